@@ -1,0 +1,306 @@
+"""Settings: luigi.cfg -> frozen dataclasses. What can change a number is apart from what cannot.
+
+No torch, no Luigi. Every value is checked here, so that a wrong one is reported as this key of this file
+before anything is computed.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.attributes import EVALUATED
+from pipeline.errors import ConfigError, UnknownNameError
+
+BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
+BLOCK = 256  # z is drawn, and shards are cut, in blocks of this many consecutive ids
+
+
+def digest(value: object) -> str:
+    """sha256 of a JSON-compatible value, independent of the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything but weights and method settings that can change a number. Sizes come from the profile."""
+
+    profile: str
+    seed: int
+    truncation_psi: float
+    attributes: tuple[str, ...]
+    n_latents: int
+    n_faces: int
+    n_steps: int
+    n_reference: int
+    n_timings: int
+    found_share: float
+    detection_threshold: float
+    displacement_cap: float
+    bisections: int
+    bootstrap_samples: int
+    confidence: float
+    kid_subsets: int
+    kid_subset_size: int
+    inception_score_splits: int
+    first_face_id: int
+    first_reference_id: int
+
+    @property
+    def edits_per_method(self) -> int:
+        """Images generated per method: attributes x faces x steps."""
+        return len(self.attributes) * self.n_faces * self.n_steps
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the work is done. Nothing here is part of a fingerprint."""
+
+    device: str = "cpu"
+    executor: str = "dask"
+    scheduler: str = ""
+    workers: int = 1
+    threads: int = 1
+    train_threads: int = 1
+    shard_size: int = 1024
+    lock_wait: float = 0.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run: what is computed (domain, protocol, methods), where and how."""
+
+    domain: str
+    protocol: Protocol
+    methods: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]  # (name, its parameters)
+    machine: Machine
+    outputs: Path
+    source: str  # the file the settings came from
+
+    @property
+    def method_names(self) -> tuple[str, ...]:
+        """Names of the methods, in the order in which tables show them."""
+        return tuple(name for name, _ in self.methods)
+
+    def method_parameters(self, name: str) -> dict[str, Any]:
+        """Constructor arguments of a method. Raises UnknownNameError if this run does not have it."""
+        for known, parameters in self.methods:
+            if known == name:
+                return dict(parameters)
+        raise UnknownNameError("method in this run", name, self.method_names)
+
+    def on(self, **machine: Any) -> Settings:
+        """The same run on another machine setting, such as `on(executor="inline")`."""
+        return replace(self, machine=replace(self.machine, **machine))
+
+    def as_json(self) -> dict[str, Any]:
+        """What can change a number, JSON-compatible (weights apart)."""
+        return {
+            "domain": self.domain,
+            "protocol": {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.protocol).items()},
+            "methods": {name: dict(parameters) for name, parameters in self.methods},
+        }
+
+
+def find_config() -> Path:
+    """luigi.cfg: $LUIGI_CONFIG_PATH, then ./luigi.cfg, then the packaged copy."""
+    named = os.environ.get("LUIGI_CONFIG_PATH")
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise ConfigError(f"$LUIGI_CONFIG_PATH names {path}, which is not a file.")
+        return path
+    here = Path(__file__).resolve()
+    for path in (Path("luigi.cfg"), here.parent / "luigi.cfg", here.parents[1] / "luigi.cfg"):
+        if path.is_file():
+            return path
+    raise ConfigError("No luigi.cfg found: expected in this folder or beside the installed package.")
+
+
+def read_config(path: Path) -> configparser.ConfigParser:
+    """The settings file, parsed. Raises ConfigError with the line that cannot be read."""
+    parser = configparser.ConfigParser(inline_comment_prefixes=None, interpolation=None)
+    try:
+        parser.read_string(path.read_text(), source=str(path))
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read {path}: {error}") from error
+    return parser
+
+
+def profiles(parser: configparser.ConfigParser) -> tuple[str, ...]:
+    """Names of the profiles of a settings file."""
+    return tuple(s.removeprefix("profile.") for s in parser.sections() if s.startswith("profile."))
+
+
+class _Section:
+    """One section of the file, read key by key with the checks that each key needs."""
+
+    def __init__(self, parser: configparser.ConfigParser, name: str, path: Path) -> None:
+        self.name, self.path = name, path
+        self.values: dict[str, str] = dict(parser[name]) if parser.has_section(name) else {}
+
+    def fail(self, key: str, expected: str) -> ConfigError:
+        found = repr(self.values[key]) if key in self.values else "nothing"
+        return ConfigError(f"{self.path}: [{self.name}] {key}: expected {expected}, found {found}.")
+
+    def number(self, key: str, kind: Callable[[str], Any], low: float, high: float, *, multiple: int = 1) -> Any:
+        noun = "a whole number" if kind is int else "a number"
+        expected = f"{noun} from {low:g} to {high:g}" + (f", a multiple of {multiple}" if multiple > 1 else "")
+        try:
+            value = kind(self.values[key])
+        except (KeyError, ValueError):
+            raise self.fail(key, expected) from None
+        if not low <= value <= high or (multiple > 1 and value % multiple):
+            raise self.fail(key, expected)
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        if key not in self.values:
+            if default is None:
+                raise self.fail(key, "a text")
+            return default
+        return self.values[key].strip()
+
+    def choice(self, key: str, options: Sequence[str]) -> str:
+        value = self.text(key)
+        if value not in options:
+            raise self.fail(key, " or ".join(options))
+        return value
+
+    def names(self, key: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.text(key).split(",") if part.strip())
+
+
+def parse_value(text: str) -> bool | int | float | str:
+    """A setting of a method as the type it looks like: true/false, whole number, number, else text."""
+    text = text.strip()
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profile: str) -> Protocol:
+    rules, sizes = _Section(parser, "protocol", path), _Section(parser, f"profile.{profile}", path)
+    attributes = rules.names("attributes")
+    for attribute in attributes:
+        if attribute not in EVALUATED:
+            raise UnknownNameError("evaluated attribute", attribute, EVALUATED)
+    if not attributes:
+        raise rules.fail("attributes", "at least one evaluated attribute")
+    far = 2**62
+    return Protocol(
+        profile=profile,
+        seed=rules.number("seed", int, 0, 2**63 - 1),
+        truncation_psi=_Section(parser, f"domain.{domain}", path).number("truncation_psi", float, 0.05, 1.0),
+        attributes=attributes,
+        n_latents=sizes.number("n_latents", int, BLOCK, 10**9),
+        n_faces=sizes.number("n_faces", int, 2, 10**6),
+        n_steps=sizes.number("n_steps", int, 2, 10**4),
+        n_reference=sizes.number("n_reference", int, 16, 10**7),
+        n_timings=sizes.number("n_timings", int, 1, 10**4),
+        found_share=rules.number("found_share", float, 0.0, 1.0),
+        detection_threshold=rules.number("detection_threshold", float, 0.0, 1.0),
+        displacement_cap=rules.number("displacement_cap", float, 0.01, 100.0),
+        bisections=rules.number("bisections", int, 0, 30),
+        bootstrap_samples=rules.number("bootstrap_samples", int, 10, 10**6),
+        confidence=rules.number("confidence", float, 0.5, 0.999),
+        kid_subsets=rules.number("kid_subsets", int, 1, 10**5),
+        kid_subset_size=rules.number("kid_subset_size", int, 2, 10**5),
+        inception_score_splits=rules.number("inception_score_splits", int, 1, 1000),
+        first_face_id=rules.number("first_face_id", int, 0, far, multiple=BLOCK),
+        first_reference_id=rules.number("first_reference_id", int, 0, far, multiple=BLOCK),
+    )
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _machine(parser: configparser.ConfigParser, path: Path) -> Machine:
+    section, available = _Section(parser, "machine", path), cores()
+    threads = section.number("threads", int, 1, 1024)
+    executor = section.choice("executor", ("dask", "inline"))
+    workers = section.number("workers", int, 0, 4096) or max(1, available // threads)
+    scheduler = section.text("scheduler", "")
+    if executor == "dask" and not scheduler and workers * threads > available:
+        raise ConfigError(
+            f"{path}: [machine] workers x threads is {workers} x {threads}, but there are {available} cores: "
+            "torch and Dask would fight for them. Lower one of the two, or set workers = 0."
+        )
+    return Machine(
+        device=section.text("device"),
+        executor=executor,
+        scheduler=scheduler,
+        workers=workers,
+        threads=threads,
+        train_threads=section.number("train_threads", int, 0, 1024) or available,
+        shard_size=section.number("shard_size", int, BLOCK, 2**30, multiple=BLOCK),
+        lock_wait=section.number("lock_wait", float, 0, 10**7),
+    )
+
+
+def load_settings(
+    *,
+    domain: str = "",
+    profile: str = "",
+    methods: Sequence[str] = (),
+    attributes: Sequence[str] = (),
+    known_methods: Sequence[str],
+    known_domains: Sequence[str],
+    overrides: Mapping[str, str] | None = None,
+    path: Path | None = None,
+) -> Settings:
+    """Read and check every setting; empty arguments mean what the file says.
+
+    `overrides` maps "section.key" to a text that takes the place of the file's, such as
+    {"machine.workers": "1", "profile.smoke.n_faces": "4"}. Raises ConfigError and UnknownNameError.
+    """
+    path = path or find_config()
+    parser = read_config(path)
+    for name, text in (overrides or {}).items():
+        section, _, key = name.rpartition(".")
+        if not parser.has_section(section):
+            raise UnknownNameError(f"section of {path.name}", section, parser.sections())
+        if key not in parser[section]:
+            raise UnknownNameError(f"key of [{section}] in {path.name}", key, parser[section])
+        parser[section][key] = text
+    run = _Section(parser, "latentbench", path)
+    domain = domain or run.text("domain")
+    profile = profile or run.text("profile")
+    if domain not in known_domains:
+        raise UnknownNameError("domain", domain, known_domains)
+    if profile not in profiles(parser):
+        raise UnknownNameError("profile", profile, profiles(parser))
+    if attributes:
+        parser["protocol"]["attributes"] = ", ".join(attributes)
+    chosen = []
+    for name in dict.fromkeys(methods or run.names("methods")):
+        if name not in known_methods:
+            raise UnknownNameError("method", name, known_methods)
+        parameters = dict(parser[f"method.{name}"]) if parser.has_section(f"method.{name}") else {}
+        for key, text in parser[f"profile.{profile}"].items():
+            if key.startswith(f"{name}."):
+                parameters[key.removeprefix(f"{name}.")] = text
+        typed = {key: parse_value(text) for key, text in sorted(parameters.items())}
+        chosen.append((name, tuple(typed.items())))
+    return Settings(
+        domain=domain,
+        protocol=_protocol(parser, path, domain, profile),
+        methods=tuple(chosen),
+        machine=_machine(parser, path),
+        outputs=Path(run.text("outputs")),
+        source=str(path),
+    )

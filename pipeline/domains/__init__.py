@@ -1,0 +1,1 @@
+"""Domains: a generator together with the networks that judge its images."""

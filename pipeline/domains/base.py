@@ -1,0 +1,90 @@
+"""What a domain is, and the registry of domains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.networks.detector import Detector
+    from pipeline.networks.perception import Perception
+    from pipeline.networks.recognizer import Recognizer
+    from pipeline.networks.scorer import Scorer
+    from stylegan.generator import Generator
+
+
+@dataclass(frozen=True)
+class DomainCard:
+    """A domain without its networks: what can be said of it without torch.
+
+    `weights` maps a role (generator, scorer_a, scorer_b, recognizer_a, recognizer_b, perception, detector) to the
+    sha256 of its file. `networks` maps a role to the name under which tables print its judgement.
+    """
+
+    name: str
+    summary: str
+    resolution: int
+    feature_width: int
+    classes: int
+    weights: dict[str, str]
+    networks: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain with its networks loaded, in evaluation mode, frozen, on one device.
+
+    `mean_distance` is the mean of ||w - w'|| over independent pairs of untruncated w, the unit of displacement.
+    """
+
+    card: DomainCard
+    device: torch.device
+    generator: Generator
+    scorer_a: Scorer
+    scorer_b: Scorer
+    recognizer_a: Recognizer
+    recognizer_b: Recognizer
+    perception: Perception
+    detector: Detector
+    mean_distance: float
+    truth: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None)  # z -> true values, where known
+
+
+# name -> module with `describe() -> DomainCard` and `load(device) -> Domain`
+MODULES: dict[str, str] = {"synthface": "pipeline.domains.synthface.domain"}
+
+
+def names() -> tuple[str, ...]:
+    """Every domain that can be named."""
+    return tuple(MODULES)
+
+
+def describe(name: str) -> DomainCard:
+    """A domain's card; imports no torch. Raises UnknownNameError, WeightsError if a file is missing."""
+    if name not in MODULES:
+        raise UnknownNameError("domain", name, MODULES)
+    card: DomainCard = import_module(MODULES[name]).describe()
+    return card
+
+
+@lru_cache(maxsize=2)
+def load(name: str, device: str) -> Domain:
+    """A domain's networks on a device, loaded once per process.
+
+    Raises UnknownNameError, WeightsError (missing file, other sha256), or ConfigError for a device that is not there.
+    """
+    import torch
+
+    if name not in MODULES:
+        raise UnknownNameError("domain", name, MODULES)
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"[machine] device: expected a device of this machine, found {device!r}: torch sees no CUDA.")
+    domain: Domain = import_module(MODULES[name]).load(torch.device(device))
+    return domain

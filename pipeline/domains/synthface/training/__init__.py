@@ -1,0 +1,1 @@
+"""Training of every network of the embedded domain, from rendered faces whose truth is known."""

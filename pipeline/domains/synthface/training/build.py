@@ -1,0 +1,234 @@
+"""What is trained on what, in which order, and how a trained network is published with its card.
+
+    generator  <- the `generator` set (z -> truth -> render); its last resolution also uses the perception net
+    scorer A, perception  <- `generator` and broad A;   recognizer A <- people A
+    scorer B  <- natural B, broad B, people B;          recognizer B <- people B
+A and B share no face, no seed and no architecture. Held-out sets are used by no training.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline.domains.synthface.domain import ROLES, card_of, weights_path
+from pipeline.domains.synthface.training import generator as distil
+from pipeline.domains.synthface.training import judges, measures
+from pipeline.domains.synthface.training.loop import Schedule
+from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
+from pipeline.errors import StageError, UnknownNameError
+from pipeline.networks.files import load_network, save_network
+from pipeline.networks.perception import Perception
+from pipeline.networks.recognizer import Recognizer
+from pipeline.networks.scorer import Scorer
+from stylegan.generator import Generator
+from stylegan.weights import load_generator, save_generator
+
+SETS: dict[str, RenderSet] = {
+    "generator": RenderSet("generator", 101, 60_000),
+    "broad_a": RenderSet("broad", 202, 24_000),
+    "people_a": RenderSet("identities", 303, 24_000),
+    "broad_b": RenderSet("broad", 404, 24_000),
+    "people_b": RenderSet("identities", 505, 24_000),
+    "natural_b": RenderSet("natural", 606, 16_000),
+    "held_out_natural": RenderSet("natural", 707, 4_000),
+    "held_out_broad": RenderSet("broad", 808, 4_000),
+    "held_out_people": RenderSet("identities", 909, 4_000),
+    "held_out_generator": RenderSet("generator", 1010, 4_000),
+}
+
+TRAINED_ON: dict[str, tuple[str, ...]] = {
+    "perception": ("generator", "broad_a"),
+    "scorer_a": ("generator", "broad_a"),
+    "scorer_b": ("natural_b", "broad_b", "people_b"),
+    "recognizer_a": ("people_a",),
+    "recognizer_b": ("people_b",),
+    "generator": ("generator",),
+}
+
+SCHEDULES: dict[str, Schedule] = {
+    "perception": Schedule(steps=1200, batch=128, rate=2e-3, seed=21),
+    "scorer_a": Schedule(steps=2000, batch=128, rate=2e-3, seed=22),
+    "scorer_b": Schedule(steps=1600, batch=128, rate=1.5e-3, seed=23),
+    "recognizer_a": Schedule(steps=1600, batch=128, rate=2e-3, seed=24),
+    "recognizer_b": Schedule(steps=1400, batch=128, rate=1.5e-3, seed=25),
+    "mapping": Schedule(steps=4000, batch=1024, rate=1.5, seed=11, average=100),
+    "images-16": Schedule(steps=1800, batch=32, rate=4e-3, seed=12, final=0.3),
+    "images-32": Schedule(steps=2600, batch=32, rate=3e-3, seed=13, final=0.3),
+    "images-64": Schedule(steps=5000, batch=32, rate=2.5e-3, seed=14),
+}
+
+Say = Callable[[str], None]
+FEATURE_WIDTH, EMBEDDING = 128, 96
+GENERATOR_SEED = 20261121  # of its start values
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "scorer_a": {"architecture": "residual", "width": 32},
+    "scorer_b": {"architecture": "plain", "width": 28},
+    "recognizer_a": {"architecture": "residual", "width": 32, "dimensions": EMBEDDING},
+    "recognizer_b": {"architecture": "plain", "width": 28, "dimensions": EMBEDDING},
+    "perception": {"feature_width": FEATURE_WIDTH, "classes": judges.CLASSES},
+}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where sets, checkpoints and logs lie, and how many cores may work. `share` scales every training's length."""
+
+    folder: Path
+    workers: int
+    threads: int
+    say: Say = print
+    share: float = 1.0
+
+    def set(self, name: str) -> Rendered:
+        """A set by name, rendered where it is not yet."""
+        if name not in SETS:
+            raise UnknownNameError("render set", name, SETS)
+        wanted = SETS[name]
+        if self.share < 1:
+            wanted = replace(wanted, count=max(512, int(wanted.count * self.share)))
+        return rendered(wanted, self.folder / "sets", self.workers, self.say)
+
+    def schedule(self, name: str) -> Schedule:
+        """A training's schedule, shortened by `share`."""
+        schedule = SCHEDULES[name]
+        return replace(schedule, steps=max(4, int(schedule.steps * self.share)))
+
+    @property
+    def training(self) -> Path:
+        """Folder of checkpoints and logs."""
+        return self.folder / "training"
+
+
+def train_role(role: str, shop: Workshop) -> None:
+    """Train one network of the domain and put it, with its card, into the package. Raises UnknownNameError."""
+    if role not in ROLES:
+        raise UnknownNameError("network of synthface", role, ROLES)
+    torch.set_num_threads(shop.threads)
+    started = time.monotonic()
+    network = _train_generator(shop) if role == "generator" else _train_judge(role, shop)
+    card = _card(role, shop, time.monotonic() - started)
+    if isinstance(network, Generator):
+        card["mean_distance"] = measures.mean_distance(network)
+        save_generator(network, weights_path(role), card)
+    else:
+        save_network(network, weights_path(role), ARGUMENTS[role], card)
+    shop.say(f"{role}: written to {weights_path(role)}")
+
+
+def _new_judge(role: str) -> nn.Module:
+    kinds: dict[str, type[nn.Module]] = {"scorer": Scorer, "recognizer": Recognizer, "perception": Perception}
+    with torch.random.fork_rng():
+        torch.manual_seed(SCHEDULES[role].seed)
+        return kinds[role.partition("_")[0]](**ARGUMENTS[role])
+
+
+def _train_judge(role: str, shop: Workshop) -> nn.Module:
+    network, schedule = _new_judge(role), shop.schedule(role)
+    faces = [shop.set(name) for name in TRAINED_ON[role]]
+    if isinstance(network, Scorer):
+        judges.train_scorer(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
+    elif isinstance(network, Recognizer):
+        judges.train_recognizer(network, faces[0], schedule, role, shop.training, shop.say)
+    elif isinstance(network, Perception):
+        judges.train_perception(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
+    return network
+
+
+def _train_generator(shop: Workshop) -> Generator:
+    wanted = SETS["generator"]
+    network, head = distil.new_generator(GENERATOR_SEED), distil.new_head(GENERATOR_SEED)
+    distil.fit_mapping(network, head, shop.schedule("mapping"), shop.training, shop.say)
+    faces = shop.set("generator")
+    perception = load_network(Perception, weights_path("perception"), torch.device("cpu"))
+    for resolution in (16, 32, 64):
+        distil.fit_images(
+            network,
+            head,
+            faces,
+            wanted.seed,
+            resolution,
+            shop.schedule(f"images-{resolution}"),
+            shop.training,
+            shop.say,
+            perception if resolution == network.resolution else None,
+        )
+    distil.finish(network)
+    return network
+
+
+def _card(role: str, shop: Workshop, seconds: float) -> dict[str, Any]:
+    steps = ("mapping", "images-16", "images-32", "images-64") if role == "generator" else (role,)
+    return {
+        "role": role,
+        "domain": "synthface",
+        "command": f"latentbench synthface train {role}",
+        "trained_on": {name: asdict(SETS[name]) for name in TRAINED_ON[role]},
+        "schedule": {name: asdict(shop.schedule(name)) for name in steps},
+        "how": HOW[role.partition("_")[0]],
+        "share_of_full_training": shop.share,
+        "seconds_of_last_call": round(seconds, 1),
+        "torch": torch.__version__,
+        "processor": platform.processor() or platform.machine(),
+        "licence": "that of Latentbench; no real person's face was used",
+    }
+
+
+HOW = {
+    "generator": (
+        "distilled: the mapping network first learns to tell a fixed nonlinear truth map of z to a nonlinear head, "
+        "then mapping and synthesis regress the render that belongs to every z, at 16, 32 and 64 px, by pixels, their "
+        "differences and (at 64 px) the perception net's activations; bfloat16 in the convolutions while training"
+    ),
+    "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
+    "recognizer": "CosFace over persons whose pose, expression, light, glasses, hair, beard and background vary",
+    "perception": "cross-entropy of 24 kinds of face, and squared error of every factor",
+}
+
+
+def measure_role(role: str, shop: Workshop) -> dict[str, Any]:
+    """Measure a published network on held-out samples and write the figures into its card."""
+    torch.set_num_threads(shop.threads)
+    device, path = torch.device("cpu"), weights_path(role)
+    measured: dict[str, Any]
+    if role.startswith("scorer"):
+        network = load_network(Scorer, path, device)
+        measured = measures.measure_scorer(network, shop.set("held_out_natural"), shop.set("held_out_broad"))
+    elif role.startswith("recognizer"):
+        measured = dict(
+            measures.measure_recognizer(load_network(Recognizer, path, device), shop.set("held_out_people"))
+        )
+    elif role == "perception":
+        measured = dict(
+            measures.measure_perception(load_network(Perception, path, device), shop.set("held_out_natural"))
+        )
+    elif role == "generator":
+        measured = measures.measure_generator(
+            load_generator(path, card_of("generator")["sha256"]),
+            load_network(Scorer, weights_path("scorer_b"), device),
+            shop.set("held_out_generator"),
+            SETS["held_out_generator"].seed,
+        )
+    else:
+        raise UnknownNameError("network of synthface", role, ROLES)
+    card = card_of(role) | {"measured": measured}
+    _rewrite_card(role, card)
+    return measured
+
+
+def _rewrite_card(role: str, card: dict[str, Any]) -> None:
+    import json
+
+    from stylegan.weights import card_path, replace_file
+
+    path = card_path(weights_path(role))
+    if not weights_path(role).exists():
+        raise StageError(f"Cannot write the card of {role}: {weights_path(role)} is missing.")
+    replace_file(path, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,139 @@
+"""Training of scorers, recognizers and the perception net on rendered faces with known truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline import attributes
+from pipeline.domains.synthface import factors as face_factors
+from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
+from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered
+from pipeline.networks.perception import Perception
+from pipeline.networks.recognizer import Recognizer
+from pipeline.networks.scorer import Scorer
+
+Say = Callable[[str], None]
+MARGIN, SHARPNESS = 0.25, 24.0  # CosFace (Wang et al., CVPR 2018): subtracted from the own cosine; its scale
+SMALLEST_VARIANCE = 0.003  # of a value, so that the rarest attributes do not drown the others
+
+
+class Mixed:
+    """Several rendered sets as one; rows run through them in order."""
+
+    def __init__(self, parts: list[Rendered]) -> None:
+        self.parts = parts
+        self.starts = np.cumsum([0, *(len(part.images) for part in parts)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images and factors of some rows, which must be sorted."""
+        found = [
+            part.batch(rows[(rows >= low) & (rows < high)] - low)
+            for part, low, high in zip(self.parts, self.starts[:-1], self.starts[1:], strict=True)
+        ]
+        return torch.cat([images for images, _ in found]), torch.cat([drawn for _, drawn in found])
+
+
+def _augmented(images: Tensor, seed: int, step: int) -> Tensor:
+    """Images whose contrast, brightness and sharpness vary a little, as a generator's do; same truth."""
+    rng = torch.Generator().manual_seed((seed << 32) + step)
+    n = len(images)
+    gain = 1 + 0.1 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
+    shift = 0.06 * (torch.rand(n, 3, 1, 1, generator=rng) - 0.5)
+    soft = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    amount = torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * 0.8
+    return torch.lerp(images, soft, amount) * gain + shift
+
+
+def autocast() -> torch.autocast:
+    """bfloat16 in the convolutions: twice as fast where the processor has it, and only in training."""
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+def train_scorer(scorer: Scorer, faces: Mixed, schedule: Schedule, name: str, folder: Path, say: Say) -> None:
+    """Squared error of every value over that value's variance in the set."""
+    variance = torch.cat([torch.from_numpy(part.factors[:4096, :35].copy()) for part in faces.parts]).var(dim=0)
+    weight = 1 / variance.clamp(min=SMALLEST_VARIANCE)
+
+    def loss_of(step: int) -> Tensor:
+        images, drawn = faces.batch(batch_of(schedule.seed, step, len(faces), schedule.batch))
+        with autocast():
+            logits = scorer.logits(_augmented(images, schedule.seed, step))
+        error = logits.float().sigmoid() - face_factors.attributes_of(drawn)
+        return (error.square() * weight).mean()
+
+    _train_one(scorer, nn.Module(), loss_of, schedule, name, folder, say)
+
+
+def train_recognizer(
+    recognizer: Recognizer, faces: Rendered, schedule: Schedule, name: str, folder: Path, say: Say
+) -> None:
+    """CosFace over the persons of a set of kind `identities`."""
+    persons = len(faces.images) // PER_PERSON
+    centres = nn.Linear(recognizer.dimensions, persons, bias=False)
+
+    def loss_of(step: int) -> Tensor:
+        rows = batch_of(schedule.seed, step, len(faces.images), schedule.batch)
+        images, _ = faces.batch(rows)
+        person = torch.from_numpy(rows // PER_PERSON)
+        with autocast():
+            embedding = recognizer(_augmented(images, schedule.seed, step))
+        cosine = embedding @ functional.normalize(centres.weight, dim=1).T
+        warm = min(1.0, step / (0.3 * schedule.steps))
+        own = functional.one_hot(person, persons) * (MARGIN * warm)
+        return functional.cross_entropy(SHARPNESS * (cosine - own), person)
+
+    _train_one(recognizer, centres, loss_of, schedule, name, folder, say)
+
+
+# Kinds of face that the perception net tells apart: gender x three ages x glasses x two brightnesses of hair.
+CLASSES = 2 * 3 * 2 * 2
+
+
+def kind_of(drawn: Tensor) -> Tensor:
+    """The kind (N,), 0 to CLASSES - 1, of faces with factors (N, N_FACTORS)."""
+    value = {name: drawn[:, attributes.INDEX[name]] for name in attributes.NAMES}
+    age = (value["age"] > 0.3).long() + (value["age"] > 0.6).long()
+    light = (value["hair_blond"] + value["hair_grey"] > value["hair_black"] + value["hair_brown"] - 0.3).long()
+    male, glasses = (value["gender"] > 0.5).long(), (value["glasses"] > 0.5).long()
+    return ((male * 3 + age) * 2 + glasses) * 2 + light
+
+
+def train_perception(
+    perception: Perception, faces: Mixed, schedule: Schedule, name: str, folder: Path, say: Say
+) -> None:
+    """Cross-entropy of the kind of face, plus squared error of every factor, so that features tell all of a face."""
+    factors = nn.Linear(perception.feature_width, face_factors.N_FACTORS)
+
+    def loss_of(step: int) -> Tensor:
+        images, drawn = faces.batch(batch_of(schedule.seed, step, len(faces), schedule.batch))
+        with autocast():
+            features, logits = perception.both(images)
+            read = factors(features)
+        return functional.cross_entropy(logits.float(), kind_of(drawn)) + 10 * functional.mse_loss(read.float(), drawn)
+
+    _train_one(perception, factors, loss_of, schedule, name, folder, say)
+
+
+def _train_one(
+    network: nn.Module,
+    helper: nn.Module,
+    loss_of: Callable[[int], Tensor],
+    schedule: Schedule,
+    name: str,
+    folder: Path,
+    say: Say,
+) -> None:
+    network.to(memory_format=torch.channels_last).train()
+    parameters = [*network.parameters(), *helper.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.rate, weight_decay=0.01)
+    train(name, {"network": network, "helper": helper}, optimizer, loss_of, schedule, folder, say)
+    network.eval()

@@ -1,0 +1,1 @@
+"""Editing methods, one file each; `base.py` holds the contract, `registry.py` the names."""

@@ -1,0 +1,41 @@
+"""Names of methods -> their classes: ours, and those of packages that declare a `latentbench.methods` entry point."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from pipeline.errors import LatentbenchError, UnknownNameError
+from pipeline.methods.base import Method
+
+ENTRY_POINTS = "latentbench.methods"
+
+# In the order in which tables show them. Controls last.
+BUILT_IN: dict[str, str] = {
+    "interfacegan": "pipeline.methods.interfacegan:InterFaceGAN",
+    "l2l": "pipeline.methods.l2l:L2L",
+    "random": "pipeline.methods.controls:RandomDirection",
+    "noop": "pipeline.methods.controls:NoOp",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every method that can be named, ours first."""
+    plugged = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(BUILT_IN)
+    return (*BUILT_IN, *sorted(plugged))
+
+
+def get(name: str) -> type[Method]:
+    """The class of a method. Raises UnknownNameError, or LatentbenchError if a plug-in is not a Method."""
+    target: object
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        target = getattr(import_module(module), attribute)
+    else:
+        points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
+        if not points:
+            raise UnknownNameError("method", name, names())
+        target = points[0].load()
+    if not (isinstance(target, type) and issubclass(target, Method)):
+        raise LatentbenchError(f"Method {name!r} is {target!r}, expected a subclass of pipeline.methods.base.Method.")
+    return target

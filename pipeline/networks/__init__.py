@@ -1,0 +1,1 @@
+"""The networks that look at images: scorers, recognizers, the perception net, the detector."""

@@ -1,0 +1,25 @@
+"""Model cards: the JSON beside a weights file. Torch-free, so that planning can read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import WeightsError
+
+MEND = "Install latentbench again, or train the network: latentbench synthface train"
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of the weights file `path`. Raises WeightsError that says where a missing one belongs."""
+    file = path.with_suffix(".json")
+    try:
+        card = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise WeightsError(f"Weights missing: expected {path.name} and {file.name} in {path.parent}. {MEND}") from None
+    except (ValueError, OSError) as error:
+        raise WeightsError(f"{file} cannot be read as a card: {error}. {MEND}") from error
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
+        raise WeightsError(f"{file} is no card: expected an object with a sha256. {MEND}")
+    return card

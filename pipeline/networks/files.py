@@ -1,0 +1,64 @@
+"""Judging networks on disk: safetensors beside a JSON card that says how to build them. Nothing is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from pipeline.errors import WeightsError
+from pipeline.networks.cards import MEND, read_card
+from stylegan.weights import card_path, replace_file
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def save_network(network: nn.Module, path: Path, arguments: dict[str, Any], card: dict[str, Any]) -> str:
+    """Write weights (float32) and their card; answers the sha256. `arguments` rebuild the network."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    data = safetensors.torch.save(tensors)
+    facts = {
+        "file": path.name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size_bytes": len(data),
+        "arguments": arguments,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, data)
+    replace_file(card_path(path), (json.dumps(card | facts, indent=1, ensure_ascii=False) + "\n").encode())
+    return str(facts["sha256"])
+
+
+def check_file(path: Path, sha256: str) -> bytes:
+    """The bytes of a weights file. Raises WeightsError if it is missing or its sha256 is another."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"Weights missing: cannot read {path} ({error.strerror}). Expected a file with sha256 {sha256} there. "
+            f"{MEND}"
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise WeightsError(f"Wrong weights: {path} has sha256 {found}, expected {sha256}. {MEND}")
+    return data
+
+
+def load_network(kind: type[Network], path: Path, device: torch.device) -> Network:
+    """The network of a file, checked against its card, frozen and in evaluation mode. Raises WeightsError."""
+    card = read_card(path)
+    data = check_file(path, card["sha256"])
+    try:
+        network = kind(**card["arguments"])
+        network.load_state_dict(safetensors.torch.load(data), strict=True)
+    except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"{path} does not hold the {kind.__name__} of its card: {error}") from error
+    network.eval().requires_grad_(False)
+    return network.to(device=device, memory_format=torch.channels_last)

@@ -1,0 +1,43 @@
+"""MTCNN's three weight files inside the facenet-pytorch wheel: where they lie and what they must be.
+
+Imports no torch, so that a domain can be described without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipeline.errors import WeightsError
+
+SHA256: dict[str, str] = {
+    "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
+    "rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
+    "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
+}
+
+# One sha256 for the three files, as it stands in fingerprints and in the table of runs.
+DIGEST: str = hashlib.sha256("".join(SHA256.values()).encode()).hexdigest()
+
+
+def folder() -> Path:
+    """The folder of the installed facenet-pytorch that holds the weights. Raises WeightsError without the package."""
+    spec = find_spec("facenet_pytorch")
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError("The detector needs facenet-pytorch, whose wheel holds MTCNN's weights: pip install facenet-pytorch")
+    return Path(next(iter(spec.submodule_search_locations))) / "data"
+
+
+def check(place: Path | None = None) -> None:
+    """Compare the files with the known sha256. Raises WeightsError that names the file that is missing or differs."""
+    place = place or folder()
+    for name, expected in SHA256.items():
+        path = place / name
+        if not path.is_file():
+            raise WeightsError(f"MTCNN's {name} is missing: expected at {path}. Install facenet-pytorch again.")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != expected:
+            raise WeightsError(
+                f"MTCNN's {path} has sha256 {found}, expected {expected}. Install facenet-pytorch again."
+            )

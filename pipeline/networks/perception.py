@@ -1,0 +1,70 @@
+"""The perception net: features for FID and KID, class logits for the inception score, maps for LPIPS."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class _Fire(nn.Module):
+    """SqueezeNet's module (Iandola et al. 2016): squeeze by 1x1, expand by 1x1 and 3x3 side by side."""
+
+    def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(inputs, squeezed, 1, bias=False)
+        self.squeeze_norm = nn.BatchNorm2d(squeezed)
+        self.point = nn.Conv2d(squeezed, expanded, 1, bias=False)
+        self.area = nn.Conv2d(squeezed, expanded, 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * expanded)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.squeeze_norm(self.squeeze(x)))
+        return functional.relu(self.norm(torch.cat([self.point(x), self.area(x)], dim=1)))
+
+
+class Perception(nn.Module):
+    """A SqueezeNet for 64-px faces, images (N, 3, H, W) in [-1, 1].
+
+    `features` (N, feature_width) are the global average after the last convolution; `logits` (N, classes) tell the
+    kinds of face it was trained to tell apart; `maps` are five activations, `map_channels` wide, fine to coarse.
+    """
+
+    map_channels: tuple[int, ...] = (32, 64, 96, 128, 192)
+
+    def __init__(self, feature_width: int, classes: int) -> None:
+        super().__init__()
+        self.feature_width, self.classes = feature_width, classes
+        one, two, three, four, five = self.map_channels
+        self.stem = nn.Sequential(nn.Conv2d(3, one, 3, 2, 1, bias=False), nn.BatchNorm2d(one), nn.ReLU())
+        self.second = _Fire(one, 16, two // 2)
+        self.third = nn.Sequential(_Fire(two, 24, three // 2), _Fire(three, 24, three // 2))
+        self.fourth = nn.Sequential(_Fire(three, 32, four // 2), _Fire(four, 32, four // 2))
+        self.fifth = _Fire(four, 48, five // 2)
+        self.last = nn.Sequential(nn.Conv2d(five, feature_width, 1), nn.ReLU())
+        self.classifier = nn.Linear(feature_width, classes)
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Five activations (N, channels, h, w) at 1/2, 1/2, 1/4, 1/8 and 1/8 of the resolution."""
+        one = self.stem(images.contiguous(memory_format=torch.channels_last))
+        two = self.second(one)
+        three = self.third(functional.max_pool2d(two, 2))
+        four = self.fourth(functional.max_pool2d(three, 2))
+        return [one, two, three, four, self.fifth(four)]
+
+    def features(self, images: Tensor) -> Tensor:
+        """Perception vectors, (N, feature_width), not negative."""
+        return cast(Tensor, self.last(self.maps(images)[-1]).mean(dim=(2, 3)))
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Perception vectors and class logits in one pass."""
+        features = self.features(images)
+        return features, self.classifier(features)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Class logits, (N, classes)."""
+        return self.both(images)[1]
+
+    forward = features

@@ -1,0 +1,161 @@
+"""Every column of every table, with its unit and meaning. Nobody else spells a column.
+
+A schema only ever gains nullable columns; its version stands in the file's metadata. `tables.py` reads and
+writes by these schemas.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from pipeline.attributes import NAMES
+
+W_DIM = 512
+FORMAT_VERSION = "1"
+
+
+def _field(name: str, kind: pa.DataType, unit: str, meaning: str, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "meaning": meaning})
+
+
+def _schema(table: str, fields: list[pa.Field]) -> pa.Schema:
+    return pa.schema(fields, metadata={"latentbench.table": table, "latentbench.schema_version": FORMAT_VERSION})
+
+
+def value_column(attribute: str) -> str:
+    """The column that holds a scorer's value of one of the 35 attributes."""
+    return f"value_{attribute}"
+
+
+VALUE_COLUMNS: tuple[str, ...] = tuple(value_column(name) for name in NAMES)
+
+
+def _values(scorer: str) -> list[pa.Field]:
+    return [_field(value_column(name), pa.float32(), "1", f"{name} in [0, 1], by {scorer}") for name in NAMES]
+
+
+LATENTS = _schema(
+    "latents",
+    [
+        _field("latent_id", pa.int64(), "id", "the latent; z follows from the run's seed and this"),
+        _field("w", pa.list_(pa.float32(), W_DIM), "1", "mapped latent, after truncation"),
+    ],
+)
+
+LABELS = _schema(
+    "labels",
+    [
+        _field("latent_id", pa.int64(), "id", "the latent"),
+        *_values("scorer A"),
+        _field("face_probability", pa.float32(), "1", "the detector's, 0 where it finds no face"),
+    ],
+)
+
+RANGES = _schema(
+    "ranges",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the evaluated attribute"),
+        _field("unit", pa.string(), "name", "what a strength of 1 means for this method"),
+        _field("low", pa.float64(), "strength", "smallest calibrated strength"),
+        _field("high", pa.float64(), "strength", "largest calibrated strength"),
+        _field("low_set_by", pa.string(), "name", "detector, cap, or none for a method without effect"),
+        _field("high_set_by", pa.string(), "name", "detector, cap, or none for a method without effect"),
+        _field("cap", pa.float64(), "mean distance of two random w", "largest displacement allowed"),
+        _field("found_share", pa.float64(), "1", "share of faces that must still be found"),
+        _field("n_faces", pa.int64(), "faces", "faces calibrated on"),
+        _field("face_ids", pa.list_(pa.int64()), "id", "those faces"),
+        _field("face_low", pa.list_(pa.float64()), "strength", "each face's own lower limit"),
+        _field("face_high", pa.list_(pa.float64()), "strength", "each face's own upper limit"),
+        _field("value_bounded", pa.bool_(), "flag", "the unit is that of the attribute's value (L2L's delta a)"),
+    ],
+)
+
+EDITS = _schema(
+    "edits",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the edited attribute"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("step", pa.int32(), "1", "0 to n_steps - 1, from the range's low end to its high end"),
+        _field("strength", pa.float64(), "method's unit", "signed strength of the edit"),
+        _field("displacement", pa.float32(), "mean distance of two random w", "||w' - w||"),
+        _field("detected", pa.bool_(), "flag", "the detector finds a face"),
+        _field("probability", pa.float32(), "1", "the detector's, 0 where it finds no face"),
+        _field("box_left", pa.float32(), "pixel", "face box; of the whole image where none was found"),
+        _field("box_top", pa.float32(), "pixel", "face box"),
+        _field("box_right", pa.float32(), "pixel", "face box"),
+        _field("box_bottom", pa.float32(), "pixel", "face box"),
+        *_values("scorer B"),
+        _field("start_value", pa.float32(), "1", "the edited attribute on the unedited image, by scorer B"),
+        _field("identity_mtcnn", pa.float32(), "cosine distance", "MTCNN features against the unedited image"),
+        _field("identity_recognizer_a", pa.float32(), "cosine distance", "recognizer A against the unedited image"),
+        _field("identity_recognizer_b", pa.float32(), "cosine distance", "recognizer B against the unedited image"),
+        _field("lpips", pa.float32(), "1", "perceptual distance to the unedited image"),
+        _field("ssim", pa.float32(), "1", "structural similarity to the unedited image"),
+    ],
+)
+
+
+def features(width: int, classes: int) -> pa.Schema:
+    """Schema of `features`: one image's perception vector (width) and class logits (classes)."""
+    return _schema(
+        "features",
+        [
+            _field("attribute", pa.string(), "name", "the edited attribute; empty for reference images"),
+            _field("face_id", pa.int64(), "id", "the latent"),
+            _field("step", pa.int32(), "1", "step of the edit; 0 for reference images"),
+            _field("feature", pa.list_(pa.float32(), width), "1", "perception vector"),
+            _field("logits", pa.list_(pa.float32(), classes), "1", "perception net's class logits"),
+        ],
+    )
+
+
+SCORES = _schema(
+    "scores",
+    [
+        _field("run_id", pa.string(), "name", "the run that published the score"),
+        _field("run_date", pa.timestamp("us", tz="UTC"), "time", "when the run was published"),
+        _field("domain", pa.string(), "name", "generator and judges"),
+        _field("profile", pa.string(), "name", "named set of sizes; only `full` is the published protocol's"),
+        _field("protocol", pa.string(), "name", "named, versioned rule that chose images and strengths"),
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("method_version", pa.int64(), "1", "version of the method's code"),
+        _field("attribute", pa.string(), "name", "the edited attribute, or `all`"),
+        _field("metric", pa.string(), "name", "the metric"),
+        _field("network", pa.string(), "name", "the network whose judgement this is, or `none`"),
+        _field("value", pa.float64(), "metric's unit", "the score"),
+        _field("ci_low", pa.float64(), "metric's unit", "lower end of the 95 % interval", nullable=True),
+        _field("ci_high", pa.float64(), "metric's unit", "upper end of the 95 % interval", nullable=True),
+        _field("n_faces", pa.int64(), "faces", "independent faces behind the score"),
+        _field("n_images", pa.int64(), "images", "images behind the score"),
+        _field("better", pa.string(), "name", "lower, higher, or neither"),
+        _field("unit", pa.string(), "name", "unit of the value"),
+        _field("flag", pa.string(), "name", "why the score should not be relied on", nullable=True),
+    ],
+)
+
+RUNS = _schema(
+    "runs",
+    [
+        _field("run_id", pa.string(), "name", "time and digest"),
+        _field("run_date", pa.timestamp("us", tz="UTC"), "time", "when the run was published"),
+        _field("domain", pa.string(), "name", "generator and judges"),
+        _field("profile", pa.string(), "name", "named set of sizes"),
+        _field("status", pa.string(), "name", "complete"),
+        _field("fingerprint", pa.string(), "sha256", "digest of everything that can change a number"),
+        _field("settings", pa.string(), "JSON", "every setting that can change a number"),
+        _field("weights", pa.string(), "JSON", "sha256 of every weight file, by role"),
+        _field("packages", pa.string(), "JSON", "version of every package that computes"),
+        _field("commit", pa.string(), "git", "commit of the code, `+changes` if the tree was dirty"),
+        _field("machine", pa.string(), "JSON", "processor, cores, memory, device, workers, threads"),
+        _field("stages", pa.string(), "JSON", "per stage: fingerprint, wall seconds, whether it was reused"),
+        _field("n_latents", pa.int64(), "latents", "labelled latents"),
+        _field("n_faces", pa.int64(), "faces", "edited faces"),
+        _field("n_steps", pa.int64(), "images", "images per face and attribute"),
+        _field("edits_per_method", pa.int64(), "images", "edits generated per method"),
+    ],
+)
+
+# The tables of a report, in the order in which the page and `latentbench query` know them.
+PUBLISHED: dict[str, pa.Schema] = {"scores": SCORES, "ranges": RANGES, "edits": EDITS, "runs": RUNS}

@@ -1,0 +1,110 @@
+"""The training loop resumes to the same weights, and rendered sets depend on nothing but their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline import attributes
+from pipeline.domains.synthface import factors as face_factors
+from pipeline.domains.synthface.training.judges import CLASSES, Mixed, kind_of
+from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
+from pipeline.domains.synthface.training.sets import PER_PERSON, RenderSet, rendered
+from pipeline.errors import TrainingDivergedError
+
+
+class Interrupted(Exception):
+    pass
+
+
+def fit(folder: Path, stop_at: int | None = None, poison: bool = False) -> nn.Linear:
+    torch.manual_seed(3)
+    network = nn.Linear(4, 1)
+    optimizer = torch.optim.Adam(network.parameters())
+    schedule = Schedule(steps=40, batch=8, rate=0.05, seed=5, save_seconds=0.0)
+
+    def loss_of(step: int) -> Tensor:
+        if step == stop_at:
+            raise Interrupted
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+        loss = (network(x) - x.sum(dim=1, keepdim=True)).square().mean()
+        return loss * float("nan") if poison else loss
+
+    train("line", {"network": network}, optimizer, loss_of, schedule, folder, say=lambda text: None)
+    return network
+
+
+def test_an_interrupted_training_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None:
+    whole = fit(tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        fit(tmp_path / "broken", stop_at=23)
+    resumed = fit(tmp_path / "broken")
+    assert torch.equal(whole.weight, resumed.weight)
+    assert torch.equal(whole.bias, resumed.bias)
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    assert (fit(tmp_path).weight - 1).abs().max() < 0.6
+
+
+def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDivergedError, match="line: the loss is nan"):
+        fit(tmp_path, poison=True)
+
+
+def test_a_step_draws_the_same_rows_every_time() -> None:
+    assert np.array_equal(batch_of(1, 7, 100, 16), batch_of(1, 7, 100, 16))
+    assert not np.array_equal(batch_of(1, 7, 100, 16), batch_of(1, 8, 100, 16))
+
+
+@pytest.mark.parametrize("kind", ["generator", "natural", "broad", "identities"])
+def test_a_face_of_a_set_depends_on_its_id_alone(kind: str) -> None:
+    wanted = RenderSet(kind, seed=9, count=4096)
+    ids = np.array([3, 700, 2049])
+    together = wanted.factors(ids)
+    alone = torch.cat([wanted.factors(ids[i : i + 1]) for i in range(3)])
+    assert torch.allclose(together, alone, atol=1e-6)
+    assert together.min() >= 0
+    assert together.max() <= 1
+
+
+def test_persons_keep_their_identity_and_vary_in_the_rest() -> None:
+    faces = RenderSet("identities", seed=9, count=100).factors(np.arange(2 * PER_PERSON))
+    one, other = faces[:PER_PERSON], faces[PER_PERSON:]
+    fixed = [*face_factors.IDENTITY_INDEX, attributes.INDEX["gender"]]
+    assert (one[:, fixed] == one[:1, fixed]).all()
+    assert not torch.equal(one[0, fixed], other[0, fixed])
+    assert one[:, attributes.INDEX["yaw"]].std() > 0.01
+
+
+def test_broad_faces_show_what_natural_ones_hardly_do() -> None:
+    ids = np.arange(512)
+    natural, broad = (RenderSet(kind, seed=9, count=512).factors(ids) for kind in ("natural", "broad"))
+    rare = attributes.INDEX["mouth_occluded"]
+    assert natural[:, rare].mean() < 0.03
+    assert broad[:, rare].mean() > 0.1
+    glasses = broad[:, [attributes.INDEX[n] for n in ("reading_glasses", "sunglasses", "glasses")]]
+    assert (glasses[:, :2].amax(dim=1) <= glasses[:, 2]).all()
+
+
+def test_every_kind_of_face_has_a_number() -> None:
+    kinds = kind_of(RenderSet("broad", seed=9, count=4096).factors(np.arange(2000)))
+    assert kinds.min() >= 0
+    assert kinds.max() < CLASSES
+    assert len(kinds.unique()) > CLASSES / 2
+
+
+def test_a_rendered_set_is_kept_and_read_in_any_rows(tmp_path: Path) -> None:
+    wanted = RenderSet("natural", seed=9, count=6, resolution=16)
+    first = rendered(wanted, tmp_path, workers=1, say=lambda text: None)
+    written = (tmp_path / f"{wanted.name}.images.npy").stat().st_mtime_ns
+    again = rendered(wanted, tmp_path, workers=1, say=lambda text: None)
+    assert (tmp_path / f"{wanted.name}.images.npy").stat().st_mtime_ns == written
+    images, drawn = Mixed([first, again]).batch(np.array([2, 8]))
+    assert torch.equal(images[0], images[1])
+    assert torch.equal(drawn[0], wanted.factors(np.arange(6))[2])
+    assert images.abs().max() <= 1
