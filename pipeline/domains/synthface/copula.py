@@ -1,0 +1,192 @@
+"""The Gaussian copula that gives our faces the marginals and rank correlations of FFHQ.
+
+Each attribute is a monotone step-and-ramp function of one latent normal. With g_i the centred,
+scaled mid-rank of attribute i as a function of that normal, and c_ik its Hermite coefficients,
+Mehler's formula gives the rank correlation of two attributes with latent correlation r exactly:
+
+    spearman(i, j) = sum over k >= 1 of c_ik c_jk r^k
+
+which we invert per pair by bisection; the matrix of the answers is then moved to the nearest
+correlation matrix that is positive definite (Higham, IMA J. Numer. Anal. 22, 2002), a few times
+over, so that no pair bears much of the difference.
+"""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import attributes
+
+STATISTICS = Path(__file__).with_name("statistics.json")
+LATENT_LIMIT = 0.9985  # no pair of latents is more correlated than this
+HERMITE_ORDER = 80
+TOLERANCE = 0.03  # deviations below it are hardly corrected
+REFITS = 12  # rounds that hand the loss of positive definiteness to pairs that can bear it
+GRID = 8192  # equally likely latent values at which ranks are tabulated
+# `glasses` is derived (see factors.py), so its own latent stays uncorrelated.
+DERIVED = ("glasses",)
+
+
+@functools.cache
+def statistics() -> dict[str, Any]:
+    """FFHQ's marginals and rank correlations, as shipped in `statistics.json`."""
+    content: dict[str, Any] = json.loads(STATISTICS.read_text(encoding="utf-8"))
+    return content
+
+
+@functools.cache
+def quantile_knots(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Probabilities and attribute values in [0, 1] of one marginal; binary ones become a step."""
+    entry = statistics()["attributes"][name]
+    limits = attributes.get(name)
+    knots = {float(p): float(v) for p, v in entry["quantiles"].items()}
+    share = float(entry["share_above_half"])
+    span = limits.high - limits.low
+    if limits.kind == "binary":
+        edge = 1 - share
+        return (0.0, edge, edge + 1e-6, 1.0), (0.0, 0.0, 1.0, 1.0)
+    if span == 1 and 0 < share < 1:
+        below = max((p for p, v in knots.items() if v < 0.5), default=0.0)
+        above = min((p for p, v in knots.items() if v > 0.5), default=1.0)
+        if below < 1 - share < above:
+            knots[1 - share] = 0.5
+    probabilities = tuple(sorted(knots))
+    values = tuple(
+        min(max((knots[p] - limits.low) / span, 0.0), 1.0) for p in probabilities
+    )
+    return probabilities, values
+
+
+def quantile(name: str, probability: Tensor) -> Tensor:
+    """The value in [0, 1] that a share `probability` of FFHQ's faces does not exceed."""
+    knots, values = quantile_knots(name)
+    at = torch.tensor(knots, dtype=probability.dtype)
+    to = torch.tensor(values, dtype=probability.dtype)
+    place = torch.searchsorted(at, probability.contiguous(), right=True).clamp(1, len(knots) - 1)
+    low, high = at[place - 1], at[place]
+    part = ((probability - low) / (high - low)).clamp(0, 1)
+    return torch.lerp(to[place - 1], to[place], part)
+
+
+def _rank_coefficients(values: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Hermite coefficients (order,) of the scaled mid-ranks of `values` at the normals `points`."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks = (ends - (counts - 1) / 2)[inverse]
+    ranks = (ranks - ranks.mean()) / ranks.std()
+    coefficients = np.empty(HERMITE_ORDER)
+    before, now = np.ones_like(points), points  # normalised Hermite polynomials
+    for order in range(1, HERMITE_ORDER + 1):
+        coefficients[order - 1] = (ranks * now).mean()
+        following = (points * now - np.sqrt(order) * before) / np.sqrt(order + 1)
+        before, now = now, following
+    return coefficients
+
+
+def _rank_correlation(coefficients: np.ndarray, latent: np.ndarray) -> np.ndarray:
+    """Mehler's formula for every pair of (n, order) coefficients at latent correlations (n, n)."""
+    rank = np.zeros_like(latent)
+    for order in range(HERMITE_ORDER - 1, -1, -1):
+        rank = (rank + coefficients[:, None, order] * coefficients[None, :, order]) * latent
+    return rank
+
+
+def _solve_latent(coefficients: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The latent correlation of every pair (n, n) whose rank correlation is `target`, bisected."""
+    low = np.full(target.shape, -LATENT_LIMIT)
+    high = np.full(target.shape, LATENT_LIMIT)
+    for _ in range(30):
+        middle = (low + high) / 2
+        below = _rank_correlation(coefficients, middle) < target
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return (low + high) / 2
+
+
+def nearest_correlation(matrix: np.ndarray, floor: float = 1e-4, rounds: int = 200) -> np.ndarray:
+    """The correlation matrix nearest to a symmetric one: Higham's alternating projections."""
+    current, correction = matrix.copy(), np.zeros_like(matrix)
+    for _ in range(rounds):
+        shifted = current - correction
+        roots, vectors = np.linalg.eigh(shifted)
+        projected = (vectors * np.maximum(roots, floor)) @ vectors.T
+        correction = projected - shifted
+        current = projected.copy()
+        np.fill_diagonal(current, 1.0)
+    roots, vectors = np.linalg.eigh(current)
+    current = (vectors * np.maximum(roots, floor)) @ vectors.T
+    scale = np.sqrt(np.diag(current))
+    found: np.ndarray = current / np.outer(scale, scale)
+    return found
+
+
+def fit_latent() -> np.ndarray:
+    """Fit `latent_correlation` (35, 35) from the statistics; some seconds, see `main`."""
+    names = attributes.NAMES
+    probability = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
+    points = torch.special.ndtri(probability)
+    points = (points / points.std(correction=0)).numpy()
+    coefficients = np.stack(
+        [_rank_coefficients(quantile(name, probability).numpy(), points) for name in names]
+    )
+    stored = statistics()["names"]
+    order = [stored.index(name) for name in names]
+    rows = statistics()["spearman"]
+    # Hair under headwear has no measured colour, so those pairs have no correlation: 0.
+    target = np.array([[rows[name][place] or 0.0 for place in order] for name in names])
+    target = (target + target.T) / 2
+    free = np.eye(len(names), dtype=bool)
+    for name in DERIVED:
+        free[names.index(name), :] = free[:, names.index(name)] = True
+    wanted = _solve_latent(coefficients, target)
+    wanted[free] = np.eye(len(names))[free]
+    for _ in range(REFITS):
+        error = _rank_correlation(coefficients, nearest_correlation(wanted)) - target
+        error[free] = 0
+        wanted -= error * np.minimum(np.abs(error) / TOLERANCE, 1)
+    return nearest_correlation(wanted)
+
+
+@functools.cache
+def latent_correlation() -> Tensor:
+    """The (35, 35) float64 correlation of the attributes' latent normals, in `NAMES` order.
+
+    It is shipped, to six decimals, so that every machine draws the same faces.
+    """
+    stored = statistics()
+    if tuple(stored["names"]) != attributes.NAMES:
+        raise ValueError("statistics.json lists other attributes; run this module to fit it anew")
+    return torch.tensor([stored["latent"][name] for name in attributes.NAMES], dtype=torch.float64)
+
+
+@functools.cache
+def cholesky() -> Tensor:
+    """The lower Cholesky factor (35, 35), float64, of `latent_correlation`."""
+    return torch.linalg.cholesky(latent_correlation())
+
+
+def main() -> None:
+    """Fit the latent correlation anew and store it: `python -m pipeline.domains.synthface.copula`."""
+    content = dict(statistics())
+    names, order = attributes.NAMES, [content["names"].index(name) for name in attributes.NAMES]
+    rows = content["spearman"]
+    content["spearman"] = {name: [rows[name][place] for place in order] for name in names}
+    content["attributes"] = {name: content["attributes"][name] for name in names}
+    content["names"] = list(names)
+    fitted = zip(names, fit_latent().round(6).tolist(), strict=True)
+    content["latent"] = dict(fitted)
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()
+             if not isinstance(value, dict)]
+    for key, value in content.items():
+        if isinstance(value, dict):
+            inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())
+            lines.append(f" {json.dumps(key)}: {{\n{inner}\n }}")
+    STATISTICS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""What a face of the embedded domain is made of: 35 attributes, its identity, and the rest.
+
+Every factor lies in [0, 1]. Attributes follow FFHQ through a Gaussian copula (copula.py), identity
+factors are clipped normals, nuisance factors uniform. `glasses` is 1 where `reading_glasses` or
+`sunglasses` is 1, or where its own latent asks for another kind (share 0.2 %); where both kinds
+would appear the sunglasses win, so the three never contradict one another.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import attributes
+from pipeline.domains.synthface import copula
+
+Kind = Literal["attribute", "identity", "nuisance"]
+
+# What a pixel can belong to, in the order of the mask planes: `ears` and the neck are skin, eye
+# shadow is eyes, lips and teeth are mouth; a scarf or mask before the mouth is `occluder`.
+PARTS: tuple[str, ...] = (
+    "background",
+    "clothing",
+    "skin",
+    "hair",
+    "eyes",
+    "brows",
+    "nose",
+    "mouth",
+    "beard",
+    "glasses",
+    "headwear",
+    "occluder",
+)
+FACE = ("skin", "eyes", "brows", "nose", "mouth")
+BLOCK = 1024  # faces drawn from one random stream
+Z_DIM = 512
+MAP_SEED = 20261121  # of the fixed map from z to factors
+IDENTITY_SPREAD = 0.2  # standard deviation of an identity factor before clipping
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One number of a face, in [0, 1]; low and high say what its ends mean."""
+
+    name: str
+    kind: Kind
+    low: str
+    high: str
+    meaning: str
+    parts: tuple[str, ...]
+
+
+_ATTRIBUTE_PARTS: dict[str, tuple[str, ...]] = {
+    "smile": ("mouth", "skin", "eyes"),
+    "pitch": PARTS,
+    "roll": PARTS,
+    "yaw": PARTS,
+    "gender": ("skin", "brows", "mouth", "eyes", "nose", "hair"),
+    "age": (*FACE, "hair"),
+    "moustache": ("beard",),
+    "beard": ("beard",),
+    "sideburns": ("beard",),
+    "reading_glasses": ("glasses",),
+    "sunglasses": ("glasses", "eyes"),
+    "anger": FACE,
+    "contempt": ("mouth", "skin"),
+    "disgust": FACE,
+    "fear": FACE,
+    "neutral": FACE,
+    "sadness": FACE,
+    "surprise": FACE,
+    "blur": PARTS,
+    "exposure": PARTS,
+    "noise": PARTS,
+    "eye_makeup": ("eyes", "skin"),
+    "lip_makeup": ("mouth",),
+    "headwear": ("headwear", "hair"),
+    "glasses": ("glasses",),
+    "forehead_occluded": ("hair", "skin", "brows"),
+    "eye_occluded": ("hair", "eyes", "brows"),
+    "mouth_occluded": ("occluder", "mouth", "beard", "skin"),
+    "baldness": ("hair", "skin"),
+} | {f"hair_{colour}": ("hair", "brows", "beard")
+     for colour in ("brown", "blond", "black", "red", "grey", "other")}
+
+_IDENTITY: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("head_width", "narrow", "wide", FACE),
+    ("head_length", "short", "long", FACE),
+    ("jaw_width", "narrow", "wide", ("skin", "beard")),
+    ("cheekbones", "flat", "prominent", ("skin",)),
+    ("chin", "short", "long", ("skin", "beard")),
+    ("eye_spacing", "close", "apart", ("eyes", "brows", "glasses")),
+    ("eye_size", "small", "large", ("eyes",)),
+    ("eye_tilt", "outer corner down", "outer corner up", ("eyes",)),
+    ("nose_width", "narrow", "wide", ("nose",)),
+    ("nose_length", "short", "long", ("nose",)),
+    ("nose_bridge", "low", "high", ("nose",)),
+    ("lip_fullness", "thin", "full", ("mouth",)),
+    ("mouth_width", "narrow", "wide", ("mouth",)),
+    ("mouth_height", "low", "high", ("mouth", "skin")),
+    ("skin_tone", "light", "dark", ("skin", "nose", "mouth")),
+    ("skin_undertone", "cool, pink", "warm, yellow", ("skin", "nose")),
+    ("freckles", "none", "many", ("skin",)),
+    ("iris_colour", "dark brown", "light blue", ("eyes",)),
+    ("brow_thickness", "thin", "thick", ("brows",)),
+    ("brow_arch", "straight", "arched", ("brows",)),
+    ("ear_size", "small", "large", ("skin",)),
+    ("hairline", "low", "high", ("hair", "skin")),
+)
+
+_NUISANCE: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("light_x", "from the left", "from the right", PARTS),
+    ("light_y", "from below the brow", "from above", PARTS),
+    ("light_ambient", "hard key light", "soft, even light", PARTS),
+    ("background_red", "none", "full", ("background",)),
+    ("background_green", "none", "full", ("background",)),
+    ("background_blue", "none", "full", ("background",)),
+    ("background_gradient", "dark at the foot", "dark at the top", ("background",)),
+    ("clothing_red", "none", "full", ("clothing",)),
+    ("clothing_green", "none", "full", ("clothing",)),
+    ("clothing_blue", "none", "full", ("clothing",)),
+    ("collar", "round neck", "open collar", ("clothing", "skin")),
+    ("cloth_hue", "red", "violet, through green and blue", ("headwear", "occluder")),
+    ("hair_length", "short", "long", ("hair",)),
+    ("hair_volume", "flat", "full", ("hair",)),
+    ("hair_parting", "on the left", "on the right", ("hair",)),
+    ("hair_curl", "straight", "wavy", ("hair",)),
+    ("frame_shape", "round", "rectangular", ("glasses",)),
+    ("frame_colour", "black", "red-brown, then metal", ("glasses",)),
+    ("mouth_opening", "closed", "parted", ("mouth",)),
+    ("gaze_x", "to the left", "to the right", ("eyes",)),
+    ("gaze_y", "down", "up", ("eyes",)),
+)
+
+
+def _all_factors() -> tuple[Factor, ...]:
+    found = [
+        Factor(name, "attribute", f"{attributes.get(name).low:g}",
+               f"{attributes.get(name).high:g}", name.replace("_", " "), _ATTRIBUTE_PARTS[name])
+        for name in attributes.NAMES
+    ]
+    for kind, rows in (("identity", _IDENTITY), ("nuisance", _NUISANCE)):
+        for name, low, high, parts in rows:
+            meaning = name.replace("_", " ")
+            found.append(Factor(name, kind, low, high, meaning, parts))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+FACTORS: tuple[Factor, ...] = _all_factors()
+FACTOR_NAMES: tuple[str, ...] = tuple(factor.name for factor in FACTORS)
+N_FACTORS = len(FACTORS)
+N_ATTRIBUTES = len(attributes.NAMES)
+IDENTITY_INDEX: list[int] = [i for i, f in enumerate(FACTORS) if f.kind == "identity"]
+NUISANCE_INDEX: list[int] = [i for i, f in enumerate(FACTORS) if f.kind == "nuisance"]
+
+
+def column(name: str) -> int:
+    """The column of a factor in every (N, N_FACTORS) tensor."""
+    return FACTOR_NAMES.index(name)
+
+
+def factors_from_normals(normals: Tensor) -> Tensor:
+    """Independent standard normals (N, N_FACTORS) -> factors (N, N_FACTORS) in [0, 1]."""
+    exact = normals.to(torch.float64)
+    latents = exact[:, :N_ATTRIBUTES] @ copula.cholesky().T
+    probability = torch.special.ndtr(latents)
+    values = torch.empty_like(exact)
+    for place, name in enumerate(attributes.NAMES):
+        values[:, place] = copula.quantile(name, probability[:, place])
+    reading, sun, worn = (column(n) for n in ("reading_glasses", "sunglasses", "glasses"))
+    values[:, reading] *= 1 - values[:, sun]
+    share = {n: float(copula.statistics()["attributes"][n]["share_above_half"])
+             for n in ("reading_glasses", "sunglasses", "glasses")}
+    known = share["reading_glasses"] + share["sunglasses"]
+    other = probability[:, worn] > 1 - (share["glasses"] - known) / (1 - known)
+    values[:, worn] = torch.maximum(values[:, reading], values[:, sun]).maximum(other.double())
+    values[:, IDENTITY_INDEX] = (0.5 + IDENTITY_SPREAD * exact[:, IDENTITY_INDEX]).clamp(0, 1)
+    values[:, NUISANCE_INDEX] = torch.special.ndtr(exact[:, NUISANCE_INDEX])
+    return values.to(torch.float32)
+
+
+def draw_factors(seed: int, ids: Sequence[int] | Tensor) -> Tensor:
+    """The factors (N, N_FACTORS) of the faces `ids`; a row depends on (seed, id) alone."""
+    wanted = np.asarray(ids.tolist() if isinstance(ids, Tensor) else list(ids), dtype=np.int64)
+    normals = np.empty((len(wanted), N_FACTORS))
+    for block in np.unique(wanted // BLOCK):
+        inside = wanted // BLOCK == block
+        stream = np.random.default_rng([seed, int(block)])
+        normals[inside] = stream.standard_normal((BLOCK, N_FACTORS))[wanted[inside] % BLOCK]
+    return factors_from_normals(torch.from_numpy(normals))
+
+
+def attributes_of(factors: Tensor) -> Tensor:
+    """The 35 attributes (N, 35) among the factors (N, N_FACTORS)."""
+    return factors[:, :N_ATTRIBUTES]
+
+
+@functools.cache
+def _truth_map() -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The orthonormal projection (512, N_FACTORS) and one order of the columns per round."""
+    stream = np.random.default_rng(MAP_SEED)
+    basis, _ = np.linalg.qr(stream.standard_normal((Z_DIM, N_FACTORS)))
+    orders = tuple(torch.from_numpy(stream.permutation(N_FACTORS)) for _ in range(2))
+    return torch.from_numpy(basis), orders
+
+
+def _turn_pairs(normals: Tensor, turned: Tensor, guides: Tensor) -> Tensor:
+    """Rotate columns `turned`, two by two, by angles that depend on the columns `guides` only.
+
+    A rotation of two independent normals by an angle independent of them leaves them independent
+    standard normals, so this is nonlinear in z and yet keeps the distribution exactly.
+    """
+    half = len(turned) // 2
+    first, second = turned[:half], turned[half : 2 * half]
+    guide = guides[torch.arange(half) % len(guides)]
+    angle = 0.8 * torch.tanh(normals[:, guide])
+    left, right = normals[:, first], normals[:, second]
+    turned_normals = normals.clone()
+    turned_normals[:, first] = angle.cos() * left - angle.sin() * right
+    turned_normals[:, second] = angle.sin() * left + angle.cos() * right
+    return turned_normals
+
+
+def truth_normals(z: Tensor) -> Tensor:
+    """The fixed, entangled, nonlinear map of the generator's z (N, 512) to normals (N, N_FACTORS).
+
+    z is scaled to rms 1 (as the mapping network does), projected orthonormally, and its columns
+    are rotated in pairs by angles that follow other columns: two rounds of two half steps.
+    """
+    basis, orders = _truth_map()
+    exact = z.detach().to(torch.float64)
+    unit = exact * (math.sqrt(z.shape[1]) / exact.norm(dim=1, keepdim=True).clamp(min=1e-12))
+    normals = unit @ basis.to(z.device)
+    for order in orders:
+        middle = len(order) // 2
+        normals = _turn_pairs(normals, order[:middle], order[middle:])
+        normals = _turn_pairs(normals, order[middle:], order[:middle])
+    return normals.to(torch.float32)
+
+
+def truth_factors(z: Tensor) -> Tensor:
+    """The factors (N, N_FACTORS) that a generator trained on our faces should show for z (N, 512)."""
+    return factors_from_normals(truth_normals(z))

@@ -1,0 +1,97 @@
+"""The albedo of the face: skin, wrinkles, brows, beard."""
+
+import torch
+from torch import Tensor
+
+from pipeline.domains.synthface.canvas import Canvas, Faces, palette, rgb
+from pipeline.domains.synthface.expression import Expression
+from pipeline.domains.synthface.geometry import Proportions, Surface, ramp, spot, step
+
+SKIN = ((1.0, 0.87, 0.79), (0.97, 0.81, 0.71), (0.91, 0.72, 0.59), (0.69, 0.48, 0.35),
+        (0.38, 0.24, 0.17))
+
+
+def skin_colour(faces: Faces) -> Tensor:
+    """(N, 3, 1, 1): tone from light to dark, undertone from pink to yellow."""
+    warm = faces.signed("skin_undertone")[:, None]
+    colour = palette(faces("skin_tone"), SKIN)
+    return colour * (1 + warm * rgb(0.0, 0.05, -0.08))
+
+
+def grain(surface: Surface) -> Tensor:
+    """A fixed texture in [-1, 1] that moves with the head: hair of beard and brows."""
+    x, y = surface.x, surface.y
+    return (torch.sin(x * 91 + y * 37) + torch.sin(x * 53 - y * 113)).mul_(0.5)
+
+
+def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression,
+               surface: Surface) -> None:
+    """Blush, freckles, the marks of age and the creases of expression."""
+    across, y = surface.across, surface.y
+    blush = spot(across - 0.26, y + 0.12, 0.13, 0.09) * (0.5 + 0.4 * shape.child)
+    canvas.picture[:, 1:].mul_((1 - 0.16 * blush * surface.front)[:, None])
+    freckle = ramp(torch.sin(surface.x * 83 + y * 31) * torch.sin(y * 71 - surface.x * 23), 0.3, 0.9)
+    freckle = freckle * spot(across - 0.17, y + 0.05, 0.2, 0.10)
+    mark = ramp(torch.sin(surface.x * 41 + 1.3) * torch.sin(y * 37 + surface.x * 11), 0.55, 0.9)
+    lines = 0.45 * faces("freckles") * freckle + 0.11 * shape.old.square() * mark
+    # nasolabial fold, from the nose wing to beside the mouth
+    fall = (-(y + 0.15)).clamp(0, 0.3)
+    fold = spot(across - (0.105 + 0.45 * fall + 0.02 * mood.cheeks), y + 0.25, 0.022, 0.10)
+    lines += fold * (0.05 + 0.40 * shape.old + 0.25 * mood.cheeks)
+    bag = spot(across - shape.eye_x, y - shape.eye_y + 0.078, 0.085, 0.022)
+    lines += bag * (0.06 + 0.42 * shape.old)
+    furrow = torch.sin((y - 0.04 * surface.x.square()) * 105).clamp(min=0)
+    lifted = (shape.old.square() + 8 * mood.brow_raise.clamp(min=0)).clamp(max=1)
+    lines += furrow * spot(across, y - shape.brow_y - 0.13, 0.24, 0.075) * (0.42 * lifted)
+    feet = torch.sin((y - shape.eye_y) * 120 + 9 * across).clamp(min=0)
+    feet = feet * spot(across - shape.eye_x - 0.145, y - shape.eye_y, 0.045, 0.06)
+    lines += feet * (0.5 * shape.old + 0.12 * mood.cheeks)
+    frown = spot(across - 0.03, y - shape.brow_y + 0.01, 0.014, 0.05)
+    lines += frown * (0.55 * faces("anger") + 0.22 * shape.old)
+    nose = torch.sin((y - shape.eye_y) * 130).clamp(min=0)
+    lines += nose * spot(across, y - shape.eye_y + 0.05, 0.07, 0.05) * (0.55 * mood.nose_wrinkle)
+    jowl = spot(across - 0.20 - 0.15 * (y + 0.6), y + 0.49, 0.03, 0.07)
+    lines += jowl * (0.35 * shape.old)
+    lines += spot(across, y - shape.chin_y - 0.15, 0.10, 0.02) * 0.10
+    # nostrils and the shade beside and under the nose
+    lines += spot(across - 0.55 * shape.nose_width, y - shape.nose_y + 0.052, 0.024, 0.014) * 0.60
+    lines += spot(across, y - shape.nose_y + 0.070, 0.07, 0.018) * 0.22
+    lines += spot(across - 1.05 * shape.nose_width, y - shape.nose_y + 0.015, 0.018, 0.04) * 0.18
+    dim = 1 - (lines * surface.front).clamp_(0, 0.8)
+    canvas.picture[:, 0].mul_(dim.sqrt())
+    canvas.picture[:, 1:].mul_(dim[:, None])
+    canvas.claim("nose", surface.nose * surface.front)
+
+
+def paint_beard(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface,
+                colour: Tensor) -> None:
+    """Beard on chin and jaw, moustache on the upper lip, sideburns before the ears."""
+    across, y, pixel = surface.across, surface.y, surface.pixel
+    edge = pixel * 1.5 + 0.02
+    texture = 0.88 + 0.12 * grain(surface)
+    cheek = -0.40 + 0.95 * (across - 0.14).clamp(min=0)
+    lower = step(cheek - y, edge * 1.5) * step(surface.z + 0.05, 0.1)
+    lower = lower * (1 - 0.9 * spot(across, y - shape.mouth_y, 0.15, 0.055))
+    lip = step(0.045 - (y - shape.mouth_y - 0.078 + 0.35 * across.square()).abs(), edge)
+    lip = lip * step(0.165 - across, edge) * surface.front
+    side = step(across - shape.width * 0.72, edge) * step(0.19 - (y + 0.10).abs(), edge * 2)
+    side = side * step(surface.z + 0.08, 0.08)
+    dark = colour * 0.62
+    for name, region in (("beard", lower), ("moustache", lip), ("sideburns", side)):
+        amount = faces(name).clamp(min=0).sqrt() * 0.95
+        canvas.paint("beard", dark, (region * texture * amount).clamp_(0, 1) * surface.cover)
+
+
+def paint_brows(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression,
+                surface: Surface, colour: Tensor) -> None:
+    """Both brows: thicker in men, arched by identity, moved by expression."""
+    along = (surface.across - shape.eye_x - 0.005) * (1 / 0.13)
+    arch = 0.018 + 0.014 * faces.signed("brow_arch") - 0.006 * shape.male
+    middle = shape.brow_y + mood.brow_raise + arch * (1 - along.square())
+    middle = middle - (mood.brow_inner - 0.008) * along - 0.4 * mood.brow_inner.abs()
+    half = 0.013 + 0.008 * faces("brow_thickness") + 0.012 * shape.male - 0.003 * shape.child
+    half = half * (1 - 0.35 * along)
+    mask = step(half - (surface.y - middle).abs(), surface.pixel * 1.3)
+    mask = mask * step(1 - along.abs(), surface.pixel * 10) * surface.front
+    strength = (0.9 - 0.3 * shape.child - 0.15 * shape.old) * (0.92 + 0.08 * grain(surface))
+    canvas.paint("brows", colour * 0.6, (mask * strength).clamp_(0, 1))
