@@ -1,0 +1,243 @@
+"""Generators on disk: one safetensors file and one JSON card beside it.
+
+The file holds every parameter and buffer under NVIDIA's names, in float32, and in its header the
+architecture. `faces.safetensors` has its card in `faces.json`: what the caller wants to tell of the
+weights (source, licence, training), and the file's size and sha256.
+
+A file is checked from the outside in, and refused before any tensor of it is used: its hash, the
+header, the architecture, names, shapes and types of all tensors, and that their values are finite.
+Nothing in a file is ever executed.
+"""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from stylegan.generator import Architecture, Generator
+
+METADATA_KEY = "latentbench.stylegan2"
+"""The one key of the header's metadata: safetensors orders several at random."""
+FORMAT_VERSION = 1
+LARGEST_RESOLUTION = 4096
+LARGEST_WIDTH = 65536
+MOST_MAPPING_LAYERS = 64
+
+
+class WeightsFileError(ValueError):
+    """A weights file is missing, damaged, or not what was asked for."""
+
+
+def card_path(path: Path | str) -> Path:
+    """Where the card of a weights file lies: the same name with the suffix .json."""
+    return Path(path).with_suffix(".json")
+
+
+def save_generator(generator: Generator, path: Path | str, card: dict[str, Any]) -> str:
+    """Write the generator's weights and their card; answers the file's sha256 in hex.
+
+    Both files are replaced in one step each, weights first. The same weights give the same bytes.
+    `card` is any JSON; the keys file, sha256, size_bytes and architecture are set here.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise WeightsFileError(f"Weights are saved as .safetensors, not as '{path.name}'.")
+    tensors = {
+        name: value.detach().to("cpu", torch.float32).contiguous()
+        for name, value in generator.state_dict().items()
+    }
+    check_finite(path, tensors)
+    header = {"version": FORMAT_VERSION, "architecture": describe(generator.architecture)}
+    data = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(header, sort_keys=True)})
+    sha256 = hashlib.sha256(data).hexdigest()
+    facts = {"file": path.name, "sha256": sha256, "size_bytes": len(data)}
+    facts["architecture"] = header["architecture"]
+    text = json.dumps(card | facts, indent=2, ensure_ascii=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, data)
+    replace_file(card_path(path), text.encode())
+    return sha256
+
+
+def load_generator(
+    path: Path | str, expected_sha256: str | None, *, fused: bool = True
+) -> Generator:
+    """The generator of a weights file, on the CPU, in eval mode, its parameters frozen.
+
+    With `expected_sha256` None, the hash is not checked, and the caller trusts the file. Raises
+    WeightsFileError if the file is missing or anything about it is wrong.
+    """
+    path = Path(path)
+    data = read_file(path)
+    if expected_sha256 is not None:
+        found = hashlib.sha256(data).hexdigest()
+        if found != expected_sha256.lower():
+            raise WeightsFileError(
+                f"'{path}' is not the expected file: its sha256 is {found}, expected "
+                f"{expected_sha256}. Delete it and fetch or train it again; if you replaced it on "
+                "purpose, put the new sha256 where the old one is configured."
+            )
+    architecture = read_architecture(path, data)
+    with torch.device("meta"):
+        generator = Generator.from_architecture(architecture, fused=fused)
+    tensors = read_tensors(path, data)
+    check_tensors(path, tensors, expected=dict(generator.state_dict()))
+    generator.load_state_dict(tensors, strict=True, assign=True)
+    return generator.eval().requires_grad_(False)
+
+
+def load_card(path: Path | str) -> dict[str, Any]:
+    """The card of the weights file at `path`. WeightsFileError if it is missing or not JSON."""
+    file = card_path(path)
+    try:
+        card = json.loads(read_file(file))
+    except ValueError as error:
+        if isinstance(error, WeightsFileError):
+            raise
+        raise WeightsFileError(f"'{file}' is not JSON: {error}.") from error
+    if not isinstance(card, dict):
+        raise WeightsFileError(f"'{file}' must hold a JSON object, not {type(card).__name__}.")
+    return card
+
+
+def describe(architecture: Architecture) -> dict[str, Any]:
+    """The architecture as JSON, whose keys are strings."""
+    description = asdict(architecture)
+    description["channels"] = {str(r): n for r, n in architecture.channels.items()}
+    return description
+
+
+def read_file(path: Path) -> bytes:
+    """All of a file, read once, so that what was hashed is what is used."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsFileError(f"Cannot read '{path}': {error.strerror or error}.") from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that others see the old content or the new, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_tensors(path: Path, data: bytes) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name; they own their memory."""
+    try:
+        return safetensors.torch.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise WeightsFileError(
+            f"'{path}' is damaged or no safetensors file: {error}. Fetch or train it again."
+        ) from error
+
+
+def read_architecture(path: Path, data: bytes) -> Architecture:
+    """The architecture from the header of a weights file; every value is checked.
+
+    The header is a little-endian length of eight bytes, then that many bytes of JSON.
+    """
+    length = int.from_bytes(data[:8], "little")
+    try:
+        if len(data) < 8 + length:
+            raise ValueError(f"the header should end at byte {8 + length}, the file at {len(data)}")
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        header = json.loads(metadata[METADATA_KEY])
+        version = header["version"]
+        description = header["architecture"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise WeightsFileError(
+            f"'{path}' does not say which generator it holds ({type(error).__name__}: {error}). "
+            f"Expected metadata '{METADATA_KEY}', which save_generator writes. Weights from "
+            "elsewhere have to be imported first."
+        ) from error
+    if version != FORMAT_VERSION:
+        raise WeightsFileError(
+            f"'{path}' has format version {version!r}; this program reads {FORMAT_VERSION}. Use "
+            "the latentbench that wrote it, or fetch the weights again."
+        )
+    try:
+        return parse_architecture(description)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsFileError(
+            f"'{path}' describes no generator that can be built: {error}."
+        ) from error
+
+
+def parse_architecture(description: dict[str, Any]) -> Architecture:
+    """The inverse of `describe`, which trusts nothing: sizes are bounded before they are used."""
+    wanted = set(Architecture.__dataclass_fields__)
+    if set(description) != wanted:
+        raise ValueError(f"expected the settings {sorted(wanted)}, found {sorted(description)}")
+
+    def size(name: str, value: object, largest: int) -> int:
+        if type(value) is not int or not 1 <= value <= largest:
+            raise ValueError(f"{name} must be a whole number from 1 to {largest}, not {value!r}")
+        return value
+
+    clamp = description["conv_clamp"]
+    if clamp is not None and not (
+        type(clamp) in (int, float) and math.isfinite(clamp) and clamp > 0
+    ):
+        raise ValueError(f"conv_clamp must be null or a positive number, not {clamp!r}")
+    channels = {
+        size("a resolution", int(r), LARGEST_RESOLUTION): size(f"channels[{r}]", n, LARGEST_WIDTH)
+        for r, n in description["channels"].items()
+    }
+    return Architecture(
+        resolution=size("resolution", description["resolution"], LARGEST_RESOLUTION),
+        channels=dict(sorted(channels.items())),
+        z_dim=size("z_dim", description["z_dim"], LARGEST_WIDTH),
+        w_dim=size("w_dim", description["w_dim"], LARGEST_WIDTH),
+        mapping_layers=size("mapping_layers", description["mapping_layers"], MOST_MAPPING_LAYERS),
+        conv_clamp=clamp,
+    )
+
+
+def check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """WeightsFileError unless names, shapes, types and values are those of the generator."""
+    faults = [f"lacks {name}" for name in expected if name not in tensors]
+    faults += [f"has an unknown {name}" for name in tensors if name not in expected]
+    for name in expected.keys() & tensors.keys():
+        found, wanted = tensors[name], expected[name]
+        if found.shape != wanted.shape:
+            faults.append(f"has {name} as {tuple(found.shape)}, expected {tuple(wanted.shape)}")
+        elif found.dtype != torch.float32:
+            faults.append(f"has {name} as {found.dtype}, expected torch.float32")
+    if faults:
+        shown = sorted(faults)[:5]
+        more = f", and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise WeightsFileError(
+            f"'{path}' does not fit the architecture that it states: it {'; it '.join(shown)}"
+            f"{more}. It was not written by save_generator, or damaged; fetch or train it again."
+        )
+    check_finite(path, tensors)
+
+
+def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    """WeightsFileError if any value is infinite or not a number."""
+    for name, value in tensors.items():
+        if not bool(torch.isfinite(value).all()):
+            raise WeightsFileError(
+                f"{name} of '{path}' holds infinite or undefined values. Training diverged, or "
+                "the file is damaged."
+            )
