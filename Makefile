@@ -1,0 +1,36 @@
+# Two commands do everything from a fresh clone: `make bench` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install bench test clean
+
+help:
+	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
+	@echo "make test    install into $(VENV), lint, type-check, test"
+	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
+
+install: $(STAMP)
+
+# Installed once; again only when the requirements change.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+bench: $(STAMP)
+	$(BIN)/latentbench run --domain synthface --profile smoke
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
