@@ -252,6 +252,15 @@ def _machine(parser: configparser.ConfigParser, path: Path) -> Machine:
     )
 
 
+def _split(name: str, parser: configparser.ConfigParser) -> tuple[str, str]:
+    """Section and key of "section.key"; both may hold dots, and a section that exists is preferred."""
+    for section in sorted(parser.sections(), key=len, reverse=True):
+        if name.startswith(f"{section}."):
+            return section, name.removeprefix(f"{section}.")
+    section, _, key = name.rpartition(".")
+    return section, key
+
+
 def load_settings(
     *,
     domain: str = "",
@@ -266,12 +275,13 @@ def load_settings(
     """Read and check every setting; empty arguments mean what the file says.
 
     `overrides` maps "section.key" to a text that takes the place of the file's, such as
-    {"machine.workers": "1", "profile.smoke.n_faces": "4"}. Raises ConfigError and UnknownNameError.
+    {"machine.workers": "1", "profile.smoke.n_faces": "4"}; a "method.NAME.key" also beats the profile's.
+    Raises ConfigError and UnknownNameError.
     """
     path = path or find_config()
     parser = read_config(path)
     for name, text in (overrides or {}).items():
-        section, _, key = name.rpartition(".")
+        section, key = _split(name, parser)
         if not parser.has_section(section):
             raise UnknownNameError(f"section of {path.name}", section, parser.sections())
         if key not in parser[section]:
@@ -292,7 +302,7 @@ def load_settings(
             raise UnknownNameError("method", name, known_methods)
         parameters = dict(parser[f"method.{name}"]) if parser.has_section(f"method.{name}") else {}
         for key, text in parser[f"profile.{profile}"].items():
-            if key.startswith(f"{name}."):
+            if key.startswith(f"{name}.") and f"method.{key}" not in (overrides or {}):
                 parameters[key.removeprefix(f"{name}.")] = text
         typed = {key: parse_value(text) for key, text in sorted(parameters.items())}
         chosen.append((name, tuple(typed.items())))

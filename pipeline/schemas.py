@@ -135,6 +135,34 @@ SCORES = _schema(
     ],
 )
 
+# Scores as their stage keeps them, which runs of several profiles may share; publication adds the run's columns.
+RUN_COLUMNS = ("run_id", "run_date", "profile")
+STAGE_SCORES = _schema("scores", [field for field in SCORES if field.name not in RUN_COLUMNS])
+
+TIMINGS = _schema(
+    "timings",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("repetition", pa.int32(), "1", "one edit of one face, batch 1, warm"),
+        _field("seconds_per_edit", pa.float64(), "second", "the edit of the code alone"),
+        _field("seconds_per_edit_and_synthesis", pa.float64(), "second", "the edit and its image"),
+    ],
+)
+
+GALLERY = _schema(
+    "gallery",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the edited attribute"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("step", pa.int32(), "1", "step of the edit, as in `edits`"),
+        _field("strength", pa.float64(), "method's unit", "signed strength of the edit"),
+        _field("value", pa.float32(), "1", "the edited attribute on this image, by scorer B"),
+        _field("detected", pa.bool_(), "flag", "the detector finds a face"),
+        _field("png", pa.binary(), "PNG", "the edited image"),
+    ],
+)
+
 RUNS = _schema(
     "runs",
     [

@@ -191,12 +191,15 @@ def is_complete(stage: Stage, outputs: Path) -> bool:
     if not any(_fault(folder, record) for record in manifest.shards):
         return True
     with suppress(BusyError), _locked(folder, stage.title, wait=0.0):
-        _quarantine(folder)  # looks again: another process may have mended it meanwhile
+        _quarantine(folder, stage.fingerprint)  # looks again: another process may have mended it meanwhile
     return False
 
 
-def verified_shards(stage: Stage, outputs: Path) -> list[tuple[Path, ShardRecord]]:
-    """Path and record of every file of a published stage, in order. Nothing is checked yet: `check_shard` does."""
+def shards_of(stage: Stage, outputs: Path) -> list[tuple[Path, ShardRecord]]:
+    """Path and record of every file of a published stage, in order. `check_shard` checks one.
+
+    Raises StageError if the stage is not published.
+    """
     folder = stage.folder(outputs)
     return [(folder / record.name, record) for record in read_manifest(stage, outputs).shards]
 
@@ -326,6 +329,7 @@ def building(stage: Stage, settings: Settings) -> Iterator[Builder]:
     """
     folder = stage.folder(settings.outputs)
     with _locked(folder, stage.title, wait=settings.machine.lock_wait):
+        _quarantine(folder, stage.fingerprint)
         for path in folder.glob(".*.tmp-*"):
             path.unlink(missing_ok=True)
         yield Builder(stage, settings)
@@ -383,7 +387,8 @@ def _write_file(folder: Path, name: str, write: Callable[[Path], None]) -> tuple
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
-        raise _disk_full(path, temporary, error) from error
+        written = temporary.stat().st_size if temporary.exists() else 0
+        raise _disk_full(path, written, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -409,10 +414,10 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _disk_full(path: Path, temporary: Path, error: OSError) -> StageError:
+def _disk_full(path: Path, written: int, error: OSError) -> StageError:
     """The error of a disk, quota or file size limit that is reached, with what is needed to go on."""
-    written = temporary.stat().st_size if temporary.exists() else 0
-    free = shutil.disk_usage(path.parent).free
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    free = shutil.disk_usage(there).free
     return StageError(
         f"Disk full: wrote {written:,} bytes of {path} and could not go on ({os.strerror(error.errno or 0)}; "
         f"{free:,} bytes are free there). Free at least {max(2 * written, 64 * 2**20):,} bytes, or raise the quota, "
@@ -422,12 +427,12 @@ def _disk_full(path: Path, temporary: Path, error: OSError) -> StageError:
 
 # Checking files against records
 
-_verified: dict[tuple[str, int, int], str] = {}
+_verified: dict[tuple[str, int, int, int], str] = {}
 
 
-def _identity(path: Path) -> tuple[str, int, int]:
+def _identity(path: Path) -> tuple[str, int, int, int]:
     status = path.stat()
-    return str(path.absolute()), status.st_size, status.st_mtime_ns
+    return str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _remember(path: Path, sha256: str) -> None:
@@ -451,10 +456,14 @@ def _fault(folder: Path, record: ShardRecord) -> str:
     return "" if _verified[key] == record.sha256 else f"its sha256 is {_verified[key]}, expected {record.sha256}"
 
 
-def _quarantine(folder: Path) -> None:
-    """Set aside every file that differs from the manifest, then drop the manifest. Call with the lock held."""
+def _quarantine(folder: Path, fingerprint: str) -> None:
+    """Set aside every file that differs from the manifest, then drop the manifest. Call with the lock held.
+
+    A manifest that cannot be read, or is another stage's, is dropped alone: the files have their own records.
+    """
     manifest = _load_manifest(folder)
-    if manifest is None:
+    if manifest is None or manifest.fingerprint != fingerprint:
+        (folder / MANIFEST).unlink(missing_ok=True)
         return
     faults = {record.name: fault for record in manifest.shards if (fault := _fault(folder, record))}
     if faults:
@@ -509,8 +518,7 @@ def _take_lock(folder: Path, title: str, wait: float) -> IO[str]:
     deadline = time.monotonic() + wait
     told = False
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        file = _open_lock(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _same_file(file, path):  # not a folder that was removed while we waited
@@ -536,6 +544,16 @@ def _take_lock(folder: Path, title: str, wait: float) -> IO[str]:
         time.sleep(min(0.2, left))
 
 
+def _open_lock(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            raise _disk_full(path, 0, error) from error
+        raise StageError(f"Cannot write {path}: {error.strerror}. Nothing was published.") from error
+
+
 def _same_file(file: IO[str], path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
@@ -546,9 +564,8 @@ def _same_file(file: IO[str], path: Path) -> bool:
 def _sign(file: IO[str]) -> None:
     """Write into the lock who holds it. The lock holds on a full disk too."""
     with suppress(OSError):
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": platform.node()}))
-        file.flush()
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
 
 
 def _holder(file: IO[str]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
-from pipeline.errors import LatentbenchError, UnknownNameError
+from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.methods.base import Method
 
 ENTRY_POINTS = "latentbench.methods"
@@ -39,3 +42,18 @@ def get(name: str) -> type[Method]:
     if not (isinstance(target, type) and issubclass(target, Method)):
         raise LatentbenchError(f"Method {name!r} is {target!r}, expected a subclass of pipeline.methods.base.Method.")
     return target
+
+
+def build(name: str, parameters: Mapping[str, Any]) -> Method:
+    """The method of that name with these hyper-parameters, not yet fitted.
+
+    Raises UnknownNameError for the method; ConfigError, naming the key of luigi.cfg, for a hyper-parameter that
+    it does not have or that is out of range.
+    """
+    kind = get(name)
+    known = inspect.signature(kind).parameters
+    for key in parameters:
+        if key not in known:
+            error = UnknownNameError("setting", key, known)
+            raise ConfigError(f"luigi.cfg: [method.{name}] {key}: {error}")
+    return kind(**parameters)

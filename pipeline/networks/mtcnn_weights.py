@@ -25,7 +25,7 @@ def folder() -> Path:
     """The folder of the installed facenet-pytorch that holds the weights. Raises WeightsError without the package."""
     spec = find_spec("facenet_pytorch")
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError("The detector needs facenet-pytorch, whose wheel holds MTCNN's weights: pip install facenet-pytorch")
+        raise WeightsError("The detector's weights come in the wheel of facenet-pytorch: pip install facenet-pytorch")
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 
 

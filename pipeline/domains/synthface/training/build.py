@@ -54,15 +54,15 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
 }
 
 SCHEDULES: dict[str, Schedule] = {
-    "perception": Schedule(steps=1200, batch=128, rate=2e-3, seed=21),
-    "scorer_a": Schedule(steps=2000, batch=128, rate=2e-3, seed=22),
-    "scorer_b": Schedule(steps=1600, batch=128, rate=1.5e-3, seed=23),
-    "recognizer_a": Schedule(steps=1600, batch=128, rate=2e-3, seed=24),
-    "recognizer_b": Schedule(steps=1400, batch=128, rate=1.5e-3, seed=25),
+    "perception": Schedule(steps=700, batch=128, rate=2e-3, seed=21),
+    "scorer_a": Schedule(steps=1100, batch=128, rate=2e-3, seed=22),
+    "scorer_b": Schedule(steps=1000, batch=128, rate=1.5e-3, seed=23),
+    "recognizer_a": Schedule(steps=900, batch=128, rate=2e-3, seed=24),
+    "recognizer_b": Schedule(steps=800, batch=128, rate=1.5e-3, seed=25),
     "mapping": Schedule(steps=4000, batch=1024, rate=1.5, seed=11, average=100),
-    "images-16": Schedule(steps=1800, batch=32, rate=4e-3, seed=12, final=0.3),
-    "images-32": Schedule(steps=2600, batch=32, rate=3e-3, seed=13, final=0.3),
-    "images-64": Schedule(steps=5000, batch=32, rate=2.5e-3, seed=14),
+    "images-16": Schedule(steps=1200, batch=32, rate=4e-3, seed=12, final=0.3),
+    "images-32": Schedule(steps=1800, batch=32, rate=3e-3, seed=13, final=0.3),
+    "images-64": Schedule(steps=4500, batch=32, rate=2.5e-3, seed=14),
 }
 
 Say = Callable[[str], None]
@@ -147,8 +147,9 @@ def _train_generator(shop: Workshop) -> Generator:
     network, head = distil.new_generator(GENERATOR_SEED), distil.new_head(GENERATOR_SEED)
     distil.fit_mapping(network, head, shop.schedule("mapping"), shop.training, shop.say)
     faces = shop.set("generator")
-    perception = load_network(Perception, weights_path("perception"), torch.device("cpu"))
     for resolution in (16, 32, 64):
+        full = resolution == network.resolution
+        perception = load_network(Perception, weights_path("perception"), torch.device("cpu")) if full else None
         distil.fit_images(
             network,
             head,
@@ -158,7 +159,7 @@ def _train_generator(shop: Workshop) -> Generator:
             shop.schedule(f"images-{resolution}"),
             shop.training,
             shop.say,
-            perception if resolution == network.resolution else None,
+            perception,
         )
     distil.finish(network)
     return network

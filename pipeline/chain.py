@@ -1,0 +1,162 @@
+"""The chain of a run: every stage in the order of computation, with the function that computes it.
+
+Luigi's tasks and `latentbench plan` both read it, so that what is planned is what is run. The report is not here:
+it is made from the chain's stages, by `pipeline.report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+from pipeline import calibration, editing, labelling, latents, scoring, training
+from pipeline.config import Settings
+from pipeline.domains.base import DomainCard, describe
+from pipeline.errors import UnknownNameError
+from pipeline.methods import registry
+from pipeline.stages import Manifest, Stage
+
+LATENT_SETS = latents.SETS
+LABELLED_SETS = labelling.SETS
+
+
+@dataclass(frozen=True)
+class Link:
+    """One stage of a run, and how to compute it.
+
+    `run` computes and publishes the stage, continuing from what is there. `units` is how much work that is,
+    counted in `unit`, for estimates. `method` and `attribute` are empty for what is not of one.
+    """
+
+    stage: Stage
+    run: Callable[[], object]
+    units: int
+    unit: str
+    method: str = ""
+    attribute: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people read: "labels train", "edits l2l"."""
+        return self.stage.title
+
+    @property
+    def rate(self) -> str:
+        """Under which label `compute.measured_rates` has the seconds of one unit."""
+        return self.stage.title
+
+
+class Chain:
+    """The stages of one run. Making one reads the domain's card and checks the methods' settings; no torch.
+
+    Raises UnknownNameError and ConfigError for settings that no method takes, WeightsError for missing weights.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.card: DomainCard = describe(settings.domain)
+        check_methods(settings)
+
+    # One link at a time
+
+    def latents(self, which: str) -> Link:
+        """Sampling of z and mapping to w, of the "train", "faces" or "reference" latents."""
+        stage = latents.latents_stage(self.settings, self.card, which)
+        return Link(stage, partial(latents.run_latents, self.settings, which), self._count(which), "latents")
+
+    def labels(self, which: str) -> Link:
+        """Scorer A's values and the detector's probability, of the "train" or "faces" latents."""
+        stage = labelling.labels_stage(self.settings, self.card, which)
+        return Link(stage, partial(labelling.run_labels, self.settings, which), self._count(which), "images")
+
+    def train(self, method: str) -> Link:
+        """The fit of a method on the labelled latents."""
+        units, unit = training.work(self.settings, method)
+        stage = training.train_stage(self.settings, self.card, method)
+        return Link(stage, partial(training.run_train, self.settings, method), units, unit, method)
+
+    def calibrate(self, method: str, attribute: str) -> Link:
+        """The range of strengths of a method for an attribute."""
+        stage = calibration.range_stage(self.settings, self.card, method, attribute)
+        run = partial(self.calibrate_all, method, (attribute,))
+        return Link(stage, run, self.settings.protocol.n_faces, "faces", method, attribute)
+
+    def calibrate_all(self, method: str, attributes: Sequence[str]) -> Sequence[Manifest]:
+        """Compute the ranges of several attributes in one pass, so that they share the workers."""
+        return calibration.run_range(self.settings, method, attributes)
+
+    def reference(self) -> Link:
+        """Perception features of unedited images, with which quality is compared."""
+        stage = editing.reference_stage(self.settings, self.card)
+        run = partial(editing.run_reference, self.settings)
+        return Link(stage, run, self.settings.protocol.n_reference, "images")
+
+    def edits(self, method: str) -> Link:
+        """Every edit of a method, generated and measured in one pass."""
+        stage = editing.edits_stage(self.settings, self.card, method)
+        run = partial(editing.run_edits, self.settings, method)
+        return Link(stage, run, self.settings.protocol.edits_per_method, "images", method)
+
+    def timing(self, method: str) -> Link:
+        """Seconds of one edit, with and without synthesis."""
+        stage = editing.timing_stage(self.settings, self.card, method)
+        run = partial(editing.run_timing, self.settings, method)
+        return Link(stage, run, self.settings.protocol.n_timings, "edits", method)
+
+    def gallery(self, method: str) -> Link:
+        """The strips of pictures that the page shows."""
+        stage = editing.gallery_stage(self.settings, self.card, method)
+        run = partial(editing.run_gallery, self.settings, method)
+        return Link(stage, run, 1, "gallery", method)
+
+    def scores(self, method: str) -> Link:
+        """Every score of a method, with its interval."""
+        stage = scoring.scores_stage(self.settings, self.card, method)
+        run = partial(scoring.run_scores, self.settings, method)
+        return Link(stage, run, self.settings.protocol.edits_per_method, "images", method)
+
+    # All of them
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """Every link, each after those that it reads."""
+        found = [self.latents(which) for which in LATENT_SETS]
+        found += [self.labels(which) for which in LABELLED_SETS]
+        found.append(self.reference())
+        for method in self.settings.method_names:
+            found.append(self.train(method))
+            found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]
+            found += [self.edits(method), self.timing(method), self.gallery(method), self.scores(method)]
+        return tuple(found)
+
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of the stages in order, each once: what `--from` takes."""
+        return tuple(dict.fromkeys(link.stage.name for link in self.links))
+
+    def downstream(self, name: str, method: str = "") -> tuple[Link, ...]:
+        """The links of that stage name (and method) and every link that reads them, directly or not.
+
+        Raises UnknownNameError for a stage or method that this run does not have.
+        """
+        if name not in self.stage_names():
+            raise UnknownNameError("stage", name, self.stage_names())
+        if method and method not in self.settings.method_names:
+            raise UnknownNameError("method in this run", method, self.settings.method_names)
+        reached: set[Stage] = set()
+        found = []
+        for link in self.links:
+            named = link.stage.name == name and (not method or link.method == method)
+            if named or reached.intersection(link.stage.upstream):
+                reached.add(link.stage)
+                found.append(link)
+        return tuple(found)
+
+    def _count(self, which: str) -> int:
+        return latents.id_range(self.settings, which)[1]
+
+
+def check_methods(settings: Settings) -> None:
+    """Check every method's settings as its constructor does, before anything is computed. Raises ConfigError."""
+    for name, pairs in settings.methods:
+        registry.build(name, dict(pairs))

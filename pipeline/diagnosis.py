@@ -1,0 +1,185 @@
+"""What `latentbench doctor` looks at: packages, settings, weights, device, disk, file locks. Imports no torch."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from pipeline.config import Machine, cores, find_config, read_config
+from pipeline.domains import base as domains
+from pipeline.errors import LatentbenchError
+from pipeline.networks import mtcnn_weights
+
+GOOD, WARNING, BAD = "good", "warning", "bad"
+SMALLEST_DISK = 2 * 2**30  # bytes; profile `full` writes about as much per method
+CONSTRAINTS = "constraints.txt"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `state` is GOOD, WARNING or BAD; `told` says what was found and what to do."""
+
+    subject: str
+    state: str
+    told: str
+
+
+def diagnose(machine: Machine, outputs: Path) -> Iterator[Finding]:
+    """Look at everything that a run needs, cheap things first."""
+    yield _python()
+    yield from _packages()
+    yield _settings_file()
+    yield _processor(machine)
+    yield _device(machine)
+    yield from _folder(outputs)
+    yield _detector()
+    for name in domains.names():
+        yield from _weights(name)
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    wanted = SpecifierSet(metadata("latentbench")["Requires-Python"]) if _installed() else SpecifierSet()
+    if found not in wanted:
+        return Finding("python", BAD, f"{found}; expected {wanted}")
+    return Finding("python", GOOD, found)
+
+
+def _installed() -> bool:
+    try:
+        return bool(version("latentbench"))
+    except PackageNotFoundError:
+        return False
+
+
+def constraints() -> dict[str, str]:
+    """Package -> the version that was tested, by the packaged list or that of the checkout; empty without one."""
+    here = Path(__file__).resolve()
+    for path in (here.parent / CONSTRAINTS, here.parents[1] / CONSTRAINTS):
+        if path.is_file():
+            lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+            pairs = (line.split("==") for line in lines if "==" in line)
+            return {_canonical(name): pin for name, pin in pairs}
+    return {}
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _packages() -> Iterator[Finding]:
+    """Every package that we require: there, within its bounds, of the tested version."""
+    if not _installed():
+        yield Finding("packages", WARNING, "latentbench itself is not installed: pip install -c constraints.txt -e .")
+        return
+    wanted = [Requirement(text) for text in requires("latentbench") or ()]
+    tested = constraints()
+    as_tested = 0
+    for requirement in wanted:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        name = requirement.name
+        pin = tested.get(_canonical(name), "")
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            yield Finding(name, BAD, f"not installed; expected {pin or requirement}: pip install {name}=={pin}")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            yield Finding(name, BAD, f"{found} is installed, expected {requirement.specifier}")
+        elif pin and found.partition("+")[0] != pin:
+            yield Finding(name, WARNING, f"{found} is installed; {pin} was tested: pip install {name}=={pin}")
+        else:
+            as_tested += 1
+    yield Finding("packages", GOOD, f"{as_tested} packages as tested")
+
+
+def _settings_file() -> Finding:
+    try:
+        path = find_config()
+        read_config(path)
+    except LatentbenchError as error:
+        return Finding("settings", BAD, str(error))
+    return Finding("settings", GOOD, str(path))
+
+
+def _processor(machine: Machine) -> Finding:
+    if machine.scheduler:
+        return Finding("workers", GOOD, f"those of the Dask scheduler {machine.scheduler}")
+    told = f"{cores()} cores; {machine.workers} workers with {machine.threads} threads each"
+    return Finding("workers", GOOD, told)
+
+
+def _device(machine: Machine) -> Finding:
+    if not machine.device.startswith("cuda"):
+        return Finding("device", GOOD, machine.device)
+    # In a process of its own: torch never enters the one that schedules.
+    question = "import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name())"
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
+    name = answer.stdout.strip()
+    if name in ("", "False"):
+        return Finding("device", BAD, "cuda is set, but torch sees no CUDA device: set [machine] device = cpu")
+    return Finding("device", GOOD, f"{machine.device}: {name}")
+
+
+def _folder(outputs: Path) -> Iterator[Finding]:
+    """Whether the outputs folder can be written, has room, and locks files."""
+    there = next(path for path in (outputs.absolute(), *outputs.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    state = GOOD if free >= SMALLEST_DISK else WARNING
+    yield Finding("disk", state, f"{free / 2**30:.1f} GiB free at {there}" + ("" if state == GOOD else "; make room"))
+    try:
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".latentbench-doctor-") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        told = f"{there} cannot be written and locked ({error.strerror}): choose another folder with --outputs"
+        yield Finding("file locks", BAD, told)
+    else:
+        yield Finding("file locks", GOOD, f"work at {there}")
+
+
+def _detector() -> Finding:
+    """MTCNN's weights, which come in facenet-pytorch's wheel and serve every domain."""
+    try:
+        mtcnn_weights.check()
+    except LatentbenchError as error:
+        return Finding("weights detector", BAD, str(error))
+    return Finding("weights detector", GOOD, f"{len(mtcnn_weights.SHA256)} files with the known sha256")
+
+
+def _weights(domain: str) -> Iterator[Finding]:
+    """Whether every weight file of a domain is there and has the sha256 of its card."""
+    try:
+        card = domains.describe(domain)
+        module = import_module(domains.MODULES[domain])
+    except LatentbenchError as error:
+        yield Finding(f"weights {domain}", BAD, str(error))
+        return
+    good = 0
+    for role in module.ROLES:
+        path: Path = module.weights_path(role)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            yield Finding(f"weights {domain} {role}", BAD, f"{path}: {error.strerror}; install latentbench again")
+            continue
+        if found != card.weights[role]:
+            told = f"{path} has sha256 {found}, expected {card.weights[role]}; install latentbench again"
+            yield Finding(f"weights {domain} {role}", BAD, told)
+        else:
+            good += 1
+    yield Finding(f"weights {domain}", GOOD, f"{good} files with the sha256 of their cards")

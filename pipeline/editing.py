@@ -1,0 +1,463 @@
+"""Edits: generated and measured in one pass; the quality reference; the timing; the pictures of the page.
+
+No image goes through disk to be scored: while a batch is on the device, the detector, scorer B, both recognizers,
+MTCNN's features, LPIPS, SSIM and the perception net look at it. Shards are blocks of faces of one attribute whose
+limits depend on the protocol alone, so that batches, and every bit, are the same on any number of workers.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.attributes import NAMES, index_of
+from pipeline.calibration import range_stage, read_range
+from pipeline.compute import Progress, run_stage
+from pipeline.config import BATCH, Settings
+from pipeline.domains import base
+from pipeline.domains.base import DomainCard
+from pipeline.labelling import labels_stage, read_values
+from pipeline.latents import id_range, latents_stage, read_w
+from pipeline.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
+from pipeline.tables import read_stage, value_columns, write_table
+from pipeline.training import load_method, train_stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.domains.base import Domain
+    from pipeline.methods.base import Method
+
+VERSION = 1
+JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
+SHARD_IMAGES = 512  # about so many images make one shard of edits
+GALLERY_FACES = 4
+GALLERY_STEPS = 9
+WARM_UP = 3  # edits before the timed ones
+
+
+@dataclass(frozen=True)
+class EditShard:
+    """The edits of one attribute by one method on the faces `first` to `stop` - 1, counted from 0."""
+
+    name: str
+    features: str
+    method: str
+    attribute: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class ReferenceShard:
+    """The reference latents with ids `first` to `stop` - 1."""
+
+    name: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class MethodShard:
+    """What is done once per method, or per method and attribute."""
+
+    name: str
+    method: str
+    attribute: str = ""
+
+
+# Stages
+
+
+def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """The measured edits of a method, over every attribute of the protocol."""
+    protocol = settings.protocol
+    parameters = {
+        "method": method,
+        "attributes": list(protocol.attributes),
+        "n_steps": protocol.n_steps,
+        "detection_threshold": protocol.detection_threshold,
+        "batch": BATCH,
+        "shard_images": SHARD_IMAGES,
+    }
+    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
+    weights = {role: card.weights[role] for role in JUDGES}
+    upstream = (labels_stage(settings, card, "faces"), train_stage(settings, card, method), *ranges)
+    return Stage("edits", VERSION, parameters, weights, upstream, label=method)
+
+
+def reference_stage(settings: Settings, card: DomainCard) -> Stage:
+    """Perception vectors and logits of unedited images."""
+    weights = {role: card.weights[role] for role in ("generator", "perception")}
+    return Stage("reference", VERSION, {"batch": BATCH}, weights, (latents_stage(settings, card, "reference"),))
+
+
+def timing_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """Seconds of single edits. Which machine measured them stands in the manifest, not in the fingerprint."""
+    parameters = {"method": method, "n_timings": settings.protocol.n_timings, "warm_up": WARM_UP}
+    upstream = (train_stage(settings, card, method), labels_stage(settings, card, "faces"))
+    return Stage("timing", VERSION, parameters, {"generator": card.weights["generator"]}, upstream, label=method)
+
+
+def gallery_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """Pictures of a few faces at a few steps, per attribute."""
+    parameters = {"faces": GALLERY_FACES, "steps": GALLERY_STEPS}
+    return Stage("gallery", VERSION, parameters, {}, (edits_stage(settings, card, method),), label=method)
+
+
+# Runs
+
+
+def run_edits(settings: Settings, method: str) -> Manifest:
+    """Publish the edits of a calibrated method. Raises as `compute.run_stage`."""
+    stage = edits_stage(settings, base.describe(settings.domain), method)
+    shards = [
+        _edit_shard(method, attribute, int(block[0]), int(block[-1]) + 1)
+        for attribute in settings.protocol.attributes
+        for block in face_blocks(settings.protocol.n_faces, settings.protocol.n_steps)
+    ]
+    units = [(shard.stop - shard.first) * settings.protocol.n_steps for shard in shards]
+    return run_stage(
+        stage, settings, edit_shard, shards, units=units, unit="images", files=lambda s: (s.name, s.features)
+    )
+
+
+def run_reference(settings: Settings) -> Manifest:
+    """Publish the quality reference, whose latents must be published. Raises as `compute.run_stage`."""
+    stage = reference_stage(settings, base.describe(settings.domain))
+    cuts = cut_ids("features", *id_range(settings, "reference"), settings.machine.shard_size)
+    shards = [ReferenceShard(cut.name, cut.first, cut.stop) for cut in cuts]
+    units = [shard.stop - shard.first for shard in shards]
+    return run_stage(stage, settings, reference_shard, shards, units=units, unit="images")
+
+
+def run_timing(settings: Settings, method: str) -> Manifest:
+    """Publish the seconds per edit of a trained method. Raises as `compute.run_stage`."""
+    stage = timing_stage(settings, base.describe(settings.domain), method)
+    shards = [MethodShard("timings.parquet", method)]
+    return run_stage(stage, settings, timing_shard, shards, units=[settings.protocol.n_timings], unit="edits")
+
+
+def run_gallery(settings: Settings, method: str) -> Manifest:
+    """Publish the pictures of a method, whose edits must be published. Raises as `compute.run_stage`."""
+    stage = gallery_stage(settings, base.describe(settings.domain), method)
+    shards = [MethodShard(f"gallery-{name}.parquet", method, name) for name in settings.protocol.attributes]
+    return run_stage(stage, settings, gallery_shard, shards, unit="strips")
+
+
+def read_gallery(settings: Settings, method: str) -> pa.Table:
+    """The pictures of a method as `schemas.GALLERY`, by attribute, face and step. Raises as `tables.read_stage`."""
+    stage = gallery_stage(settings, base.describe(settings.domain), method)
+    return read_stage(stage, settings.outputs, schemas.GALLERY)
+
+
+def face_blocks(n_faces: int, n_steps: int) -> list[np.ndarray]:
+    """Faces 0 to n_faces - 1 in nearly equal blocks of about SHARD_IMAGES images."""
+    blocks = max(1, min(n_faces, round(n_faces * n_steps / SHARD_IMAGES)))
+    return [block for block in np.array_split(np.arange(n_faces), blocks) if len(block)]
+
+
+def _edit_shard(method: str, attribute: str, first: int, stop: int) -> EditShard:
+    faces = f"{attribute}-{first:06d}-{stop:06d}.parquet"
+    return EditShard(f"edits-{faces}", f"features-{faces}", method, attribute, first, stop)
+
+
+# On a worker
+
+
+@dataclass(frozen=True)
+class View:
+    """What the judges see in N images (N, 3, H, W), all on one device.
+
+    values: (N, 35) by scorer B. mtcnn: (N, 256), of unit norm. recognizer_a, recognizer_b: (N, D), of unit norm.
+    features: (N, d) and logits: (N, classes) by the perception net.
+    """
+
+    images: Tensor
+    found: Tensor
+    probability: Tensor
+    box: Tensor
+    values: Tensor
+    mtcnn: Tensor
+    recognizer_a: Tensor
+    recognizer_b: Tensor
+    features: Tensor
+    logits: Tensor
+
+    def __getitem__(self, rows: Tensor) -> View:
+        return View(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+def look(domain: Domain, images: Tensor, threshold: float) -> View:
+    """Let every judge see the images (N, 3, H, W) in [-1, 1]."""
+    from torch.nn.functional import normalize
+
+    detection = domain.detector.detect(images, threshold=threshold)
+    features, logits = domain.perception.both(images)
+    return View(
+        images=images,
+        found=detection.found,
+        probability=detection.probability,
+        box=detection.box,
+        values=domain.scorer_b(images),
+        mtcnn=normalize(domain.detector.identity_features(images, detection.box), dim=1),
+        recognizer_a=domain.recognizer_a(images),
+        recognizer_b=domain.recognizer_b(images),
+        features=features,
+        logits=logits,
+    )
+
+
+def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
+    """Columns of the edits table that set each image (N) beside the unedited one of its face (N)."""
+    from pipeline.networks.pairs import perceptual_distance, structural_similarity
+
+    def distance(role: str) -> Tensor:
+        result: Tensor = (1 - (getattr(edited, role) * getattr(unedited, role)).sum(dim=1)).clamp(min=0.0)
+        return result
+
+    return {
+        "identity_mtcnn": distance("mtcnn"),
+        "identity_recognizer_a": distance("recognizer_a"),
+        "identity_recognizer_b": distance("recognizer_b"),
+        "lpips": perceptual_distance(domain.perception)(edited.images, unedited.images).flatten(),
+        "ssim": structural_similarity(edited.images, unedited.images),
+    }
+
+
+def synthesise(domain: Domain, ws: Tensor) -> Tensor:
+    """Images (N, 3, H, W) of codes (N, L, 512), cut to [-1, 1] as a saved picture is."""
+    return domain.generator.synthesis(ws).clamp(-1.0, 1.0)
+
+
+def strength_vectors(attribute: str, strengths: Tensor) -> Tensor:
+    """(N,) strengths of one attribute as the (N, 35) that methods take."""
+    vectors = strengths.new_zeros(len(strengths), len(NAMES))
+    vectors[:, index_of(attribute)] = strengths
+    return vectors
+
+
+def displacement(domain: Domain, edited: Tensor, ws: Tensor) -> Tensor:
+    """||w' - w|| (N,) of codes (N, L, 512), root mean square over the layers, in mean distances of two random w."""
+    return (edited - ws).norm(dim=2).square().mean(dim=1).sqrt() / domain.mean_distance
+
+
+class _Faces:
+    """The faces that are edited: codes, labels, and what the judges see in the unedited images."""
+
+    def __init__(self, settings: Settings, domain: Domain, first: int, stop: int) -> None:
+        import torch
+
+        first_id, _ = id_range(settings, "faces")
+        self.ids, w = read_w(settings, "faces", first_id + first, first_id + stop)
+        _, values, _ = read_values(settings, "faces")
+        self.ws = domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device))
+        self.values = torch.from_numpy(values[first:stop]).to(domain.device)
+
+
+def edit_shard(settings: Settings, shard: EditShard, progress: Progress) -> list[ShardRecord]:
+    """Edit, generate, measure and write one block of faces: two files."""
+    import torch
+
+    started = time.perf_counter()
+    domain = base.load(settings.domain, settings.machine.device)
+    method = load_method(settings, shard.method)
+    with torch.inference_mode():
+        columns = measure(settings, domain, method, shard, progress)
+    folder = edits_stage(settings, domain.card, shard.method).folder(settings.outputs)
+    vectors = schemas.features(domain.card.feature_width, domain.card.classes)
+    seconds = time.perf_counter() - started
+    return [
+        _write(folder, shard.name, {name: columns[name] for name in schemas.EDITS.names}, schemas.EDITS, seconds),
+        _write(folder, shard.features, {name: columns[name] for name in vectors.names}, vectors, seconds),
+    ]
+
+
+def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard, progress: Progress) -> dict[str, Any]:
+    """Columns of `edits` and `features` of a block of faces, by face and step."""
+    import torch
+
+    threshold, steps = settings.protocol.detection_threshold, settings.protocol.n_steps
+    faces = _Faces(settings, domain, shard.first, shard.stop)
+    limits = read_range(settings, shard.method, shard.attribute)
+    strengths = np.linspace(limits["low"], limits["high"], steps)
+    unedited = _in_batches(len(faces.ids), lambda rows: look(domain, synthesise(domain, faces.ws[rows]), threshold))
+    face = torch.arange(len(faces.ids)).repeat_interleave(steps)
+    step = torch.arange(steps).repeat(len(faces.ids))
+    parts = []
+    for start in range(0, len(face), BATCH):
+        rows = slice(start, start + BATCH)
+        own = face[rows].to(domain.device)
+        ws = faces.ws[own]
+        strength = torch.from_numpy(strengths)[step[rows]].to(ws)
+        edited_ws = method.edit(ws, strength_vectors(shard.attribute, strength), faces.values[own])
+        edited = look(domain, synthesise(domain, edited_ws), threshold)
+        moved = {"displacement": displacement(domain, edited_ws, ws)}
+        parts.append(_own_columns(edited) | compare(domain, edited, unedited[own]) | moved)
+        progress(min(start + BATCH, len(face)), len(face), "")
+    columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+    columns.update(value_columns(columns.pop("values")))
+    start_values = unedited.values[:, index_of(shard.attribute)].cpu().numpy()
+    return columns | {
+        "method": [shard.method] * len(face),
+        "attribute": [shard.attribute] * len(face),
+        "face_id": faces.ids[face.numpy()],
+        "step": step.numpy().astype(np.int32),
+        "strength": strengths[step.numpy()],
+        "start_value": start_values[face.numpy()],
+    }
+
+
+def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progress) -> ShardRecord:
+    """Generate unedited images of the reference latents and write what the perception net makes of them."""
+    import torch
+
+    started = time.perf_counter()
+    domain = base.load(settings.domain, settings.machine.device)
+    ids, w = read_w(settings, "reference", shard.first, shard.stop)
+    features: list[np.ndarray] = []
+    logits: list[np.ndarray] = []
+    with torch.inference_mode():
+        for start in range(0, len(ids), BATCH):
+            ws = domain.generator.mapping.broadcast(torch.from_numpy(w[start : start + BATCH]).to(domain.device))
+            for kept, found in zip((features, logits), domain.perception.both(synthesise(domain, ws)), strict=True):
+                kept.append(found.float().cpu().numpy())
+            progress(min(start + BATCH, len(ids)), len(ids), "")
+    columns = {
+        "attribute": [""] * len(ids),
+        "face_id": ids,
+        "step": np.zeros(len(ids), np.int32),
+        "feature": np.concatenate(features),
+        "logits": np.concatenate(logits),
+    }
+    folder = reference_stage(settings, domain.card).folder(settings.outputs)
+    schema = schemas.features(domain.card.feature_width, domain.card.classes)
+    return _write(folder, shard.name, columns, schema, time.perf_counter() - started)
+
+
+def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
+    """Time single edits of the first face, after a few that are not counted."""
+    import torch
+
+    started = time.perf_counter()
+    domain = base.load(settings.domain, settings.machine.device)
+    method = load_method(settings, shard.method)
+    faces = _Faces(settings, domain, 0, 1)
+    strengths = strength_vectors(settings.protocol.attributes[0], faces.ws.new_ones(1))
+    edit, both = [], []
+    with torch.inference_mode():
+        for repetition in range(WARM_UP + settings.protocol.n_timings):
+            begin = _clock(domain)
+            edited = method.edit(faces.ws, strengths, faces.values)
+            middle = _clock(domain)
+            synthesise(domain, edited)
+            end = _clock(domain)
+            edit.append(middle - begin)
+            both.append(end - begin)
+            progress(repetition + 1, WARM_UP + settings.protocol.n_timings, "")
+    columns = {
+        "method": [shard.method] * settings.protocol.n_timings,
+        "repetition": np.arange(settings.protocol.n_timings, dtype=np.int32),
+        "seconds_per_edit": np.array(edit[WARM_UP:]),
+        "seconds_per_edit_and_synthesis": np.array(both[WARM_UP:]),
+    }
+    folder = timing_stage(settings, domain.card, shard.method).folder(settings.outputs)
+    return _write(folder, shard.name, columns, schemas.TIMINGS, time.perf_counter() - started)
+
+
+def gallery_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
+    """Generate again, as pictures, a few edits of an attribute."""
+    started = time.perf_counter()
+    domain = base.load(settings.domain, settings.machine.device)
+    faces = _Faces(settings, domain, 0, min(GALLERY_FACES, settings.protocol.n_faces))
+    edits = _gallery_rows(settings, domain.card, shard, faces.ids, gallery_steps(settings.protocol.n_steps))
+    columns = {name: edits.column(name) for name in ("method", "attribute", "face_id", "step", "strength", "detected")}
+    columns["value"] = edits.column(schemas.value_column(NAMES[index_of(shard.attribute)]))
+    columns["png"] = _pictures(domain, load_method(settings, shard.method), shard.attribute, faces, edits)
+    folder = gallery_stage(settings, domain.card, shard.method).folder(settings.outputs)
+    return _write(folder, shard.name, columns, schemas.GALLERY, time.perf_counter() - started)
+
+
+def _pictures(domain: Domain, method: Method, attribute: str, faces: _Faces, edits: pa.Table) -> list[bytes]:
+    """The edits of the rows as PNG."""
+    import torch
+
+    from pipeline.images import to_pil
+
+    row_of = {face: row for row, face in enumerate(faces.ids.tolist())}
+    own = torch.tensor([row_of[face] for face in edits.column("face_id").to_pylist()], device=domain.device)
+    strength = torch.tensor(edits.column("strength").to_pylist()).to(faces.ws)
+    pictures = []
+    with torch.inference_mode():
+        for start in range(0, len(own), BATCH):
+            rows, vectors = own[start : start + BATCH], strength_vectors(attribute, strength[start : start + BATCH])
+            images = synthesise(domain, method.edit(faces.ws[rows], vectors, faces.values[rows]))
+            pictures += [_png(to_pil(image)) for image in images]
+    return pictures
+
+
+def gallery_steps(n_steps: int) -> list[int]:
+    """At most GALLERY_STEPS of the steps 0 to n_steps - 1, evenly spread, both ends included."""
+    return sorted({round(step) for step in np.linspace(0, n_steps - 1, min(GALLERY_STEPS, n_steps)).tolist()})
+
+
+def _gallery_rows(
+    settings: Settings, card: DomainCard, shard: MethodShard, face_ids: np.ndarray, steps: list[int]
+) -> pa.Table:
+    """The rows of the edits table that are drawn, by face and step."""
+    value = schemas.value_column(NAMES[index_of(shard.attribute)])
+    names = ["method", "attribute", "face_id", "step", "strength", "detected", value]
+    table = read_stage(edits_stage(settings, card, shard.method), settings.outputs, schemas.EDITS, names)
+    attribute, face, step = (table.column(name).to_numpy() for name in ("attribute", "face_id", "step"))
+    chosen = table.filter(pa.array((attribute == shard.attribute) & np.isin(face, face_ids) & np.isin(step, steps)))
+    return chosen.sort_by([("face_id", "ascending"), ("step", "ascending")])
+
+
+def _own_columns(view: View) -> dict[str, Tensor]:
+    """Columns that an image has without the unedited one; `values`, `feature` and `logits` are (N, ...)."""
+    left, top, right, bottom = view.box.unbind(dim=1)
+    return {
+        "detected": view.found,
+        "probability": view.probability,
+        "box_left": left,
+        "box_top": top,
+        "box_right": right,
+        "box_bottom": bottom,
+        "values": view.values,
+        "feature": view.features,
+        "logits": view.logits,
+    }
+
+
+def _in_batches(count: int, see: Callable[[slice], View]) -> View:
+    """The view of `count` images, seen BATCH at a time."""
+    import torch
+
+    views = [see(slice(start, start + BATCH)) for start in range(0, count, BATCH)]
+    return View(*(torch.cat([getattr(view, name) for view in views]) for name in View.__dataclass_fields__))
+
+
+def _clock(domain: Domain) -> float:
+    """Seconds, once the device has done what it was given."""
+    if domain.device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(domain.device)
+    return time.perf_counter()
+
+
+def _png(picture: Any) -> bytes:
+    data = io.BytesIO()
+    picture.save(data, format="PNG", compress_level=9)
+    return data.getvalue()
+
+
+def _write(folder: Any, name: str, columns: dict[str, Any], schema: pa.Schema, seconds: float) -> ShardRecord:
+    return write_shard(folder, name, lambda path: write_table(columns, schema, path), seconds=seconds)

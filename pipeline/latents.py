@@ -1,0 +1,149 @@
+"""Latents: ids -> z -> w.
+
+A latent depends on (seed, id) and the mapping network alone. z is drawn, and w computed, in blocks of BLOCK
+consecutive ids on one thread of the CPU, so that neither shard size, workers, threads, device nor a resumed run
+changes a bit of w on the same kind of processor.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.compute import Progress, run_stage, use_threads
+from pipeline.config import BLOCK, Settings
+from pipeline.domains import base
+from pipeline.domains.base import DomainCard
+from pipeline.errors import UnknownNameError
+from pipeline.schemas import LATENTS, W_DIM
+from pipeline.stages import Manifest, ShardRecord, Stage, check_shard, cut_ids, write_shard
+from pipeline.tables import read_table, table_shards, vectors, write_table
+
+if TYPE_CHECKING:
+    from stylegan.generator import Generator
+
+VERSION = 1
+SETS = ("train", "faces", "reference")
+
+
+@dataclass(frozen=True)
+class LatentShard:
+    """Ids first to stop - 1 of one set of latents."""
+
+    which: str
+    name: str
+    first: int
+    stop: int
+
+
+def id_range(settings: Settings, which: str) -> tuple[int, int]:
+    """First id and number of ids of the set "train", "faces" or "reference". Raises UnknownNameError."""
+    protocol = settings.protocol
+    ranges = {
+        "train": (0, protocol.n_latents),
+        "faces": (protocol.first_face_id, protocol.n_faces),
+        "reference": (protocol.first_reference_id, protocol.n_reference),
+    }
+    if which not in ranges:
+        raise UnknownNameError("set of latents", which, ranges)
+    return ranges[which]
+
+
+def latents_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
+    """The stage of one set of latents. Raises UnknownNameError."""
+    first, count = id_range(settings, which)
+    parameters = {
+        "domain": settings.domain,
+        "seed": settings.protocol.seed,
+        "first": first,
+        "count": count,
+        "block": BLOCK,
+        "truncation_psi": settings.protocol.truncation_psi,
+    }
+    return Stage("latents", VERSION, parameters, {"generator": card.weights["generator"]}, label=which)
+
+
+def draw_z(seed: int, ids: np.ndarray) -> np.ndarray:
+    """z (N, 512) float32, standard normal, of ids (N,) from 0; each depends on the seed and its id alone."""
+    ids = np.asarray(ids, dtype=np.int64)
+    blocks, rows = np.divmod(ids, BLOCK)
+    z = np.empty((len(ids), W_DIM), np.float32)
+    for block in np.unique(blocks):
+        chosen = blocks == block
+        drawn = np.random.default_rng([seed, int(block)]).standard_normal((BLOCK, W_DIM), dtype=np.float32)
+        z[chosen] = drawn[rows[chosen]]
+    return z
+
+
+def run_latents(settings: Settings, which: str) -> Manifest:
+    """Publish one set of latents, computing what is missing. Raises as `compute.run_stage`."""
+    stage = latents_stage(settings, base.describe(settings.domain), which)
+    first, count = id_range(settings, which)
+    cuts = cut_ids("latents", first, count, settings.machine.shard_size)
+    shards = [LatentShard(which, cut.name, cut.first, cut.stop) for cut in cuts]
+    units = [shard.stop - shard.first for shard in shards]
+    return run_stage(stage, settings, latent_shard, shards, units=units, unit="latents", threads=1)
+
+
+def read_w(
+    settings: Settings, which: str, first: int | None = None, stop: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """ids (N,) int64 and w (N, 512) float32 of a published set, or of its ids from `first` to `stop` - 1.
+
+    Only files that hold such ids are read, each checked; beside the result no more than one is in memory.
+    Raises StageError if the set is not published, CorruptShardError naming a file that differs.
+    """
+    stage = latents_stage(settings, base.describe(settings.domain), which)
+    start, count = id_range(settings, which)
+    low, high = start if first is None else max(first, start), start + count if stop is None else stop
+    ids = np.arange(low, min(high, start + count), dtype=np.int64)
+    w = np.empty((len(ids), W_DIM), np.float32)
+    for path, record in table_shards(stage, settings.outputs, LATENTS):
+        begin, end = max(low, record.extra["first"]), min(high, record.extra["stop"])
+        if begin >= end:
+            continue
+        check_shard(path, record)
+        found = vectors(read_table(path, LATENTS, ["w"]), "w")
+        offset = record.extra["first"]
+        w[begin - low : end - low] = found[begin - offset : end - offset]
+    return ids, w
+
+
+def latent_shard(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:
+    """Compute and write one shard of latents; runs on a worker."""
+    started = time.perf_counter()
+    use_threads(1)
+    generator = base.load(settings.domain, "cpu").generator
+    use_threads(1)  # again: torch may have been loaded by the line above
+    ids = np.arange(shard.first, shard.stop, dtype=np.int64)
+    w = np.empty((len(ids), W_DIM), np.float32)
+    aligned = shard.first - shard.first % BLOCK
+    for start in range(aligned, shard.stop, BLOCK):
+        begin, end = max(start, shard.first), min(start + BLOCK, shard.stop)
+        block = _map_block(generator, settings.protocol.seed, start, settings.protocol.truncation_psi)
+        w[begin - shard.first : end - shard.first] = block[begin - start : end - start]
+        progress(end - shard.first, len(ids), "")
+    stage = latents_stage(settings, base.describe(settings.domain), shard.which)
+    return write_shard(
+        stage.folder(settings.outputs),
+        shard.name,
+        lambda path: write_table({"latent_id": ids, "w": w}, LATENTS, path),
+        {"first": shard.first, "stop": shard.stop},
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _map_block(generator: Generator, seed: int, start: int, psi: float) -> np.ndarray:
+    """w (BLOCK, 512) of one whole block, whatever part of it is wanted: the same sums in the same order."""
+    import torch
+
+    z = torch.from_numpy(draw_z(seed, np.arange(start, start + BLOCK)))
+    with torch.inference_mode():
+        w = generator.map_to_w(z)
+        if psi != 1.0:
+            w = torch.lerp(generator.mapping.w_avg.to(w), w, psi)
+    result: np.ndarray = w.numpy()
+    return result

@@ -1,0 +1,65 @@
+"""Checks of a method's settings: what is wrong is reported as this key of this section of luigi.cfg."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from pipeline.attributes import EVALUATED, NAMES, index_of
+from pipeline.errors import ConfigError, UnknownNameError
+
+
+def whole(method: str, key: str, value: object, low: int, high: int) -> int:
+    """`value` as a whole number in [low, high]. Raises ConfigError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise _fault(method, key, f"a whole number from {low} to {high}", value)
+    return value
+
+
+def number(method: str, key: str, value: object, low: float, high: float, *, above: bool = False) -> float:
+    """`value` as a finite number in [low, high], or in (low, high] if `above`. Raises ConfigError."""
+    fits = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and low <= value <= high
+        and not (above and value == low)
+    )
+    if not fits:
+        raise _fault(method, key, f"a number {'above' if above else 'from'} {low:g} to {high:g}", value)
+    return float(value)  # type: ignore[arg-type]
+
+
+def flag(method: str, key: str, value: object) -> bool:
+    """`value` as true or false. Raises ConfigError."""
+    if not isinstance(value, bool):
+        raise _fault(method, key, "true or false", value)
+    return value
+
+
+def attribute_list(method: str, key: str, value: object, *, also: Iterable[str] = ()) -> str:
+    """`value` as attribute names separated by commas, perhaps none, or one of the words in `also`.
+
+    Raises ConfigError with the closest known name.
+    """
+    if not isinstance(value, str):
+        raise _fault(method, key, "names separated by commas", value)
+    if value.strip() in tuple(also):
+        return value.strip()
+    names = split_names(value)
+    for name in names:
+        try:
+            index_of(name)
+        except UnknownNameError:
+            known = (*also, *EVALUATED, *NAMES)
+            raise ConfigError(f"luigi.cfg: [method.{method}] {key}: {UnknownNameError('attribute', name, known)}") from None
+    return ", ".join(names)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """The names of a text in which commas separate them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _fault(method: str, key: str, expected: str, found: object) -> ConfigError:
+    return ConfigError(f"luigi.cfg: [method.{method}] {key}: expected {expected}, found {found!r}.")

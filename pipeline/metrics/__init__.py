@@ -1,0 +1,1 @@
+"""Metrics: one in a file, over the measured edits of one method."""

@@ -1,0 +1,22 @@
+"""How often an edit still shows a face: the share of images on which the detector finds one."""
+
+from __future__ import annotations
+
+from pipeline.metrics.base import EditSet, Judgement, Metric
+
+
+def judge(edits: EditSet) -> list[Judgement]:
+    """Share of detected images."""
+    return [Judgement(edits.mean(edits.columns["detected"].astype(float)), "detector")]
+
+
+DETECTED_SHARE = Metric(
+    name="detected_share",
+    version=1,
+    meaning="share of images on which the detector finds a face; the others are not in identity_distance",
+    paper="Zhang et al., IEEE Signal Processing Letters 2016 (the detector)",
+    unit="share",
+    better="higher",
+    judge=judge,
+    roles=("detector",),
+)

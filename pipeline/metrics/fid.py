@@ -1,0 +1,108 @@
+"""Frechet distance between the perception vectors of edited and of unedited images.
+
+Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017, by
+clean-fid's `frechet_distance`. The name says Inception by habit; the `network` column says what the extractor was.
+
+The interval is a bootstrap over the faces of the edited set, the reference held fixed: every face keeps the number,
+sum and sum of outer products of its vectors, so a resample is an addition. 100 resamples (at most), because each
+takes an eigendecomposition. A resampled set holds some faces twice and is farther from the reference than the set
+itself; the interval is therefore the spread of the resamples around their own mean, laid around the score.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+
+import numpy as np
+
+from pipeline.metrics.base import EditSet, Judgement, Metric, Reference
+from pipeline.statistics import Estimate, face_rows, sums_by_face
+
+RESAMPLES = 100
+IMAGES_PER_DIMENSION = 2  # with fewer, the covariance is mostly noise
+
+
+def frechet_distance(
+    mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray
+) -> float:
+    """clean-fid's distance of two Gaussians, means (d,), covariances (d, d); ours where its square root fails.
+
+    The root of a product of singular covariances can come out complex, which clean-fid refuses.
+    """
+    from cleanfid import fid
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.filterwarnings("ignore", category=DeprecationWarning)  # scipy's, of sqrtm(disp=False)
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
+        try:
+            distance = float(fid.frechet_distance(mean, covariance, other_mean, other_covariance))
+        except ValueError:
+            distance = float("nan")
+    if np.isfinite(distance):
+        return distance
+    values, vectors = np.linalg.eigh(other_covariance)
+    root = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
+    return distance_to_root(mean, covariance, other_mean, other_covariance, root)
+
+
+def distance_to_root(
+    mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray, root: np.ndarray
+) -> float:
+    """The same distance with the other covariance's symmetric root given: tr sqrt(S R^2) = tr sqrt(R S R)."""
+    values = np.linalg.eigvalsh(root @ covariance @ root)
+    trace = np.sqrt(values.clip(min=0.0)).sum()
+    gap = mean - other_mean
+    return float(gap @ gap + np.trace(covariance) + np.trace(other_covariance) - 2 * trace)
+
+
+class FaceMoments:
+    """Per face the number, sum and sum of outer products of its vectors, from which any resample's moments follow."""
+
+    def __init__(self, features: np.ndarray, faces: np.ndarray) -> None:
+        distinct, rows = face_rows(faces)
+        features = features.astype(np.float64)
+        self.number = sums_by_face(np.ones(len(features)), faces)
+        self.sum = sums_by_face(features, faces)
+        self.outer = np.stack([features[rows == row].T @ features[rows == row] for row in range(len(distinct))])
+
+    def moments(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (d,) and covariance (d, d) of the set that holds each face so many times; counts (F,)."""
+        number = counts @ self.number
+        mean = counts @ self.sum / number
+        scatter = np.tensordot(counts, self.outer, axes=1) - number * np.outer(mean, mean)
+        return mean, scatter / (number - 1)
+
+
+def resampled_distances(moments: FaceMoments, reference: Reference, counts: np.ndarray) -> np.ndarray:
+    """The distance of every resample, counts (samples, F) -> (samples,)."""
+    other_mean, other_covariance = reference.moments
+    return np.array(
+        [distance_to_root(*moments.moments(row), other_mean, other_covariance, reference.root) for row in counts]
+    )
+
+
+def judge(edits: EditSet) -> list[Judgement]:
+    """The distance of the edited images to the reference."""
+    features = edits.features.astype(np.float64)
+    value = frechet_distance(features.mean(axis=0), np.cov(features, rowvar=False), *edits.reference.moments)
+    moments = FaceMoments(features, edits.faces)
+    counts = edits.bootstrap.counts(len(moments.number), min(RESAMPLES, edits.bootstrap.samples))
+    low, high = edits.bootstrap.centred_interval(value, resampled_distances(moments, edits.reference, counts))
+    needed = IMAGES_PER_DIMENSION * features.shape[1]
+    fewest = min(len(features), len(edits.reference.features))
+    flag = f"fewer than {needed} images, twice the extractor's dimensions" if fewest < needed else ""
+    return [Judgement(Estimate(value, low, high, len(moments.number), len(features)), "perception", flag)]
+
+
+FID = Metric(
+    name="fid",
+    version=1,
+    meaning="Frechet distance of perception vectors to those of unedited images",
+    paper="Heusel et al., NeurIPS 2017; Parmar et al., CVPR 2022 (clean-fid)",
+    unit="squared feature distance",
+    better="lower",
+    judge=judge,
+    roles=("perception",),
+)

@@ -1,0 +1,42 @@
+"""How far an edit moves the person: cosine distance of face features, edited against unedited image.
+
+Khodadadeh et al., "Latent to Latent", WACV 2022, average the cosine distance of features "extracted by MTCNN", chosen
+because the network is not the one in their training loss. Which tensor of MTCNN that is they do not say; ours is
+the output net's 256-wide penultimate layer on the detected box. Beside it stand two recognizers, which know
+persons where MTCNN knows faces: B judges only; A is in L2L's training loss, and its rows say so.
+"""
+
+from __future__ import annotations
+
+from pipeline.metrics.base import EditSet, Judgement, Metric
+
+COLUMNS = {
+    "mtcnn": "identity_mtcnn",
+    "recognizer_b": "identity_recognizer_b",
+    "recognizer_a": "identity_recognizer_a",
+}
+TRAINED_ON = "recognizer A is in the training loss of l2l"
+
+
+def judge(edits: EditSet) -> list[Judgement]:
+    """Mean distance over the images on which the detector finds a face, one judgement per network.
+
+    How many images that leaves out is `detected_share`.
+    """
+    detected = edits.columns["detected"].astype(bool)
+    return [
+        Judgement(edits.mean(edits.columns[column], detected), role, TRAINED_ON if role == "recognizer_a" else "")
+        for role, column in COLUMNS.items()
+    ]
+
+
+IDENTITY_DISTANCE = Metric(
+    name="identity_distance",
+    version=1,
+    meaning="mean cosine distance of face features to the unedited image, over detected images",
+    paper="Khodadadeh et al., WACV 2022",
+    unit="cosine distance",
+    better="lower",
+    judge=judge,
+    roles=tuple(COLUMNS),
+)

@@ -1,0 +1,29 @@
+"""Perceptual distance of edited and unedited image.
+
+Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018: squared differences
+of channel-normalised activations, averaged over positions and summed over layers, by the lpips package with the
+domain's perception net as trunk (`pipeline.networks.pairs.perceptual_distance`). The package's learnt
+heads belong to its own trunks and are left out (its `lpips=False`): the `network` column says so, since numbers with
+and without heads do not compare.
+"""
+
+from __future__ import annotations
+
+from pipeline.metrics.base import EditSet, Judgement, Metric
+
+
+def judge(edits: EditSet) -> list[Judgement]:
+    """Mean distance over all images."""
+    return [Judgement(edits.mean(edits.columns["lpips"]), "lpips")]
+
+
+LPIPS = Metric(
+    name="lpips",
+    version=1,
+    meaning="mean perceptual distance to the unedited image",
+    paper="Zhang et al., CVPR 2018",
+    unit="1",
+    better="lower",
+    judge=judge,
+    roles=("lpips",),
+)

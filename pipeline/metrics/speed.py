@@ -1,0 +1,43 @@
+"""Seconds per edit: one face, batch 1, warm, on the machine that the run names.
+
+Khodadadeh et al., WACV 2022, print one number per method; what it contains and on what machine is unknown. We
+time the edit of the code alone and the edit with its image. The interval is a bootstrap over repetitions.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pipeline.metrics.base import EditSet, Judgement, Metric
+
+
+def judge(edits: EditSet, column: str) -> list[Judgement]:
+    """Median seconds over the repetitions; `n_images` counts these."""
+    return [Judgement(edits.bootstrap.median(edits.timings[column]))]
+
+
+SECONDS_PER_EDIT = Metric(
+    name="seconds_per_edit",
+    version=1,
+    meaning="median seconds of editing one code",
+    paper="Khodadadeh et al., WACV 2022",
+    unit="second",
+    better="lower",
+    judge=partial(judge, column="seconds_per_edit"),
+    minimum_faces=0,
+    minimum_images=5,
+    per_attribute=False,
+)
+
+SECONDS_PER_EDIT_AND_SYNTHESIS = Metric(
+    name="seconds_per_edit_and_synthesis",
+    version=1,
+    meaning="median seconds of editing one code and generating its image",
+    paper="Khodadadeh et al., WACV 2022",
+    unit="second",
+    better="lower",
+    judge=partial(judge, column="seconds_per_edit_and_synthesis"),
+    minimum_faces=0,
+    minimum_images=5,
+    per_attribute=False,
+)

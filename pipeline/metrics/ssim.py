@@ -1,0 +1,25 @@
+"""Structural similarity of edited and unedited image, on the whole image.
+
+Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004, by
+pytorch-msssim, computed while the images were on the device (`pipeline.networks.pairs.structural_similarity`).
+"""
+
+from __future__ import annotations
+
+from pipeline.metrics.base import EditSet, Judgement, Metric
+
+
+def judge(edits: EditSet) -> list[Judgement]:
+    """Mean similarity over all images."""
+    return [Judgement(edits.mean(edits.columns["ssim"]))]
+
+
+SSIM = Metric(
+    name="ssim",
+    version=1,
+    meaning="mean structural similarity to the unedited image",
+    paper="Wang et al., IEEE TIP 2004",
+    unit="1",
+    better="higher",
+    judge=judge,
+)

@@ -1,0 +1,49 @@
+"""How alike two images are: the lpips package over a perception net of ours, and structural similarity."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+
+import lpips
+import torch
+from pytorch_msssim import ssim
+from torch import Tensor, nn
+
+from pipeline.networks.perception import Perception
+
+
+class _Trunk(nn.Module):
+    """A perception net as lpips wants its trunk: images -> activations, fine to coarse."""
+
+    def __init__(self, perception: Perception) -> None:
+        super().__init__()
+        self.perception = perception
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return self.perception.maps(images)
+
+
+@lru_cache(maxsize=2)
+def perceptual_distance(perception: Perception) -> lpips.LPIPS:
+    """`distance(images, others)`: (N, 3, H, W) pairs in [-1, 1] -> (N, 1, 1, 1), without lpips' learnt heads.
+
+    The images go to the trunk as they are: the package's scaling is that of its own ImageNet trunks.
+    """
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
+        distance = lpips.LPIPS(net="squeeze", lpips=False, pretrained=False, pnet_rand=True, verbose=False)
+    distance.scaling_layer = nn.Identity()
+    distance.net = _Trunk(perception)
+    distance.L = len(perception.map_channels)
+    distance.pnet_type = "perception"
+    return distance.eval().requires_grad_(False)
+
+
+def structural_similarity(images: Tensor, others: Tensor) -> Tensor:
+    """SSIM of pairs of images (N, 3, H, W) in [-1, 1], at least 11 pixels a side -> (N,) in [-1, 1].
+
+    An 11-pixel Gaussian window of deviation 1.5, mean over channels and positions.
+    """
+    result: Tensor = ssim((images + 1) / 2, (others + 1) / 2, data_range=1.0, size_average=False)
+    return result

@@ -1,0 +1,124 @@
+"""What a long computation shows: a bar on a terminal, a plain line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+PLAIN_SECONDS = 10.0  # between two plain lines
+SMOOTHING_SECONDS = 30.0  # a rate is measured over the newest stretch of at least this length
+
+
+class Display:
+    """Done and total in units such as images, the rate, and the time left. Use as a context manager.
+
+    `before` units were done by an earlier attempt: they count as done but not in the rate.
+    """
+
+    def __init__(self, title: str, total: float, unit: str, *, before: float = 0.0, stream: TextIO | None = None):
+        self.title, self.total, self.unit = title, total, unit
+        self.done = before
+        self.stream = stream or sys.stderr
+        self.note = ""
+        self._before = before
+        self._started = time.monotonic()
+        self._marks = [(self._started, before)]
+        self._last_line = self._started
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Display:
+        if self.stream.isatty():
+            console = Console(file=self.stream)
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), _Facts(self), TimeElapsedColumn())
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._bar.add_task(self.title, total=self.total)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if kind is None:
+            self._line(self.summary())
+
+    def update(self, done: float, note: str = "") -> None:
+        """Tell how many units are done, and what is going on, such as a loss."""
+        now = time.monotonic()
+        self.done = max(self.done, min(done, self.total))
+        self.note = note or self.note
+        if now - self._marks[-1][0] >= 1.0:
+            self._marks.append((now, self.done))
+            while len(self._marks) > 2 and now - self._marks[1][0] > SMOOTHING_SECONDS:
+                self._marks.pop(0)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self.done)
+        elif now - self._last_line >= PLAIN_SECONDS:
+            self._last_line = now
+            self._line(f"{self.title}: {self.facts()}")
+
+    def rate(self) -> float:
+        """Units per second over the newest stretch; 0 while nothing is known."""
+        since, base = self._marks[0]
+        spent = time.monotonic() - since
+        return (self.done - base) / spent if spent > 0 else 0.0
+
+    def facts(self) -> str:
+        """Done, total, rate, time left and note, in words."""
+        rate = self.rate()
+        share = f" ({100 * self.done / self.total:.0f} %)" if self.total else ""
+        text = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}{share}"
+        if rate > 0:
+            text += f", {in_rate(rate)}, {in_time((self.total - self.done) / rate)} left"
+        return f"{text}, {self.note}" if self.note else text
+
+    def summary(self) -> str:
+        """What was done and how long it took, for the last line."""
+        spent = time.monotonic() - self._started
+        fresh = self.done - self._before
+        kept = f", {self._before:,.0f} kept from before" if self._before else ""
+        return f"{self.title}: {fresh:,.0f} {self.unit} in {in_time(spent)} ({in_rate(fresh / max(spent, 1e-9))}){kept}"
+
+    def _line(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+
+class _Facts(ProgressColumn):
+    """The display's own words beside the bar."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self.display = display
+
+    def render(self, task: Task) -> Text:
+        return Text(self.display.facts())
+
+
+def in_time(seconds: float) -> str:
+    """Seconds for people: "0.4 s", "12 s", "3 min 20 s", "2 h 05 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 60:
+        return f"{int(minutes)} min {int(seconds) % 60:02d} s"
+    return f"{int(minutes // 60)} h {int(minutes) % 60:02d} min"
+
+
+def in_rate(rate: float) -> str:
+    """A rate for people: "410/s", "2.4/s", and per minute or hour where it is slow."""
+    if rate >= 100:
+        return f"{rate:,.0f}/s"
+    if rate >= 1:
+        return f"{rate:.1f}/s"
+    if rate * 60 >= 1:
+        return f"{rate * 60:.1f}/min"
+    return f"{rate * 3600:.1f}/h"

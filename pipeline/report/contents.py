@@ -1,0 +1,164 @@
+"""The contents of one run, as every form of its report reads them: tables, provenance, pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.errors import StageError
+from pipeline.schemas import PUBLISHED
+from pipeline.tables import read_table
+
+# The sizes of the published protocol (L2L, WACV 2022): what a profile is measured against.
+PROTOCOL_SIZES: dict[str, tuple[int, str]] = {
+    "n_latents": (400_000, "labelled latents"),
+    "n_faces": (50, "faces per method and attribute"),
+    "n_steps": (41, "images per face and attribute"),
+    "edits_per_method": (16_400, "edited images per method"),
+}
+JSON_COLUMNS = ("settings", "weights", "packages", "machine", "stages")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One edited image of a strip: an encoded image, its strength and what scorer B reads on it."""
+
+    image: bytes
+    media_type: str
+    strength: float
+    value: float
+    detected: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The edits of one face by one method for one attribute, from the weakest strength to the strongest."""
+
+    method: str
+    attribute: str
+    face_id: int
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The row of RUNS, its JSON columns decoded."""
+
+    run_id: str
+    run_date: datetime
+    domain: str
+    profile: str
+    status: str
+    fingerprint: str
+    settings: dict[str, Any]
+    weights: dict[str, str]
+    packages: dict[str, str]
+    commit: str
+    machine: dict[str, Any]
+    stages: list[dict[str, Any]]
+    n_latents: int
+    n_faces: int
+    n_steps: int
+    edits_per_method: int
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The settings of the protocol, as the run had them."""
+        return dict(self.settings.get("protocol", {}))
+
+    @property
+    def smaller(self) -> list[str]:
+        """Where this run is smaller than the published protocol, in words with both numbers."""
+        found = ((getattr(self, name), full, noun) for name, (full, noun) in PROTOCOL_SIZES.items())
+        return [f"{size:,} {noun} instead of {full:,}" for size, full, noun in found if size < full]
+
+    @property
+    def as_published(self) -> bool:
+        """Whether the run had the profile and the sizes of the published protocol."""
+        return self.profile == "full" and not self.smaller
+
+    @property
+    def warning(self) -> str:
+        """What a reader must know of a run that is not of the published size; empty for one that is."""
+        if self.as_published:
+            return ""
+        if not self.smaller:
+            return f"Profile {self.profile} is not `full`, the profile of the published protocol, though its sizes are."
+        sizes = "; ".join(self.smaller)
+        return f"The sizes of profile {self.profile} are smaller than those of the published protocol: {sizes}."
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A run: its record, its tables as frames (columns as `pipeline.schemas`), and its strips of edits.
+
+    `controls` names the methods that are controls, not competitors.
+    """
+
+    run: RunRecord
+    scores: pd.DataFrame
+    ranges: pd.DataFrame
+    edits: pd.DataFrame
+    strips: tuple[Strip, ...] = ()
+    controls: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def methods(self) -> list[str]:
+        """Methods of the run, controls last, otherwise in the order of the scores."""
+        names = list(dict.fromkeys(self.scores["method"]))
+        return [name for name in names if name not in self.controls] + [n for n in names if n in self.controls]
+
+    @property
+    def attributes(self) -> list[str]:
+        """Edited attributes, in the order of the protocol, then of the scores."""
+        found = [name for name in dict.fromkeys(self.scores["attribute"]) if name != "all"]
+        wished = [name for name in self.run.protocol.get("attributes", []) if name in found]
+        return wished + [name for name in found if name not in wished]
+
+
+def record_of(runs: pa.Table) -> RunRecord:
+    """The one row of a run's RUNS table. Raises StageError if it has another number of rows."""
+    if runs.num_rows != 1:
+        raise StageError(f"A run's table `runs` has {runs.num_rows} rows, expected one.")
+    row = runs.to_pylist()[0]
+    row = {name: row[name] for name in RunRecord.__dataclass_fields__}
+    return RunRecord(**{key: json.loads(value) if key in JSON_COLUMNS else value for key, value in row.items()})
+
+
+def controls_among(names: list[str]) -> frozenset[str]:
+    """Which of these methods are controls; one that is no longer registered counts as a method."""
+    from pipeline.errors import LatentbenchError
+    from pipeline.methods import registry
+
+    controls = set()
+    for name in names:
+        try:
+            if registry.get(name).control:
+                controls.add(name)
+        except (LatentbenchError, ImportError):
+            continue
+    return frozenset(controls)
+
+
+def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> Contents:
+    """Contents from the four published tables, named as in `schemas.PUBLISHED`."""
+    scores = tables["scores"].to_pandas()
+    return Contents(
+        run=record_of(tables["runs"]),
+        scores=scores,
+        ranges=tables["ranges"].to_pandas(),
+        edits=tables["edits"].to_pandas(),
+        strips=strips,
+        controls=controls_among(list(dict.fromkeys(scores["method"]))),
+    )
+
+
+def read_contents(folder: Path) -> Contents:
+    """Contents of a published run, without its strips (they live in the page)."""
+    return contents_of({name: read_table(folder / f"{name}.parquet", schema) for name, schema in PUBLISHED.items()})

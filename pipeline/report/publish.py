@@ -1,0 +1,313 @@
+"""Publication: one immutable folder per run, which appears whole by one rename or not at all.
+
+Nothing unfinished ever lies below `outputs/reports`, not under a hidden name either: DuckDB and polars do not skip
+those. Folders are written in `outputs/.publishing`, on the same file system, and renamed once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.calibration import range_stage
+from pipeline.chain import Chain, Link
+from pipeline.config import Settings, digest
+from pipeline.domains.base import DomainCard
+from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
+from pipeline.errors import StageError
+from pipeline.provenance import code_commit, machine_facts, package_versions
+from pipeline.report import page
+from pipeline.report.archive import (
+    LATEST,
+    PAGE,
+    PREFIX,
+    REPORTS,
+    check_report,
+    find_run,
+    newest_report,
+    published_runs,
+    read_report_manifest,
+    run_folder,
+)
+from pipeline.report.contents import contents_of
+from pipeline.report.pictures import strips_of
+from pipeline.schemas import EDITS, FORMAT_VERSION, PUBLISHED, RANGES, RUN_COLUMNS, RUNS, SCORES
+from pipeline.scoring import scores_stage
+from pipeline.stages import FULL_DISK, MANIFEST, Stage, building, file_sha256, read_manifest
+from pipeline.tables import read_stage, write_table
+
+__all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_report"]
+
+log = logging.getLogger("latentbench")
+
+VERSION = 1  # raise it when the page or the published tables change
+PUBLISHING = ".publishing"
+
+
+def report_stage(settings: Settings, card: DomainCard) -> Stage:
+    """What a report is made of: every setting that can change a number, and the stages whose results it shows."""
+    upstream: list[Stage] = []
+    for method in settings.method_names:
+        upstream.append(scores_stage(settings, card, method))
+        upstream += [range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes]
+        upstream += [of(settings, card, method) for of in (edits_stage, timing_stage, gallery_stage)]
+    return Stage("report", VERSION, settings.as_json(), card.weights, tuple(upstream), label=settings.protocol.profile)
+
+
+def run_report(settings: Settings, *, run_date: datetime | None = None, again: bool = False) -> Path:
+    """Publish the run's tables and page, and return their folder; one that is published already is returned.
+
+    Every stage of the run must be published. `run_date` (with a time zone) dates the run and asks for one of that
+    very date, as a nightly does; without it any published run of the same results will do. `again` publishes
+    anew in any case. Raises StageError (a stage is missing, the disk is full), CorruptShardError (a file of a
+    stage or of the published run is damaged), BusyError (another process is publishing the same run).
+    """
+    chain = Chain(settings)
+    stage = report_stage(settings, chain.card)
+    with building(stage, settings) as builder:
+        found = None if again else _find(settings, stage, run_date)
+        if found is None:
+            inputs = input_digests(stage, settings.outputs)
+            run_id, date = _new_run_id(settings.outputs, stage, run_date or builder.started)
+            with _publishing(settings.outputs, stage, run_id) as folder:
+                _fill(folder, chain, stage, inputs, run_id, date)
+            found = run_folder(settings.outputs, run_id)
+        _point_latest(settings.outputs)
+    return found
+
+
+def find_report(settings: Settings, *, run_date: datetime | None = None) -> Path | None:
+    """The folder in which these results are published, or None; nothing is computed.
+
+    A run counts if its fingerprint is this run's and it was made of the very stage files that are published now, so
+    invalidated stages lead to a new run. Raises CorruptShardError if a file of it is damaged.
+    """
+    return _find(settings, report_stage(settings, Chain(settings).card), run_date)
+
+
+def input_digests(stage: Stage, outputs: Path) -> dict[str, str]:
+    """By fingerprint, a digest of the files that each stage of the report has published now. Raises StageError."""
+    manifests = {part.fingerprint: read_manifest(part, outputs) for part in stage.upstream}
+    return {
+        fingerprint: digest([[record.name, record.sha256] for record in manifest.shards])
+        for fingerprint, manifest in manifests.items()
+    }
+
+
+# Finding
+
+
+def _find(settings: Settings, stage: Stage, run_date: datetime | None) -> Path | None:
+    try:
+        inputs = input_digests(stage, settings.outputs)
+    except StageError:
+        return None
+    ending = f"-{stage.fingerprint[:8]}"
+    for folder in sorted((settings.outputs / REPORTS).glob(f"{PREFIX}*{ending}"), reverse=True):
+        manifest = read_report_manifest(folder)
+        if manifest["fingerprint"] != stage.fingerprint or manifest["inputs"] != inputs:
+            continue
+        if run_date is None or manifest["run_id"] == _run_id(stage, run_date):
+            check_report(folder)
+            return folder
+    return None
+
+
+def _point_latest(outputs: Path) -> None:
+    """Make outputs/latest point at the newest run, until no newer one appeared meanwhile."""
+    while (newest := newest_report(outputs)) is not None:
+        target = Path(REPORTS) / newest.name
+        link = outputs / LATEST
+        with suppress(OSError):
+            if Path(os.readlink(link)) == target:
+                return
+        if link.exists() and not link.is_symlink():
+            log.warning("%s is not a link, so it was left as it is; the newest run is %s.", link, newest)
+            return
+        temporary = outputs / PUBLISHING / f"{LATEST}-{uuid.uuid4().hex}"
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.symlink_to(target)
+        os.replace(temporary, link)
+        _sync(outputs)
+
+
+def _run_id(stage: Stage, date: datetime) -> str:
+    return f"{date.astimezone(UTC):%Y%m%dT%H%M%SZ}-{stage.fingerprint[:8]}"
+
+
+def _new_run_id(outputs: Path, stage: Stage, date: datetime) -> tuple[str, datetime]:
+    """A run id that no folder has, and its date: the given one, or the first free second after it."""
+    date = date.astimezone(UTC).replace(microsecond=0)
+    while run_folder(outputs, _run_id(stage, date)).exists():
+        date += timedelta(seconds=1)
+    return _run_id(stage, date), date
+
+
+# Writing
+
+
+@contextmanager
+def _publishing(outputs: Path, stage: Stage, run_id: str) -> Iterator[Path]:
+    """A folder outside the reports which becomes the run's when the block ends well, and vanishes otherwise.
+
+    What an attempt of the same report left there when it was killed is removed; the caller holds the stage's lock.
+    """
+    workshop = outputs / PUBLISHING
+    mark = stage.fingerprint[:16]
+    temporary = workshop / f"{mark}-{uuid.uuid4().hex}"
+    try:
+        for leftover in workshop.glob(f"{mark}-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        (outputs / REPORTS).mkdir(exist_ok=True)
+        yield temporary
+        for path in temporary.iterdir():
+            _sync(path)
+        _sync(temporary)
+        os.rename(temporary, run_folder(outputs, run_id))
+        _sync(outputs / REPORTS)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise StageError(
+            f"The disk is full: run {run_id} could not be written to {workshop}. Nothing was published. "
+            "Make room and run again; everything that is computed is kept."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_id: str, date: datetime) -> None:
+    """Write tables, page and manifest of a run into an empty folder."""
+    settings = chain.settings
+    record = _record(chain, stage, run_id, date)
+    tables = {
+        "scores": _scores(settings, chain.card, run_id, date),
+        "ranges": _ranges(settings, chain.card),
+        "edits": pa.concat_tables(_per_method(settings, lambda m: edits_stage(settings, chain.card, m), EDITS)),
+        "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
+    }
+    stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
+    rows = {
+        f"{name}.parquet": write_table(table, PUBLISHED[name], folder / f"{name}.parquet", metadata=stamp)
+        for name, table in tables.items()
+    }
+    strips = strips_of(read_gallery(settings, method) for method in settings.method_names)
+    html = page.render(contents_of(tables, strips), domain_summary=chain.card.summary)
+    (folder / PAGE).write_text(html, encoding="utf-8")
+    files = {
+        name: {"rows": rows.get(name), "bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
+        for name in (*rows, PAGE)
+    }
+    manifest = {
+        **record,
+        "run_date": date.isoformat(),
+        "schema_version": FORMAT_VERSION,
+        "report_version": VERSION,
+        "files": files,
+        "inputs": inputs,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _per_method(settings: Settings, stage_of: Callable[[str], Stage], schema: pa.Schema, **more: Any) -> list[pa.Table]:
+    return [read_stage(stage_of(method), settings.outputs, schema, **more) for method in settings.method_names]
+
+
+def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -> pa.Table:
+    """The scores of every method, with the run that publishes them."""
+    own = [name for name in SCORES.names if name not in RUN_COLUMNS]
+    table = pa.concat_tables(_per_method(settings, lambda m: scores_stage(settings, card, m), SCORES, columns=own))
+    stamped = {
+        "run_id": pa.array([run_id] * table.num_rows, pa.string()),
+        "profile": pa.array([settings.protocol.profile] * table.num_rows, pa.string()),
+        "run_date": pa.array([date] * table.num_rows, SCORES.field("run_date").type),
+    }
+    return pa.table([stamped.get(name, table.column(name) if name in own else None) for name in SCORES.names], SCORES)
+
+
+def _ranges(settings: Settings, card: DomainCard) -> pa.Table:
+    return pa.concat_tables(
+        read_stage(range_stage(settings, card, method, attribute), settings.outputs, RANGES)
+        for method in settings.method_names
+        for attribute in settings.protocol.attributes
+    )
+
+
+def _record(chain: Chain, stage: Stage, run_id: str, date: datetime) -> dict[str, Any]:
+    """The row of RUNS, not yet encoded."""
+    settings = chain.settings
+    return {
+        "run_id": run_id,
+        "run_date": date,
+        "domain": settings.domain,
+        "profile": settings.protocol.profile,
+        "status": "complete",
+        "fingerprint": stage.fingerprint,
+        "settings": settings.as_json(),
+        "weights": dict(chain.card.weights),
+        "packages": package_versions(),
+        "commit": code_commit(),
+        "machine": machine_facts(settings.machine),
+        "stages": _stage_records(chain),
+        "n_latents": settings.protocol.n_latents,
+        "n_faces": settings.protocol.n_faces,
+        "n_steps": settings.protocol.n_steps,
+        "edits_per_method": settings.protocol.edits_per_method,
+    }
+
+
+def _encoded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with what is not a plain value as JSON text, as RUNS wants it."""
+    return {
+        key: json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+        for key, value in record.items()
+    }
+
+
+def _stage_records(chain: Chain) -> list[dict[str, Any]]:
+    """Every stage of the run: what it cost, where it was computed, and the earlier run that it was computed for."""
+    outputs = chain.settings.outputs
+    before: dict[tuple[str, str], str] = {}
+    for run in published_runs(outputs):
+        for line in run.manifest.get("stages", []):
+            before.setdefault((line["fingerprint"], line["started"]), run.run_id)
+    return [_stage_record(link, outputs, before) for link in chain.links]
+
+
+def _stage_record(link: Link, outputs: Path, before: dict[tuple[str, str], str]) -> dict[str, Any]:
+    manifest = read_manifest(link.stage, outputs)
+    return {
+        "stage": manifest.stage,
+        "title": link.title,
+        "group": link.method or manifest.label,
+        "version": manifest.version,
+        "fingerprint": manifest.fingerprint,
+        "rows": manifest.rows,
+        "started": manifest.started,
+        "wall_seconds": manifest.wall_seconds,
+        "work_seconds": round(sum(record.seconds for record in manifest.shards), 3),
+        "commit": manifest.commit,
+        "device": manifest.machine.get("device", ""),
+        "host": manifest.machine.get("host", ""),
+        "reused_from": before.get((manifest.fingerprint, manifest.started)),
+    }
+
+
+def _sync(path: Path) -> None:
+    """Have a file's or folder's bytes reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,336 @@
+"""The tables of a run: the L2L paper's (identity, quality, seconds) and one of the same layout for every other score.
+
+Rows are attributes or metrics, columns are methods, as in the paper (Khodadadeh et al., WACV 2022). Nothing is
+computed here but which score is best: every number stands in the scores with its interval and its flag.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pipeline.report.contents import Contents, read_contents
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+PAPER_PROTOCOL = "l2l-2022"
+IDENTITY = "identity_distance"
+QUALITY = ("fid", "kid", "inception_score", "inception_score_spread", "inception_score_difference")
+SECONDS = ("seconds_per_edit", "seconds_per_edit_and_synthesis")
+ALL = "all"
+ACRONYMS = {"fid": "FID", "kid": "KID", "lpips": "LPIPS", "ssim": "SSIM"}
+ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score: its value, the ends of its 95 % interval (None where it has none), and its flag ("" for none).
+
+    `best` marks the best of its row among competitors without a flag; `close` one whose interval overlaps the best's.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    flag: str
+    n_faces: int
+    n_images: int
+    best: bool = False
+    close: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores that may be compared with each other: one cell per method, None where a method has no such score."""
+
+    name: str
+    cells: tuple[Cell | None, ...]
+    unit: str
+    better: str
+    decimals: int
+    mean: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table: rows x methods, all of one domain; `network` judged it (`none` where no network did)."""
+
+    key: str
+    title: str
+    domain: str
+    network: str
+    protocol: str
+    corner: str
+    methods: tuple[str, ...]
+    controls: frozenset[str]
+    rows: tuple[Row, ...]
+    note: str = ""
+
+    @property
+    def flags(self) -> list[str]:
+        """The distinct flags of the cells, in order of appearance: footnotes of the table."""
+        cells = (cell for row in self.rows for cell in row.cells if cell is not None)
+        return list(dict.fromkeys(cell.flag for cell in cells if cell.flag))
+
+    @property
+    def common_flag(self) -> str:
+        """The flag that every cell has, to be said once; empty if there is none."""
+        cells = [cell for row in self.rows for cell in row.cells if cell is not None]
+        return cells[0].flag if len({cell.flag for cell in cells}) == 1 else ""
+
+    @property
+    def uneven(self) -> bool:
+        """Whether some rows are flagged for some methods and not for others, or for other reasons."""
+        return any(len({cell.flag for cell in row.cells if cell is not None}) > 1 for row in self.rows)
+
+
+def label(metric: str) -> str:
+    """A metric's name as people write it."""
+    return ACRONYMS.get(metric, metric.replace("_", " "))
+
+
+def decimals_for(values: Sequence[float]) -> int:
+    """Decimals that show the largest of these values with about four digits (three below 1)."""
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    if not sizes:
+        return 3
+    magnitude = math.floor(math.log10(max(sizes)))
+    return min(7, max(0, (3 if magnitude >= 0 else 2) - magnitude))
+
+
+def number(value: float | None, decimals: int) -> str:
+    """A value with that many decimals; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if not float(text.replace(",", "")) else text
+
+
+def _optional(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _cell(score: pd.Series) -> Cell:
+    return Cell(
+        value=float(score["value"]),
+        low=_optional(score["ci_low"]),
+        high=_optional(score["ci_high"]),
+        flag=score["flag"] if isinstance(score["flag"], str) else "",
+        n_faces=int(score["n_faces"]),
+        n_images=int(score["n_images"]),
+    )
+
+
+def _overlap(one: Cell, other: Cell) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return max(one.low, other.low) <= min(one.high, other.high)
+
+
+def mark_best(cells: Sequence[Cell | None], better: str, rivals: Sequence[bool]) -> tuple[Cell | None, ...]:
+    """The cells with the best one (or several equal ones) marked, and those that the data cannot tell from it.
+
+    `rivals` says which columns compete: controls do not. A flagged cell is never best, and one alone is no winner.
+    """
+    open_to = [
+        cell
+        for cell, rival in zip(cells, rivals, strict=True)
+        if cell is not None and rival and not cell.flag and math.isfinite(cell.value)
+    ]
+    if better not in ARROWS or len(open_to) < 2:
+        return tuple(cells)
+    top = (min if better == "lower" else max)(cell.value for cell in open_to)
+    winner = next(cell for cell in open_to if cell.value == top)
+    marked: list[Cell | None] = []
+    for cell in cells:
+        if cell is not None and any(cell is other for other in open_to):
+            best = cell.value == top
+            cell = replace(cell, best=best, close=not best and _overlap(cell, winner))
+        marked.append(cell)
+    return tuple(marked)
+
+
+def _row(contents: Contents, scores: pd.DataFrame, name: str, decimals: int, *, mean: bool = False) -> Row:
+    by_method = {score["method"]: _cell(score) for _, score in scores.iterrows()}
+    methods = contents.methods
+    better = str(scores["better"].iloc[0])
+    cells = mark_best(
+        [by_method.get(method) for method in methods], better, [method not in contents.controls for method in methods]
+    )
+    return Row(name, cells, str(scores["unit"].iloc[0]), better, decimals, mean)
+
+
+def _grid(contents: Contents, scores: pd.DataFrame, key: str, title: str, rows: list[Row], **texts: str) -> Grid:
+    networks = list(dict.fromkeys(scores["network"]))
+    return Grid(
+        key=key,
+        title=title,
+        domain=contents.run.domain,
+        network=", ".join(networks),
+        protocol=", ".join(dict.fromkeys(scores["protocol"])),
+        methods=tuple(contents.methods),
+        controls=contents.controls,
+        rows=tuple(rows),
+        corner=texts.get("corner", "attribute"),
+        note=texts.get("note", ""),
+    )
+
+
+def attribute_grid(contents: Contents, scores: pd.DataFrame, key: str, title: str, note: str = "") -> Grid:
+    """Attributes x methods for the scores of one metric by one network; the row of `all` is last, as the mean."""
+    decimals = decimals_for(scores["value"].tolist())
+    names = [name for name in contents.attributes if (scores["attribute"] == name).any()]
+    rows = [_row(contents, scores[scores["attribute"] == name], name, decimals) for name in names]
+    overall = scores[scores["attribute"] == ALL]
+    if len(overall):
+        rows.append(_row(contents, overall, "mean" if rows else ALL, decimals, mean=bool(rows)))
+    return _grid(contents, scores, key, title, rows, note=note)
+
+
+def _metric_grid(contents: Contents, metrics: Sequence[str], key: str, title: str, note: str = "") -> Grid | None:
+    scores = contents.scores
+    chosen = scores[
+        scores["metric"].isin(metrics) & (scores["attribute"] == ALL) & (scores["protocol"] == PAPER_PROTOCOL)
+    ]
+    rows = []
+    for metric in metrics:
+        for network, part in chosen[chosen["metric"] == metric].groupby("network", sort=False):
+            several = chosen[chosen["metric"] == metric]["network"].nunique() > 1
+            name = f"{label(metric)} ({network})" if several else label(metric)
+            rows.append(_row(contents, part, name, decimals_for(part["value"].tolist())))
+    return _grid(contents, chosen, key, title, rows, corner="metric", note=note) if rows else None
+
+
+def identity_grids(contents: Contents) -> list[Grid]:
+    """The paper's identity table, once per network that judged.
+
+    MTCNN's features, the paper's own, come first; a network that is flagged for some methods only comes last.
+    """
+    scores = contents.scores
+    chosen = scores[(scores["metric"] == IDENTITY) & (scores["protocol"] == PAPER_PROTOCOL)]
+    grids = []
+    for network in chosen["network"].unique():
+        papers = "mtcnn" in network
+        title = "Identity distance" + (", the paper's measure" if papers else f", by {network}")
+        note = (
+            "A method that hardly edits keeps the identity: read this table beside the attribute change and the "
+            "curves below."
+        )
+        part = chosen[chosen["network"] == network]
+        grids.append(attribute_grid(contents, part, f"identity-{network}", title, note if papers else ""))
+    return sorted(grids, key=lambda grid: (grid.uneven, "mtcnn" not in grid.network))
+
+
+def quality_grid(contents: Contents) -> Grid | None:
+    """The paper's quality table: FID, KID and inception scores of a method's edits against unedited samples."""
+    note = (
+        "The paper's \"ISD\" is not defined there; an inception score and its difference from the reference's are "
+        "two quantities here and two rows. Few faces edited many times are not many samples: distances between "
+        "sets mostly measure that."
+    )
+    return _metric_grid(contents, QUALITY, "quality", "Image quality against unedited images", note)
+
+
+def seconds_grid(contents: Contents) -> Grid | None:
+    """The paper's table of seconds per edit."""
+    note = "One face at a time, warm; seconds depend on the machine named under Provenance."
+    return _metric_grid(contents, SECONDS, "seconds", "Seconds per edit", note)
+
+
+def paper_tables(contents: Contents) -> list[Grid]:
+    """The tables that the paper prints, in its order and layout."""
+    further = (quality_grid(contents), seconds_grid(contents))
+    return [*identity_grids(contents), *(grid for grid in further if grid is not None)]
+
+
+def further_tables(contents: Contents) -> list[Grid]:
+    """Every other metric of every protocol, attributes x methods: a new metric appears here by itself."""
+    scores = contents.scores
+    papers = scores["metric"].isin([IDENTITY, *QUALITY, *SECONDS]) & (scores["protocol"] == PAPER_PROTOCOL)
+    per_attribute = scores["metric"].isin([*QUALITY, *SECONDS]) & (scores["attribute"] != ALL)
+    rest = scores[~papers | per_attribute]
+    grids = []
+    for (protocol, metric, network), part in rest.groupby(["protocol", "metric", "network"], sort=False):
+        title = label(metric)[0].upper() + label(metric)[1:]
+        if metric in (*QUALITY, *SECONDS):
+            title += " of each attribute"
+        grids.append(attribute_grid(contents, part, f"{protocol}-{metric}-{network}", title))
+    return grids
+
+
+def _text(cell: Cell | None, row: Row, *, control: bool, flags: Sequence[str], interval: bool) -> Text:
+    from rich.text import Text
+
+    if cell is None:
+        return Text("–", style="dim")
+    style = "bold green" if cell.best else "italic dim" if control else ""
+    text = Text(number(cell.value, row.decimals), style=style)
+    if cell.flag in flags:
+        text.append(f" ⚑{flags.index(cell.flag) + 1}", style="yellow")
+    if interval and cell.low is not None and cell.high is not None:
+        text.append(f"\n[{number(cell.low, row.decimals)}, {number(cell.high, row.decimals)}]", style="dim")
+    return text
+
+
+def text_table(grid: Grid) -> Table:
+    """A grid for the terminal: the best of each row bold, controls in italics, flags as notes.
+
+    Intervals stand under means and under scores of whole methods; those of single attributes are in the page.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    judged = "" if grid.network == "none" else f", judged by {grid.network}"
+    title = Text(f"{grid.title} ({grid.domain}{judged})", style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(grid.corner, no_wrap=True)
+    for method in grid.methods:
+        heading = Text(f"{method}\n(control)" if method in grid.controls else method)
+        table.add_column(heading, justify="right", no_wrap=True)
+    interval = grid.corner == "metric"
+    flags = [] if grid.common_flag else grid.flags
+    for row in grid.rows:
+        name = Text(f"{row.name} {ARROWS.get(row.better, '')}".strip(), style="bold" if row.mean else "")
+        cells = (
+            _text(cell, row, control=method in grid.controls, flags=flags, interval=interval or row.mean)
+            for cell, method in zip(row.cells, grid.methods, strict=True)
+        )
+        if row.mean:
+            table.add_section()
+        table.add_row(name, *cells)
+    notes = [f"⚑ all: {grid.common_flag}"] if grid.common_flag else [f"⚑{n} {flag}" for n, flag in enumerate(flags, 1)]
+    if notes:
+        table.caption, table.caption_justify = Text("\n".join(notes), style="yellow"), "left"
+    return table
+
+
+def print_summary(folder: Path, console: Console | None = None) -> None:
+    """Print a published run to the terminal: what was run, the paper's tables, how far the edits went, the page.
+
+    An identity table that is flagged for some methods (they were trained with that network) is left to the page.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    console = console or Console()
+    contents = read_contents(folder)
+    run = contents.run
+    console.print(Text(f"\nRun {run.run_id}: domain {run.domain}, profile {run.profile}", style="bold"))
+    if run.warning:
+        console.print(Text(run.warning, style="yellow"))
+    tables = [grid for grid in paper_tables(contents) if not (grid.uneven and grid.key.startswith("identity-"))]
+    change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER_PROTOCOL}-attribute_change-")]
+    for grid in [*tables, *change]:
+        console.print()
+        console.print(text_table(grid))
+    console.print(Text("\nBold: best of the row, controls and flagged scores apart. In brackets: 95 % interval."))
+    console.print(Text(f"Page: {folder / 'report.html'}"), soft_wrap=True)

@@ -1,0 +1,97 @@
+"""Stages that are begun and not published: running, failed or interrupted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.stages import LOCK, MANIFEST, STAGES, Stage
+
+FAILURE = "failed.json"  # in a stage's folder: why its last attempt failed; gone once the stage is published
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A stage's folder without a manifest.
+
+    `holder` says which process is computing it, empty if none; `error` why the last attempt failed, empty if it
+    was interrupted; `shards` how many files are finished and will be kept.
+    """
+
+    title: str
+    folder: str
+    shards: int
+    holder: str = ""
+    error: str = ""
+    failed_at: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry, JSON-compatible."""
+        return asdict(self)
+
+
+def note_failure(stage: Stage, outputs: Path, error: BaseException) -> None:
+    """Write beside a stage's shards why its last attempt failed, if that can be written."""
+    folder = stage.folder(outputs)
+    note = {
+        "error": str(error) or type(error).__name__,
+        "title": stage.title,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with suppress(OSError):  # a full disk is told by the error itself
+        if folder.is_dir() and not (folder / MANIFEST).exists():
+            (folder / FAILURE).write_text(json.dumps(note, indent=1) + "\n")
+
+
+def find_unfinished(outputs: Path) -> list[Unfinished]:
+    """Every stage under `outputs` that is begun and not published."""
+    folders = sorted(path.parent for path in (outputs / STAGES).glob(f"*/*/{LOCK}"))
+    found = [_unfinished(folder) for folder in folders if not (folder / MANIFEST).exists()]
+    return [entry for entry in found if entry.holder or entry.error or entry.shards]
+
+
+def _unfinished(folder: Path) -> Unfinished:
+    shards = sum(1 for path in folder.glob("*.json") if (folder / path.stem).exists())
+    note: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        note = json.loads((folder / FAILURE).read_text())
+    label = folder.name.rpartition("-")[0]
+    title = note.get("title", f"{folder.parent.name} {label}".strip())
+    return Unfinished(title, str(folder), shards, lock_holder(folder), note.get("error", ""), note.get("time", ""))
+
+
+def lock_holder(folder: Path) -> str:
+    """The process that is computing a stage's folder, in words; empty if none is."""
+    path = folder / LOCK
+    with suppress(OSError):
+        if not _is_locked(path):
+            return ""
+        with suppress(ValueError, KeyError, TypeError):
+            holder = json.loads(path.read_text())
+            return f"process {holder['pid']} on {holder['host']}"
+        return "another process"
+    return ""
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds a file's lock. Linux lists them, so that asking never gets in a builder's way."""
+    try:
+        rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return not _can_lock(path)
+    inode = str(path.stat().st_ino)
+    return any("FLOCK" in row and "->" not in row and row[5].rpartition(":")[2] == inode for row in rows)
+
+
+def _can_lock(path: Path) -> bool:
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

@@ -1,0 +1,165 @@
+"""Training: a method learns from the labelled latents, and from nothing that will judge it.
+
+One shard: a method learns as a whole, on all threads of machine.train_threads. What it needs to go on after a
+crash it keeps in the stage's `checkpoints` folder, which is removed when the stage is published.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.attributes import EVALUATED, LIST_VERSION
+from pipeline.compute import Progress, run_stage, use_threads
+from pipeline.config import Settings
+from pipeline.domains import base
+from pipeline.domains.base import DomainCard
+from pipeline.errors import LatentbenchError
+from pipeline.labelling import labels_stage, read_values
+from pipeline.latents import latents_stage, read_w
+from pipeline.methods import registry
+from pipeline.methods.base import FitData, Method
+from pipeline.stages import CHECKPOINTS, Manifest, ShardRecord, Stage, check_shard, shards_of, write_shard
+
+FILES = ("method.safetensors", "method.json")  # what Method.save writes
+WHICH = "train"
+
+
+@dataclass(frozen=True)
+class TrainShard:
+    """The training of one method."""
+
+    name: str
+    method: str
+
+
+def train_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """The stage of one trained method. Raises UnknownNameError."""
+    kind = registry.get(method)
+    parameters = {
+        "method": method,
+        "method_version": kind.version,
+        "attribute_list": LIST_VERSION,
+        "evaluated": list(EVALUATED),
+        "seed": settings.protocol.seed,
+        **{f"parameter.{key}": value for key, value in build(settings, method).parameters().items()},
+    }
+    weights = {role: card.weights[role] for role in ("generator", "scorer_a", "recognizer_a")}
+    upstream = (latents_stage(settings, card, WHICH), labels_stage(settings, card, WHICH))
+    return Stage("train", 1, parameters, weights, upstream, label=method)
+
+
+def build(settings: Settings, method: str) -> Method:
+    """The method as this run sets it, not yet trained. Raises LatentbenchError for a setting that it does not know."""
+    kind = registry.get(method)
+    parameters = settings.method_parameters(method)
+    try:
+        return kind(**parameters)
+    except (TypeError, ValueError) as error:
+        raise LatentbenchError(f"{settings.source}: [method.{method}]: {error}") from error
+
+
+def work(settings: Settings, method: str) -> tuple[int, str]:
+    """How much a training is, and in what unit: steps of optimisation, or without any the latents that it reads."""
+    steps = build(settings, method).parameters().get("steps")
+    if isinstance(steps, int) and steps > 0:
+        return steps, "steps"
+    return settings.protocol.n_latents, "latents"
+
+
+def run_train(settings: Settings, method: str) -> Manifest:
+    """Publish a trained method, whose latents and labels must be published. Raises as `compute.run_stage`.
+
+    The manifest's `extra` holds the method's facts and the seconds that training took.
+    """
+    stage = train_stage(settings, base.describe(settings.domain), method)
+    units, unit = work(settings, method)
+    return run_stage(
+        stage,
+        settings,
+        train_shard,
+        [TrainShard(f"training of {method}", method)],
+        units=[units],
+        unit=unit,
+        threads=settings.machine.train_threads,
+        files=lambda shard: FILES,
+        extra=_facts,
+    )
+
+
+def load_method(settings: Settings, method: str) -> Method:
+    """A published, trained method on the run's device.
+
+    Raises StageError if it is not trained, CorruptShardError naming a file that differs.
+    """
+    import torch
+
+    stage = train_stage(settings, base.describe(settings.domain), method)
+    for path, record in shards_of(stage, settings.outputs):
+        check_shard(path, record)
+    trained = registry.get(method).load(stage.folder(settings.outputs))
+    trained.to(torch.device(settings.machine.device))
+    return trained
+
+
+def train_shard(settings: Settings, shard: TrainShard, progress: Progress) -> list[ShardRecord]:
+    """Train and write one method; runs on a worker."""
+    started = time.perf_counter()
+    domain = base.load(settings.domain, settings.machine.device)
+    use_threads(settings.machine.train_threads)
+    stage = train_stage(settings, base.describe(settings.domain), shard.method)
+    folder = stage.folder(settings.outputs)
+    method = build(settings, shard.method)
+    method.fit(fit_data(settings, domain, folder / CHECKPOINTS, progress))
+    seconds = time.perf_counter() - started
+    return _save(method, folder, {"facts": method.facts(), "seconds": round(seconds, 3)}, seconds)
+
+
+def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progress: Progress) -> FitData:
+    """What a method may learn from: the labelled training latents, the generator, scorer A and recognizer A."""
+    import torch
+
+    _, w = read_w(settings, WHICH)
+    _, values, _ = read_values(settings, WHICH)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    return FitData(
+        w=torch.from_numpy(w),
+        values=torch.from_numpy(values),
+        generator=domain.generator,
+        scorer_a=domain.scorer_a,
+        recognizer_a=domain.recognizer_a,
+        seed=settings.protocol.seed,
+        device=domain.device,
+        progress=progress,
+        checkpoints=checkpoints,
+    )
+
+
+def _save(method: Method, folder: Path, extra: dict[str, Any], seconds: float) -> list[ShardRecord]:
+    """The method's files, each there whole or not at all."""
+    draft = folder / CHECKPOINTS / f"save-{uuid.uuid4().hex}"
+    draft.mkdir(parents=True)
+    method.save(draft)
+    unknown = sorted(set(os.listdir(draft)) - set(FILES))
+    if unknown:
+        raise LatentbenchError(f"Method {method.name} saved {unknown}, expected {', '.join(FILES)} alone.")
+
+    def moved(name: str, rows: int, facts: dict[str, Any]) -> ShardRecord:
+        def write(path: Path) -> int:
+            shutil.move(draft / name, path)
+            return rows
+
+        return write_shard(folder, name, write, facts, seconds=seconds)
+
+    tensors = moved(FILES[0], 0, {})
+    return [tensors, moved(FILES[1], 1, json.loads(json.dumps(extra)))]
+
+
+def _facts(records: list[ShardRecord]) -> dict[str, Any]:
+    return dict(records[-1].extra)

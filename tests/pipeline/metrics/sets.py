@@ -1,0 +1,51 @@
+"""Edit sets with known answers, for the tests of metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.metrics.base import EditSet, Reference, Rules
+from pipeline.statistics import Bootstrap
+
+
+def edit_set(
+    *,
+    faces: int = 12,
+    steps: int = 5,
+    attributes: tuple[str, ...] = ("age",),
+    width: int = 8,
+    classes: int = 4,
+    **given: Any,
+) -> EditSet:
+    """Every image detected, no distance, no change; `given` replaces columns or, by name, parts of the set."""
+    shape = (len(attributes), faces, steps)
+    count = int(np.prod(shape))
+    attribute, face, step = (index.ravel() for index in np.indices(shape))
+    rng = np.random.default_rng(0)
+    columns: dict[str, Any] = {
+        "attribute": np.array(attributes)[attribute],
+        "face_id": face.astype(np.int64) + 1000,
+        "step": step.astype(np.int32),
+        "strength": np.linspace(-1, 1, steps)[step],
+        "detected": np.ones(count, dtype=bool),
+        "edited_value": np.full(count, 0.5, np.float32),
+        "identity_mtcnn": np.zeros(count, np.float32),
+        "identity_recognizer_a": np.zeros(count, np.float32),
+        "identity_recognizer_b": np.zeros(count, np.float32),
+        "lpips": np.zeros(count, np.float32),
+        "ssim": np.ones(count, np.float32),
+    }
+    parts: dict[str, Any] = {
+        "features": rng.normal(size=(count, width)).astype(np.float32),
+        "logits": rng.normal(size=(count, classes)).astype(np.float32),
+        "reference": Reference(
+            rng.normal(size=(400, width)).astype(np.float32), rng.normal(size=(400, classes)).astype(np.float32)
+        ),
+        "timings": {"seconds_per_edit": np.full(9, 0.5), "seconds_per_edit_and_synthesis": np.full(9, 2.0)},
+        "bootstrap": Bootstrap(100),
+        "rules": Rules(10, 50, 4),
+    }
+    columns |= {name: given.pop(name) for name in list(given) if name not in parts}
+    return EditSet("noop", attributes[0] if len(attributes) == 1 else "all", columns, **(parts | given))

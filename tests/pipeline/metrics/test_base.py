@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.errors import LatentbenchError, UnknownNameError
+from pipeline.metrics.base import Judgement, get, names
+from pipeline.statistics import Estimate
+from tests.pipeline.metrics.sets import edit_set
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_metric_has_its_facts_and_a_score(name):
+    metric = get(name)
+    assert metric.name == name
+    assert metric.better in ("lower", "higher", "neither")
+    assert metric.meaning and metric.paper and metric.unit
+    edits = edit_set()
+    judgements = metric.judge(edits)
+    assert {judgement.role for judgement in judgements} <= {*metric.roles, "none"}
+    for judgement in judgements:
+        estimate = judgement.estimate
+        assert np.isfinite(estimate.value)
+        assert estimate.low - 1e-9 <= estimate.value <= estimate.high + 1e-9 or name.startswith("inception")
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("inception")])
+def test_the_order_of_the_images_says_nothing(name):
+    """Face and step say what an image is, not its row (of the inception score alone the parts are drawn by row)."""
+    rng = np.random.default_rng(5)
+    edits = edit_set(edited_value=rng.random(60).astype(np.float32), identity_mtcnn=rng.random(60).astype(np.float32))
+    order = rng.permutation(60)
+    shuffled = replace(
+        edits,
+        columns={key: column[order] for key, column in edits.columns.items()},
+        features=edits.features[order],
+        rules=replace(edits.rules, kid_subset_size=60, kid_subsets=1),
+        reference=replace(edits.reference, features=edits.reference.features[:60]),
+    )
+    plain = replace(edits, rules=shuffled.rules, reference=shuffled.reference)
+    for one, other in zip(get(name).judge(plain), get(name).judge(shuffled), strict=True):
+        assert one.estimate.value == pytest.approx(other.estimate.value, abs=1e-5)
+
+
+def test_an_unknown_metric_names_the_closest():
+    with pytest.raises(UnknownNameError, match="inception_score"):
+        get("inception_scor")
+
+
+def test_naming_metrics_imports_no_torch():
+    code = (
+        "import sys; from pipeline.metrics.base import get, names; [get(n) for n in names()]; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_flags_say_why():
+    metric = get("kid")
+    few = Judgement(Estimate(0.0, None, None, 3, 30), "perception", "odd")
+    assert metric.flags(few) == "odd; fewer than 10 faces; fewer than 100 images"
+    assert metric.flags(Judgement(Estimate(0.0, None, None, 50, 2000))) == ""
+
+
+def test_a_missing_step_is_an_error():
+    edits = edit_set(faces=3, steps=4)
+    short = replace(edits, columns={name: column[:-1] for name, column in edits.columns.items()})
+    with pytest.raises(LatentbenchError, match="some step is missing"):
+        short.rows_by_edit()
+
+
+def test_rows_by_edit_are_steps_in_order():
+    edits = edit_set(faces=3, steps=4, attributes=("age", "yaw"))
+    rows, faces = edits.rows_by_edit()
+    assert rows.shape == (6, 4)
+    assert (edits.columns["step"][rows] == np.arange(4)).all()
+    assert (edits.columns["face_id"][rows] == faces[:, None]).all()
+    assert (edits.columns["attribute"][rows[:3]] == "age").all()

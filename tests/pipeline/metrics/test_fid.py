@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cleanfid import fid as cleanfid
+
+from pipeline.metrics.base import Reference
+from pipeline.metrics.fid import FID, FaceMoments, distance_to_root, frechet_distance, resampled_distances
+from tests.pipeline.metrics.sets import edit_set
+
+rng = np.random.default_rng(0)
+
+
+def gaussian(count: int, width: int = 8, shift: float = 0.0) -> np.ndarray:
+    mix = np.random.default_rng(9).normal(size=(width, width)) / np.sqrt(width)
+    return (rng.normal(size=(count, width)) @ mix + shift).astype(np.float32)
+
+
+def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    features = features.astype(np.float64)
+    return features.mean(axis=0), np.cov(features, rowvar=False)
+
+
+def test_the_same_images_are_at_no_distance():
+    features = gaussian(60)
+    edits = edit_set(features=features, reference=Reference(features, np.zeros((60, 4), np.float32)))
+    assert FID.judge(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-6)
+
+
+def test_duplicated_images_are_at_next_to_no_distance():
+    features = gaussian(60)
+    doubled = np.concatenate([features, features])
+    edits = edit_set(features=features, reference=Reference(doubled, np.zeros((120, 4), np.float32)))
+    assert FID.judge(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-2)
+
+
+def test_a_shift_adds_its_square():
+    features = gaussian(60)
+    edits = edit_set(features=features + 3.0, reference=Reference(features, np.zeros((60, 4), np.float32)))
+    assert FID.judge(edits)[0].estimate.value == pytest.approx(8 * 9.0, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_value_is_clean_fids():
+    edits = edit_set(features=gaussian(60, shift=0.5))
+    expected = cleanfid.fid_from_feats(edits.features.astype(np.float64), edits.reference.features.astype(np.float64))
+    assert FID.judge(edits)[0].estimate.value == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_resamples_form_equals_clean_fids():
+    one, reference = moments(gaussian(200, 16)), Reference(gaussian(300, 16), np.zeros((300, 2), np.float32))
+    fast = distance_to_root(*one, *reference.moments, reference.root)
+    assert fast == pytest.approx(frechet_distance(*one, *reference.moments), rel=1e-7)
+
+
+def test_singular_covariances_give_a_finite_distance():
+    few, many = moments(gaussian(5, 40)), moments(gaussian(7, 40))
+    assert np.isfinite(frechet_distance(*few, *many))
+
+
+def test_face_moments_are_those_of_the_resampled_images():
+    features, faces = gaussian(20), np.repeat([3, 5, 8, 9], 5)
+    counts = np.array([2.0, 0.0, 1.0, 1.0])
+    drawn = np.concatenate([features[faces == 3]] * 2 + [features[faces == 8], features[faces == 9]])
+    mean, covariance = FaceMoments(features, faces).moments(counts)
+    expected_mean, expected_covariance = moments(drawn)
+    np.testing.assert_allclose(mean, expected_mean, atol=1e-12)
+    np.testing.assert_allclose(covariance, expected_covariance, atol=1e-9)
+
+
+def test_drawing_every_face_once_is_the_score_itself():
+    edits = edit_set(features=gaussian(60, shift=0.2))
+    once = resampled_distances(FaceMoments(edits.features, edits.faces), edits.reference, np.ones((1, 12)))
+    assert once[0] == pytest.approx(FID.judge(edits)[0].estimate.value, rel=1e-6)
+
+
+def test_interval_holds_the_value():
+    estimate = FID.judge(edit_set(features=gaussian(60, shift=0.2)))[0].estimate
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_too_few_images_are_flagged():
+    enough, few = edit_set(width=8), edit_set(width=8, faces=3, steps=5)
+    assert FID.judge(enough)[0].flag == ""
+    assert "fewer than 16 images" in FID.judge(few)[0].flag
+    short = replace(enough, reference=Reference(gaussian(10), np.zeros((10, 4), np.float32)))
+    assert "fewer than 16 images" in FID.judge(short)[0].flag

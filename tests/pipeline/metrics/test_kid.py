@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cleanfid import fid as cleanfid
+
+from pipeline.metrics.base import Reference
+from pipeline.metrics.kid import KID, FaceKernels, kernel, kernel_distance
+from tests.pipeline.metrics.sets import edit_set
+
+rng = np.random.default_rng(0)
+
+
+def unbiased(features: np.ndarray, reference: np.ndarray) -> float:
+    """The double loop."""
+    d = features.shape[1]
+    total = 0.0
+    for one, sign in ((features, 1), (reference, 1)):
+        n = len(one)
+        pairs = [(one[i] @ one[j] / d + 1) ** 3 for i in range(n) for j in range(n) if i != j]
+        total += sign * sum(pairs) / (n * (n - 1))
+    cross = [(x @ y / d + 1) ** 3 for x in features for y in reference]
+    return total - 2 * np.mean(cross)
+
+
+def test_agrees_with_the_double_loop_when_the_subset_is_the_whole():
+    one, other = rng.normal(size=(30, 6)), rng.normal(size=(30, 6)) + 0.3
+    found = kernel_distance(one, other, subsets=1, subset_size=30, seed=0)
+    assert found == pytest.approx(unbiased(one, other), abs=1e-10)
+
+
+def test_is_clean_fids_function_with_a_seed_and_leaves_numpy_as_it_was():
+    one, other = rng.normal(size=(80, 6)), rng.normal(size=(90, 6)) + 0.3
+    np.random.seed(5)
+    expected_next = np.random.random()
+    np.random.seed(5)
+    found = kernel_distance(one, other, subsets=7, subset_size=40, seed=11)
+    assert np.random.random() == expected_next
+    np.random.seed(11)
+    assert found == cleanfid.kernel_distance(other, one, num_subsets=7, max_subset_size=40)
+    assert found == kernel_distance(one, other, subsets=7, subset_size=40, seed=11)
+
+
+def test_two_samples_of_one_distribution_are_near_zero():
+    values = [
+        kernel_distance(rng.normal(size=(100, 6)), rng.normal(size=(100, 6)), subsets=5, subset_size=80, seed=s)
+        for s in range(20)
+    ]
+    assert abs(np.mean(values)) < 0.02
+
+
+def test_useless_images_are_far():
+    edits = edit_set()
+    noise = edit_set(features=(10 * rng.normal(size=(60, 8)) + 5).astype(np.float32))
+    assert KID.judge(noise)[0].estimate.value > 100 * abs(KID.judge(edits)[0].estimate.value)
+
+
+def test_sums_over_faces_give_the_distance_of_the_whole_sets():
+    features, faces = rng.normal(size=(20, 6)), rng.permutation(np.repeat([4, 7, 9, 2], 5))
+    reference = rng.normal(size=(25, 6))
+    found = FaceKernels(features, faces, reference).distances(np.ones((1, 4)))[0]
+    own = kernel(reference, reference)
+    constant = (own.sum() - np.trace(own)) / (25 * 24)
+    assert found + constant == pytest.approx(unbiased(features, reference), abs=1e-9)
+
+
+def test_sums_over_faces_give_the_distance_of_a_resample():
+    """A face drawn twice brings its images twice, and an image is no pair with itself."""
+    features, faces = rng.normal(size=(12, 6)), np.repeat([0, 1, 2], 4)
+    reference = rng.normal(size=(9, 6))
+    found = FaceKernels(features, faces, reference).distances(np.array([[2.0, 0.0, 1.0]]))[0]
+    drawn = np.concatenate([features[:4], features[:4], features[8:]])
+    own = kernel(drawn, drawn)
+    expected = (own.sum() - np.trace(own)) / (12 * 11) - 2 * kernel(drawn, reference).mean()
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    features, faces = rng.normal(size=(30, 6)), rng.integers(0, 5, size=30)
+    reference = rng.normal(size=(9, 6))
+    whole = FaceKernels(features, faces, reference)
+    monkeypatch.setattr("pipeline.metrics.kid.ROWS", 7)
+    np.testing.assert_allclose(FaceKernels(features, faces, reference).between, whole.between, rtol=1e-12)
+
+
+def test_interval_holds_the_value():
+    estimate = KID.judge(edit_set())[0].estimate
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_duplicated_images_still_have_a_finite_distance():
+    features = np.repeat(rng.normal(size=(12, 8)), 5, axis=0).astype(np.float32)
+    edits = edit_set(features=features, reference=Reference(features, np.zeros((60, 4), np.float32)))
+    assert np.isfinite(KID.judge(edits)[0].estimate.value)

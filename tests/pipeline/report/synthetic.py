@@ -1,0 +1,266 @@
+"""A run made of numbers drawn at random, in the tables' own schemas: what the report's tests publish and print."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image, ImageDraw
+
+from pipeline.attributes import EVALUATED, index_of
+from pipeline.config import BLOCK, Machine, Protocol, Settings
+from pipeline.report.contents import Picture, Strip
+from pipeline.schemas import EDITS, PUBLISHED, RANGES, RUNS, SCORES, VALUE_COLUMNS
+from pipeline.stages import file_sha256
+from pipeline.tables import write_table
+
+METHODS = ("interfacegan", "l2l", "random", "noop")
+CAPS = {"interfacegan": 1.1, "l2l": 0.9, "random": 1.4, "noop": 0.0}
+UNITS = {"l2l": "difference of the attribute's value", "noop": "nothing"}
+DATE = datetime(2026, 11, 20, 3, 15, tzinfo=UTC)
+
+
+def settings(outputs: Any = "outputs", *, profile: str = "smoke", methods: tuple[str, ...] = METHODS) -> Settings:
+    """Settings of a tiny run."""
+    protocol = Protocol(
+        profile=profile,
+        seed=7,
+        truncation_psi=1.0,
+        attributes=tuple(EVALUATED),
+        n_latents=2048,
+        n_faces=6,
+        n_steps=5,
+        n_reference=1024,
+        n_timings=5,
+        found_share=0.95,
+        detection_threshold=0.9,
+        displacement_cap=1.5,
+        bisections=5,
+        bootstrap_samples=100,
+        confidence=0.95,
+        kid_subsets=10,
+        kid_subset_size=100,
+        inception_score_splits=10,
+        first_face_id=BLOCK * 1000,
+        first_reference_id=BLOCK * 2000,
+    )
+    return Settings("synthface", protocol, tuple((name, ()) for name in methods), Machine(), outputs, "luigi.cfg")
+
+
+def strengths(method: str, n_steps: int) -> np.ndarray:
+    """The steps of a method's range."""
+    return np.linspace(-CAPS.get(method, 1.0), CAPS.get(method, 1.0), n_steps)
+
+
+def edits(methods: tuple[str, ...] = METHODS, n_faces: int = 6, n_steps: int = 5, seed: int = 0) -> pa.Table:
+    """EDITS whose identity distance grows with the square of the strength, at a pace of the method's own."""
+    rng = np.random.default_rng(seed)
+    columns: dict[str, list[Any]] = {name: [] for name in EDITS.names}
+    for place, method in enumerate(methods):
+        for attribute in EVALUATED:
+            pace = rng.uniform(0.2, 0.6) * (0 if method == "noop" else 1)
+            effect = rng.uniform(0.2, 0.5) * {"noop": 0, "random": 0.15}.get(method, 1)
+            for face in range(n_faces):
+                start = rng.uniform(0.2, 0.8)
+                for step, strength in enumerate(strengths(method, n_steps)):
+                    values = np.clip(rng.uniform(0, 1, len(VALUE_COLUMNS)), 0, 1)
+                    values[index_of(attribute)] = np.clip(start + effect * strength, 0, 1)
+                    identity = pace * strength**2 * (0.7 + 0.1 * place)
+                    found = abs(strength) < 1 or rng.uniform() > 0.1
+                    row = {
+                        "method": method,
+                        "attribute": attribute,
+                        "face_id": 256000 + face,
+                        "step": step,
+                        "strength": float(strength),
+                        "displacement": abs(float(strength)),
+                        "detected": bool(found),
+                        "probability": 0.99 if found else 0.0,
+                        "box_left": 4.0,
+                        "box_top": 4.0,
+                        "box_right": 60.0,
+                        "box_bottom": 60.0,
+                        "start_value": start,
+                        "identity_mtcnn": identity,
+                        "identity_recognizer_a": 0.8 * identity,
+                        "identity_recognizer_b": 1.2 * identity,
+                        "lpips": 0.5 * identity,
+                        "ssim": 1 - 0.5 * identity,
+                        **dict(zip(VALUE_COLUMNS, map(float, values), strict=True)),
+                    }
+                    for name, value in row.items():
+                        columns[name].append(value)
+    return pa.table(columns, schema=EDITS)
+
+
+def ranges(methods: tuple[str, ...] = METHODS, n_faces: int = 6) -> pa.Table:
+    """RANGES of those edits."""
+    rows = []
+    for method in methods:
+        for attribute in EVALUATED:
+            reach = CAPS.get(method, 1.0)
+            set_by = {"noop": "none", "random": "cap"}.get(method, "detector")
+            rows.append(
+                {
+                    "method": method,
+                    "attribute": attribute,
+                    "unit": UNITS.get(method, "mean distance of two random w"),
+                    "low": -reach,
+                    "high": reach,
+                    "low_set_by": set_by,
+                    "high_set_by": "cap" if attribute == "yaw" and set_by == "detector" else set_by,
+                    "cap": 1.5,
+                    "found_share": 0.95,
+                    "n_faces": n_faces,
+                    "face_ids": list(range(256000, 256000 + n_faces)),
+                    "face_low": [-reach] * n_faces,
+                    "face_high": [reach] * n_faces,
+                    "value_bounded": method == "l2l",
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=RANGES)
+
+
+def score(method: str, attribute: str, metric: str, value: float, **more: Any) -> dict[str, Any]:
+    """One row of SCORES without run_id and run_date, with an interval of +-10 %."""
+    row = {
+        "domain": "synthface",
+        "profile": "smoke",
+        "protocol": "l2l-2022",
+        "method": method,
+        "method_version": 1,
+        "attribute": attribute,
+        "metric": metric,
+        "network": "none",
+        "value": value,
+        "ci_low": value - 0.1 * abs(value),
+        "ci_high": value + 0.1 * abs(value),
+        "n_faces": 6,
+        "n_images": 30,
+        "better": "lower",
+        "unit": "1",
+        "flag": None,
+    }
+    return row | more
+
+
+def score_rows(method: str, seed: int = 0) -> list[dict[str, Any]]:
+    """Every score of a method, at random."""
+    rng = np.random.default_rng([seed, METHODS.index(method) if method in METHODS else 9])
+    rows = []
+    few = "FID from 240 images in 512 dimensions: at least 1,024 are needed"
+    for attribute in (*EVALUATED, "all"):
+        zero = 0.0 if method == "noop" else 1.0
+        for network in ("mtcnn-onet256", "recognizer_a", "recognizer_b"):
+            flag = "in the training loss of l2l" if network == "recognizer_a" and method == "l2l" else None
+            value = zero * rng.uniform(0.1, 0.7)
+            more = {"network": network, "flag": flag, "unit": "cosine distance"}
+            rows.append(score(method, attribute, "identity_distance", value, **more))
+        rows.append(score(method, attribute, "lpips", zero * rng.uniform(0.1, 0.4), network="perception"))
+        rows.append(score(method, attribute, "ssim", 1 - zero * rng.uniform(0.1, 0.4), better="higher"))
+        more = {"network": "scorer_b", "better": "higher"}
+        rows.append(score(method, attribute, "attribute_change", zero * rng.uniform(0.1, 0.4), **more))
+        rows.append(score(method, attribute, "detected_share", 1 - zero * rng.uniform(0, 0.1), better="neither"))
+    more = {"network": "perception", "n_images": 240}
+    rows.append(score(method, "all", "fid", rng.uniform(20, 50), flag=few, **more))
+    rows.append(score(method, "all", "kid", rng.uniform(0.005, 0.02), **more))
+    rows.append(score(method, "all", "inception_score", rng.uniform(2, 3), better="higher", **more))
+    rows.append(score(method, "all", "inception_score_spread", rng.uniform(0.02, 0.1), better="neither", **more))
+    rows.append(score(method, "all", "inception_score_difference", rng.uniform(0.02, 0.3), **more))
+    rows.append(score(method, "all", "seconds_per_edit", rng.uniform(0.0001, 0.001), unit="s", n_faces=1))
+    rows.append(score(method, "all", "seconds_per_edit_and_synthesis", rng.uniform(0.01, 0.02), unit="s", n_faces=1))
+    return rows
+
+
+def scores(run_id: str = "20261120T031500Z-1a2b3c4d", methods: tuple[str, ...] = METHODS, seed: int = 0) -> pa.Table:
+    """SCORES of a run."""
+    rows = [{"run_id": run_id, "run_date": DATE, **row} for method in methods for row in score_rows(method, seed)]
+    return pa.Table.from_pylist(rows, schema=SCORES)
+
+
+def runs(run_id: str = "20261120T031500Z-1a2b3c4d", **more: Any) -> pa.Table:
+    """RUNS of a run; `more` takes the place of columns."""
+    stages = [
+        {
+            "stage": name,
+            "group": group,
+            "title": f"{name} {group}".strip(),
+            "fingerprint": f"{place:064x}",
+            "rows": 1000 * place,
+            "wall_seconds": 1.3**place,
+            "work_seconds": 2 * 1.3**place,
+            "started": "2026-11-20T03:00:00+00:00",
+            "reused_from": "20261119T031500Z-99999999" if place < 2 else None,
+        }
+        for place, (name, group) in enumerate(
+            [("latents", "train"), ("labels", "train"), ("train", "l2l"), *[("range", "l2l")] * 8, ("edits", "l2l")]
+        )
+    ]
+    row: dict[str, Any] = {
+        "run_id": run_id,
+        "run_date": DATE,
+        "domain": "synthface",
+        "profile": "smoke",
+        "status": "complete",
+        "fingerprint": "1a2b3c4d" * 8,
+        "settings": json.dumps(settings().as_json()),
+        "weights": json.dumps({"generator": "ab" * 32, "scorer_b": "cd" * 32}),
+        "packages": json.dumps({"numpy": "2.4.0", "torch": "2.11.0"}),
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "machine": json.dumps({"processor": "A processor", "cores": 2, "memory_gib": 8.0, "device": "cpu"}),
+        "stages": json.dumps(stages),
+        "n_latents": 2048,
+        "n_faces": 6,
+        "n_steps": 5,
+        "edits_per_method": 240,
+    }
+    return pa.Table.from_pylist([row | more], schema=RUNS)
+
+
+def tables(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0) -> dict[str, pa.Table]:
+    """The four published tables of a run."""
+    return {"scores": scores(run_id, seed=seed), "ranges": ranges(), "edits": edits(seed=seed), "runs": runs(run_id)}
+
+
+def strips(methods: tuple[str, ...] = METHODS, n_faces: int = 2, n_pictures: int = 5) -> tuple[Strip, ...]:
+    """Drawn faces whose mouth follows the strength."""
+    found = []
+    for method in methods:
+        for attribute in EVALUATED:
+            for face in range(n_faces):
+                pictures = tuple(
+                    Picture(_face(strength, face), "image/png", float(strength), 0.5 + 0.3 * strength, strength < 1.2)
+                    for strength in strengths(method, n_pictures)
+                )
+                found.append(Strip(method, attribute, 256000 + face, pictures))
+    return tuple(found)
+
+
+def _face(smile: float, face: int) -> bytes:
+    image = Image.new("RGB", (64, 64), (180, 200, 220))
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((10, 4, 54, 62), fill=(230 - 30 * face, 180 - 20 * face, 150))
+    for x in (24, 40):
+        pen.ellipse((x - 3, 24, x + 3, 30), fill=(40, 40, 60))
+    pen.line([(22, 46 - 4 * smile), (32, 46 + 4 * smile), (42, 46 - 4 * smile)], fill=(150, 40, 50), width=3)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def publish_folder(outputs: Path, run_id: str, published: dict[str, pa.Table]) -> Path:
+    """Lay down a published run as readers find it: its tables and their manifest."""
+    folder = outputs / "reports" / f"run_id={run_id}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in published.items():
+        write_table(table, PUBLISHED[name], folder / f"{name}.parquet")
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in folder.glob("*.parquet")
+    }
+    (folder / "manifest.json").write_text(json.dumps({"run_id": run_id, "files": files, "stages": []}))
+    return folder

@@ -1,0 +1,160 @@
+"""The page: whole, alone, valid, honest, and safe whatever names it is given."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from pipeline.report import page
+from pipeline.report.contents import Contents, contents_of
+from tests.pipeline.report import synthetic
+
+VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use"}
+ATTACK = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+
+
+class Reader(HTMLParser):
+    """Checks that tags nest, and gathers ids, links, sources and text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+        self.handlers: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        self._look(tag, attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._look(tag, attrs)
+
+    def _look(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name == "href":
+                self.links.append(value or "")
+            if name == "src":
+                self.sources.append(value or "")
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]} at {self.getpos()}"
+            self.open.pop()
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def whole() -> Contents:
+    return contents_of(synthetic.tables(), synthetic.strips())
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return page.render(whole(), domain_summary="A generator of 64 px.")
+
+
+def test_it_parses_and_its_links_lead_somewhere(html: str) -> None:
+    reader = read(html)
+    assert len(reader.ids) == len(set(reader.ids))
+    assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+
+
+def test_it_asks_for_nothing_from_outside(html: str) -> None:
+    reader = read(html)
+    assert reader.sources and all(source.startswith("data:image/") for source in reader.sources)
+    assert all(link.startswith("#") for link in reader.links)
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", re.sub(r"data:image/[^\"]*", "", html))
+    assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
+    assert "link" not in reader.tags and "iframe" not in reader.tags
+
+
+def test_it_says_what_was_run_and_what_it_is_not(html: str) -> None:
+    for part in (
+        "profile smoke",
+        "2,048 labelled latents instead of 400,000",
+        "comparable with a published FFHQ number",
+        "0123456789abcdef0123456789abcdef01234567",
+        "ab" * 32,
+        "2.11.0",
+        "reused from 20261119T031500Z-99999999",
+        "A generator of 64 px.",
+        "8 parts",
+    ):
+        assert part in html, part
+
+
+def test_every_table_names_its_domain_and_network(html: str) -> None:
+    captions = re.findall(r'<figure class="table" id="table-[^>]*>\s*<figcaption>(.*?)</figcaption>', html, re.DOTALL)
+    assert len(captions) > 5
+    assert all('<span class="tag">synthface</span>' in caption for caption in captions)
+    assert any("mtcnn-onet256" in caption for caption in captions)
+
+
+def test_every_strip_shows_strength_and_value(html: str) -> None:
+    pictures = sum(len(strip.pictures) for strip in whole().strips)
+    assert html.count("<img ") == pictures
+    assert "−1.10<b" in html and "no face" in html
+
+
+def test_a_full_run_has_no_banner() -> None:
+    full = {"profile": "full", "n_latents": 400_000, "n_faces": 50, "n_steps": 41, "edits_per_method": 16_400}
+    html = page.render(contents_of({**synthetic.tables(), "runs": synthetic.runs(**full)}))
+    assert "Not the published protocol" not in html
+    assert "comparable with a published FFHQ number" in html
+
+
+def test_untrusted_names_are_text() -> None:
+    methods = ("l2l", ATTACK)
+    row = synthetic.score(ATTACK, "age", ATTACK, 0.5, network=ATTACK, protocol=ATTACK, flag=ATTACK, unit=ATTACK)
+    more = [synthetic.score(name, "age", "identity_distance", 0.5, network="mtcnn-onet256") for name in methods]
+    run = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": synthetic.DATE}
+    tables = {
+        "scores": synthetic.pa.Table.from_pylist([{**run, **one} for one in (row, *more)], schema=synthetic.SCORES),
+        "ranges": synthetic.ranges(methods),
+        "edits": synthetic.edits(methods),
+        "runs": synthetic.runs(commit=ATTACK, weights=f'{{"x": {synthetic.json.dumps(ATTACK)}}}'),
+    }
+    html = page.render(contents_of(tables, synthetic.strips(methods)), domain_summary=ATTACK)
+    reader = read(html)
+    assert reader.tags.count("script") == 1
+    assert not reader.handlers
+    assert all(source.startswith("data:image/") for source in reader.sources)
+    assert "&lt;script&gt;alert" in html
+
+
+def test_a_run_of_scores_alone_still_has_a_page() -> None:
+    tables = synthetic.tables()
+    bare = {**tables, "edits": tables["edits"].slice(0, 0), "ranges": tables["ranges"].slice(0, 0)}
+    read(page.render(contents_of(bare)))
+
+
+def test_readings_and_durations_are_in_people_s_units() -> None:
+    assert page.reading("age", 0.5) == "38 year"
+    assert page.reading("yaw", 0.5) == "0 degree"
+    assert page.reading("beard", 0.5) == ""
+    assert [page.duration(s) for s in (0.42, 59.6, 61, 3725)] == ["0.4 s", "1 min 0 s", "1 min 1 s", "1 h 2 min"]
+
+
+def test_parts_of_a_stage_are_one_line() -> None:
+    lines = page.stage_lines(whole().run.stages)
+    by_title = {line.title: line for line in lines}
+    assert by_title["range l2l"].parts == 8
+    assert by_title["latents train"].origin.startswith("reused from")
+    assert by_title["edits l2l"].origin == "computed"

@@ -1,0 +1,244 @@
+"""Publication: whole or not at all, once, and never changed."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from pipeline.config import Settings
+from pipeline.domains import base
+from pipeline.errors import CorruptShardError, StageError
+from pipeline.report import archive, figures, page, publish
+from pipeline.schemas import PUBLISHED
+from pipeline.stages import invalidate, read_manifest
+from pipeline.tables import read_table
+from tests.pipeline.report import laid_down, synthetic
+
+ROOT = Path(__file__).parents[3]
+METHODS = ("interfacegan", "noop")
+SLOW = """
+import sys, time
+from pathlib import Path
+from pipeline.report import figures, page, publish
+from tests.pipeline.report import laid_down, synthetic
+laid_down.install()
+figures.plots = lambda _: []
+where, outputs = sys.argv[1], Path(sys.argv[2])
+def stop(*_, **__):
+    print("here", flush=True)
+    time.sleep(60)
+if where == "page":
+    page.render = stop
+if where == "sync":
+    publish._sync = stop
+publish.run_report(synthetic.settings(outputs, methods=("interfacegan", "noop")))
+print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setitem(base.MODULES, "synthface", laid_down.__name__)
+    monkeypatch.setattr(figures, "plots", lambda _: [])  # they take seconds, and have tests of their own
+    return synthetic.settings(tmp_path / "outputs", methods=METHODS)
+
+
+@pytest.fixture
+def published(settings: Settings) -> Path:
+    laid_down.lay_down(settings)
+    return publish.run_report(settings)
+
+
+def visible(outputs: Path) -> list[str]:
+    """What the analysts' glob sees."""
+    return sorted(glob.glob(str(outputs / "reports" / "*" / "scores.parquet")))
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_a_run_has_its_tables_its_page_and_its_manifest(settings: Settings, published: Path) -> None:
+    names = {"scores.parquet", "ranges.parquet", "edits.parquet", "runs.parquet", "report.html", "manifest.json"}
+    assert set(content(published)) == names
+    manifest = json.loads((published / "manifest.json").read_text())
+    for name, record in manifest["files"].items():
+        assert record["sha256"] == content(published)[name]
+        assert record["bytes"] == (published / name).stat().st_size
+    tables = {name: read_table(published / f"{name}.parquet", schema) for name, schema in PUBLISHED.items()}
+    assert tables["edits"].num_rows == 2 * 8 * 6 * 5 == manifest["files"]["edits.parquet"]["rows"]
+    assert tables["ranges"].num_rows == 2 * 8
+    run_id = published.name.removeprefix("run_id=")
+    assert set(tables["scores"].column("run_id").to_pylist()) == {run_id}
+    assert tables["runs"].column("run_id").to_pylist() == [run_id]
+    assert run_id.endswith(manifest["fingerprint"][:8])
+    assert "data:image/webp" in (published / "report.html").read_text()
+
+
+def test_scores_are_those_of_the_stages(published: Path) -> None:
+    scores = pd.read_parquet(published / "scores.parquet")
+    expected = pd.DataFrame([row for method in METHODS for row in synthetic.score_rows(method)])
+    assert scores["value"].tolist() == expected["value"].tolist()
+    assert scores["method"].tolist() == expected["method"].tolist()
+
+
+def test_the_same_run_is_found_and_nothing_is_written(
+    settings: Settings, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(published)
+    monkeypatch.setattr(page, "render", lambda *_, **__: pytest.fail("the page was made again"))
+    assert publish.run_report(settings) == published == publish.find_report(settings)
+    assert content(published) == before
+    assert len(visible(settings.outputs)) == 1
+
+
+def test_machine_settings_change_nothing(settings: Settings, published: Path) -> None:
+    assert publish.find_report(settings.on(workers=2, shard_size=256, executor="inline")) == published
+
+
+def test_other_settings_are_another_run(settings: Settings, published: Path) -> None:
+    other = synthetic.settings(settings.outputs, methods=("noop",))
+    assert publish.find_report(other) is None
+    assert publish.run_report(other) != published
+    assert len(visible(settings.outputs)) == 2
+
+
+def test_every_reader_sees_each_run_once(settings: Settings, published: Path) -> None:
+    date = datetime(2026, 11, 21, tzinfo=UTC)
+    nightly = publish.run_report(settings, run_date=date)
+    assert nightly.name.startswith("run_id=20261121T000000Z-")
+    assert publish.run_report(settings, run_date=date) == nightly
+    pattern = f"{settings.outputs}/reports/*/scores.parquet"
+    counted = duckdb.sql(f"SELECT run_id, count(*) FROM read_parquet('{pattern}') GROUP BY 1").fetchall()
+    rows = len(synthetic.score_rows("noop")) * 2
+    assert sorted(counted) == sorted((f.name.removeprefix("run_id="), rows) for f in (published, nightly))
+    paths = visible(settings.outputs)
+    assert len(pd.concat([pd.read_parquet(path) for path in paths])) == 2 * rows
+
+
+def test_latest_points_at_the_newest_and_lies_outside_the_glob(settings: Settings, published: Path) -> None:
+    link = settings.outputs / "latest"
+    assert not Path(os.readlink(link)).is_absolute()
+    assert link.resolve() == published.resolve()
+    newer = publish.run_report(settings, run_date=datetime(2100, 1, 1, tzinfo=UTC))
+    assert link.resolve() == newer.resolve() == archive.latest_report(settings.outputs).resolve()
+    publish.run_report(settings, run_date=datetime(2001, 1, 1, tzinfo=UTC))
+    assert link.resolve() == newer.resolve()
+    link.unlink()
+    link.symlink_to("reports/gone")
+    publish.run_report(settings)
+    assert link.resolve() == newer.resolve()
+
+
+def test_stages_say_whether_they_were_reused(settings: Settings, published: Path) -> None:
+    first = json.loads((published / "manifest.json").read_text())
+    assert {line["reused_from"] for line in first["stages"]} == {None}
+    again = publish.run_report(settings, again=True)
+    assert again != published
+    second = json.loads((again / "manifest.json").read_text())
+    assert {line["reused_from"] for line in second["stages"]} == {first["run_id"]}
+
+
+def test_invalidated_stages_lead_to_a_new_run(settings: Settings, published: Path) -> None:
+    stage = publish.report_stage(settings, laid_down.describe()).upstream[0]
+    assert stage.name == "scores"
+    invalidate([stage], settings.outputs)
+    assert publish.find_report(settings) is None
+    laid_down.lay_down(settings, seed=5)
+    assert publish.find_report(settings) is None
+    assert publish.run_report(settings) != published
+    assert len(visible(settings.outputs)) == 2
+
+
+def test_a_missing_stage_is_named(settings: Settings) -> None:
+    with pytest.raises(StageError, match="scores interfacegan is not computed"):
+        publish.run_report(settings)
+    assert visible(settings.outputs) == []
+
+
+def test_a_damaged_stage_file_is_not_published(settings: Settings) -> None:
+    laid_down.lay_down(settings)
+    stage = publish.report_stage(settings, laid_down.describe()).upstream[0]
+    path = stage.folder(settings.outputs) / read_manifest(stage, settings.outputs).shards[0].name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CorruptShardError, match=path.name):
+        publish.run_report(settings)
+    assert visible(settings.outputs) == []
+    assert list((settings.outputs / ".publishing").glob("*")) == []
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "report.html", "manifest.json"])
+def test_a_damaged_published_file_is_named_with_the_remedy(settings: Settings, published: Path, name: str) -> None:
+    (published / name).write_bytes((published / name).read_bytes()[:-5])
+    with pytest.raises(CorruptShardError, match=rf"{name}.*move its folder out"):
+        publish.run_report(settings)
+    published.rename(settings.outputs / "aside")
+    mended = publish.run_report(settings)
+    archive.check_report(mended)
+    assert len(visible(settings.outputs)) == 1
+
+
+def test_a_missing_published_file_is_named(settings: Settings, published: Path) -> None:
+    (published / "edits.parquet").unlink()
+    with pytest.raises(CorruptShardError, match=r"edits\.parquet is missing"):
+        publish.find_report(settings)
+
+
+def test_an_error_while_writing_leaves_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_down.lay_down(settings)
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(page, "render", full)
+    with pytest.raises(StageError, match="disk is full.*Nothing was published"):
+        publish.run_report(settings)
+    assert visible(settings.outputs) == []
+    assert not (settings.outputs / "latest").exists()
+    assert list((settings.outputs / ".publishing").glob("*")) == []
+
+
+@pytest.mark.parametrize("where", ["page", "sync"])
+def test_a_kill_while_publishing_leaves_nothing_visible(settings: Settings, where: str) -> None:
+    laid_down.lay_down(settings)
+    command = [sys.executable, "-c", SLOW, where, str(settings.outputs)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        assert visible(settings.outputs) == []
+        assert list((settings.outputs / ".publishing").iterdir())
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert visible(settings.outputs) == []
+    assert publish.find_report(settings) is None
+    folder = publish.run_report(settings)
+    archive.check_report(folder)
+    assert len(visible(settings.outputs)) == 1
+    assert list((settings.outputs / ".publishing").iterdir()) == []
+
+
+def test_while_a_run_is_published_readers_see_all_of_it_or_nothing(settings: Settings) -> None:
+    laid_down.lay_down(settings)
+    command = [sys.executable, "-c", SLOW, "nowhere", str(settings.outputs)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        for path in visible(settings.outputs):
+            archive.check_report(Path(path).parent)
+        time.sleep(0.002)
+    assert process.returncode == 0
+    assert len(visible(settings.outputs)) == 1
+    assert publish.find_report(settings) is not None

@@ -1,0 +1,128 @@
+"""SQL over published runs, and nothing but published runs."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from pipeline.errors import CorruptShardError, StageError
+from pipeline.report import query as queries
+from tests.pipeline.report import synthetic
+from tests.pipeline.report.synthetic import publish_folder
+
+OLD, NEW = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    outputs = tmp_path_factory.mktemp("outputs")
+    for run_id, seed in ((OLD, 1), (NEW, 0)):
+        publish_folder(outputs, run_id, synthetic.tables(run_id, seed=seed))
+    return outputs
+
+
+def test_the_newest_run_is_asked_by_default(outputs: Path) -> None:
+    rows = queries.query(outputs, "SELECT DISTINCT run_id FROM scores")
+    assert rows["run_id"].tolist() == [NEW]
+
+
+def test_the_query_of_the_issue_gives_the_scores(outputs: Path) -> None:
+    sql = "select method, attribute, value from scores where metric = 'identity_distance'"
+    rows = queries.query(outputs, sql)
+    expected = synthetic.scores(NEW).to_pandas()
+    expected = expected[expected["metric"] == "identity_distance"]
+    assert sorted(rows["value"]) == sorted(expected["value"])
+
+
+def test_every_run_at_once_and_every_table_knows_its_run(outputs: Path) -> None:
+    for table in ("scores", "ranges", "edits", "runs"):
+        rows = queries.query(outputs, f"SELECT run_id, count(*) AS n FROM {table} GROUP BY ALL", all_runs=True)
+        assert sorted(rows["run_id"]) == [OLD, NEW]
+        assert rows["n"].nunique() == 1
+    joined = "SELECT count(*) AS n FROM edits JOIN runs USING (run_id) WHERE runs.profile = 'smoke'"
+    assert queries.query(outputs, joined)["n"].tolist() == [4 * 8 * 6 * 5]
+
+
+def test_a_column_that_an_old_run_lacks_is_null_there(tmp_path: Path) -> None:
+    for run_id in (OLD, NEW):
+        publish_folder(tmp_path, run_id, synthetic.tables(run_id))
+    path = tmp_path / "reports" / f"run_id={NEW}" / "scores.parquet"
+    table = pq.ParquetFile(path).read()
+    pq.write_table(table.append_column("later", pa.array([1.5] * table.num_rows)), path)
+    sql = "SELECT run_id, max(later) AS later FROM scores GROUP BY 1 ORDER BY 1"
+    rows = queries.query(tmp_path, sql, all_runs=True)
+    assert rows["later"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("SELECT metod FROM scores", '"method"'),
+        ("SELECT * FROM score", '"scores"'),
+        ("SELECT * FROM nothing_like_it", "Tables: scores, ranges, edits, runs"),
+        ("SELEC 1", "syntax error"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_closest(outputs: Path, sql: str, hint: str) -> None:
+    with pytest.raises(queries.QueryError) as error:
+        queries.query(outputs, sql)
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{file}')",
+        "SELECT * FROM '{file}'",
+        "COPY scores TO '{file}'",
+        "COPY (SELECT 1) TO '{file}'",
+        "ATTACH '{file}' AS other",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "DROP VIEW scores",
+        "CREATE TABLE mine AS SELECT 1",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM expected_outside",
+    ],
+)
+def test_it_reads_the_tables_and_nothing_else(outputs: Path, tmp_path: Path, sql: str) -> None:
+    file = tmp_path / "file.parquet"
+    pq.write_table(pa.table({"secret": [1]}), file)
+    before = file.read_bytes()
+    expected_outside = pa.table({"secret": [1]})
+    assert expected_outside.num_rows == 1
+    with pytest.raises(queries.QueryError):
+        queries.query(outputs, sql.format(file=file))
+    assert file.read_bytes() == before
+
+
+def test_it_describes_and_explains(outputs: Path) -> None:
+    described = queries.query(outputs, "DESCRIBE edits")
+    assert {"run_id", "identity_mtcnn", "value_smile"} <= set(described["column_name"])
+    assert len(queries.query(outputs, "EXPLAIN SELECT 1")) == 1
+    assert len(queries.query(outputs, "PIVOT scores ON method USING count(*) GROUP BY attribute")) == 9
+
+
+def test_without_a_run_it_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="latentbench run"):
+        queries.query(tmp_path, "SELECT 1")
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    folder = publish_folder(tmp_path, NEW, synthetic.tables(NEW))
+    path = folder / "scores.parquet"
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(CorruptShardError, match=r"scores\.parquet has .* bytes, expected"):
+        queries.query(tmp_path, "SELECT 1")
+
+
+def test_rows_are_printed_as_a_table(outputs: Path) -> None:
+    text = io.StringIO()
+    rows = queries.query(outputs, "SELECT 'l2l [b]' AS method, 0.123456789 AS value, NULL AS flag")
+    Console(file=text, width=80).print(queries.text_table(rows))
+    assert "l2l [b]" in text.getvalue() and "0.12346" in text.getvalue() and "nan" not in text.getvalue().lower()

@@ -1,0 +1,143 @@
+"""The smallest domain that the early stages run on: a real generator of 8 px, judged by linear maps of its pixels.
+
+`python -m tests.pipeline.tiny OUTPUTS THREADS SHARD_SIZE DIE_AT` trains a method on it in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.compute import Progress
+from pipeline.config import Settings, digest
+from pipeline.domains import base
+from pipeline.domains.base import Domain, DomainCard
+from pipeline.labelling import run_labels
+from pipeline.latents import LatentShard, latent_shard, run_latents
+from pipeline.methods import registry
+from pipeline.methods.base import FitData, Method, Paper
+from pipeline.stages import ShardRecord
+from pipeline.training import run_train
+from stylegan.generator import Generator
+from tests.pipeline.shards import settings
+
+NAME = "tiny"
+METHOD = "average"
+ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
+
+
+def describe() -> DomainCard:
+    weights = {role: digest(role) for role in ROLES}
+    return DomainCard(NAME, "for tests", 8, 4, 2, weights, {role: f"tiny-{role}" for role in ROLES})
+
+
+class Judge(nn.Module):
+    """(N, 3, 8, 8) -> (N, outputs) in [0, 1], linear in the pixels before the sigmoid."""
+
+    def __init__(self, outputs: int, seed: int) -> None:
+        super().__init__()
+        self.matrix = torch.randn(192, outputs, generator=torch.Generator().manual_seed(seed)) / 14
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.sigmoid(images.flatten(1) @ self.matrix)
+
+
+class Finder:
+    """Finds a face where the mean red is high, as probable as its sigmoid."""
+
+    def detect(self, images: Tensor, *, threshold: float = 0.9) -> Any:
+        probability = torch.sigmoid(2 + images[:, 0].mean(dim=(1, 2)) * 2)
+        return SimpleNamespace(found=probability >= threshold, probability=probability)
+
+
+def load(device: torch.device) -> Domain:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        generator = Generator(resolution=8, channels={4: 8, 8: 8}, mapping_layers=4).eval().requires_grad_(False)
+        generator.mapping.w_avg.normal_()
+    judges: dict[str, Any] = {"scorer_a": Judge(35, 1), "scorer_b": Judge(35, 2), "recognizer_a": Judge(4, 3)}
+    others: dict[str, Any] = {"recognizer_b": Judge(4, 4), "perception": Judge(4, 5), "detector": Finder()}
+    return Domain(describe(), device, generator, **judges, **others, mean_distance=1.0)
+
+
+class Average(Method):
+    """Twenty steps of noise added to the mean w: slow to learn, resumable, and sensitive to every bit."""
+
+    name: ClassVar[str] = METHOD
+    version: ClassVar[int] = 1
+    paper: ClassVar[Paper] = Paper("Averages", "tests")
+    unit: ClassVar[str] = "one"
+    supervision: ClassVar[str] = "labels"
+    die_at: ClassVar[int] = -1
+    seen: ClassVar[list[int]] = []
+
+    def __init__(self, *, steps: int = 20) -> None:
+        self.steps = steps
+
+    def parameters(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def fit(self, data: FitData) -> None:
+        assert data.checkpoints is not None
+        saved = data.checkpoints / "last.pt"
+        first, total = torch.load(saved) if saved.exists() else (0, data.w.mean(0) + data.values.mean())
+        for step in range(first, self.steps):
+            if step == self.die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.seen.append(step)
+            total = total * 0.9 + torch.randn(512, generator=data.rng(step))
+            torch.save((step + 1, total), saved.with_suffix(".tmp"))
+            os.replace(saved.with_suffix(".tmp"), saved)
+            data.progress(step + 1, self.steps, f"loss {float(total.norm()):.1f}")
+        self.total_ = total
+
+    def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
+        return ws + strengths.sum(dim=1)[:, None, None] * self.total_
+
+    def state(self) -> dict[str, Tensor]:
+        return {"total": self.total_}
+
+    def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        self.total_ = state["total"]
+
+    def facts(self) -> dict[str, Any]:
+        return {"norm": float(self.total_.norm())}
+
+
+def register() -> None:
+    """Let the registries know the domain and the method, in this process."""
+    base.MODULES[NAME] = "tests.pipeline.tiny"
+    registry.BUILT_IN[METHOD] = "tests.pipeline.tiny:Average"
+
+
+def tiny_settings(outputs: Path, *, method: tuple[tuple[str, Any], ...] = (), **machine: object) -> Settings:
+    found = settings(outputs, **machine)
+    return Settings(NAME, found.protocol, ((METHOD, method),), found.machine, found.outputs, "test.cfg")
+
+
+def latent_shard_on_worker(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:
+    """`latents.latent_shard` on a worker, which has its own registries."""
+    register()
+    return latent_shard(settings, shard, progress)
+
+
+def main() -> None:
+    outputs, threads, shard_size, die_at = sys.argv[1:]
+    register()
+    registry.get(METHOD).die_at = int(die_at)  # type: ignore[attr-defined]
+    options = {"threads": int(threads), "train_threads": 1, "shard_size": int(shard_size)}
+    run_settings = tiny_settings(Path(outputs), **options)
+    run_latents(run_settings, "train")
+    run_labels(run_settings, "train")
+    run_train(run_settings, METHOD)
+
+
+if __name__ == "__main__":
+    main()

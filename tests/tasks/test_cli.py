@@ -1,0 +1,301 @@
+"""The command line: its verbs, its errors, its exit codes, and that it never loads torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline.attributes import NAMES
+from pipeline.chain import Chain, Link
+from pipeline.config import Settings
+from pipeline.errors import StageError, TrainingDivergedError
+from pipeline.methods import registry
+from pipeline.metrics import base as metrics
+from pipeline.stages import Stage, building, is_complete
+from pipeline.states import find_unfinished
+from tasks.cli import app
+from tasks.cli.options import request
+
+ROOT = Path(__file__).parents[2]
+RUN = ("--profile", "smoke", "--method", "noop", "--attribute", "age")
+VERBS = ("run", "plan", "status", "report", "compare", "query", "methods", "attributes", "metrics", "domains", "doctor")
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("LUIGI_CONFIG_PATH", raising=False)
+
+
+def latentbench(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def chain(outputs: Path) -> Chain:
+    return request(profile="smoke", methods=["noop"], attributes=["age"], outputs=outputs).chain
+
+
+def publish(link: Link, settings: Settings) -> None:
+    """An empty but published stage."""
+    with building(link.stage, settings) as builder:
+        builder.publish([])
+
+
+# Names and settings
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "invalidate", "synthface"])
+def test_help_explains(verb: str) -> None:
+    result = latentbench(verb, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "key", "names"),
+    [
+        ("methods", "method", registry.names()),
+        ("attributes", "attribute", NAMES),
+        ("metrics", "metric", metrics.names()),
+        ("domains", "domain", ("synthface",)),
+    ],
+)
+def test_listings(verb: str, key: str, names: tuple[str, ...]) -> None:
+    rows = json.loads(latentbench(verb, "--json").stdout)
+    assert [row[key] for row in rows] == list(names)
+    shown = latentbench(verb).stdout
+    assert all(name in shown for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "--method", "interfacegam"), "'interfacegan'"),
+        (("run", "--domain", "sinthface"), "'synthface'"),
+        (("plan", "--profile", "smok"), "'smoke'"),
+        (("plan", "--attribute", "beerd"), "'beard'"),
+        (("run", *RUN, "--set", "protocol.sead=1"), "'seed'"),
+        (("plan", "--set", "protocl.seed=1"), "'protocol'"),
+        (("plan", "--profile", "smoke", "--set", "method.interfacegan.chozen=0.1"), "'chosen'"),
+        (("invalidate", "--from", "score", "--yes"), "'scores'"),
+        (("invalidate", "--from", "train", "--method", "nop", "--yes"), "'noop'"),
+    ],
+)
+def test_an_unknown_name_gets_the_closest_known_one(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    result = latentbench(*arguments, "--outputs", tmp_path)
+    assert result.exit_code == 2
+    assert f"Did you mean {told}?" in result.stderr
+    assert not result.stdout and "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_verb_gets_the_closest_known_one() -> None:
+    result = latentbench("plam")
+    assert result.exit_code == 2
+    assert "plan" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("protocol.seed=-3", "[protocol] seed: expected a whole number"),
+        ("profile.smoke.n_steps=1", "[profile.smoke] n_steps: expected a whole number from 2"),
+        ("machine.shard_size=1000", "a multiple of 256, found '1000'"),
+        ("method.interfacegan.c=soft", "[method.interfacegan] c: expected a number"),
+        ("seed=1", "expected SECTION.KEY=VALUE"),
+        ("protocol.seed", "expected SECTION.KEY=VALUE"),
+    ],
+)
+def test_a_wrong_setting_is_named(change: str, told: str, tmp_path: Path) -> None:
+    result = latentbench("run", "--profile", "smoke", "--set", change, "--outputs", tmp_path)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_a_wrong_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.cfg"
+    path.write_text((ROOT / "luigi.cfg").read_text().replace("found_share = 0.95", "found_share = 95"))
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(path))
+    result = latentbench("plan")
+    assert result.exit_code == 2
+    assert f"{path}: [protocol] found_share: expected a number from 0 to 1, found '95'" in result.stderr
+
+
+# Plan, status, invalidate
+
+
+def test_plan_tells_what_is_there(tmp_path: Path) -> None:
+    links = chain(tmp_path).links
+    publish(links[0], chain(tmp_path).settings)
+    plan = json.loads(latentbench("plan", *RUN, "--outputs", tmp_path, "--json").stdout)
+    assert [row["title"] for row in plan["stages"]] == [link.title for link in links]
+    assert [row["state"] for row in plan["stages"]] == ["there"] + ["to compute"] * (len(links) - 1)
+    assert plan["report"] is None
+    shown = latentbench("plan", *RUN, "--outputs", tmp_path).stdout
+    assert f"{len(links) - 1} of {len(links)} stages to compute" in shown
+
+
+def test_plan_estimates_from_measured_rates(tmp_path: Path) -> None:
+    rates = {"cpu-2x1": {"synthface/labels train": {"seconds": 0.5, "unit": "images", "units": 10, "when": "2026"}}}
+    (tmp_path / "rates.json").write_text(json.dumps(rates))
+    plan = json.loads(latentbench("plan", *RUN, "--outputs", tmp_path, "--json").stdout)
+    labels = next(row for row in plan["stages"] if row["title"] == "labels train")
+    assert labels["seconds"] == pytest.approx(0.5 * labels["units"])
+    assert plan["seconds"] == labels["seconds"]
+    assert "labels train" not in plan["without_measured_rate"]
+
+
+def test_dry_run_computes_nothing(tmp_path: Path) -> None:
+    result = latentbench("run", *RUN, "--outputs", tmp_path, "--dry-run")
+    assert result.exit_code == 0 and "to compute" in result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_status_tells_finished_running_and_interrupted(tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    publish(made.links[0], made.settings)
+    assert "latents train" in latentbench("status", "--outputs", tmp_path).stdout
+    with building(made.links[1].stage, made.settings):
+        shown = latentbench("status", "--outputs", tmp_path).stdout
+        assert f"running {made.links[1].title} by process {os.getpid()}" in shown
+        (running,) = json.loads(latentbench("status", "--outputs", tmp_path, "--json").stdout)["unfinished"]
+        assert running["holder"].startswith(f"process {os.getpid()} on ")
+    assert "running" not in latentbench("status", "--outputs", tmp_path).stdout
+
+
+def test_invalidate_asks_and_removes_what_follows(tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    for link in made.links:
+        publish(link, made.settings)
+    arguments = ("invalidate", "--from", "edits", "--profile", "smoke", "--outputs", tmp_path)
+    arguments += ("--set", "latentbench.methods=noop", "--set", "protocol.attributes=age")
+    refused = latentbench(*arguments)
+    assert refused.exit_code == 1 and "--yes" in refused.stderr
+    assert all(is_complete(link.stage, tmp_path) for link in made.links)
+    assert latentbench(*arguments, "--yes").exit_code == 0
+    gone = {link.title for link in made.links if not is_complete(link.stage, tmp_path)}
+    assert gone == {"edits noop", "gallery noop", "scores noop"}
+    assert "Nothing to remove" in latentbench(*arguments, "--yes").stdout
+
+
+# Run: what happens when a stage does not succeed
+
+
+@pytest.fixture
+def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Stages that publish nothing but their manifest, and fail as this dictionary says by title."""
+    errors: dict[str, Any] = {}
+
+    def compute(link: Link, settings: Settings) -> None:
+        if link.title in errors:
+            raise errors[link.title]
+        publish(link, settings)
+
+    def replaced(of: Any) -> Any:
+        def link(self: Chain, *arguments: str) -> Link:
+            made: Link = of(self, *arguments)
+            run = partial(compute, made, self.settings)
+            return Link(made.stage, run, made.units, made.unit, made.method, made.attribute)
+
+        return link
+
+    for name in ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores"):
+        monkeypatch.setattr(Chain, name, replaced(getattr(Chain, name)))
+    monkeypatch.setattr(
+        Chain, "calibrate_all", lambda self, method, names: [self.calibrate(method, name).run() for name in names]
+    )
+    yield errors
+
+
+def test_a_failed_stage_is_told_without_a_trace(links: dict[str, Any], tmp_path: Path) -> None:
+    links["train noop"] = TrainingDivergedError("The loss became NaN at step 3.")
+    result = latentbench("run", *RUN, "--outputs", tmp_path)
+    assert result.exit_code == 30  # [retcode] task_failed
+    assert "failed train noop: The loss became NaN at step 3." in result.stderr
+    assert "Traceback" not in result.stderr and "continues" in result.stderr
+    assert result.stderr.count("NaN") == 1  # not tried again and again
+    made = chain(tmp_path)
+    assert is_complete(made.latents("reference").stage, tmp_path)  # what does not need it is computed
+    assert not is_complete(made.edits("noop").stage, tmp_path)
+
+
+def test_an_error_of_ours_shows_its_trace(links: dict[str, Any], tmp_path: Path) -> None:
+    links["labels train"] = ZeroDivisionError("of all things")
+    result = latentbench("run", *RUN, "--outputs", tmp_path)
+    assert result.exit_code == 30
+    assert "Traceback" in result.stderr and "of all things" in result.stderr
+
+
+def test_a_failure_is_remembered_for_status(links: dict[str, Any], tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    made.train("noop").stage.folder(tmp_path).mkdir(parents=True)
+    (made.train("noop").stage.folder(tmp_path) / ".lock").touch()
+    links["train noop"] = StageError("Disk full.")
+    latentbench("run", *RUN, "--outputs", tmp_path)
+    (failed,) = find_unfinished(tmp_path)
+    assert (failed.title, failed.error) == ("train noop", "Disk full.")
+    assert "failed train noop" in latentbench("status", "--outputs", tmp_path).stdout
+
+
+def test_interruption_is_told(links: dict[str, Any], tmp_path: Path) -> None:
+    links["train noop"] = KeyboardInterrupt()
+    result = latentbench("run", *RUN, "--outputs", tmp_path)
+    assert result.exit_code == 130
+    assert "`latentbench run` continues" in result.stderr
+
+
+def test_the_same_run_twice_at_a_time_says_so(links: dict[str, Any], tmp_path: Path) -> None:
+    settings = chain(tmp_path).settings
+    with building(Stage("run", 1, settings.as_json()), settings):
+        result = latentbench("run", *RUN, "--outputs", tmp_path)
+    assert result.exit_code == 10  # [retcode] already_running
+    assert f"process {os.getpid()}" in result.stderr
+    assert not list(tmp_path.glob("stages/*/*/manifest.json"))
+
+
+def test_a_stage_that_another_run_computes_is_told(links: dict[str, Any], tmp_path: Path) -> None:
+    made = chain(tmp_path)
+    with building(made.train("noop").stage, made.settings):
+        result = latentbench("run", *RUN, "--set", "machine.lock_wait=0", "--outputs", tmp_path)
+    assert result.exit_code == 10
+    assert f"train noop is being computed by process {os.getpid()}" in result.stderr
+
+
+def test_luigis_own_command_line_fails_with_a_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "luigi", "--module", "tasks", "Evaluation", "--profile", "smoky"]
+    command += ["--local-scheduler", "--no-lock", "--outputs", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 35  # [retcode] scheduling_error
+    assert "Did you mean 'smoke'?" in done.stderr
+
+
+# Torch
+
+
+def test_verbs_that_do_not_compute_never_load_torch(tmp_path: Path) -> None:
+    verbs = [["plan", *RUN], ["status"], ["report"], ["query", "SELECT 1"], ["compare", "a", "b"], ["doctor"]]
+    verbs += [[verb] for verb in ("methods", "attributes", "metrics", "domains")]
+    verbs = [
+        verb if verb[0] in ("methods", "attributes", "metrics", "domains") else [*verb, "--outputs", str(tmp_path)]
+        for verb in verbs
+    ]
+    code = f"""
+import sys
+from typer.testing import CliRunner
+from tasks.cli import app
+for verb in {verbs!r}:
+    CliRunner().invoke(app, verb)
+    loaded = [name for name in ("torch", "torchvision", "lpips", "cleanfid", "facenet_pytorch") if name in sys.modules]
+    assert not loaded, (verb, loaded)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,83 @@
+"""A wheel works outside the checkout: settings, weights and templates go along."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.domains import base as domains
+from pipeline.domains.synthface.domain import ROLES
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = folder.glob("latentbench-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_what_goes_along(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"pipeline/luigi.cfg", "pipeline/constraints.txt"} <= names
+    assert any(name.startswith("pipeline/report/") and name.endswith(".j2") for name in names)
+    for role in ROLES:
+        assert f"pipeline/domains/synthface/weights/{role}.safetensors" in names
+        assert f"pipeline/domains/synthface/weights/{role}.json" in names
+    assert not any(name.startswith(("tests/", "outputs/", "benchmarks/")) for name in names)
+    assert not any("__pycache__" in name for name in names)
+
+
+def test_nothing_is_left_behind(wheel: Path) -> None:
+    """Every file of the three packages that git would track is in the wheel."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "stylegan", "pipeline", "tasks"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    tracked = {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}
+    assert tracked <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_entry_points(installed: Path) -> None:
+    (info,) = installed.glob("latentbench-*.dist-info")
+    assert "latentbench = tasks.cli:main" in (info / "entry_points.txt").read_text()
+    metadata = (info / "METADATA").read_text()
+    assert "Requires-Dist: facenet-pytorch" in metadata and "Requires-Python: >=3.11" in metadata
+
+
+def verb(installed: Path, folder: Path, *arguments: str) -> str:
+    """A verb of the unpacked wheel, run in another folder."""
+    environment = {key: value for key, value in os.environ.items() if key != "LUIGI_CONFIG_PATH"}
+    environment["PYTHONPATH"] = str(installed)
+    code = f"import sys; sys.path = [p for p in sys.path if p != {str(ROOT)!r}]; from tasks.cli import main; main()"
+    command = [sys.executable, "-P", "-c", code, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_domains_and_plan_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    (card,) = json.loads(verb(installed, tmp_path, "domains", "--json"))
+    assert card["domain"] == "synthface" and card["networks"] == len(domains.describe("synthface").weights)
+    plan = json.loads(verb(installed, tmp_path, "plan", "--profile", "smoke", "--json"))
+    assert plan["profile"] == "smoke"
+    assert all(Path(stage["folder"]).parts[:2] == ("outputs", "stages") for stage in plan["stages"])
+    assert not list(tmp_path.iterdir())
