@@ -43,8 +43,8 @@ class Link:
 
     @property
     def rate(self) -> str:
-        """Under which label `compute.measured_rates` has the seconds of one unit."""
-        return self.stage.title
+        """Under which label `compute.measured_rates` has the seconds of one unit: attributes share their method's."""
+        return f"{self.stage.name} {self.method}" if self.attribute else self.stage.title
 
 
 class Chain:

@@ -17,9 +17,9 @@ from typing import Any
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
+from stylegan.sampling import BLOCK
 
 BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
-BLOCK = 256  # z is drawn, and shards are cut, in blocks of this many consecutive ids
 
 
 def digest(value: object) -> str:

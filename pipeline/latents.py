@@ -21,6 +21,7 @@ from pipeline.errors import UnknownNameError
 from pipeline.schemas import LATENTS, W_DIM
 from pipeline.stages import Manifest, ShardRecord, Stage, check_shard, cut_ids, write_shard
 from pipeline.tables import read_table, table_shards, vectors, write_table
+from stylegan.sampling import draw_z
 
 if TYPE_CHECKING:
     from stylegan.generator import Generator
@@ -64,18 +65,6 @@ def latents_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
         "truncation_psi": settings.protocol.truncation_psi,
     }
     return Stage("latents", VERSION, parameters, {"generator": card.weights["generator"]}, label=which)
-
-
-def draw_z(seed: int, ids: np.ndarray) -> np.ndarray:
-    """z (N, 512) float32, standard normal, of ids (N,) from 0; each depends on the seed and its id alone."""
-    ids = np.asarray(ids, dtype=np.int64)
-    blocks, rows = np.divmod(ids, BLOCK)
-    z = np.empty((len(ids), W_DIM), np.float32)
-    for block in np.unique(blocks):
-        chosen = blocks == block
-        drawn = np.random.default_rng([seed, int(block)]).standard_normal((BLOCK, W_DIM), dtype=np.float32)
-        z[chosen] = drawn[rows[chosen]]
-    return z
 
 
 def run_latents(settings: Settings, which: str) -> Manifest:

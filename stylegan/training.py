@@ -1,40 +1,38 @@
 """Distilled training: a generator learns images whose making is known.
 
-Given a fixed map z -> targets and the image that belongs to every z, the mapping network is fitted first (its w
-must tell the targets to a nonlinear head, so that w need not hold them linearly), then mapping and synthesis
-together regress the images, from low resolution to high as the skip architecture allows (Karras et al. 2018 grow
-in the same order). No discriminator: everything about an image is known from its z, so regression has one answer.
+Given a fixed map z -> targets and the image that belongs to every z, the mapping network is fitted first (a linear
+head must read the targets from its w), then mapping and synthesis together regress the images, from low resolution
+to high as the skip architecture allows (Karras et al. 2018 grow in the same order). No discriminator: everything
+about an image is known from its z, so regression has one answer.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from stylegan.generator import Generator, SynthesisNetwork
 
 
-class TargetHead(nn.Module):
-    """Reads targets (N, `targets`) from w (N, `w_dim`) through two hidden layers; used in training only."""
-
-    def __init__(self, w_dim: int, targets: int, width: int = 512) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(w_dim, width),
-            nn.LeakyReLU(0.2),
-            nn.Linear(width, width),
-            nn.LeakyReLU(0.2),
-            nn.Linear(width, targets),
-        )
-
-    def forward(self, w: Tensor) -> Tensor:
-        out: Tensor = self.layers(w)
-        return out
-
-
-def mapping_loss(generator: Generator, head: TargetHead, z: Tensor, targets: Tensor) -> Tensor:
+def mapping_loss(generator: Generator, head: nn.Linear, z: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error of the targets (standardised by the caller) that the head reads from w."""
     return functional.mse_loss(head(generator.map_to_w(z)), targets)
+
+
+@torch.no_grad()
+def scale_w(generator: Generator, head: nn.Linear, samples: int = 8192) -> None:
+    """Scale w to a standard deviation of one, as at the start of an adversarial training, and the head inversely.
+
+    Styles are affine in w: where w is large, a new synthesis network starts with wild styles and learns slowly.
+    The last layer of the mapping network is linear up to its leaky ReLU, so scaling its parameters scales w.
+    """
+    z = torch.randn(samples, generator.z_dim, generator=torch.Generator().manual_seed(0))
+    spread = float(generator.map_to_w(z).std())
+    last = generator.mapping.get_submodule(f"fc{generator.mapping.num_layers - 1}")
+    for parameter in last.parameters():
+        parameter /= spread
+    head.weight *= spread
 
 
 def image_at(synthesis: SynthesisNetwork, ws: Tensor, resolution: int) -> Tensor:

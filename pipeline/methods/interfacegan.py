@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OTHERS = "others"
 LEAST_PER_SIDE = 4  # with fewer codes above or below, an attribute gets no direction
+LOT = 65_536  # codes judged at once
 LEAST_RESIDUAL = 1e-3  # of a unit normal, after its conditions are projected out
 
 
@@ -34,8 +35,11 @@ class InterFaceGAN(Method):
 
     Departures from the authors' code:
 
-    - the solver is LIBLINEAR's dual one with the hinge loss (their `SVC(kernel="linear")` is LIBSVM): the same
-      objective but for a regularised intercept, in a time that grows linearly with the codes;
+    - the loss is the squared hinge and the solver LIBLINEAR's primal one, on codes from which their mean is taken (it
+      regularises the intercept); theirs is `SVC(kernel="linear")`, the plain hinge by LIBSVM. Where both converge
+      their normals have cosines of .983 to 1.000 and find a known direction equally well. Where the sides cannot
+      be told apart LIBSVM stops at no bound (2 million iterations were not enough at 11,200 codes); this always
+      took less than 10 s, and gives the same bits on any number of threads;
     - an edit is relative, w + s n, which is theirs for W+ codes. For W codes they first take w to the boundary;
     - codes of equal value are ordered by their place, and codes of one value never train both sides.
 
@@ -128,10 +132,10 @@ class InterFaceGAN(Method):
             return np.zeros(w.shape[1]), facts
         low, high = rng.permutation(low), rng.permutation(high)
         cut_low, cut_high = (max(1, int(len(side) * self.train_share)) for side in (low, high))
-        machine = LinearSVC(C=self.c, loss="hinge", dual=True, max_iter=10_000, tol=1e-3, random_state=0)
-        machine.fit(
-            w[np.concatenate([high[:cut_high], low[:cut_low]])], np.repeat([1, 0], [cut_high, cut_low])
-        )
+        trained = np.concatenate([high[:cut_high], low[:cut_low]])
+        centre = w[trained].mean(axis=0, dtype=np.float64).astype(np.float32)
+        machine = LinearSVC(C=self.c, dual=False, max_iter=10_000)
+        machine.fit(w[trained] - centre, np.repeat([1, 0], [cut_high, cut_low]))
         held_out = np.concatenate([high[cut_high:], low[cut_low:]])
         truth = np.repeat([True, False], [len(high) - cut_high, len(low) - cut_low])
         middle = (float(values.max()) + float(values.min())) / 2
@@ -139,8 +143,8 @@ class InterFaceGAN(Method):
             "trained": True,
             "lowest_positive": float(values[high].min()),
             "highest_negative": float(values[low].max()),
-            "validation_accuracy": _accuracy(machine.predict(w[held_out]) == 1, truth),
-            "remaining_accuracy": _accuracy(_predict(machine, w, between), values[between] >= middle),
+            "validation_accuracy": _accuracy(_predict(machine, w, held_out, centre), truth),
+            "remaining_accuracy": _accuracy(_predict(machine, w, between, centre), values[between] >= middle),
         }
         normal = machine.coef_[0].astype(np.float64)
         return normal / np.linalg.norm(normal), facts
@@ -194,12 +198,12 @@ def project_out(normal: np.ndarray, conditions: np.ndarray, name: str = "the att
     return rest / length
 
 
-def _predict(machine: Any, w: np.ndarray, places: np.ndarray, lot: int = 65_536) -> np.ndarray:
-    """Whether the machine takes each code for a positive, without a copy of all of them."""
+def _predict(machine: Any, w: np.ndarray, places: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Whether the machine takes each code for a positive, without a copy of all codes at once."""
     import numpy as np
 
-    lots = [machine.predict(w[places[start : start + lot]]) == 1 for start in range(0, len(places), lot)]
-    return np.concatenate(lots) if lots else np.zeros(0, bool)
+    lots = [places[start : start + LOT] for start in range(0, len(places), LOT)]
+    return np.concatenate([machine.predict(w[lot] - centre) == 1 for lot in lots]) if lots else np.zeros(0, bool)
 
 
 def _accuracy(predicted: np.ndarray, truth: np.ndarray) -> float | None:

@@ -180,7 +180,7 @@ def ranges_plot(contents: Contents) -> Plot:
     svg = _draw_ranges(contents, ends)
     caption = (
         "How far each method may go before the rule stops it. Dot: the detector set the end; bar: the cap on "
-        "displacement did; ring: the method has no effect, so nothing did."
+        "displacement did; diamond: stronger edits move the code no further; ring: the method has no effect."
     )
     return Plot("ranges", "Calibrated ranges", caption, svg)
 
@@ -209,9 +209,9 @@ def _draw_ranges(contents: Contents, ends: pd.DataFrame) -> str:
 
 
 def _end_mark(panel: Axes, x: float, y: float, set_by: str, colour: str) -> None:
-    marks = {"detector": ("o", colour), "cap": ("|", colour)}
+    marks = {"detector": ("o", colour), "cap": ("|", colour), "plateau": ("D", colour)}
     marker, face = marks.get(set_by, ("o", "none"))
-    size = 9 if marker == "|" else 4.5
+    size = {"|": 9.0, "D": 3.8}.get(marker, 4.5)
     panel.plot([x], [y], marker=marker, color=colour, markerfacecolor=face, markersize=size, markeredgewidth=1.6)
 
 

@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         contents=contents,
         domain_summary=domain_summary,
         comparability=comparability(contents),
+        learned=[(line["group"], line["learned"]) for line in contents.run.stages if line.get("learned")],
         level=f"{100 * contents.run.protocol.get('confidence', 0.95):g} %",
         other_commits=sorted({line.get("commit", "") for line in contents.run.stages} - {"", contents.run.commit}),
         sizes=size_lines(contents),
@@ -98,6 +100,7 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         scores=contents.scores.to_dict("records"),
         glossary=used_glossary(contents),
         stages=stage_lines(contents.run.stages),
+        busy=busy_seconds(contents.run.stages),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
     )
@@ -203,7 +206,7 @@ def used_glossary(contents: Contents) -> list[Entry]:
 
 
 def stage_lines(stages: Sequence[dict[str, Any]]) -> list[StageLine]:
-    """The stages of a run, those of one kind and method on one line, with seconds added up."""
+    """The stages of a run, those of one kind and method on one line."""
     if not stages:
         return []
     frame = pd.DataFrame(stages)
@@ -219,13 +222,24 @@ def stage_lines(stages: Sequence[dict[str, Any]]) -> list[StageLine]:
                 title=f"{stage} {label}".strip(),
                 parts=len(part),
                 rows=int(part["rows"].sum()),
-                wall_seconds=float(part["wall_seconds"].sum()),
+                wall_seconds=busy_seconds(part.to_dict("records")),
                 work_seconds=float(part["work_seconds"].sum()),
                 origin=origin,
                 fingerprints=tuple(part["fingerprint"]),
             )
         )
     return lines
+
+
+def busy_seconds(stages: Sequence[dict[str, Any]]) -> float:
+    """Seconds during which at least one of the stages was being computed: ranges of one pass are not added up."""
+    spans = sorted((datetime.fromisoformat(stage["started"]).timestamp(), stage["wall_seconds"]) for stage in stages)
+    total, until = 0.0, float("-inf")
+    for start, seconds in spans:
+        end = start + seconds
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
 
 
 def signed(value: float) -> str:

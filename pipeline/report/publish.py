@@ -52,6 +52,7 @@ log = logging.getLogger("latentbench")
 
 VERSION = 1  # raise it when the page or the published tables change
 PUBLISHING = ".publishing"
+TRAIN = "train"  # the stage whose manifest tells what a method learned
 
 
 def report_stage(settings: Settings, card: DomainCard) -> Stage:
@@ -301,6 +302,7 @@ def _stage_record(link: Link, outputs: Path, before: dict[tuple[str, str], str])
         "device": manifest.machine.get("device", ""),
         "host": manifest.machine.get("host", ""),
         "reused_from": before.get((manifest.fingerprint, manifest.started)),
+        "learned": manifest.extra if link.stage.name == TRAIN else {},
     }
 
 

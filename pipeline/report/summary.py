@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAPER_PROTOCOL = "l2l-2022"
 IDENTITY = "identity_distance"
+CHANGE = "attribute_change"
 QUALITY = ("fid", "kid", "inception_score", "inception_score_spread", "inception_score_difference")
 SECONDS = ("seconds_per_edit", "seconds_per_edit_and_synthesis")
 ALL = "all"
@@ -252,7 +253,10 @@ def paper_tables(contents: Contents) -> list[Grid]:
 
 
 def further_tables(contents: Contents) -> list[Grid]:
-    """Every other metric of every protocol, attributes x methods: a new metric appears here by itself."""
+    """Every other metric of every protocol, attributes x methods: a new metric appears here by itself.
+
+    The attribute change, without which no identity distance can be read, comes first.
+    """
     scores = contents.scores
     papers = scores["metric"].isin([IDENTITY, *QUALITY, *SECONDS]) & (scores["protocol"] == PAPER_PROTOCOL)
     per_attribute = scores["metric"].isin([*QUALITY, *SECONDS]) & (scores["attribute"] != ALL)
@@ -263,7 +267,7 @@ def further_tables(contents: Contents) -> list[Grid]:
         if metric in (*QUALITY, *SECONDS):
             title += " of each attribute"
         grids.append(attribute_grid(contents, part, f"{protocol}-{metric}-{network}", title))
-    return grids
+    return sorted(grids, key=lambda grid: not grid.key.startswith(f"{PAPER_PROTOCOL}-{CHANGE}-"))
 
 
 def _text(cell: Cell | None, row: Row, *, control: bool, flags: Sequence[str], interval: bool) -> Text:
@@ -328,7 +332,7 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
     if run.warning:
         console.print(Text(run.warning, style="yellow"))
     tables = [grid for grid in paper_tables(contents) if not (grid.uneven and grid.key.startswith("identity-"))]
-    change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER_PROTOCOL}-attribute_change-")]
+    change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER_PROTOCOL}-{CHANGE}-")]
     for grid in [*tables, *change]:
         console.print()
         console.print(text_table(grid))

@@ -113,7 +113,7 @@ def ranges(methods: tuple[str, ...] = METHODS, n_faces: int = 6) -> pa.Table:
                     "low": -reach,
                     "high": reach,
                     "low_set_by": set_by,
-                    "high_set_by": "cap" if attribute == "yaw" and set_by == "detector" else set_by,
+                    "high_set_by": "plateau" if attribute == "yaw" and set_by == "detector" else set_by,
                     "cap": 1.5,
                     "found_share": 0.95,
                     "n_faces": n_faces,
@@ -194,7 +194,8 @@ def runs(run_id: str = "20261120T031500Z-1a2b3c4d", **more: Any) -> pa.Table:
             "rows": 1000 * place,
             "wall_seconds": 1.3**place,
             "work_seconds": 2 * 1.3**place,
-            "started": "2026-11-20T03:00:00+00:00",
+            "started": f"2026-11-20T03:{min(place, 3):02d}:00+00:00",
+            "learned": {"final_loss": 0.125} if name == "train" else {},
             "reused_from": "20261119T031500Z-99999999" if place < 2 else None,
         }
         for place, (name, group) in enumerate(

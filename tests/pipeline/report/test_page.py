@@ -96,6 +96,7 @@ def test_it_says_what_was_run_and_what_it_is_not(html: str) -> None:
         "reused from 20261119T031500Z-99999999",
         "A generator of 64 px.",
         "8 parts",
+        "final_loss&#34;: 0.125",
     ):
         assert part in html, part
 
@@ -113,7 +114,8 @@ def test_every_strip_shows_strength_and_value(html: str) -> None:
     assert "−1.10<b" in html and "no face" in html
 
 
-def test_a_full_run_has_no_banner() -> None:
+def test_a_full_run_has_no_banner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page.figures, "plots", lambda _: [])
     full = {"profile": "full", "n_latents": 400_000, "n_faces": 50, "n_steps": 41, "edits_per_method": 16_400}
     html = page.render(contents_of({**synthetic.tables(), "runs": synthetic.runs(**full)}))
     assert "Not the published protocol" not in html
@@ -150,6 +152,16 @@ def test_readings_and_durations_are_in_people_s_units() -> None:
     assert page.reading("yaw", 0.5) == "0 degree"
     assert page.reading("beard", 0.5) == ""
     assert [page.duration(s) for s in (0.42, 59.6, 61, 3725)] == ["0.4 s", "1 min 0 s", "1 min 1 s", "1 h 2 min"]
+
+
+def test_parts_of_one_pass_take_its_time_once() -> None:
+    part = {"started": "2026-11-20T03:00:00+00:00", "wall_seconds": 8.0}
+    later = {"started": "2026-11-20T03:00:05+00:00", "wall_seconds": 5.0}
+    after = {"started": "2026-11-20T04:00:00+00:00", "wall_seconds": 2.5}
+    assert page.busy_seconds([part]) == 8
+    assert page.busy_seconds([part, part, part]) == 8
+    assert page.busy_seconds([after, part, later]) == 10 + 2.5
+    assert page.busy_seconds([]) == 0
 
 
 def test_parts_of_a_stage_are_one_line() -> None:

@@ -29,7 +29,7 @@ from tests.pipeline.report import laid_down, synthetic
 ROOT = Path(__file__).parents[3]
 METHODS = ("interfacegan", "noop")
 SLOW = """
-import sys, time
+import resource, sys, time
 from pathlib import Path
 from pipeline.report import figures, page, publish
 from tests.pipeline.report import laid_down, synthetic
@@ -43,6 +43,8 @@ if where == "page":
     page.render = stop
 if where == "sync":
     publish._sync = stop
+if where == "full":  # no file may grow beyond this, which a disk without room says in the same way
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 publish.run_report(synthetic.settings(outputs, methods=("interfacegan", "noop")))
 print("done", flush=True)
 """
@@ -196,15 +198,12 @@ def test_a_missing_published_file_is_named(settings: Settings, published: Path) 
         publish.find_report(settings)
 
 
-def test_an_error_while_writing_leaves_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_leaves_nothing(settings: Settings) -> None:
     laid_down.lay_down(settings)
-
-    def full(*_: object, **__: object) -> str:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(page, "render", full)
-    with pytest.raises(StageError, match="disk is full.*Nothing was published"):
-        publish.run_report(settings)
+    command = [sys.executable, "-c", SLOW, "full", str(settings.outputs)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "StageError: The disk is full" in done.stderr and "Nothing was published" in done.stderr
     assert visible(settings.outputs) == []
     assert not (settings.outputs / "latest").exists()
     assert list((settings.outputs / ".publishing").glob("*")) == []

@@ -59,10 +59,10 @@ SCHEDULES: dict[str, Schedule] = {
     "scorer_b": Schedule(steps=1000, batch=128, rate=1.5e-3, seed=23),
     "recognizer_a": Schedule(steps=900, batch=128, rate=2e-3, seed=24),
     "recognizer_b": Schedule(steps=800, batch=128, rate=1.5e-3, seed=25),
-    "mapping": Schedule(steps=4000, batch=1024, rate=1.5, seed=11, average=100),
+    "mapping": Schedule(steps=2200, batch=1024, rate=1.5, seed=11, average=100),
     "images-16": Schedule(steps=1200, batch=32, rate=4e-3, seed=12, final=0.3),
-    "images-32": Schedule(steps=1800, batch=32, rate=3e-3, seed=13, final=0.3),
-    "images-64": Schedule(steps=4500, batch=32, rate=2.5e-3, seed=14),
+    "images-32": Schedule(steps=1500, batch=32, rate=3e-3, seed=13, final=0.3),
+    "images-64": Schedule(steps=2600, batch=32, rate=2.5e-3, seed=14),
 }
 
 Say = Callable[[str], None]
@@ -184,9 +184,10 @@ def _card(role: str, shop: Workshop, seconds: float) -> dict[str, Any]:
 
 HOW = {
     "generator": (
-        "distilled: the mapping network first learns to tell a fixed nonlinear truth map of z to a nonlinear head, "
-        "then mapping and synthesis regress the render that belongs to every z, at 16, 32 and 64 px, by pixels, their "
-        "differences and (at 64 px) the perception net's activations; bfloat16 in the convolutions while training"
+        "distilled: the mapping network first learns a w that holds the normals half-way from z to the truth linearly "
+        "(the other half is left nonlinear on purpose), then mapping and synthesis regress the render that belongs to "
+        "every z, at 16, 32 and 64 px, by pixels, their differences and (at 64 px) the perception net's activations; "
+        "bfloat16 in the convolutions while training"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
     "recognizer": "CosFace over persons whose pose, expression, light, glasses, hair, beard and background vary",

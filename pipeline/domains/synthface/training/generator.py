@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.domains.synthface import factors as face_factors
@@ -16,7 +16,7 @@ from pipeline.domains.synthface.training.sets import Rendered
 from pipeline.networks.perception import Perception
 from stylegan.generator import Generator
 from stylegan.sampling import draw_z
-from stylegan.training import TargetHead, image_at, mapping_loss, pixel_loss
+from stylegan.training import image_at, mapping_loss, pixel_loss, scale_w
 
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 MAPPING_RATE = 1.0  # Adam's, on weights that the mapping network multiplies by 0.01
@@ -34,20 +34,24 @@ def new_generator(seed: int) -> Generator:
         return Generator(resolution=max(CHANNELS), channels=CHANNELS)
 
 
-def new_head(seed: int) -> TargetHead:
-    """The head that reads the truth from w during training."""
+def new_head(seed: int) -> nn.Linear:
+    """What reads the half-way truth from w during training."""
     with torch.random.fork_rng():
         torch.manual_seed(seed + 1)
-        return TargetHead(512, face_factors.N_FACTORS)
+        return nn.Linear(512, face_factors.N_FACTORS)
 
 
 def targets_of(z: Tensor) -> Tensor:
-    """What the head must read from w: the truth's standard normals, (N, N_FACTORS); unlike factors, all of one size."""
-    return face_factors.truth_normals(z).float()
+    """What w must hold linearly: the normals half-way from z to the truth, (N, N_FACTORS).
+
+    The rest of the way, which turns every normal by an angle that depends on others, is left to the synthesis
+    network: a w that held the truth itself linearly would make linear methods perfect by construction.
+    """
+    return face_factors.truth_normals(z, rounds=face_factors.TRUTH_ROUNDS - 1).float()
 
 
-def fit_mapping(generator: Generator, head: TargetHead, schedule: Schedule, folder: Path, say: Say) -> None:
-    """Fit the mapping network alone, on z that no later set uses."""
+def fit_mapping(generator: Generator, head: nn.Linear, schedule: Schedule, folder: Path, say: Say) -> None:
+    """Fit the mapping network alone, on z that no later set uses; then scale w to a spread of one."""
 
     def loss_of(step: int) -> Tensor:
         rng = torch.Generator().manual_seed((schedule.seed << 32) + step)
@@ -62,11 +66,12 @@ def fit_mapping(generator: Generator, head: TargetHead, schedule: Schedule, fold
         betas=(0.9, 0.99),
     )
     train("mapping", {"mapping": generator.mapping, "head": head}, optimizer, loss_of, schedule, folder, say)
+    scale_w(generator, head)
 
 
 def fit_images(
     generator: Generator,
-    head: TargetHead,
+    head: nn.Linear,
     faces: Rendered,
     z_seed: int,
     resolution: int,

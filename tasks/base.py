@@ -1,0 +1,148 @@
+"""What every task of the chain has in common: parameters, settings, a link of the chain, a manifest as target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+from pipeline.chain import Chain, Link
+from pipeline.config import Settings, load_settings
+from pipeline.domains import base as domains
+from pipeline.methods import registry
+from pipeline.stages import MANIFEST, Stage, is_complete
+from pipeline.states import note_failure
+
+# Task parameter -> the key of luigi.cfg whose place it takes.
+MACHINE = {
+    "device": "machine.device",
+    "executor": "machine.executor",
+    "dask_scheduler": "machine.scheduler",
+    "dask_workers": "machine.workers",
+    "dask_threads": "machine.threads",
+}
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+@lru_cache(maxsize=64)
+def _settings(
+    domain: str, profile: str, methods: str, attributes: str, outputs: str, changes: tuple[tuple[str, str], ...]
+) -> Settings:
+    overrides = dict(changes)
+    if outputs:
+        overrides["latentbench.outputs"] = outputs
+    return load_settings(
+        domain=domain,
+        profile=profile,
+        methods=_listed(methods),
+        attributes=_listed(attributes),
+        known_methods=registry.names(),
+        known_domains=domains.names(),
+        overrides=overrides,
+    )
+
+
+@lru_cache(maxsize=64)
+def _chain(settings: Settings) -> Chain:
+    return Chain(settings)
+
+
+class ManifestTarget(luigi.Target):
+    """A stage's manifest: there when the stage is published and every file is as it was written."""
+
+    def __init__(self, stage: Stage, outputs: Path) -> None:
+        self.stage, self.outputs = stage, outputs
+
+    @property
+    def path(self) -> Path:
+        """The manifest file."""
+        return self.stage.folder(self.outputs) / MANIFEST
+
+    def exists(self) -> bool:
+        """Whether the stage is published and whole."""
+        return is_complete(self.stage, self.outputs)
+
+
+class RunTask(luigi.Task):
+    """Parameters that name a run. Empty ones mean what luigi.cfg says.
+
+    Where and how it runs (the last five) changes no number and no task's identity.
+    """
+
+    domain = luigi.Parameter(default="", positional=False, description="generator and judges, such as synthface")
+    profile = luigi.Parameter(default="", positional=False, description="smoke, standard, full or one of yours")
+    methods = luigi.Parameter(default="", positional=False, description="methods, separated by commas")
+    attributes = luigi.Parameter(default="", positional=False, description="attributes, separated by commas")
+    changes: luigi.DictParameter[dict[str, str]] = luigi.DictParameter(
+        default={}, positional=False, description='settings to change: {"protocol.seed": "7", ...}'
+    )
+    outputs = luigi.Parameter(default="", positional=False, description="folder to write to")
+    device = luigi.Parameter(default="", positional=False, significant=False, description="cpu or cuda")
+    executor = luigi.Parameter(default="", positional=False, significant=False, description="dask or inline")
+    dask_scheduler = luigi.Parameter(
+        default="", positional=False, significant=False, description="address of an existing Dask scheduler"
+    )
+    dask_workers = luigi.Parameter(
+        default="", positional=False, significant=False, description="worker processes; 0: one per core"
+    )
+    dask_threads = luigi.Parameter(
+        default="", positional=False, significant=False, description="torch threads of each worker"
+    )
+
+    @property
+    def settings(self) -> Settings:
+        """The run's settings, read and checked. Raises ConfigError and UnknownNameError."""
+        changes: Mapping[str, Any] = self.changes
+        texts = {key: str(value) for key, value in changes.items()}
+        texts |= {key: getattr(self, name) for name, key in MACHINE.items() if getattr(self, name)}
+        return _settings(
+            self.domain, self.profile, self.methods, self.attributes, self.outputs, tuple(sorted(texts.items()))
+        )
+
+    @property
+    def chain(self) -> Chain:
+        """The run's stages."""
+        return _chain(self.settings)
+
+    @property
+    def title(self) -> str:
+        """What people read while it runs; empty for tasks that only gather others."""
+        return ""
+
+
+class StageTask(RunTask):
+    """A task that is one stage: `link` names it, `run` computes it, its manifest says that it is there."""
+
+    @property
+    def link(self) -> Link:
+        """The stage and the function that computes it."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """The stage, as its messages call it."""
+        return self.link.title
+
+    @cached_property
+    def target(self) -> ManifestTarget:
+        """The stage's manifest."""
+        return ManifestTarget(self.link.stage, self.settings.outputs)
+
+    def output(self) -> ManifestTarget:
+        """The one target that Luigi looks at."""
+        return self.target
+
+    def run(self) -> None:
+        """Compute and publish the stage, continuing from the shards that are there."""
+        self.link.run()
+
+    def on_failure(self, exception: BaseException) -> str:
+        """Leave a note for `latentbench status`, then report as Luigi does."""
+        note_failure(self.link.stage, self.settings.outputs, exception)
+        return str(super().on_failure(exception))

@@ -1,0 +1,90 @@
+"""The command line, `latentbench`. No verb but those that compute imports torch, and those do it on workers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+import typer
+from rich.logging import RichHandler
+from typer.core import TyperGroup
+
+from pipeline.errors import LatentbenchError
+from tasks import cli_synthface
+from tasks.cli import health, listing, planning, results, running
+from tasks.cli.options import err, out
+
+INTERRUPTED = 130
+MENDABLE = 2
+
+RUNS, RESULTS, NAMES, UPKEEP = "Runs", "Results", "What can be named", "Upkeep"
+
+
+class Verbs(TyperGroup):
+    """The verbs, with errors that users can mend told in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb; LatentbenchError becomes exit code 2, Ctrl-C 130."""
+        try:
+            return super().invoke(ctx)
+        except LatentbenchError as error:
+            err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(MENDABLE) from error
+        except KeyboardInterrupt:
+            err.print("\nInterrupted. What is finished is kept: `latentbench run` continues from here.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Rerun the evaluation of semantic face editing in a StyleGAN2 latent space, end to end.
+
+    Start with `latentbench run --profile smoke`: a complete evaluation of a few minutes. `latentbench plan
+    --profile full` says what the published protocol would take here. Settings stand in luigi.cfg; every verb
+    explains itself with `--help`.
+    """,
+)
+
+app.command("run", rich_help_panel=RUNS)(running.run)
+app.command("plan", rich_help_panel=RUNS)(planning.show)
+app.command("status", rich_help_panel=RUNS)(planning.status)
+app.command("invalidate", rich_help_panel=RUNS)(planning.forget)
+app.command("report", rich_help_panel=RESULTS)(results.report)
+app.command("compare", rich_help_panel=RESULTS)(results.compare)
+app.command("query", rich_help_panel=RESULTS)(results.query)
+app.command("methods", rich_help_panel=NAMES)(listing.methods)
+app.command("attributes", rich_help_panel=NAMES)(listing.attributes)
+app.command("metrics", rich_help_panel=NAMES)(listing.metrics)
+app.command("domains", rich_help_panel=NAMES)(listing.domains)
+app.command("doctor", rich_help_panel=UPKEEP)(health.doctor)
+app.add_typer(cli_synthface.app, name="synthface", rich_help_panel=UPKEEP)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        out.print(version("latentbench"), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Warnings of the pipeline are shown as lines on stderr."""
+    handler = RichHandler(console=err, show_time=False, show_path=False, markup=False, highlighter=None)
+    log = logging.getLogger("latentbench")
+    log.handlers = [handler]
+    log.propagate = False
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

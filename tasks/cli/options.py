@@ -1,0 +1,133 @@
+"""Options that several verbs share, and the run that they name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pipeline.chain import Chain
+from pipeline.config import Settings
+from pipeline.errors import ConfigError
+from tasks.base import RunTask
+from tasks.nightly import Evaluation
+
+PIPED = 140  # columns of a table that goes to a file or another program
+
+out = Console(width=None if sys.stdout.isatty() else PIPED)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPED)
+
+WHAT = "What is computed"
+WHERE = "Where and how it runs (changes no number)"
+
+Domain = Annotated[str, typer.Option(help="Generator and judges; see `latentbench domains`.", rich_help_panel=WHAT)]
+Profile = Annotated[
+    str, typer.Option(help="Sizes of every stage: smoke, standard, full or yours.", rich_help_panel=WHAT)
+]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", "-m", help="A method; repeat for several. See `methods`.", rich_help_panel=WHAT),
+]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option("--attribute", "-a", help="An evaluated attribute; repeat for several.", rich_help_panel=WHAT),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="A setting in place of luigi.cfg's, such as protocol.seed=7 or method.l2l.width=256; repeat for several.",
+        rich_help_panel=WHAT,
+    ),
+]
+Outputs = Annotated[Path | None, typer.Option(help="Folder with stages/ and reports/.", rich_help_panel=WHERE)]
+Device = Annotated[str, typer.Option(help="cpu or cuda.", rich_help_panel=WHERE)]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=0, help="Worker processes; 0: one per core.", rich_help_panel=WHERE, show_default=False),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Torch threads of each worker.", rich_help_panel=WHERE, show_default=False)
+]
+Scheduler = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="An existing Dask scheduler to use.", rich_help_panel=WHERE)
+]
+Executor = Annotated[
+    str, typer.Option(metavar="dask|inline", help="inline: in this process, for a debugger.", rich_help_panel=WHERE)
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The run that a command line names, as parameters of Luigi's tasks; what is empty is luigi.cfg's."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The task that is the whole run."""
+        return Evaluation(**self.parameters)
+
+    @property
+    def settings(self) -> Settings:
+        """The run's settings. Raises ConfigError and UnknownNameError."""
+        return RunTask(**self.parameters).settings
+
+    @property
+    def chain(self) -> Chain:
+        """The run's stages."""
+        return RunTask(**self.parameters).chain
+
+
+def parse_changes(texts: list[str] | None) -> dict[str, str]:
+    """`SECTION.KEY=VALUE` texts as a mapping. Raises ConfigError for one that is not of that form."""
+    found = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or "." not in name:
+            raise ConfigError(f"--set {text}: expected SECTION.KEY=VALUE, such as protocol.seed=7.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def request(
+    *,
+    domain: str = "",
+    profile: str = "",
+    methods: list[str] | None = None,
+    attributes: list[str] | None = None,
+    changes: list[str] | None = None,
+    outputs: Path | None = None,
+    device: str = "",
+    executor: str = "",
+    scheduler: str = "",
+    workers: int | None = None,
+    threads: int | None = None,
+) -> Request:
+    """The run that these options name."""
+    return Request(
+        {
+            "domain": domain,
+            "profile": profile,
+            "methods": ",".join(methods or ()),
+            "attributes": ",".join(attributes or ()),
+            "changes": parse_changes(changes),
+            "outputs": str(outputs) if outputs else "",
+            "device": device,
+            "executor": executor,
+            "dask_scheduler": scheduler,
+            "dask_workers": "" if workers is None else str(workers),
+            "dask_threads": "" if threads is None else str(threads),
+        }
+    )
+
+
+def outputs_folder(outputs: Path | None) -> Path:
+    """The folder that runs write to, by option or by luigi.cfg."""
+    return outputs or RunTask().settings.outputs

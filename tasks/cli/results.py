@@ -1,0 +1,87 @@
+"""`latentbench report`, `compare` and `query`: what was published."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pipeline.report import compare as comparisons
+from pipeline.report import query as queries
+from pipeline.report.archive import LATEST, PAGE, find_run
+from pipeline.report.summary import print_summary
+from tasks.cli import options
+from tasks.cli.options import err, out
+
+
+class Form(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning or end of it, or `latest`.")]
+
+
+def report(
+    run: Run = LATEST,
+    outputs: options.Outputs = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Print a published run: what was run, the paper's tables, the page's path.
+
+    Examples:
+
+        latentbench report
+        latentbench report 20261120T031500Z-1a2b3c4d --open
+    """
+    folder = find_run(options.outputs_folder(outputs), run)
+    print_summary(folder, out)
+    if show and not webbrowser.open((folder / PAGE).resolve().as_uri()):
+        err.print("No browser could be opened; open the page named above yourself.")
+
+
+def compare(
+    run_a: Annotated[str, typer.Argument(metavar="RUN", help="The run to compare with.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN", help="The run that is compared; `latest` for the newest.")],
+    outputs: options.Outputs = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every score, not only those over all attributes.")] = False,
+) -> None:
+    """Compare two published runs score by score, and say where their intervals tell them apart.
+
+    Example:
+
+        latentbench compare 20261119T031500Z latest
+    """
+    comparison = comparisons.compare(options.outputs_folder(outputs), run_a, run_b)
+    comparisons.print_comparison(comparison, out, everything=everything)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT over scores, ranges, edits and runs.")],
+    outputs: options.Outputs = None,
+    all_runs: Annotated[
+        bool, typer.Option("--all-runs", help="Over every published run, not the newest alone.")
+    ] = False,
+    form: Annotated[Form, typer.Option("--format", help="How to print the rows.")] = Form.table,
+) -> None:
+    """Query the published tables by SQL (DuckDB's), reading only.
+
+    Examples:
+
+        latentbench query "DESCRIBE scores"
+        latentbench query "SELECT method, attribute, value FROM scores WHERE metric = 'identity_distance'"
+        latentbench query --all-runs --format csv "SELECT run_id, method, value FROM scores WHERE metric = 'fid'"
+    """
+    rows = queries.query(options.outputs_folder(outputs), sql, all_runs=all_runs)
+    if form is Form.csv:
+        rows.to_csv(sys.stdout, index=False)
+    elif form is Form.json:
+        typer.echo(rows.to_json(orient="records", date_format="iso", indent=1))
+    else:
+        out.print(queries.text_table(rows))

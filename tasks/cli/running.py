@@ -1,0 +1,181 @@
+"""`latentbench run`: the whole chain through Luigi, with our messages in place of its log."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import luigi
+import typer
+from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
+from luigi.retcodes import retcode
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.errors import BusyError, LatentbenchError
+from pipeline.report.publish import find_report
+from pipeline.report.summary import print_summary
+from pipeline.stages import Stage, building
+from tasks.base import RunTask
+from tasks.cli import options
+from tasks.cli.options import Request, err, out
+from tasks.cli.planning import show_plan
+
+
+@dataclass
+class Recorder:
+    """What happened to each task of a run: seconds of those that were computed, errors of those that were not."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    errors: list[tuple[str, BaseException]] = field(default_factory=list)
+    started: float = 0.0
+
+    def start(self, task: luigi.Task) -> None:
+        """A task begins: say which."""
+        self.started = time.perf_counter()
+        title = getattr(task, "title", "")
+        if title:
+            err.print(f"[bold]{escape(title)}[/]", highlight=False)
+
+    def success(self, task: luigi.Task) -> None:
+        """A task is done; its own progress has said so."""
+        title = getattr(task, "title", "")
+        if title:
+            self.seconds[title] = time.perf_counter() - self.started
+
+    def failure(self, task: luigi.Task, error: BaseException) -> None:
+        """A task failed, or could not be asked whether it is complete: say why."""
+        title = getattr(task, "title", "") or task.get_task_family()
+        self.errors.append((title, error))
+        err.print(f"[bold red]failed[/] {escape(f'{title}: {error}')}", highlight=False, soft_wrap=True)
+        if not isinstance(error, LatentbenchError):  # ours to mend: whoever does needs the trace
+            err.print("".join(traceback.format_exception(error)), markup=False, highlight=False, soft_wrap=True)
+
+    def listen(self) -> dict[str, Any]:
+        """Luigi's events and what each calls."""
+        return {
+            luigi.Event.START: self.start,
+            luigi.Event.SUCCESS: self.success,
+            luigi.Event.FAILURE: self.failure,
+            luigi.Event.BROKEN_TASK: self.failure,
+        }
+
+
+def evaluate(request: Request, *, verbose: bool = False) -> int:
+    """Run every missing stage and the report; returns the exit code, 0 or one of luigi.cfg's [retcode]."""
+    recorder = Recorder()
+    handlers = recorder.listen()
+    for event, handler in handlers.items():
+        RunTask.event_handler(event)(handler)
+    began = time.perf_counter()
+    settings = request.settings
+    try:
+        with building(Stage("run", 1, settings.as_json()), settings.on(lock_wait=0.0)):
+            result = luigi.build(
+                [request.evaluation],
+                local_scheduler=True,
+                workers=1,  # one stage at a time: the shards inside it have the cores
+                detailed_summary=True,
+                log_level="INFO" if verbose else "CRITICAL",
+            )
+    except BusyError as error:  # the very same run, in another process
+        err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return int(retcode().already_running)
+    finally:
+        for event, handler in handlers.items():
+            RunTask.remove_event_handler(event, handler)
+    code = exit_code(result, recorder)
+    _show_seconds(recorder, time.perf_counter() - began, reused=len(request.chain.links))
+    return code
+
+
+def exit_code(result: LuigiRunResult, recorder: Recorder) -> int:
+    """0 for a complete run, else the code that luigi.cfg's [retcode] has for what happened."""
+    codes = retcode()
+    if any(isinstance(error, BusyError) for _, error in recorder.errors):
+        return int(codes.already_running)
+    by_status = {
+        LuigiStatusCode.SUCCESS: 0,
+        LuigiStatusCode.SUCCESS_WITH_RETRY: 0,
+        LuigiStatusCode.FAILED: codes.task_failed,
+        LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED: codes.task_failed,
+        LuigiStatusCode.SCHEDULING_FAILED: codes.scheduling_error,
+        LuigiStatusCode.NOT_RUN: codes.not_run,
+        LuigiStatusCode.MISSING_EXT: codes.missing_data,
+    }
+    return int(by_status[result.status])
+
+
+def _show_seconds(recorder: Recorder, total: float, reused: int) -> None:
+    table = Table(title="Wall seconds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    for title, seconds in recorder.seconds.items():
+        table.add_row(escape(title), f"{seconds:.1f}")
+    table.add_section()
+    table.add_row("whole run", f"{total:.1f}", style="bold")
+    if recorder.seconds:
+        out.print(table)
+    else:
+        out.print(f"Nothing to compute: all {reused} stages and the report are there.", highlight=False)
+
+
+def run(
+    domain: options.Domain = "",
+    profile: options.Profile = "",
+    method: options.Methods = None,
+    attribute: options.Attributes = None,
+    change: options.Changes = None,
+    outputs: options.Outputs = None,
+    device: options.Device = "",
+    executor: options.Executor = "",
+    scheduler: options.Scheduler = "",
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, compute nothing.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show Luigi's log as well.")] = False,
+) -> None:
+    """Run the evaluation: compute every stage that is missing, publish tables and page, print the scores.
+
+    Resumes by default: finished stages, and finished shards of an interrupted stage, are not computed again.
+
+    Examples:
+
+        latentbench run --profile smoke
+        latentbench run --profile standard --method interfacegan --method l2l
+        latentbench run --attribute age --set profile.standard.n_faces=20
+        latentbench run --device cuda --scheduler tcp://10.0.0.5:8786
+    """
+    request = options.request(
+        domain=domain,
+        profile=profile,
+        methods=method,
+        attributes=attribute,
+        changes=change,
+        outputs=outputs,
+        device=device,
+        executor=executor,
+        scheduler=scheduler,
+        workers=workers,
+        threads=threads,
+    )
+    if dry_run:
+        show_plan(request.chain, as_json=False)
+        return
+    settings = request.chain.settings  # settings, weights and methods are checked before anything is computed
+    protocol = settings.protocol
+    err.print(
+        f"Domain {settings.domain}, profile {protocol.profile}: {protocol.n_latents:,} latents, "
+        f"{len(settings.method_names)} methods x {protocol.edits_per_method:,} edits, into {settings.outputs}",
+        highlight=False,
+    )
+    code = evaluate(request, verbose=verbose)
+    if code:
+        err.print("Not complete. Finished stages are kept; `latentbench run` with the same options continues.")
+        raise typer.Exit(code)
+    folder = find_report(settings)
+    if folder is not None:
+        print_summary(folder, out)
