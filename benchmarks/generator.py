@@ -43,14 +43,9 @@ def main() -> None:
         f"{device}, {arguments.clock} clock, torch {torch.__version__}"
     )
     print(f"{'generator':32}" + "".join(f"{name + ', img/s':>26}{'ratio':>8}" for name in works))
-    columns = [
-        measure(generators, z, work, rounds=arguments.rounds, clock=arguments.clock)
-        for work in works.values()
-    ]
+    columns = [measure(generators, z, work, rounds=arguments.rounds, clock=arguments.clock) for work in works.values()]
     for row in generators:
-        cells = (
-            f"{rates[row]:26.1f}{rates[row] / rates['plain layers']:8.2f}" for rates in columns
-        )
+        cells = (f"{rates[row]:26.1f}{rates[row] / rates['plain layers']:8.2f}" for rates in columns)
         print(f"{row:32}" + "".join(cells))
 
 

@@ -4,12 +4,13 @@ The protocol of Khodadadeh et al., "Latent to Latent", WACV 2022: for each metho
 the largest value at which MTCNN finds a face. The paper does not say how faces share a range; ours:
 
 1. A face that the detector does not find unedited is left out.
-2. Each face and side has a farthest strength: that at which ||w' - w|| reaches the cap; or, for a method whose edits
-   stop growing before, the smallest at which they have all but stopped ("plateau"). Found without any image.
+2. Each face and side has a farthest strength: that at which ||w' - w|| reaches the cap; or, for a method that stops
+   moving before, that from which twice the strength moves less than a tenth further ("plateau"). Found without images.
 3. Outward from 0, at 1/16, 1/8, 1/4, 1/2 and 1 of the farthest strength, the first edit in which the detector finds no
    face brackets the face's limit, and `bisections` halvings narrow it: the limit is the strong end at which the face
    was still found. Steps are shares of a displacement, so that a method's native unit does not matter.
-4. The range ends at the largest strength up to which at least `found_share` of the faces have their limit or more.
+4. The range ends at the largest strength up to which at least `found_share` of the faces have their limit or more. One
+   face may always be lost unless the share is 1: of fewer than twenty, the frailest would else set every range.
 
 A method without effect gets the range [-1, 1], set by "none".
 """
@@ -34,7 +35,6 @@ from pipeline.domains.base import DomainCard
 from pipeline.errors import StageError
 from pipeline.labelling import labels_stage, read_values
 from pipeline.latents import latents_stage, read_w
-from pipeline.methods import registry
 from pipeline.schemas import RANGES
 from pipeline.stages import Builder, Manifest, ShardRecord, Stage, building, is_complete, read_manifest, write_shard
 from pipeline.tables import read_stage, write_table
@@ -51,9 +51,9 @@ FILE = "ranges.parquet"
 DETECTOR, CAP, PLATEAU, NONE = "detector", "cap", "plateau", "none"
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the farthest strength, tried in this order
 EXPONENTS = range(-12, 21)  # strengths 2^k, in any unit, between which displacements are looked for
-HALVINGS = 24  # of such an interval
-NO_EFFECT = 1e-6  # displacement, in mean distances, up to which an edit is none
-STOPPED = 0.99  # share of the largest displacement at which a bounded method has all but stopped
+HALVINGS = 16  # of such an interval
+NO_EFFECT = 1e-4  # displacement, in mean distances, up to which an edit is none: above the noise of float32
+STOPPED = 1.1  # where twice the strength moves by less than this factor, a method has all but stopped
 
 
 @dataclass(frozen=True)
@@ -175,14 +175,20 @@ def range_shard(settings: Settings, shard: RangeShard, progress: Progress) -> Sh
 
 
 def calibrate(
-    domain: Domain, method: Method, attribute: str, ids: np.ndarray, faces: Faces, protocol: Protocol, progress: Progress
+    domain: Domain,
+    method: Method,
+    attribute: str,
+    ids: np.ndarray,
+    faces: Faces,
+    protocol: Protocol,
+    progress: Progress,
 ) -> dict[str, Any]:
     """The row of RANGES of a method and attribute on these faces.
 
     Raises StageError if the detector finds none of them unedited.
     """
     editor = _Editor(domain, method, index_of(attribute), faces, protocol)
-    usable = editor.found(np.zeros(len(ids)), np.arange(len(ids)))
+    usable = editor.found_unedited()
     if not usable.any():
         raise StageError(
             f"range of {method.name}, {attribute}: the detector finds a face in none of the {len(ids)} unedited "
@@ -202,7 +208,7 @@ def calibrate(
         "low_set_by": low_set_by,
         "high_set_by": high_set_by,
         "cap": protocol.displacement_cap,
-        "found_share": protocol.found_share,
+        "found_share": faces_needed(len(kept), protocol.found_share) / len(kept),
         "n_faces": len(kept),
         "face_ids": ids[kept].tolist(),
         "face_low": (-low.strengths).tolist(),
@@ -211,9 +217,15 @@ def calibrate(
     }
 
 
+def faces_needed(count: int, found_share: float) -> int:
+    """How many of `count` faces must still be found: the share, rounded up; of few, all but one, unless it is 1."""
+    needed = math.ceil(found_share * count - 1e-9)
+    return max(1, min(needed, count - 1) if found_share < 1 else needed)
+
+
 def shared_limit(limits: Limits, found_share: float) -> tuple[float, str]:
     """The largest strength up to which at least `found_share` of the faces have their limit, and what set it."""
-    needed = max(1, math.ceil(found_share * len(limits.strengths) - 1e-9))
+    needed = faces_needed(len(limits.strengths), found_share)
     order = np.argsort(-limits.strengths, kind="stable")
     last = int(order[needed - 1])
     return float(limits.strengths[last]), limits.set_by[last]
@@ -234,20 +246,24 @@ class _Editor:
     def edit(self, strengths: np.ndarray, rows: np.ndarray) -> Tensor:
         import torch
 
-        ws = self.faces.ws[torch.from_numpy(rows).to(self.faces.ws.device)]
+        ws = self.faces.ws[rows]
         vectors = ws.new_zeros(len(rows), len(NAMES))
         vectors[:, self.column] = torch.from_numpy(strengths).to(ws)
-        return self.method.edit(ws, vectors, self.faces.values[torch.from_numpy(rows).to(ws.device)])
+        return self.method.edit(ws, vectors, self.faces.values[rows])
+
+    def found_unedited(self) -> np.ndarray:
+        """Whether the detector finds a face in each unedited image, (N,) bool."""
+        rows = np.arange(len(self.faces.ws))
+        return _in_batches(lambda _, rows: self._look(self.faces.ws[rows]), np.zeros(len(rows)), rows)
 
     def found(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Whether the detector finds a face in each edit, (M,) bool. One image each."""
+        return _in_batches(lambda strengths, rows: self._look(self.edit(strengths, rows)), strengths, rows)
 
-        def look(strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
-            images = self.domain.generator.synthesis(self.edit(strengths, rows)).clamp(-1.0, 1.0)
-            found: np.ndarray = self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
-            return found
-
-        return _in_batches(look, strengths, rows)
+    def _look(self, ws: Tensor) -> np.ndarray:
+        images = self.domain.generator.synthesis(ws).clamp(-1.0, 1.0)
+        found: np.ndarray = self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
+        return found
 
     def moved(self, strengths: np.ndarray, rows: np.ndarray, *, from_no_edit: bool = False) -> np.ndarray:
         """||w' - w||, or with `from_no_edit` the distance to the edit of strength 0, (M,) float64.
@@ -256,10 +272,8 @@ class _Editor:
         """
 
         def measure(strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
-            import torch
-
             edited = self.edit(strengths, rows)
-            origin = self.edit(np.zeros(len(rows)), rows) if from_no_edit else self.faces.ws[torch.from_numpy(rows)]
+            origin = self.edit(np.zeros(len(rows)), rows) if from_no_edit else self.faces.ws[rows]
             length = (edited - origin).double().norm(dim=2).square().mean(dim=1).sqrt() / self.domain.mean_distance
             distance: np.ndarray = length.nan_to_num(nan=math.inf).cpu().numpy()
             return distance
@@ -295,25 +309,33 @@ def _filled(limits: np.ndarray, set_by: np.ndarray) -> Limits:
 def _farthest(editor: _Editor, signs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The farthest strength (M,) of each face and side, not signed, and what sets it: cap, plateau or none."""
     grid = np.array([2.0**exponent for exponent in EXPONENTS])
-    moved = np.stack([editor.moved(signs * strength, rows) for strength in grid])
+    total = np.stack([editor.moved(signs * strength, rows) for strength in grid])
     own = np.stack([editor.moved(signs * strength, rows, from_no_edit=True) for strength in grid])
-    capped = (moved >= editor.cap).any(axis=0)
-    reasons = np.where(capped, CAP, np.where(own.max(axis=0) > NO_EFFECT, PLATEAU, NONE))
-    level = np.where(capped, editor.cap, STOPPED * own.max(axis=0))
+    with np.errstate(invalid="ignore"):
+        stops = np.vstack([own[1:] < STOPPED * own[:-1], np.ones((1, len(rows)), bool)]) & (own > NO_EFFECT)
+    far = total >= editor.cap
+    reached = far | stops
+    first = reached.argmax(axis=0)
+    reasons = np.where(_at(far, first), CAP, PLATEAU)
 
     def beyond(strengths: np.ndarray) -> np.ndarray:
-        total = editor.moved(signs * strengths, rows)
-        alone = editor.moved(signs * strengths, rows, from_no_edit=True)
-        reached: np.ndarray = np.where(capped, total, alone) >= level
-        return reached
+        capped = editor.moved(signs * strengths, rows) >= editor.cap
+        once = editor.moved(signs * strengths, rows, from_no_edit=True)
+        twice = editor.moved(signs * 2 * strengths, rows, from_no_edit=True)
+        return np.where(reasons == CAP, capped, (twice < STOPPED * once) & (once > NO_EFFECT))
 
-    first = (np.where(capped, moved, own) >= level).argmax(axis=0)
     inside, outside = np.where(first > 0, grid[first - 1], 0.0), grid[first]
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
         out = beyond(middle)
         inside, outside = np.where(out, inside, middle), np.where(out, middle, outside)
-    return np.where(reasons == PLATEAU, outside, inside), reasons
+    return np.where(reasons == PLATEAU, outside, inside), np.where(reached.any(axis=0), reasons, NONE)
+
+
+def _at(table: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Row first[j] of each column j."""
+    found: np.ndarray = table[first, np.arange(table.shape[1])]
+    return found
 
 
 def _bracketed(
@@ -323,8 +345,8 @@ def _bracketed(
     rounds = len(SHARES) + editor.bisections
     limits, lost_at = np.zeros(len(rows)), np.full(len(rows), math.nan)
     for done, share in enumerate(SHARES):
-        rest = np.flatnonzero(np.isnan(lost_at) & (reasons != NONE))
-        _try(editor, signs, rows, farthest * share, rest, limits, lost_at)
+        open_ = np.flatnonzero(np.isnan(lost_at) & (reasons != NONE))
+        _try(editor, signs, rows, farthest * share, open_, limits, lost_at)
         progress(done + 1, rounds, "")
     lost = ~np.isnan(lost_at)
     for done in range(editor.bisections):

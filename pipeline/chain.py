@@ -108,7 +108,7 @@ class Chain:
         """The strips of pictures that the page shows."""
         stage = editing.gallery_stage(self.settings, self.card, method)
         run = partial(editing.run_gallery, self.settings, method)
-        return Link(stage, run, 1, "gallery", method)
+        return Link(stage, run, len(self.settings.protocol.attributes), "strips", method)
 
     def scores(self, method: str) -> Link:
         """Every score of a method, with its interval."""
@@ -129,6 +129,14 @@ class Chain:
             found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]
             found += [self.edits(method), self.timing(method), self.gallery(method), self.scores(method)]
         return tuple(found)
+
+    def position(self, link: Link) -> int:
+        """Where a link stands in the order of computation, from 0."""
+        return self._positions[link.stage]
+
+    @cached_property
+    def _positions(self) -> dict[Stage, int]:
+        return {link.stage: position for position, link in enumerate(self.links)}
 
     def stage_names(self) -> tuple[str, ...]:
         """Names of the stages in order, each once: what `--from` takes."""

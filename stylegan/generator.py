@@ -44,9 +44,7 @@ class AffineWeight(NamedTuple):
     """(channels in, w_dim), as multiplied with w: the gain is applied."""
 
 
-def default_channels(
-    resolution: int, *, channel_base: int = 32768, channel_max: int = 512
-) -> dict[int, int]:
+def default_channels(resolution: int, *, channel_base: int = 32768, channel_max: int = 512) -> dict[int, int]:
     """NVIDIA's width per resolution: channel_base / resolution, at most channel_max."""
     return {r: min(channel_base // r, channel_max) for r in resolutions_up_to(resolution)}
 
@@ -54,9 +52,7 @@ def default_channels(
 def resolutions_up_to(resolution: int) -> list[int]:
     """4, 8, 16, ... `resolution`. ValueError if that is not a power of two from 4."""
     if resolution < 4 or resolution & (resolution - 1):
-        raise ValueError(
-            f"A generator's resolution is a power of two and at least 4, not {resolution}."
-        )
+        raise ValueError(f"A generator's resolution is a power of two and at least 4, not {resolution}.")
     return [2**k for k in range(2, resolution.bit_length())]
 
 
@@ -106,9 +102,7 @@ class MappingNetwork(nn.Module):
         self.num_layers = architecture.mapping_layers
         for index in range(self.num_layers):
             features_in = self.z_dim if index == 0 else self.w_dim
-            layer = FullyConnected(
-                features_in, self.w_dim, activate=True, lr_multiplier=lr_multiplier
-            )
+            layer = FullyConnected(features_in, self.w_dim, activate=True, lr_multiplier=lr_multiplier)
             self.add_module(f"fc{index}", layer)
         self.register_buffer("w_avg", torch.zeros(self.w_dim))
 
@@ -121,9 +115,7 @@ class MappingNetwork(nn.Module):
             w = self.get_submodule(f"fc{index}")(w)
         return w
 
-    def broadcast(
-        self, w: Tensor, *, truncation_psi: float = 1.0, truncation_cutoff: int | None = None
-    ) -> Tensor:
+    def broadcast(self, w: Tensor, *, truncation_psi: float = 1.0, truncation_cutoff: int | None = None) -> Tensor:
         """w (batch, w_dim) -> ws (batch, num_ws, w_dim), drawn towards the average w.
 
         `truncation_psi` of 1 changes nothing, 0 answers the average. Codes from index
@@ -137,13 +129,9 @@ class MappingNetwork(nn.Module):
             psi[truncation_cutoff:] = 1.0
         return torch.lerp(self.w_avg.to(w.dtype), ws, psi)
 
-    def forward(
-        self, z: Tensor, *, truncation_psi: float = 1.0, truncation_cutoff: int | None = None
-    ) -> Tensor:
+    def forward(self, z: Tensor, *, truncation_psi: float = 1.0, truncation_cutoff: int | None = None) -> Tensor:
         """z (batch, z_dim) -> ws (batch, num_ws, w_dim)."""
-        return self.broadcast(
-            self.map_to_w(z), truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
-        )
+        return self.broadcast(self.map_to_w(z), truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
 
     @torch.no_grad()
     def track_average_w(self, w: Tensor, *, decay: float = 0.995) -> None:
@@ -195,9 +183,7 @@ class SynthesisLayer(StyledLayer):
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", resampling_filter())
 
-    def forward(
-        self, x: Tensor, w: Tensor, *, noise: Noise, rng: torch.Generator | None, forms: ModuleType
-    ) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, *, noise: Noise, rng: torch.Generator | None, forms: ModuleType) -> Tensor:
         result: Tensor = forms.styled_conv2d(
             x,
             self.weight,
@@ -311,9 +297,7 @@ class SynthesisBlock(nn.Module):
         result: Tensor = self.conv1(x, w, noise=noise, rng=rng, forms=forms)
         return result
 
-    def add_to_image(
-        self, image: Tensor | None, x: Tensor, ws: Tensor, *, forms: ModuleType
-    ) -> Tensor:
+    def add_to_image(self, image: Tensor | None, x: Tensor, ws: Tensor, *, forms: ModuleType) -> Tensor:
         """The image so far (None for the first block), upsampled, plus this block's."""
         rgb: Tensor = self.torgb(x, ws[:, self.ws_indices["torgb"]], forms=forms)
         if image is None:
@@ -367,9 +351,7 @@ class SynthesisNetwork(nn.Module):
                 assert isinstance(layer, StyledLayer)
                 yield f"{block_name}.{name}", index, layer
 
-    def forward(
-        self, ws: Tensor, *, noise: Noise = "const", rng: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, ws: Tensor, *, noise: Noise = "const", rng: torch.Generator | None = None) -> Tensor:
         """ws (batch, num_ws, w_dim) -> images (batch, 3, resolution, resolution).
 
         About [-1, 1], not clamped; red, green, blue; rows from the top. `noise`: 'const' is the
@@ -447,9 +429,7 @@ class Generator(nn.Module):
                 "no public StyleGAN2 face checkpoint has another."
             )
         if channels is None:
-            channels = default_channels(
-                resolution, channel_base=channel_base, channel_max=channel_max
-            )
+            channels = default_channels(resolution, channel_base=channel_base, channel_max=channel_max)
         self.architecture = Architecture(
             resolution=resolution,
             channels=dict(sorted(channels.items())),

@@ -37,9 +37,7 @@ def leaky_relu(x: Tensor, *, gain: float = ACTIVATION_GAIN) -> Tensor:
     return functional.leaky_relu(x, LEAKY_SLOPE) * gain
 
 
-def bias_activation(
-    x: Tensor, bias: Tensor, *, activate: bool = True, clamp: float | None = None
-) -> Tensor:
+def bias_activation(x: Tensor, bias: Tensor, *, activate: bool = True, clamp: float | None = None) -> Tensor:
     """Add a bias per channel to x (batch, channels, ...), activate, clamp to [-clamp, clamp]."""
     x = x + bias.reshape(1, -1, *([1] * (x.ndim - 2)))
     if activate:
@@ -128,9 +126,7 @@ def styled_conv2d(
     `noise` must broadcast to (batch, 1, height, width) of the result, and is already scaled.
     `clamp` bounds what comes out of the activation.
     """
-    x = modulated_conv2d(
-        x, weight, styles, demodulate=demodulate, upsampling_kernel=upsampling_kernel
-    )
+    x = modulated_conv2d(x, weight, styles, demodulate=demodulate, upsampling_kernel=upsampling_kernel)
     if noise is not None:
         x = x + noise
     return bias_activation(x, bias, activate=activate, clamp=clamp)

@@ -1,38 +1,15 @@
 """Distilled training: a generator learns images whose making is known.
 
-Given a fixed map z -> targets and the image that belongs to every z, the mapping network is fitted first (a linear
-head must read the targets from its w), then mapping and synthesis together regress the images, from low resolution
-to high as the skip architecture allows (Karras et al. 2018 grow in the same order). No discriminator: everything
-about an image is known from its z, so regression has one answer.
+Given the image that belongs to every w, the synthesis network regresses it, from low resolution to high as the skip
+architecture allows (Karras et al. 2018 grow in the same order). No discriminator: everything about an image is known
+from its w, so regression has one answer.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from stylegan.generator import Generator, SynthesisNetwork
-
-
-def mapping_loss(generator: Generator, head: nn.Linear, z: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error of the targets (standardised by the caller) that the head reads from w."""
-    return functional.mse_loss(head(generator.map_to_w(z)), targets)
-
-
-@torch.no_grad()
-def scale_w(generator: Generator, head: nn.Linear, samples: int = 8192) -> None:
-    """Scale w to a standard deviation of one, as at the start of an adversarial training, and the head inversely.
-
-    Styles are affine in w: where w is large, a new synthesis network starts with wild styles and learns slowly.
-    The last layer of the mapping network is linear up to its leaky ReLU, so scaling its parameters scales w.
-    """
-    z = torch.randn(samples, generator.z_dim, generator=torch.Generator().manual_seed(0))
-    spread = float(generator.map_to_w(z).std())
-    last = generator.mapping.get_submodule(f"fc{generator.mapping.num_layers - 1}")
-    for parameter in last.parameters():
-        parameter /= spread
-    head.weight *= spread
+from stylegan.generator import SynthesisNetwork
 
 
 def image_at(synthesis: SynthesisNetwork, ws: Tensor, resolution: int) -> Tensor:
@@ -47,12 +24,15 @@ def image_at(synthesis: SynthesisNetwork, ws: Tensor, resolution: int) -> Tensor
     return image
 
 
-def pixel_loss(images: Tensor, targets: Tensor) -> Tensor:
+def pixel_loss(images: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean absolute error of pixels and of their differences to the right and below, plus a squared part.
 
     Absolute errors keep edges sharper than squares alone; the differences weigh outlines. Images in [-1, 1].
+    `weight` (height, width), of mean 1, says which pixels matter more.
     """
     error = images - targets
+    if weight is not None:
+        error = error * weight
     right = error[..., :, 1:] - error[..., :, :-1]
     below = error[..., 1:, :] - error[..., :-1, :]
     return error.abs().mean() + error.square().mean() + right.abs().mean() + below.abs().mean()

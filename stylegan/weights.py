@@ -52,8 +52,7 @@ def save_generator(generator: Generator, path: Path | str, card: dict[str, Any])
     if path.suffix != ".safetensors":
         raise WeightsFileError(f"Weights are saved as .safetensors, not as '{path.name}'.")
     tensors = {
-        name: value.detach().to("cpu", torch.float32).contiguous()
-        for name, value in generator.state_dict().items()
+        name: value.detach().to("cpu", torch.float32).contiguous() for name, value in generator.state_dict().items()
     }
     check_finite(path, tensors)
     header = {"version": FORMAT_VERSION, "architecture": describe(generator.architecture)}
@@ -68,9 +67,7 @@ def save_generator(generator: Generator, path: Path | str, card: dict[str, Any])
     return sha256
 
 
-def load_generator(
-    path: Path | str, expected_sha256: str | None, *, fused: bool = True
-) -> Generator:
+def load_generator(path: Path | str, expected_sha256: str | None, *, fused: bool = True) -> Generator:
     """The generator of a weights file, on the CPU, in eval mode, its parameters frozen.
 
     With `expected_sha256` None, the hash is not checked, and the caller trusts the file. Raises
@@ -178,9 +175,7 @@ def read_architecture(path: Path, data: bytes) -> Architecture:
     try:
         return parse_architecture(description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsFileError(
-            f"'{path}' describes no generator that can be built: {error}."
-        ) from error
+        raise WeightsFileError(f"'{path}' describes no generator that can be built: {error}.") from error
 
 
 def parse_architecture(description: dict[str, Any]) -> Architecture:
@@ -195,9 +190,7 @@ def parse_architecture(description: dict[str, Any]) -> Architecture:
         return value
 
     clamp = description["conv_clamp"]
-    if clamp is not None and not (
-        type(clamp) in (int, float) and math.isfinite(clamp) and clamp > 0
-    ):
+    if clamp is not None and not (type(clamp) in (int, float) and math.isfinite(clamp) and clamp > 0):
         raise ValueError(f"conv_clamp must be null or a positive number, not {clamp!r}")
     channels = {
         size("a resolution", int(r), LARGEST_RESOLUTION): size(f"channels[{r}]", n, LARGEST_WIDTH)
@@ -238,6 +231,5 @@ def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
     for name, value in tensors.items():
         if not bool(torch.isfinite(value).all()):
             raise WeightsFileError(
-                f"{name} of '{path}' holds infinite or undefined values. Training diverged, or "
-                "the file is damaged."
+                f"{name} of '{path}' holds infinite or undefined values. Training diverged, or the file is damaged."
             )

@@ -25,6 +25,8 @@ MACHINE = {
     "dask_threads": "machine.threads",
 }
 
+LAST = -(10**9)  # Luigi's priority of tasks that only gather others: a lower one than any stage's
+
 
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
@@ -95,6 +97,8 @@ class RunTask(luigi.Task):
         default="", positional=False, significant=False, description="torch threads of each worker"
     )
 
+    priority = LAST
+
     @property
     def settings(self) -> Settings:
         """The run's settings, read and checked. Raises ConfigError and UnknownNameError."""
@@ -123,6 +127,11 @@ class StageTask(RunTask):
     def link(self) -> Link:
         """The stage and the function that computes it."""
         raise NotImplementedError
+
+    @property
+    def priority(self) -> int:  # type: ignore[override]
+        """Luigi computes in the order of the chain."""
+        return -self.chain.position(self.link)
 
     @property
     def title(self) -> str:

@@ -67,5 +67,22 @@ def measure(
         typer.echo(f"{role}: {json.dumps(measure_role(role, shop))}")
 
 
+@app.command()
+def sheet(
+    picture: Annotated[Path, typer.Argument(help="PNG file to write.")],
+    seed: Annotated[int, typer.Option(help="Root of the random z.")] = 1010,
+    count: Annotated[int, typer.Option(help="Pairs to show.", min=1, max=600)] = 24,
+) -> None:
+    """Draw renders (left) beside what the generator makes of the same w (right).
+
+    Example: latentbench synthface sheet docs/synthface-pairs.png
+    """
+    from pipeline.domains.synthface.sheets import pairs
+    from pipeline.images import save_png
+
+    save_png(pairs(seed, count), picture)
+    typer.echo(f"{count} pairs: {picture}")
+
+
 def _say(text: str) -> None:
     typer.echo(text)

@@ -54,7 +54,7 @@ class Domain:
     perception: Perception
     detector: Detector
     mean_distance: float
-    truth: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None)  # z -> true values, where known
+    truth: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None)  # w (N, 512) -> true values (N, 35)
 
 
 # name -> module with `describe() -> DomainCard` and `load(device) -> Domain`

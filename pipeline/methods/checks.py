@@ -51,8 +51,8 @@ def attribute_list(method: str, key: str, value: object, *, also: Iterable[str] 
         try:
             index_of(name)
         except UnknownNameError:
-            known = (*also, *EVALUATED, *NAMES)
-            raise ConfigError(f"luigi.cfg: [method.{method}] {key}: {UnknownNameError('attribute', name, known)}") from None
+            error = UnknownNameError("attribute", name, (*also, *EVALUATED, *NAMES))
+            raise ConfigError(f"luigi.cfg: [method.{method}] {key}: {error}") from None
     return ", ".join(names)
 
 

@@ -38,7 +38,8 @@ class RandomDirection(Method):
         import torch
 
         width = data.w.shape[1]
-        rows = [np.random.default_rng([data.seed, column]).standard_normal(width) for column in range(len(data.attributes))]
+        streams = [np.random.default_rng([data.seed, column]) for column in range(len(data.attributes))]
+        rows = [stream.standard_normal(width) for stream in streams]
         directions = np.stack([row / np.linalg.norm(row) for row in rows])
         self.directions_ = torch.from_numpy(directions.astype(np.float32)).to(data.device)
 

@@ -49,7 +49,9 @@ class InterFaceGAN(Method):
     name: ClassVar[str] = "interfacegan"
     version: ClassVar[int] = 1
     paper: ClassVar[Paper] = Paper(
-        "Interpreting the Latent Space of GANs for Semantic Face Editing", "CVPR 2020", "https://arxiv.org/abs/1907.10786"
+        "Interpreting the Latent Space of GANs for Semantic Face Editing",
+        "CVPR 2020",
+        "https://arxiv.org/abs/1907.10786",
     )
     unit: ClassVar[str] = "length in W"
     supervision: ClassVar[str] = "labels"
@@ -57,9 +59,7 @@ class InterFaceGAN(Method):
     directions_: Tensor  # (35, 512), rows of unit norm, or of zeros where nothing could be learned
     facts_: dict[str, Any]
 
-    def __init__(
-        self, *, chosen: float = 0.02, train_share: float = 0.7, c: float = 1.0, conditions: str = ""
-    ) -> None:
+    def __init__(self, *, chosen: float = 0.02, train_share: float = 0.7, c: float = 1.0, conditions: str = "") -> None:
         self.chosen = checks.number(self.name, "chosen", chosen, 0.0, 1e9, above=True)
         self.train_share = checks.number(self.name, "train_share", train_share, 0.05, 0.95)
         self.c = checks.number(self.name, "c", c, 0.0, 1e6, above=True)

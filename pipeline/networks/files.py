@@ -61,4 +61,5 @@ def load_network(kind: type[Network], path: Path, device: torch.device) -> Netwo
     except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise WeightsError(f"{path} does not hold the {kind.__name__} of its card: {error}") from error
     network.eval().requires_grad_(False)
-    return network.to(device=device, memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(device)

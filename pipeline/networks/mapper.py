@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+CHANGE_GAIN = 12.0  # of the start values that da meets: its few small entries shall weigh as much as all of w
 LAST_LAYER_SCALE = 0.01  # of the usual start values, in the residual form: training starts near w' = w
 
 
@@ -30,7 +31,7 @@ class Mapper(nn.Module):
         rng: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.residual = residual
+        self.residual, self.attributes = residual, attributes
         widths = [w_dim + attributes, *[width] * layers]
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
         self.last = nn.Linear(widths[-1], w_dim)
@@ -48,6 +49,8 @@ class Mapper(nn.Module):
             start = torch.rand(layer.weight.shape, generator=rng) * 2 - 1
             layer.weight.copy_(start * bound)
             layer.bias.zero_()
+            if layer is self.hidden[0]:
+                layer.weight[:, -self.attributes :].mul_(CHANGE_GAIN)
         if self.residual:
             self.last.weight.mul_(LAST_LAYER_SCALE)
 

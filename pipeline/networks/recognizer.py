@@ -22,9 +22,13 @@ class Recognizer(nn.Module):
         self.head = nn.Linear(self.trunk.out_features, dimensions, bias=False)
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
 
+    def raw(self, images: Tensor) -> Tensor:
+        """Embeddings before they are scaled to unit norm, (N, `dimensions`)."""
+        out: Tensor = self.norm(self.head(self.trunk(images.contiguous(memory_format=torch.channels_last))))
+        return out
+
     def forward(self, images: Tensor) -> Tensor:
-        embedding = self.norm(self.head(self.trunk(images.contiguous(memory_format=torch.channels_last))))
-        return functional.normalize(embedding.float(), dim=1)
+        return functional.normalize(self.raw(images).float(), dim=1)
 
 
 def distance(first: Tensor, second: Tensor) -> Tensor:

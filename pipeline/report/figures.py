@@ -215,9 +215,7 @@ def _end_mark(panel: Axes, x: float, y: float, set_by: str, colour: str) -> None
     panel.plot([x], [y], marker=marker, color=colour, markerfacecolor=face, markersize=size, markeredgewidth=1.6)
 
 
-def _panels(
-    contents: Contents, draw: Callable[[Axes, str, str, str], None], key: str, *, across: str, up: str
-) -> str:
+def _panels(contents: Contents, draw: Callable[[Axes, str, str, str], None], key: str, *, across: str, up: str) -> str:
     """SVG with one panel per attribute; `draw(panel, method, colour, attribute)` draws one method's curve."""
     shades, attributes = colours(contents), contents.attributes
     columns = min(4, max(1, len(attributes)))
@@ -268,10 +266,12 @@ def _svg(figure: Figure, key: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     opening, rest = svg.split(">", 1)
-    box = re.search(r'viewBox="[^"]*"', opening)
+    box = re.search(r'viewBox="0 0 ([\d.]+) [\d.]+"', opening)
     if box is None:
         raise ValueError("matplotlib wrote an SVG without a viewBox.")
     rest = re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL)
     rest = re.sub(r'\bid="', f'id="{key}-', rest)
     rest = rest.replace("url(#", f"url(#{key}-").replace('xlink:href="#', f'href="#{key}-')
-    return f'<svg class="plot" role="img" {box.group()}>' + rest.replace(INK, "currentColor").strip()
+    width = float(box.group(1))  # points; the page scales a plot within these limits, so that its type stays readable
+    limits = f"min-width: {0.85 * width:.0f}px; max-width: {1.65 * width:.0f}px"
+    return f'<svg class="plot" role="img" style="{limits}" {box.group()}>' + rest.replace(INK, "currentColor").strip()

@@ -82,7 +82,7 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
     return environment.get_template(TEMPLATE).render(
         run=contents.run,
         contents=contents,
-        domain_summary=domain_summary,
+        domain_summary=domain_summary[:1].upper() + domain_summary[1:],
         comparability=comparability(contents),
         learned=[(line["group"], line["learned"]) for line in contents.run.stages if line.get("learned")],
         level=f"{100 * contents.run.protocol.get('confidence', 0.95):g} %",

@@ -133,7 +133,5 @@ def _explained(message: str) -> str:
     if re.search(r"Table with name \S+ does not exist", message):
         return f"{message}\nTables: {', '.join(PUBLISHED)}."
     if "not found in FROM clause" in message:
-        return f"{message}\nThe columns of a table: latentbench query \"DESCRIBE scores\""
+        return f'{message}\nThe columns of a table: latentbench query "DESCRIBE scores"'
     return message
-
-

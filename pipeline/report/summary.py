@@ -7,6 +7,7 @@ computed here but which score is best: every number stands in the scores with it
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,14 +89,19 @@ class Grid:
         return cells[0].flag if len({cell.flag for cell in cells}) == 1 else ""
 
     @property
-    def uneven(self) -> bool:
-        """Whether some rows are flagged for some methods and not for others, or for other reasons."""
-        return any(len({cell.flag for cell in row.cells if cell is not None}) > 1 for row in self.rows)
+    def reasons(self) -> set[str]:
+        """What is said against any of its scores, one reason each: flags join theirs with semicolons."""
+        return {reason for flag in self.flags for reason in flag.split("; ")}
 
 
 def label(metric: str) -> str:
     """A metric's name as people write it."""
     return ACRONYMS.get(metric, metric.replace("_", " "))
+
+
+def short(network: str, domain: str) -> str:
+    """A network's name without the domain before it and the digest behind it."""
+    return re.sub(r"-[0-9a-f]{8,}$", "", network.removeprefix(f"{domain}-"))
 
 
 def decimals_for(values: Sequence[float]) -> int:
@@ -213,21 +219,29 @@ def _metric_grid(contents: Contents, metrics: Sequence[str], key: str, title: st
 def identity_grids(contents: Contents) -> list[Grid]:
     """The paper's identity table, once per network that judged.
 
-    MTCNN's features, the paper's own, come first; a network that is flagged for some methods only comes last.
+    MTCNN's features, the paper's own, come first; networks come last against which more is said than against all, such
+    as one that a method was trained with.
     """
     scores = contents.scores
     chosen = scores[(scores["metric"] == IDENTITY) & (scores["protocol"] == PAPER_PROTOCOL)]
     grids = []
     for network in chosen["network"].unique():
         papers = "mtcnn" in network
-        title = "Identity distance" + (", the paper's measure" if papers else f", by {network}")
+        name = short(network, contents.run.domain)
+        title = "Identity distance, the paper's measure" if papers else f"Identity distance, by {name}"
         note = (
             "A method that hardly edits keeps the identity: read this table beside the attribute change and the "
             "curves below."
         )
         part = chosen[chosen["network"] == network]
         grids.append(attribute_grid(contents, part, f"identity-{network}", title, note if papers else ""))
-    return sorted(grids, key=lambda grid: (grid.uneven, "mtcnn" not in grid.network))
+    return sorted(grids, key=lambda grid: (grid in doubtful(grids), "mtcnn" not in grid.network))
+
+
+def doubtful(grids: Sequence[Grid]) -> list[Grid]:
+    """Those of some grids against which more is said than against every one of them."""
+    shared = set.intersection(*(grid.reasons for grid in grids)) if grids else set()
+    return [grid for grid in grids if grid.reasons - shared]
 
 
 def quality_grid(contents: Contents) -> Grid | None:
@@ -284,10 +298,10 @@ def _text(cell: Cell | None, row: Row, *, control: bool, flags: Sequence[str], i
     return text
 
 
-def text_table(grid: Grid) -> Table:
+def text_table(grid: Grid, *, intervals: bool = True) -> Table:
     """A grid for the terminal: the best of each row bold, controls in italics, flags as notes.
 
-    Intervals stand under means and under scores of whole methods; those of single attributes are in the page.
+    `intervals` stand under means and under scores of whole methods; those of single attributes are in the page.
     """
     from rich import box
     from rich.table import Table
@@ -300,12 +314,12 @@ def text_table(grid: Grid) -> Table:
     for method in grid.methods:
         heading = Text(f"{method}\n(control)" if method in grid.controls else method)
         table.add_column(heading, justify="right", no_wrap=True)
-    interval = grid.corner == "metric"
+    whole = grid.corner == "metric"
     flags = [] if grid.common_flag else grid.flags
     for row in grid.rows:
         name = Text(f"{row.name} {ARROWS.get(row.better, '')}".strip(), style="bold" if row.mean else "")
         cells = (
-            _text(cell, row, control=method in grid.controls, flags=flags, interval=interval or row.mean)
+            _text(cell, row, control=method in grid.controls, flags=flags, interval=intervals and (whole or row.mean))
             for cell, method in zip(row.cells, grid.methods, strict=True)
         )
         if row.mean:
@@ -317,10 +331,26 @@ def text_table(grid: Grid) -> Table:
     return table
 
 
+def _print_grid(grid: Grid, console: Console) -> None:
+    """Print a grid, without intervals where they do not fit; a number is never cut."""
+    from rich.measure import Measurement
+
+    for intervals in (True, False):
+        table = text_table(grid, intervals=intervals)
+        needed = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+        if needed <= console.width:
+            console.print(table)
+            return
+    width = console.width
+    console.width = needed  # the terminal wraps it, or scrolls
+    console.print(table)
+    console.width = width
+
+
 def print_summary(folder: Path, console: Console | None = None) -> None:
     """Print a published run to the terminal: what was run, the paper's tables, how far the edits went, the page.
 
-    An identity table that is flagged for some methods (they were trained with that network) is left to the page.
+    An identity table of a network that a method was trained with is left to the page.
     """
     from rich.console import Console
     from rich.text import Text
@@ -331,10 +361,11 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
     console.print(Text(f"\nRun {run.run_id}: domain {run.domain}, profile {run.profile}", style="bold"))
     if run.warning:
         console.print(Text(run.warning, style="yellow"))
-    tables = [grid for grid in paper_tables(contents) if not (grid.uneven and grid.key.startswith("identity-"))]
+    left_out = doubtful(identity_grids(contents))
+    tables = [grid for grid in paper_tables(contents) if grid not in left_out]
     change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER_PROTOCOL}-{CHANGE}-")]
     for grid in [*tables, *change]:
         console.print()
-        console.print(text_table(grid))
+        _print_grid(grid, console)
     console.print(Text("\nBold: best of the row, controls and flagged scores apart. In brackets: 95 % interval."))
     console.print(Text(f"Page: {folder / 'report.html'}"), soft_wrap=True)

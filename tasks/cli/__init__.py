@@ -24,7 +24,7 @@ class Verbs(TyperGroup):
     """The verbs, with errors that users can mend told in one line."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a verb; LatentbenchError becomes exit code 2, Ctrl-C 130."""
+        """Run a verb; LatentbenchError becomes exit code 2, Ctrl-C (and SIGTERM in a run) 130."""
         try:
             return super().invoke(ctx)
         except LatentbenchError as error:

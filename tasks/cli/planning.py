@@ -26,7 +26,7 @@ COLOURS = {THERE: "green", PARTIAL: "yellow"}
 def show_plan(chain: Chain, *, as_json: bool) -> None:
     """Print every stage of a run, what exists, what would be computed and how long it may take."""
     rows = plan(chain)
-    total = estimate(rows)
+    total = estimate(condense(rows))
     report = find_report(chain.settings)
     if as_json:
         value = {

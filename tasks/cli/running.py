@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -15,10 +18,12 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.config import Settings
 from pipeline.errors import BusyError, LatentbenchError
 from pipeline.report.publish import find_report
 from pipeline.report.summary import print_summary
 from pipeline.stages import Stage, building
+from pipeline.states import lock_holder
 from tasks.base import RunTask
 from tasks.cli import options
 from tasks.cli.options import Request, err, out
@@ -32,10 +37,11 @@ class Recorder:
     seconds: dict[str, float] = field(default_factory=dict)
     errors: list[tuple[str, BaseException]] = field(default_factory=list)
     started: float = 0.0
+    running: str = ""  # the task that began last
 
     def start(self, task: luigi.Task) -> None:
         """A task begins: say which."""
-        self.started = time.perf_counter()
+        self.started, self.running = time.perf_counter(), task.task_id
         title = getattr(task, "title", "")
         if title:
             err.print(f"[bold]{escape(title)}[/]", highlight=False)
@@ -50,6 +56,8 @@ class Recorder:
         """A task failed, or could not be asked whether it is complete: say why."""
         title = getattr(task, "title", "") or task.get_task_family()
         self.errors.append((title, error))
+        if self.running == task.task_id:
+            self.seconds[f"{title} (failed)"] = time.perf_counter() - self.started
         err.print(f"[bold red]failed[/] {escape(f'{title}: {error}')}", highlight=False, soft_wrap=True)
         if not isinstance(error, LatentbenchError):  # ours to mend: whoever does needs the trace
             err.print("".join(traceback.format_exception(error)), markup=False, highlight=False, soft_wrap=True)
@@ -65,7 +73,10 @@ class Recorder:
 
 
 def evaluate(request: Request, *, verbose: bool = False) -> int:
-    """Run every missing stage and the report; returns the exit code, 0 or one of luigi.cfg's [retcode]."""
+    """Run every missing stage and the report; returns the exit code, 0 or one of luigi.cfg's [retcode].
+
+    Raises BusyError if another process runs the very same settings.
+    """
     recorder = Recorder()
     handlers = recorder.listen()
     for event, handler in handlers.items():
@@ -73,7 +84,7 @@ def evaluate(request: Request, *, verbose: bool = False) -> int:
     began = time.perf_counter()
     settings = request.settings
     try:
-        with building(Stage("run", 1, settings.as_json()), settings.on(lock_wait=0.0)):
+        with _alone(settings):
             result = luigi.build(
                 [request.evaluation],
                 local_scheduler=True,
@@ -81,15 +92,32 @@ def evaluate(request: Request, *, verbose: bool = False) -> int:
                 detailed_summary=True,
                 log_level="INFO" if verbose else "CRITICAL",
             )
-    except BusyError as error:  # the very same run, in another process
-        err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return int(retcode().already_running)
     finally:
         for event, handler in handlers.items():
             RunTask.remove_event_handler(event, handler)
     code = exit_code(result, recorder)
     _show_seconds(recorder, time.perf_counter() - began, reused=len(request.chain.links))
     return code
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the right to run these settings, and let SIGTERM end the run as Ctrl-C does. Raises BusyError."""
+    stage = run_stage(settings)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with building(stage, settings.on(lock_wait=0.0)):
+            yield
+    except BusyError:
+        holder = lock_holder(stage.folder(settings.outputs)) or "another process"
+        raise BusyError(f"The very same run is being computed by {holder}: `latentbench status` shows it.") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_stage(settings: Settings) -> Stage:
+    """The stage that is the run itself: it has no files, only the lock that keeps a second one out."""
+    return Stage("run", 1, settings.as_json(), label=f"{settings.domain}-{settings.protocol.profile}")
 
 
 def exit_code(result: LuigiRunResult, recorder: Recorder) -> int:
@@ -172,7 +200,11 @@ def run(
         f"{len(settings.method_names)} methods x {protocol.edits_per_method:,} edits, into {settings.outputs}",
         highlight=False,
     )
-    code = evaluate(request, verbose=verbose)
+    try:
+        code = evaluate(request, verbose=verbose)
+    except BusyError as error:
+        err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(int(retcode().already_running)) from error
     if code:
         err.print("Not complete. Finished stages are kept; `latentbench run` with the same options continues.")
         raise typer.Exit(code)

@@ -60,9 +60,7 @@ def arguments_of(case: dict[str, Any], dtype: torch.dtype) -> tuple[list[Tensor]
 @pytest.mark.parametrize("channels_last", [True, False])
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 @pytest.mark.parametrize("case", LAYERS, ids=str)
-def test_a_layer_agrees(
-    case: dict[str, Any], dtype: torch.dtype, tolerance: float, channels_last: bool
-) -> None:
+def test_a_layer_agrees(case: dict[str, Any], dtype: torch.dtype, tolerance: float, channels_last: bool) -> None:
     tensors, settings = arguments_of(case, dtype)
     inputs = list(tensors)
     if channels_last:
@@ -85,9 +83,7 @@ def test_gradients_of_a_layer_agree(case: dict[str, Any]) -> None:
         weights = draw(6, *result.shape, dtype=torch.float64)
         return torch.autograd.grad((result * weights).sum(), tensors)
 
-    for found, expected in zip(
-        gradients(fused.styled_conv2d), gradients(layers.styled_conv2d), strict=True
-    ):
+    for found, expected in zip(gradients(fused.styled_conv2d), gradients(layers.styled_conv2d), strict=True):
         assert relative_error(found, expected) < 1e-10
 
 
@@ -99,9 +95,7 @@ def test_upsampling_agrees(dtype: torch.dtype, tolerance: float) -> None:
 
 def make_generator(**changes: Any) -> Generator:
     torch.manual_seed(0)
-    generator = Generator(
-        resolution=32, z_dim=32, w_dim=32, channels={4: 24, 8: 16, 16: 12, 32: 8}, **changes
-    )
+    generator = Generator(resolution=32, z_dim=32, w_dim=32, channels={4: 24, 8: 16, 16: 12, 32: 8}, **changes)
     with torch.no_grad():
         for name, value in generator.state_dict().items():
             if name.endswith(("noise_strength", "bias")):
@@ -112,9 +106,7 @@ def make_generator(**changes: Any) -> Generator:
 @pytest.mark.parametrize("noise", ["const", "none"])
 @pytest.mark.parametrize("clamp", [None, 2.0])
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-def test_a_generator_agrees(
-    dtype: torch.dtype, tolerance: float, clamp: float | None, noise: str
-) -> None:
+def test_a_generator_agrees(dtype: torch.dtype, tolerance: float, clamp: float | None, noise: str) -> None:
     generator = make_generator(conv_clamp=clamp).to(dtype)
     ws = generator.mapping(draw(0, 4, 32, dtype=dtype)) + draw(1, 4, 8, 32, dtype=dtype)
     results = {}

@@ -14,9 +14,7 @@ CHANNELS = {4: 6, 8: 5, 16: 4}
 
 def make_generator(**changes: Any) -> Generator:
     """A small generator in which noise and biases matter."""
-    arguments: dict[str, Any] = dict(
-        resolution=16, z_dim=12, w_dim=10, channels=CHANNELS, mapping_layers=2
-    )
+    arguments: dict[str, Any] = dict(resolution=16, z_dim=12, w_dim=10, channels=CHANNELS, mapping_layers=2)
     torch.manual_seed(0)
     generator = Generator(**(arguments | changes)).eval()
     with torch.no_grad():
@@ -249,9 +247,7 @@ def test_gradients_are_those_of_finite_differences(fused: bool) -> None:
     z = random_z(2).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda z: generator(z)[:, :, ::3, ::3], [z], fast_mode=True)
     ws = generator.mapping(z.detach()).detach().requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda ws: generator.synthesis(ws)[:, :, ::3, ::3], [ws], fast_mode=True
-    )
+    assert torch.autograd.gradcheck(lambda ws: generator.synthesis(ws)[:, :, ::3, ::3], [ws], fast_mode=True)
 
 
 @pytest.mark.parametrize("fused", [True, False])

@@ -33,9 +33,7 @@ def spread(image: Tensor) -> Tensor:
     return result
 
 
-def slow_modulated_conv2d(
-    x: Tensor, weight: Tensor, styles: Tensor, *, demodulate: bool, upsampling: bool
-) -> Tensor:
+def slow_modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, *, demodulate: bool, upsampling: bool) -> Tensor:
     """Equations 1 and 3 in a loop over images and pairs of channels."""
     batch, channels_in, height, width = x.shape
     channels_out, _, size, _ = weight.shape
@@ -72,9 +70,7 @@ def test_modulated_convolution_agrees_with_the_loops(demodulate: bool, upsamplin
         demodulate=demodulate,
         upsampling_kernel=layers.resampling_filter() if upsampling else None,
     )
-    expected = slow_modulated_conv2d(
-        x, weight, styles, demodulate=demodulate, upsampling=upsampling
-    )
+    expected = slow_modulated_conv2d(x, weight, styles, demodulate=demodulate, upsampling=upsampling)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 

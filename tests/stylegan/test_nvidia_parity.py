@@ -81,9 +81,7 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
 @pytest.mark.parametrize("arguments", ARCHITECTURES)
-def test_same_images_as_the_reference(
-    networks: Any, arguments: dict[str, Any], fused: bool
-) -> None:
+def test_same_images_as_the_reference(networks: Any, arguments: dict[str, Any], fused: bool) -> None:
     theirs = build_theirs(networks, arguments)
     ours = Generator(z_dim=96, w_dim=80, fused=fused, **arguments).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True)

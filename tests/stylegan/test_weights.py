@@ -26,9 +26,7 @@ from stylegan.weights import (
 @pytest.fixture
 def generator() -> Generator:
     torch.manual_seed(0)
-    return Generator(
-        resolution=8, z_dim=6, w_dim=5, channels={4: 4, 8: 3}, mapping_layers=2, conv_clamp=256.0
-    )
+    return Generator(resolution=8, z_dim=6, w_dim=5, channels={4: 4, 8: 3}, mapping_layers=2, conv_clamp=256.0)
 
 
 @pytest.fixture
@@ -197,9 +195,7 @@ def test_a_wrong_type_is_named(saved: Path) -> None:
         load_generator(saved, None)
 
 
-def test_undefined_values_are_refused_at_both_ends(
-    generator: Generator, saved: Path, tmp_path: Path
-) -> None:
+def test_undefined_values_are_refused_at_both_ends(generator: Generator, saved: Path, tmp_path: Path) -> None:
     name = "mapping.fc1.bias"
     rewrite(saved, lambda tensors, header: tensors[name].fill_(float("nan")))
     with pytest.raises(WeightsFileError, match=f"{name}.*infinite or undefined"):

@@ -20,10 +20,11 @@ from pipeline.config import Settings
 from pipeline.errors import StageError, TrainingDivergedError
 from pipeline.methods import registry
 from pipeline.metrics import base as metrics
-from pipeline.stages import Stage, building, is_complete
+from pipeline.stages import building, is_complete
 from pipeline.states import find_unfinished
 from tasks.cli import app
 from tasks.cli.options import request
+from tasks.cli.running import run_stage
 
 ROOT = Path(__file__).parents[2]
 RUN = ("--profile", "smoke", "--method", "noop", "--attribute", "age")
@@ -216,6 +217,14 @@ def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     yield errors
 
 
+def test_stages_are_computed_in_the_order_of_the_chain(links: dict[str, Any], tmp_path: Path) -> None:
+    links["scores noop"] = StageError("The last one.")
+    result = latentbench("run", *RUN, "--outputs", tmp_path)
+    titles = [link.title for link in chain(tmp_path).links]
+    told = [line for line in result.stderr.splitlines() if line in titles]
+    assert told == [title for title in titles if not title.startswith("range")]
+
+
 def test_a_failed_stage_is_told_without_a_trace(links: dict[str, Any], tmp_path: Path) -> None:
     links["train noop"] = TrainingDivergedError("The loss became NaN at step 3.")
     result = latentbench("run", *RUN, "--outputs", tmp_path)
@@ -255,10 +264,11 @@ def test_interruption_is_told(links: dict[str, Any], tmp_path: Path) -> None:
 
 def test_the_same_run_twice_at_a_time_says_so(links: dict[str, Any], tmp_path: Path) -> None:
     settings = chain(tmp_path).settings
-    with building(Stage("run", 1, settings.as_json()), settings):
+    with building(run_stage(settings), settings):
         result = latentbench("run", *RUN, "--outputs", tmp_path)
     assert result.exit_code == 10  # [retcode] already_running
-    assert f"process {os.getpid()}" in result.stderr
+    assert f"the very same run is being computed by process {os.getpid()} on" in result.stderr.lower()
+    assert "continues" not in result.stderr
     assert not list(tmp_path.glob("stages/*/*/manifest.json"))
 
 

@@ -26,8 +26,7 @@ def angle(faces: Faces, name: str) -> Tensor:
 def _grid(resolution: int) -> tuple[Tensor, Tensor]:
     """Pixel centres in [-1, 1], x to the right and y up, each (1, H, W)."""
     line = (torch.arange(resolution) + 0.5) / resolution * 2 - 1
-    return line[None, None, :].expand(1, resolution, -1), -line[None, :, None].expand(
-        1, -1, resolution)
+    return line[None, None, :].expand(1, resolution, -1), -line[None, :, None].expand(1, -1, resolution)
 
 
 def aligned_rays(faces: Faces, shape: Proportions, resolution: int) -> Rays:

@@ -56,9 +56,7 @@ def quantile_knots(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if below < 1 - share < above:
             knots[1 - share] = 0.5
     probabilities = tuple(sorted(knots))
-    values = tuple(
-        min(max((knots[p] - limits.low) / span, 0.0), 1.0) for p in probabilities
-    )
+    values = tuple(min(max((knots[p] - limits.low) / span, 0.0), 1.0) for p in probabilities)
     return probabilities, values
 
 
@@ -130,9 +128,7 @@ def fit_latent() -> np.ndarray:
     probability = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
     points = torch.special.ndtri(probability)
     points = (points / points.std(correction=0)).numpy()
-    coefficients = np.stack(
-        [_rank_coefficients(quantile(name, probability).numpy(), points) for name in names]
-    )
+    coefficients = np.stack([_rank_coefficients(quantile(name, probability).numpy(), points) for name in names])
     stored = statistics()["names"]
     order = [stored.index(name) for name in names]
     rows = statistics()["spearman"]
@@ -179,8 +175,9 @@ def main() -> None:
     content["names"] = list(names)
     fitted = zip(names, fit_latent().round(6).tolist(), strict=True)
     content["latent"] = dict(fitted)
-    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()
-             if not isinstance(value, dict)]
+    lines = [
+        f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items() if not isinstance(value, dict)
+    ]
     for key, value in content.items():
         if isinstance(value, dict):
             inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())

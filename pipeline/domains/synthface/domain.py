@@ -48,7 +48,8 @@ def describe() -> DomainCard:
 
 def load(device: torch.device) -> Domain:
     """The domain with its networks on a device. Raises WeightsError."""
-    from pipeline.domains.synthface.factors import attributes_of, truth_factors
+    from pipeline.domains.synthface.factors import attributes_of
+    from pipeline.domains.synthface.truth import truth_factors
     from pipeline.networks.detector import Detector
     from pipeline.networks.files import load_network
     from pipeline.networks.perception import Perception
@@ -72,5 +73,5 @@ def load(device: torch.device) -> Domain:
         perception=load_network(Perception, weights_path("perception"), device),
         detector=Detector().to(device),
         mean_distance=float(card_of("generator")["mean_distance"]),
-        truth=lambda z: attributes_of(truth_factors(z)),
+        truth=lambda w: attributes_of(truth_factors(w)),
     )

@@ -38,11 +38,16 @@ def expression(faces: Faces, shape: Proportions) -> Expression:
     opening = 0.004 + 0.018 * faces("mouth_opening") + 0.024 * smile
     opening = opening * (1 - 0.85 * calm) + 0.085 * surprise + 0.03 * fear + 0.012 * anger
     return Expression(
-        brow_raise=0.055 * surprise + 0.04 * fear - 0.035 * anger - 0.02 * disgust
-        + 0.01 * faces.signed("brow_arch") - 0.014 * calm,
+        brow_raise=0.055 * surprise
+        + 0.04 * fear
+        - 0.035 * anger
+        - 0.02 * disgust
+        + 0.01 * faces.signed("brow_arch")
+        - 0.014 * calm,
         brow_inner=0.065 * sad + 0.03 * fear - 0.06 * anger - 0.02 * disgust,
-        eye_open=(1 + 0.45 * surprise + 0.40 * fear - 0.22 * anger - 0.30 * disgust
-                  - 0.22 * sad - 0.14 * smile - 0.12 * calm),
+        eye_open=(
+            1 + 0.45 * surprise + 0.40 * fear - 0.22 * anger - 0.30 * disgust - 0.22 * sad - 0.14 * smile - 0.12 * calm
+        ),
         corner=-0.008 + 0.068 * smile - 0.07 * sad - 0.035 * anger - 0.03 * disgust - 0.015 * fear,
         sneer=0.09 * faces("contempt"),
         opening=opening,

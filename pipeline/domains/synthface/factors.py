@@ -6,8 +6,6 @@ factors are clipped normals, nuisance factors uniform. `glasses` is 1 where `rea
 would appear the sunglasses win, so the three never contradict one another.
 """
 
-import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -39,9 +37,6 @@ PARTS: tuple[str, ...] = (
 )
 FACE = ("skin", "eyes", "brows", "nose", "mouth")
 BLOCK = 1024  # faces drawn from one random stream
-Z_DIM = 512
-MAP_SEED = 20261121  # of the fixed map from z to factors
-TRUTH_ROUNDS = 2  # of turning, between z and the truth
 IDENTITY_SPREAD = 0.2  # standard deviation of an identity factor before clipping
 
 
@@ -87,8 +82,7 @@ _ATTRIBUTE_PARTS: dict[str, tuple[str, ...]] = {
     "eye_occluded": ("hair", "eyes", "brows"),
     "mouth_occluded": ("occluder", "mouth", "beard", "skin"),
     "baldness": ("hair", "skin"),
-} | {f"hair_{colour}": ("hair", "brows", "beard")
-     for colour in ("brown", "blond", "black", "red", "grey", "other")}
+} | {f"hair_{colour}": ("hair", "brows", "beard") for colour in ("brown", "blond", "black", "red", "grey", "other")}
 
 _IDENTITY: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("head_width", "narrow", "wide", FACE),
@@ -142,8 +136,14 @@ _NUISANCE: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 def _all_factors() -> tuple[Factor, ...]:
     found = [
-        Factor(name, "attribute", f"{attributes.get(name).low:g}",
-               f"{attributes.get(name).high:g}", name.replace("_", " "), _ATTRIBUTE_PARTS[name])
+        Factor(
+            name,
+            "attribute",
+            f"{attributes.get(name).low:g}",
+            f"{attributes.get(name).high:g}",
+            name.replace("_", " "),
+            _ATTRIBUTE_PARTS[name],
+        )
         for name in attributes.NAMES
     ]
     for kind, rows in (("identity", _IDENTITY), ("nuisance", _NUISANCE)):
@@ -176,8 +176,10 @@ def factors_from_normals(normals: Tensor) -> Tensor:
         values[:, place] = copula.quantile(name, probability[:, place])
     reading, sun, worn = (column(n) for n in ("reading_glasses", "sunglasses", "glasses"))
     values[:, reading] *= 1 - values[:, sun]
-    share = {n: float(copula.statistics()["attributes"][n]["share_above_half"])
-             for n in ("reading_glasses", "sunglasses", "glasses")}
+    share = {
+        n: float(copula.statistics()["attributes"][n]["share_above_half"])
+        for n in ("reading_glasses", "sunglasses", "glasses")
+    }
     known = share["reading_glasses"] + share["sunglasses"]
     other = probability[:, worn] > 1 - (share["glasses"] - known) / (1 - known)
     values[:, worn] = torch.maximum(values[:, reading], values[:, sun]).maximum(other.double())
@@ -200,52 +202,3 @@ def draw_factors(seed: int, ids: Sequence[int] | Tensor) -> Tensor:
 def attributes_of(factors: Tensor) -> Tensor:
     """The 35 attributes (N, 35) among the factors (N, N_FACTORS)."""
     return factors[:, :N_ATTRIBUTES]
-
-
-@functools.cache
-def _truth_map() -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The orthonormal projection (512, N_FACTORS) and one order of the columns per round."""
-    stream = np.random.default_rng(MAP_SEED)
-    basis, _ = np.linalg.qr(stream.standard_normal((Z_DIM, N_FACTORS)))
-    orders = tuple(torch.from_numpy(stream.permutation(N_FACTORS)) for _ in range(2))
-    return torch.from_numpy(basis), orders
-
-
-def _turn_pairs(normals: Tensor, turned: Tensor, guides: Tensor) -> Tensor:
-    """Rotate columns `turned`, two by two, by angles that depend on the columns `guides` only.
-
-    A rotation of two independent normals by an angle independent of them leaves them independent
-    standard normals, so this is nonlinear in z and yet keeps the distribution exactly.
-    """
-    half = len(turned) // 2
-    first, second = turned[:half], turned[half : 2 * half]
-    guide = guides[torch.arange(half) % len(guides)]
-    angle = 0.8 * torch.tanh(normals[:, guide])
-    left, right = normals[:, first], normals[:, second]
-    turned_normals = normals.clone()
-    turned_normals[:, first] = angle.cos() * left - angle.sin() * right
-    turned_normals[:, second] = angle.sin() * left + angle.cos() * right
-    return turned_normals
-
-
-def truth_normals(z: Tensor, rounds: int = TRUTH_ROUNDS) -> Tensor:
-    """The fixed, entangled, nonlinear map of the generator's z (N, 512) to normals (N, N_FACTORS).
-
-    z is scaled to rms 1 (as the mapping network does), projected orthonormally, and its columns
-    are rotated in pairs by angles that follow other columns: two rounds of two half steps. With fewer
-    `rounds`, the way there: still standard normal, and less entangled with z.
-    """
-    basis, orders = _truth_map()
-    exact = z.detach().to(torch.float64)
-    unit = exact * (math.sqrt(z.shape[1]) / exact.norm(dim=1, keepdim=True).clamp(min=1e-12))
-    normals = unit @ basis.to(z.device)
-    for order in orders[:rounds]:
-        middle = len(order) // 2
-        normals = _turn_pairs(normals, order[:middle], order[middle:])
-        normals = _turn_pairs(normals, order[middle:], order[:middle])
-    return normals.to(torch.float32)
-
-
-def truth_factors(z: Tensor) -> Tensor:
-    """The factors (N, N_FACTORS) that a generator trained on our faces should show for z (N, 512)."""
-    return factors_from_normals(truth_normals(z))

@@ -12,8 +12,7 @@ FRAMES = ((0.04, 0.04, 0.05), (0.32, 0.13, 0.07), (0.55, 0.56, 0.60))
 LENS_DEPTH = 0.56  # z of the glasses' plane
 
 
-def paint_eyes(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression,
-               surface: Surface) -> None:
+def paint_eyes(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface) -> None:
     """Lids, eyeball, iris, lashes, and eye make-up."""
     pixel, front = surface.pixel, surface.front
     wide = 0.088 * shape.eye_size.sqrt()
@@ -46,8 +45,9 @@ def paint_eyes(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressio
     canvas.tint(1 - crease * 0.28)
 
 
-def paint_mouth(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression,
-                surface: Surface, skin: Tensor) -> None:
+def paint_mouth(
+    canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface, skin: Tensor
+) -> None:
     """Lips, the dark of an open mouth, and teeth."""
     pixel, front = surface.pixel, surface.front
     wide = (0.148 + 0.016 * faces.signed("mouth_width")) * mood.width * (1 - 0.12 * shape.child)
@@ -85,8 +85,7 @@ def paint_mouth(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressi
     canvas.tint(1 - corner * 0.30)
 
 
-def paint_glasses(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
-                  surface: Surface) -> None:
+def paint_glasses(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface) -> None:
     """Frames with bridge and temples; reading glasses have a thicker rim, sunglasses dark lenses."""
     reading, sun = faces("reading_glasses"), faces("sunglasses")
     worn = torch.maximum(torch.maximum(reading, sun), faces("glasses"))
@@ -113,8 +112,7 @@ def paint_glasses(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
     stem = stem * step(surface.across - shape.eye_x - 0.13, pixel * 2) * surface.cover
     stem = stem * step(surface.z + 0.10, 0.05)
     frame = torch.maximum(frame, stem)
-    canvas.paint("glasses", palette(faces("frame_colour") * (1 - 0.6 * reading), FRAMES),
-                 frame * worn)
+    canvas.paint("glasses", palette(faces("frame_colour") * (1 - 0.6 * reading), FRAMES), frame * worn)
 
 
 def cloth_colour(faces: Faces) -> Tensor:
@@ -123,8 +121,7 @@ def cloth_colour(faces: Faces) -> Tensor:
     return 0.42 + 0.30 * torch.cos(turn)
 
 
-def paint_mouth_cover(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface,
-                      shade: Tensor) -> None:
+def paint_mouth_cover(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface, shade: Tensor) -> None:
     """A cloth mask that climbs from the chin to the middle of the nose."""
     amount = faces("mouth_occluded")
     top = shape.chin_y - 0.05 + (shape.nose_y + 0.06 - shape.chin_y) * amount.sqrt()

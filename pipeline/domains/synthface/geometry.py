@@ -111,9 +111,7 @@ def intersect(rays: Rays, centre: Tensor, radii: Tensor, tilt: Tensor | None = N
     slopes = back @ flat
     lift = (back @ ahead[:, :, None])[:, :, 0]
     normal = [
-        rays.plane(slopes[:, axis, 0], slopes[:, axis, 1], slopes[:, axis, 3]).addcmul_(
-            root, lift[:, axis, None, None]
-        )
+        rays.plane(slopes[:, axis, 0], slopes[:, axis, 1], slopes[:, axis, 3]).addcmul_(root, lift[:, axis, None, None])
         for axis in range(3)
     ]
     size = (normal[0].square() + normal[1].square()).add_(normal[2].square()).rsqrt_()
@@ -174,9 +172,7 @@ def points(*coordinates: Tensor | float) -> Tensor:
     """Head points (N, 3) from three coordinates, tensors (N, 1, 1) or numbers."""
     tensors = [c[:, 0, 0] for c in coordinates if isinstance(c, Tensor)]
     count = tensors[0].shape[0]
-    flat = [
-        c[:, 0, 0] if isinstance(c, Tensor) else torch.full((count,), float(c)) for c in coordinates
-    ]
+    flat = [c[:, 0, 0] if isinstance(c, Tensor) else torch.full((count,), float(c)) for c in coordinates]
     return torch.stack(flat, 1)
 
 
@@ -215,16 +211,19 @@ def _blend(first: Hit, second: Hit, softness: float) -> tuple[Hit, Tensor]:
     return hit, share
 
 
-def _relief(
-    faces: Faces, shape: Proportions, across: Tensor, y: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _relief(faces: Faces, shape: Proportions, across: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Height, and its slopes along |x| and y, of sockets, brow ridge, cheeks, chin and mouth."""
     smile = faces("smile")
     bumps = (
         (shape.eye_x - 0.03, shape.eye_y + 0.015, 0.115, 0.075, -0.062),
         (shape.eye_x, shape.brow_y + 0.02, 0.13, 0.05, 0.02 + 0.03 * shape.male),
-        (0.275, -0.10 + 0.02 * smile, 0.12, 0.10,
-         0.030 + 0.022 * faces("cheekbones") + 0.03 * smile + 0.02 * shape.child),
+        (
+            0.275,
+            -0.10 + 0.02 * smile,
+            0.12,
+            0.10,
+            0.030 + 0.022 * faces("cheekbones") + 0.03 * smile + 0.02 * shape.child,
+        ),
         (0.0, shape.chin_y + 0.12, 0.11, 0.08, 0.035 + 0.02 * shape.male),
         (0.0, shape.mouth_y, 0.15, 0.075, 0.035),
         (0.30, -0.45, 0.10, 0.09, 0.035 * shape.old),
@@ -271,9 +270,7 @@ def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
     whole, nose = _blend(head, nose_hit, 0.085)
     distance = whole.distance
     foot = [rays.plane(rays.right[:, i], rays.up[:, i], torch.zeros(faces.count)) for i in range(3)]
-    x, y, z = (
-        torch.addcmul(foot[i], distance, rays.toward[:, i, None, None]) for i in range(3)
-    )
+    x, y, z = (torch.addcmul(foot[i], distance, rays.toward[:, i, None, None]) for i in range(3))
     across, side = x.abs(), x.sign()
     front = step(z - 0.06, 0.12)
     height, slope_x, slope_y = _relief(faces, shape, across, y)
@@ -283,8 +280,16 @@ def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
     size = (normal_x.square() + normal_y.square()).add_(whole.normal[2].square()).rsqrt_()
     cover = step(whole.inside, rays.pixel * 4)
     return Surface(
-        x=x, y=y, z=z, across=across, side=side, distance=distance,
+        x=x,
+        y=y,
+        z=z,
+        across=across,
+        side=side,
+        distance=distance,
         normal=(normal_x * size, normal_y * size, whole.normal[2] * size),
-        cover=cover, front=front * cover, nose=nose,
-        hollow=1 + 3.5 * height.clamp(max=0) * skin, pixel=rays.pixel,
+        cover=cover,
+        front=front * cover,
+        nose=nose,
+        hollow=1 + 3.5 * height.clamp(max=0) * skin,
+        pixel=rays.pixel,
     )

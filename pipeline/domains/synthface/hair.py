@@ -45,8 +45,9 @@ def hair_length(faces: Faces) -> Tensor:
     return length.clamp(0, 1) * (1 - ramp(faces("baldness"), 0.1, 0.7))
 
 
-def paint_long_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
-                    colour: Tensor, *, beside: bool) -> None:
+def paint_long_hair(
+    canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, colour: Tensor, *, beside: bool
+) -> None:
     """Hair behind the head, or (beside) the two curtains that fall in front of the shoulders."""
     length = hair_length(faces)
     x0, y0 = rays.project(points(shape.width * 0, 0.10, -0.22))
@@ -67,8 +68,9 @@ def paint_long_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays
     canvas.paint("hair", colour * strand[:, None], mask * ramp(length, 0.10, 0.30))
 
 
-def paint_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface,
-               colour: Tensor, light: Tensor) -> None:
+def paint_hair(
+    canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor, light: Tensor
+) -> None:
     """The shell on the skull, a lock over one eye, a fringe on the forehead."""
     bald = faces("baldness")
     gone = (bald + 1e-4).sqrt()
@@ -80,7 +82,8 @@ def paint_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, sur
     )
     x, y, z = (
         rays.plane(rays.right[:, i], rays.up[:, i], torch.zeros(faces.count)).addcmul_(
-            shell.distance, rays.toward[:, i, None, None])
+            shell.distance, rays.toward[:, i, None, None]
+        )
         for i in range(3)
     )
     across = x.abs()
@@ -96,8 +99,7 @@ def paint_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, sur
     mask = step(y - line, rays.pixel * 1.3 + 0.02) * step(shell.inside, rays.pixel * 4)
     mask = mask * (1 - ramp(bald, 0.62, 1.0))
     strand = 0.84 + 0.07 * torch.sin((x - part) * 46 + 5 * torch.sin(y * 6) + z * 15)
-    lit = (shell.normal[0] * light[:, 0] + shell.normal[1] * light[:, 1]
-           + shell.normal[2] * light[:, 2]).clamp_(min=0)
+    lit = (shell.normal[0] * light[:, 0] + shell.normal[1] * light[:, 1] + shell.normal[2] * light[:, 2]).clamp_(min=0)
     tone = (0.42 + 0.62 * lit) * strand
     shine = lit.square().square().square() * 0.10
     canvas.paint("hair", colour * tone[:, None] + shine[:, None], mask)
@@ -106,8 +108,9 @@ def paint_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, sur
     _paint_locks(canvas, faces, shape, rays, surface, colour, part)
 
 
-def _paint_locks(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface,
-                 colour: Tensor, part: Tensor) -> None:
+def _paint_locks(
+    canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor, part: Tensor
+) -> None:
     # fringe: descends from the hairline to the brows
     fringe = faces("forehead_occluded")
     foot = 0.50 - (0.50 - shape.brow_y - 0.035) * fringe
@@ -120,12 +123,10 @@ def _paint_locks(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, s
     tilted = surface.x + shape.eye_x - 0.25 * (surface.y - shape.eye_y)
     inside = step(0.05 + 0.085 * lock - tilted.abs(), rays.pixel * 1.3 + 0.01)
     inside = inside * step(surface.y + 0.14, 0.06) * step(0.62 - surface.y, 0.05) * surface.front
-    canvas.paint("hair", colour * (0.5 + 0.15 * torch.sin(tilted * 80))[:, None],
-                 inside * ramp(lock, 0.0, 0.5))
+    canvas.paint("hair", colour * (0.5 + 0.15 * torch.sin(tilted * 80))[:, None], inside * ramp(lock, 0.0, 0.5))
 
 
-def paint_headwear(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
-                   light: Tensor) -> None:
+def paint_headwear(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, light: Tensor) -> None:
     """A knitted hat whose brim descends from the crown to the forehead."""
     worn = faces("headwear")
     hat = intersect(
@@ -135,13 +136,13 @@ def paint_headwear(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
     )
     x, y = (
         rays.plane(rays.right[:, i], rays.up[:, i], torch.zeros(faces.count)).addcmul_(
-            hat.distance, rays.toward[:, i, None, None])
+            hat.distance, rays.toward[:, i, None, None]
+        )
         for i in range(2)
     )
     brim = 0.80 - 0.49 * worn + 0.10 * x.square()
     mask = step(y - brim, rays.pixel * 1.2) * step(hat.inside, rays.pixel * 4)
-    lit = (hat.normal[0] * light[:, 0] + hat.normal[1] * light[:, 1]
-           + hat.normal[2] * light[:, 2]).clamp_(min=0)
+    lit = (hat.normal[0] * light[:, 0] + hat.normal[1] * light[:, 1] + hat.normal[2] * light[:, 2]).clamp_(min=0)
     rib = 0.95 + 0.05 * torch.sin(x * 50)
     tone = (0.45 + 0.6 * lit) * rib * (1 - 0.25 * step(brim + 0.11 - y, rays.pixel * 1.5))
     canvas.paint("headwear", cloth_colour(faces) * tone[:, None], mask * ramp(worn, 0.0, 0.2))

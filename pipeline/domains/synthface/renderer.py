@@ -40,8 +40,7 @@ def _background(faces: Faces, rays: Rays) -> Tensor:
     return (colour * shade[:, None]).expand(-1, -1, -1, rays.x.shape[2]).contiguous()
 
 
-def _paint_body(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
-                colour: Tensor) -> None:
+def _paint_body(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, colour: Tensor) -> None:
     x0, _ = rays.project(points(shape.width * 0, 0.0, -0.15))
     _, chin = rays.project(points(shape.width * 0, shape.chin_y, 0.25))
     dx, pixel = rays.x - x0, rays.pixel
@@ -60,8 +59,7 @@ def _paint_body(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
     canvas.paint("clothing", (0.08 + 0.8 * torch.lerp(dye.mean(1, keepdim=True), dye, 0.6)) * fold[:, None], cloth)
 
 
-def _paint_ears(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface,
-                colour: Tensor) -> None:
+def _paint_ears(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor) -> None:
     size = 1 + 0.2 * faces.signed("ear_size")
     hidden = surface.distance.masked_fill(surface.cover < 0.5, -9.0)
     for side in (-1.0, 1.0):
@@ -93,8 +91,11 @@ def _render_block(factors: Tensor, resolution: int, masks: bool) -> tuple[Tensor
     normal = surface.normal
     lit = (normal[0] * light[:, 0] + normal[1] * light[:, 1] + normal[2] * light[:, 2]).clamp_(min=0)
     ambient = 0.38 + 0.32 * faces("light_ambient")
-    facing = (normal[0] * rays.toward[:, 0, None, None] + normal[1] * rays.toward[:, 1, None, None]
-              + normal[2] * rays.toward[:, 2, None, None]).clamp_(0, 1)
+    facing = (
+        normal[0] * rays.toward[:, 0, None, None]
+        + normal[1] * rays.toward[:, 1, None, None]
+        + normal[2] * rays.toward[:, 2, None, None]
+    ).clamp_(0, 1)
     shade = (ambient + (1.01 - ambient) * lit) * surface.hollow * (0.72 + 0.28 * facing)
     face.tint(shade)
     shine = lit.square().square().square().square() * (0.10 * (1 - 0.5 * faces("light_ambient")))
@@ -114,8 +115,7 @@ def _render_block(factors: Tensor, resolution: int, masks: bool) -> tuple[Tensor
 
 
 @torch.no_grad()
-def render(factors: Tensor, resolution: int = 64, *, masks: bool = False,
-           supersample: int = 1) -> Rendered:
+def render(factors: Tensor, resolution: int = 64, *, masks: bool = False, supersample: int = 1) -> Rendered:
     """Pictures of faces with these factors, (N, N_FACTORS) in [0, 1].
 
     Edges are anti-aliased analytically, so supersample 1 is enough; 2 renders at twice the

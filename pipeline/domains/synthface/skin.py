@@ -7,8 +7,7 @@ from pipeline.domains.synthface.canvas import Canvas, Faces, palette, rgb
 from pipeline.domains.synthface.expression import Expression
 from pipeline.domains.synthface.geometry import Proportions, Surface, ramp, spot, step
 
-SKIN = ((1.0, 0.87, 0.79), (0.97, 0.81, 0.71), (0.91, 0.72, 0.59), (0.69, 0.48, 0.35),
-        (0.38, 0.24, 0.17))
+SKIN = ((1.0, 0.87, 0.79), (0.97, 0.81, 0.71), (0.91, 0.72, 0.59), (0.69, 0.48, 0.35), (0.38, 0.24, 0.17))
 
 
 def skin_colour(faces: Faces) -> Tensor:
@@ -24,8 +23,7 @@ def grain(surface: Surface) -> Tensor:
     return (torch.sin(x * 91 + y * 37) + torch.sin(x * 53 - y * 113)).mul_(0.5)
 
 
-def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression,
-               surface: Surface) -> None:
+def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface) -> None:
     """Blush, freckles, the marks of age and the creases of expression."""
     across, y = surface.across, surface.y
     blush = spot(across - 0.26, y + 0.12, 0.13, 0.09) * (0.5 + 0.4 * shape.child)
@@ -63,8 +61,7 @@ def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressio
     canvas.claim("nose", surface.nose * surface.front)
 
 
-def paint_beard(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface,
-                colour: Tensor) -> None:
+def paint_beard(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface, colour: Tensor) -> None:
     """Beard on chin and jaw, moustache on the upper lip, sideburns before the ears."""
     across, y, pixel = surface.across, surface.y, surface.pixel
     edge = pixel * 1.5 + 0.02
@@ -82,8 +79,9 @@ def paint_beard(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surfa
         canvas.paint("beard", dark, (region * texture * amount).clamp_(0, 1) * surface.cover)
 
 
-def paint_brows(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression,
-                surface: Surface, colour: Tensor) -> None:
+def paint_brows(
+    canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface, colour: Tensor
+) -> None:
     """Both brows: thicker in men, arched by identity, moved by expression."""
     along = (surface.across - shape.eye_x - 0.005) * (1 / 0.13)
     arch = 0.018 + 0.014 * faces.signed("brow_arch") - 0.006 * shape.male

@@ -73,8 +73,24 @@ def test_the_identity_table_has_the_attributes_of_the_protocol_and_their_mean() 
 def test_the_paper_s_measure_is_first_and_a_network_of_some_method_s_training_last() -> None:
     grids = summary.identity_grids(contents_of(synthetic.tables()))
     assert [grid.network for grid in grids] == ["mtcnn-onet256", "recognizer_b", "recognizer_a"]
-    assert [grid.uneven for grid in grids] == [False, False, True]
+    assert summary.doubtful(grids) == grids[2:]
     assert grids[2].flags == ["in the training loss of l2l"]
+
+
+def test_a_network_with_one_more_reason_against_it_is_doubtful_however_many_are_flagged() -> None:
+    rows = [
+        score(method, "age", "identity_distance", 0.3, network=network, flag=flag)
+        for method in ("l2l", "random")
+        for network, flag in (
+            ("synthface-recognizer_a-0a1b2c3d", "in the training loss of l2l; fewer than 10 faces"),
+            ("synthface-recognizer_b-0a1b2c3d", "fewer than 10 faces"),
+            ("mtcnn-onet256", "fewer than 10 faces"),
+        )
+    ]
+    grids = summary.identity_grids(contents(rows))
+    assert summary.doubtful(grids) == grids[2:]
+    titles = [grid.title.split(", ")[1] for grid in grids]
+    assert titles == ["the paper's measure", "by recognizer_b", "by recognizer_a"]
 
 
 def test_a_flag_of_every_score_is_said_once() -> None:
@@ -142,6 +158,18 @@ def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> Non
     scores = pd.DataFrame(synthetic.score_rows("l2l"))
     chosen = scores[(scores["metric"] == "fid") & (scores["attribute"] == "all")]["value"].iloc[0]
     assert f"{chosen:.2f}" in shown
+
+
+@pytest.mark.parametrize("width", [40, 70, 110])
+def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
+    grid = summary.identity_grids(contents_of(synthetic.tables()))[0]
+    text = io.StringIO()
+    summary._print_grid(grid, Console(file=text, width=width))
+    assert "…" not in text.getvalue()
+    for row in grid.rows:
+        for cell in row.cells:
+            assert cell is not None and summary.number(cell.value, row.decimals) in text.getvalue()
+    assert ("[" in text.getvalue()) == (width == 110)
 
 
 def test_only_the_full_profile_of_full_size_is_as_published() -> None:

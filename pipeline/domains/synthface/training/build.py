@@ -1,6 +1,6 @@
 """What is trained on what, in which order, and how a trained network is published with its card.
 
-    generator  <- the `generator` set (z -> truth -> render); its last resolution also uses the perception net
+    generator  <- the `generator` set (w -> truth -> render); its last resolution also uses perception and scorer A
     scorer A, perception  <- `generator` and broad A;   recognizer A <- people A
     scorer B  <- natural B, broad B, people B;          recognizer B <- people B
 A and B share no face, no seed and no architecture. Held-out sets are used by no training.
@@ -56,13 +56,12 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
 SCHEDULES: dict[str, Schedule] = {
     "perception": Schedule(steps=700, batch=128, rate=2e-3, seed=21),
     "scorer_a": Schedule(steps=1100, batch=128, rate=2e-3, seed=22),
-    "scorer_b": Schedule(steps=1000, batch=128, rate=1.5e-3, seed=23),
-    "recognizer_a": Schedule(steps=900, batch=128, rate=2e-3, seed=24),
-    "recognizer_b": Schedule(steps=800, batch=128, rate=1.5e-3, seed=25),
-    "mapping": Schedule(steps=2200, batch=1024, rate=1.5, seed=11, average=100),
+    "scorer_b": Schedule(steps=1800, batch=128, rate=1.5e-3, seed=23),
+    "recognizer_a": Schedule(steps=1400, batch=128, rate=2e-3, seed=24),
+    "recognizer_b": Schedule(steps=1000, batch=128, rate=1.5e-3, seed=25),
     "images-16": Schedule(steps=1200, batch=32, rate=4e-3, seed=12, final=0.3),
-    "images-32": Schedule(steps=1500, batch=32, rate=3e-3, seed=13, final=0.3),
-    "images-64": Schedule(steps=2600, batch=32, rate=2.5e-3, seed=14),
+    "images-32": Schedule(steps=2600, batch=32, rate=3e-3, seed=13, final=0.3),
+    "images-64": Schedule(steps=5000, batch=32, rate=2.5e-3, seed=14),
 }
 
 Say = Callable[[str], None]
@@ -143,30 +142,23 @@ def _train_judge(role: str, shop: Workshop) -> nn.Module:
 
 
 def _train_generator(shop: Workshop) -> Generator:
-    wanted = SETS["generator"]
-    network, head = distil.new_generator(GENERATOR_SEED), distil.new_head(GENERATOR_SEED)
-    distil.fit_mapping(network, head, shop.schedule("mapping"), shop.training, shop.say)
+    wanted, network = SETS["generator"], distil.new_generator(GENERATOR_SEED)
     faces = shop.set("generator")
+    w = distil.all_w(network, wanted.seed, len(faces.images))
     for resolution in (16, 32, 64):
-        full = resolution == network.resolution
-        perception = load_network(Perception, weights_path("perception"), torch.device("cpu")) if full else None
-        distil.fit_images(
-            network,
-            head,
-            faces,
-            wanted.seed,
-            resolution,
-            shop.schedule(f"images-{resolution}"),
-            shop.training,
-            shop.say,
-            perception,
-        )
+        judged = None
+        if resolution == network.resolution:
+            device = torch.device("cpu")
+            perception = load_network(Perception, weights_path("perception"), device)
+            judged = distil.Judges(perception, load_network(Scorer, weights_path("scorer_a"), device), faces)
+        schedule = shop.schedule(f"images-{resolution}")
+        distil.fit_images(network, w, faces, resolution, schedule, shop.training, shop.say, judged)
     distil.finish(network)
     return network
 
 
 def _card(role: str, shop: Workshop, seconds: float) -> dict[str, Any]:
-    steps = ("mapping", "images-16", "images-32", "images-64") if role == "generator" else (role,)
+    steps = ("images-16", "images-32", "images-64") if role == "generator" else (role,)
     return {
         "role": role,
         "domain": "synthface",
@@ -184,13 +176,17 @@ def _card(role: str, shop: Workshop, seconds: float) -> dict[str, Any]:
 
 HOW = {
     "generator": (
-        "distilled: the mapping network first learns a w that holds the normals half-way from z to the truth linearly "
-        "(the other half is left nonlinear on purpose), then mapping and synthesis regress the render that belongs to "
-        "every z, at 16, 32 and 64 px, by pixels, their differences and (at 64 px) the perception net's activations; "
-        "bfloat16 in the convolutions while training"
+        "distilled: the mapping network is made, not learned (pipeline/domains/synthface/truth.py): w holds standard "
+        "normals linearly, and a turn of each by an angle that depends on others leads to the truth; the synthesis "
+        "network regresses the render that belongs to every w, at 16, 32 and 64 px, by pixels and their differences, "
+        "at 64 px also by the perception net's activations and by what scorer A (never B) reads; bfloat16 in the "
+        "convolutions while training"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
-    "recognizer": "CosFace over persons whose pose, expression, light, glasses, hair, beard and background vary",
+    "recognizer": (
+        "CosFace over persons whose pose, expression, light, glasses, hair, beard and background vary, and their true "
+        "identity factors read from the embedding; bfloat16 while training"
+    ),
     "perception": "cross-entropy of 24 kinds of face, and squared error of every factor",
 }
 

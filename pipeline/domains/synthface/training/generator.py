@@ -1,120 +1,111 @@
-"""Distilling the embedded generator: z -> factors is fixed, the picture of every z is a render."""
+"""Distilling the embedded generator: w -> truth is known, and so is the picture of every w."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from pipeline.domains.synthface import factors as face_factors
-from pipeline.domains.synthface.training.judges import autocast
+from pipeline import attributes
+from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, autocast
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.sets import Rendered
+from pipeline.domains.synthface.truth import make_mapping
 from pipeline.networks.perception import Perception
+from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
 from stylegan.sampling import draw_z
-from stylegan.training import image_at, mapping_loss, pixel_loss, scale_w
+from stylegan.training import image_at, pixel_loss
 
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
-MAPPING_RATE = 1.0  # Adam's, on weights that the mapping network multiplies by 0.01
-JOINT_MAPPING_RATE = 0.05  # of the mapping network beside the synthesis network, relative to MAPPING_RATE
-TARGET_SHARE = 0.02  # weight of the mapping's own loss while images are learned
-FEATURE_SHARE = 0.15  # weight of the perception net's loss at full resolution
+FACE_WEIGHT = 2.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
+VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
+FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
 
 Say = Callable[[str], None]
 
 
 def new_generator(seed: int) -> Generator:
-    """The embedded architecture with seeded start values: 64 px, 512-d z and w."""
+    """The embedded architecture, 64 px: the made mapping network, and a synthesis network with seeded start values."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Generator(resolution=max(CHANNELS), channels=CHANNELS)
+        generator = Generator(resolution=max(CHANNELS), channels=CHANNELS)
+    generator.mapping.load_state_dict(make_mapping().state_dict())
+    generator.mapping.requires_grad_(False)
+    return generator
 
 
-def new_head(seed: int) -> nn.Linear:
-    """What reads the half-way truth from w during training."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 1)
-        return nn.Linear(512, face_factors.N_FACTORS)
+@torch.no_grad()
+def all_w(generator: Generator, z_seed: int, count: int) -> Tensor:
+    """w (count, 512) of a generator set."""
+    parts = np.array_split(np.arange(count), max(1, count // 4096))
+    return torch.cat([generator.map_to_w(torch.from_numpy(draw_z(z_seed, ids))) for ids in parts])
 
 
-def targets_of(z: Tensor) -> Tensor:
-    """What w must hold linearly: the normals half-way from z to the truth, (N, N_FACTORS).
+class Judges:
+    """What is asked of full-size images beside their pixels: like activations, and the true values to scorer A.
 
-    The rest of the way, which turns every normal by an angle that depends on others, is left to the synthesis
-    network: a w that held the truth itself linearly would make linear methods perfect by construction.
+    Scorer B has no part in it, so that it can measure what came out.
     """
-    return face_factors.truth_normals(z, rounds=face_factors.TRUTH_ROUNDS - 1).float()
+
+    def __init__(self, perception: Perception, scorer_a: Scorer, faces: Rendered) -> None:
+        self.perception, self.scorer_a = perception, scorer_a
+        self.values = torch.from_numpy(faces.factors[:, : len(attributes.NAMES)].copy())
+        self.weight = 1 / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
+
+    def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray) -> Tensor:
+        """The weighted loss of images made (N, 3, H, W) against the renders of some rows of the set."""
+        with autocast():
+            with torch.no_grad():
+                targets = self.perception.maps(wanted)
+            found = self.perception.maps(made)
+            read = self.scorer_a.logits(made)
+        pairs = zip(found, targets, strict=True)
+        unlike = [(a.float() - b.float()).abs().mean() / (b.float().std() + 1e-3) for a, b in pairs]
+        error = read.float().sigmoid() - self.values[rows]
+        return FEATURE_SHARE * torch.stack(unlike).mean() + VALUE_SHARE * (error.square() * self.weight).mean()
 
 
-def fit_mapping(generator: Generator, head: nn.Linear, schedule: Schedule, folder: Path, say: Say) -> None:
-    """Fit the mapping network alone, on z that no later set uses; then scale w to a spread of one."""
-
-    def loss_of(step: int) -> Tensor:
-        rng = torch.Generator().manual_seed((schedule.seed << 32) + step)
-        z = torch.randn(schedule.batch, 512, generator=rng)
-        return mapping_loss(generator, head, z, targets_of(z))
-
-    optimizer = torch.optim.Adam(
-        [
-            {"params": generator.mapping.parameters(), "scale": 1.0},
-            {"params": head.parameters(), "scale": 0.002},
-        ],
-        betas=(0.9, 0.99),
-    )
-    train("mapping", {"mapping": generator.mapping, "head": head}, optimizer, loss_of, schedule, folder, say)
-    scale_w(generator, head)
+def face_weight(resolution: int) -> Tensor:
+    """How much each pixel matters (resolution, resolution), mean 1; most from eyes to mouth, whose place is fixed."""
+    place = (torch.arange(resolution) + 0.5) / resolution - 0.5
+    distance = (place[None, :].square() + (place[:, None] - 0.02).square()).sqrt()
+    weight = 1 + FACE_WEIGHT * torch.sigmoid((0.3 - distance) / 0.03)
+    return weight / weight.mean()
 
 
 def fit_images(
     generator: Generator,
-    head: nn.Linear,
+    w: Tensor,
     faces: Rendered,
-    z_seed: int,
     resolution: int,
     schedule: Schedule,
     folder: Path,
     say: Say,
-    perception: Perception | None = None,
+    judges: Judges | None = None,
 ) -> None:
-    """Regress the renders at one resolution; with `perception`, its activations too (at full resolution)."""
-    count = len(faces.images)
+    """Regress the renders of w (N, 512) at one resolution; with `judges`, which need full size, what they see too."""
+    generator.synthesis.train()
+    weight = face_weight(resolution)
 
     def loss_of(step: int) -> Tensor:
-        rows = batch_of(schedule.seed, step, count, schedule.batch)
+        rows = batch_of(schedule.seed, step, len(faces.images), schedule.batch)
         images, _ = faces.batch(rows)
-        z = torch.from_numpy(draw_z(z_seed, rows))
         small = functional.avg_pool2d(images, images.shape[-1] // resolution)
-        w = generator.map_to_w(z)
         with autocast():
-            made = image_at(generator.synthesis, generator.mapping.broadcast(w), resolution)
+            made = image_at(generator.synthesis, generator.mapping.broadcast(w[rows]), resolution)
         made = made.float()
-        loss = pixel_loss(made, small) + TARGET_SHARE * functional.mse_loss(head(w), targets_of(z))
-        if perception is not None:
-            loss = loss + FEATURE_SHARE * _feature_loss(perception, made, small)
-        return loss
+        if judges is None:
+            return pixel_loss(made, small)
+        return pixel_loss(made, small, weight) + judges.loss(made, small, rows)
 
-    optimizer = torch.optim.Adam(
-        [
-            {"params": generator.synthesis.parameters(), "scale": 1.0},
-            {"params": generator.mapping.parameters(), "scale": JOINT_MAPPING_RATE * MAPPING_RATE / schedule.rate},
-            {"params": head.parameters(), "scale": 0.1},
-        ],
-        betas=(0.9, 0.99),
-    )
-    train(f"images-{resolution}", {"generator": generator, "head": head}, optimizer, loss_of, schedule, folder, say)
-
-
-def _feature_loss(perception: Perception, made: Tensor, wanted: Tensor) -> Tensor:
-    with autocast():
-        with torch.no_grad():
-            targets = perception.maps(wanted)
-        found = perception.maps(made)
-    pairs = zip(found, targets, strict=True)
-    return torch.stack([(a.float() - b.float()).abs().mean() / (b.float().std() + 1e-3) for a, b in pairs]).mean()
+    optimizer = torch.optim.Adam(generator.synthesis.parameters(), betas=(0.9, 0.99))
+    modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}
+    train(f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
 
 
 def finish(generator: Generator) -> None:

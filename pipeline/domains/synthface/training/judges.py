@@ -19,7 +19,9 @@ from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
 
 Say = Callable[[str], None]
-MARGIN, SHARPNESS = 0.25, 24.0  # CosFace (Wang et al., CVPR 2018): subtracted from the own cosine; its scale
+MARGIN, SHARPNESS = 0.15, 20.0  # CosFace (Wang et al., CVPR 2018): subtracted from the own cosine; its scale
+FACTOR_SHARE = 5.0  # weight of the identity factors beside it
+IDENTITY = [*face_factors.IDENTITY_INDEX, attributes.INDEX["gender"]]  # what a person of `identities` keeps
 SMALLEST_VARIANCE = 0.003  # of a value, so that the rarest attributes do not drown the others
 
 
@@ -76,22 +78,31 @@ def train_scorer(scorer: Scorer, faces: Mixed, schedule: Schedule, name: str, fo
 def train_recognizer(
     recognizer: Recognizer, faces: Rendered, schedule: Schedule, name: str, folder: Path, say: Say
 ) -> None:
-    """CosFace over the persons of a set of kind `identities`."""
+    """CosFace over the persons of a set of kind `identities`, and their true identity factors from the embedding.
+
+    CosFace alone hardly starts on persons this alike; the factors say what to look at.
+    """
     persons = len(faces.images) // PER_PERSON
     centres = nn.Linear(recognizer.dimensions, persons, bias=False)
+    factors = nn.Linear(recognizer.dimensions, len(IDENTITY))
+    known = torch.from_numpy(faces.factors[::PER_PERSON, IDENTITY].copy())
+    middle, spread = known.mean(dim=0), known.std(dim=0)
 
     def loss_of(step: int) -> Tensor:
         rows = batch_of(schedule.seed, step, len(faces.images), schedule.batch)
-        images, _ = faces.batch(rows)
+        images, drawn = faces.batch(rows)
         person = torch.from_numpy(rows // PER_PERSON)
         with autocast():
-            embedding = recognizer(_augmented(images, schedule.seed, step))
-        cosine = embedding @ functional.normalize(centres.weight, dim=1).T
+            raw = recognizer.raw(_augmented(images, schedule.seed, step)).float()
+        cosine = functional.normalize(raw, dim=1) @ functional.normalize(centres.weight, dim=1).T
         warm = min(1.0, step / (0.3 * schedule.steps))
         own = functional.one_hot(person, persons) * (MARGIN * warm)
-        return functional.cross_entropy(SHARPNESS * (cosine - own), person)
+        error = factors(raw) - (drawn[:, IDENTITY] - middle) / spread
+        return functional.cross_entropy(SHARPNESS * (cosine - own), person) + FACTOR_SHARE * error.square().mean()
 
-    _train_one(recognizer, centres, loss_of, schedule, name, folder, say)
+    _train_one(
+        recognizer, nn.ModuleDict({"centres": centres, "factors": factors}), loss_of, schedule, name, folder, say
+    )
 
 
 # Kinds of face that the perception net tells apart: gender x three ages x glasses x two brightnesses of hair.
@@ -132,7 +143,8 @@ def _train_one(
     folder: Path,
     say: Say,
 ) -> None:
-    network.to(memory_format=torch.channels_last).train()
+    network.train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = [*network.parameters(), *helper.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=schedule.rate, weight_decay=0.01)
     train(name, {"network": network, "helper": helper}, optimizer, loss_of, schedule, folder, say)

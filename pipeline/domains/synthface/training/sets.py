@@ -1,7 +1,7 @@
 """Rendered training sets: factors, and their pictures as one memory-mapped array; resumable.
 
 Four ways to draw faces, because what a judge must know is wider than what FFHQ shows:
-- `generator`: factors = truth(z), the world that the generator learns; FFHQ's statistics.
+- `generator`: factors = truth(w(z)), the world that the generator learns; FFHQ's statistics.
 - `natural`: FFHQ's statistics, other faces.
 - `broad`: each attribute is with probability .3 drawn evenly over its range, so that rare values are seen too.
 - `identities`: `PER_PERSON` broad faces of each person: identity factors and gender fixed, age nearly.
@@ -9,6 +9,7 @@ Four ways to draw faces, because what a judge must know is wider than what FFHQ 
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import time
@@ -23,6 +24,8 @@ from torch import Tensor
 
 from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
+from pipeline.domains.synthface.truth import make_mapping, truth_factors
+from stylegan.generator import MappingNetwork
 from stylegan.sampling import draw_z
 
 PER_PERSON = 10
@@ -50,11 +53,16 @@ class RenderSet:
     def factors(self, ids: np.ndarray) -> Tensor:
         """Factors (N, N_FACTORS) in [0, 1] of some of its faces."""
         if self.kind == "generator":
-            return face_factors.truth_factors(torch.from_numpy(draw_z(self.seed, ids)))
+            return truth_factors(_mapping().map_to_w(torch.from_numpy(draw_z(self.seed, ids))))
         if self.kind == "natural":
             return face_factors.draw_factors(self.seed, ids.tolist())
         drawn = _broaden(face_factors.draw_factors(self.seed, ids.tolist()), self.seed, ids)
         return drawn if self.kind == "broad" else _personify(drawn, self.seed, ids)
+
+
+@functools.cache
+def _mapping() -> MappingNetwork:
+    return make_mapping().requires_grad_(False)
 
 
 def _broaden(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:

@@ -31,9 +31,7 @@ def _targets() -> np.ndarray:
 def test_attributes_come_first_in_their_order() -> None:
     assert factors.FACTOR_NAMES[:35] == attributes.NAMES
     assert {factor.kind for factor in factors.FACTORS[:35]} == {"attribute"}
-    assert sorted([*range(35), *factors.IDENTITY_INDEX, *factors.NUISANCE_INDEX]) == list(
-        range(factors.N_FACTORS)
-    )
+    assert sorted([*range(35), *factors.IDENTITY_INDEX, *factors.NUISANCE_INDEX]) == list(range(factors.N_FACTORS))
 
 
 def test_every_factor_names_known_parts() -> None:
@@ -89,33 +87,7 @@ def test_nearest_correlation_keeps_a_correlation_and_mends_another() -> None:
 
 
 def test_kinds_of_glasses_never_contradict(drawn: torch.Tensor) -> None:
-    reading, sun, worn = (
-        drawn[:, factors.column(n)] for n in ("reading_glasses", "sunglasses", "glasses")
-    )
+    reading, sun, worn = (drawn[:, factors.column(n)] for n in ("reading_glasses", "sunglasses", "glasses"))
     assert float((reading * sun).max()) == 0
     assert torch.all(worn >= torch.maximum(reading, sun))
     assert 0.17 < float(worn.mean()) < 0.21
-
-
-def test_truth_normals_are_standard_and_independent() -> None:
-    z = torch.randn(MANY, 512, generator=torch.Generator().manual_seed(1))
-    normals = factors.truth_normals(z)
-    assert normals.mean(0).abs().max() < 0.04
-    assert (normals.std(0) - 1).abs().max() < 0.03
-    assert (torch.corrcoef(normals.T) - torch.eye(factors.N_FACTORS)).abs().max() < 0.04
-
-
-def test_truth_is_not_linear_in_z_and_ignores_its_length() -> None:
-    z = torch.randn(4096, 512, generator=torch.Generator().manual_seed(2))
-    normals = factors.truth_normals(z)
-    assert torch.allclose(factors.truth_normals(3 * z), normals, atol=1e-5)
-    found = torch.linalg.lstsq(z[:3072], normals[:3072]).solution
-    error = (z[3072:] @ found - normals[3072:]).square().mean()
-    assert error > 0.2
-
-
-def test_truth_factors_are_factors_of_the_truth_normals() -> None:
-    z = torch.randn(8, 512, generator=torch.Generator().manual_seed(3))
-    expected = factors.factors_from_normals(factors.truth_normals(z))
-    assert torch.equal(factors.truth_factors(z), expected)
-    assert factors.attributes_of(expected).shape == (8, 35)

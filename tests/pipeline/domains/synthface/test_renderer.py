@@ -20,9 +20,13 @@ from pipeline.domains.synthface.renderer import render
 
 STEPS = (0.0, 0.5, 1.0)
 # What must be seen of a face for a factor of its to be seen.
-SHOWN = {"sideburns": {"gender": 1.0}, "cloth_hue": {"headwear": 1.0},
-         "frame_shape": {"glasses": 1.0}, "frame_colour": {"glasses": 1.0},
-         "ear_size": {"gender": 1.0}}
+SHOWN = {
+    "sideburns": {"gender": 1.0},
+    "cloth_hue": {"headwear": 1.0},
+    "frame_shape": {"glasses": 1.0},
+    "frame_colour": {"glasses": 1.0},
+    "ear_size": {"gender": 1.0},
+}
 LOCAL = tuple(
     factor
     for factor in FACTORS
@@ -35,8 +39,15 @@ def plain_face() -> torch.Tensor:
     """A face (N_FACTORS,) of thirty, seen from the front, without any attribute that can be off."""
     face = torch.full((N_FACTORS,), 0.5)
     face[:35] = 0
-    for name, value in {"pitch": 0.5, "roll": 0.5, "yaw": 0.5, "age": 0.4, "exposure": 0.62,
-                        "skin_tone": 0.3, "gaze_x": 0.4}.items():
+    for name, value in {
+        "pitch": 0.5,
+        "roll": 0.5,
+        "yaw": 0.5,
+        "age": 0.4,
+        "exposure": 0.62,
+        "skin_tone": 0.3,
+        "gaze_x": 0.4,
+    }.items():
         face[column(name)] = value
     return face
 

@@ -1,0 +1,105 @@
+"""What the generator's image of a z truly is: z -> w -> normals -> factors.
+
+The mapping network is not learned but made: seven layers keep their random start values, which entangle z, and the
+last is set so that w holds N_FACTORS independent standard normals, whitened from what the seven give. From there a
+turn of every normal by an angle that depends on others leads to the truth, so that w does not hold it linearly.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.domains.synthface.factors import N_FACTORS, factors_from_normals
+from stylegan.generator import Architecture, MappingNetwork
+from stylegan.layers import FullyConnected, normalize_second_moment
+from stylegan.sampling import draw_z
+
+SEED = 20261121
+LARGEST_TURN = 0.3  # radians; 0 would let w hold the truth linearly
+W_SPREAD = 1.0  # of the normals within w
+SAMPLES = 16384  # z that the whitening is measured on
+_SLOPE, _GAIN = 0.2, math.sqrt(2.0)  # of StyleGAN's leaky ReLU
+
+
+@functools.cache
+def _spread_in_w() -> Tensor:
+    """How w mixes the normals: (256, N_FACTORS) with orthonormal columns, float64."""
+    basis, _ = np.linalg.qr(np.random.default_rng([SEED, 1]).standard_normal((256, N_FACTORS)))
+    return torch.from_numpy(basis * math.sqrt(256 / N_FACTORS) * W_SPREAD)
+
+
+@functools.cache
+def _turns() -> Tensor:
+    """The order in which normals are turned in pairs."""
+    return torch.from_numpy(np.random.default_rng([SEED, 2]).permutation(N_FACTORS))
+
+
+@functools.cache
+def _projection() -> Tensor:
+    """Which N_FACTORS directions of the seventh layer become normals, float64."""
+    return torch.from_numpy(np.random.default_rng([SEED, 3]).standard_normal((N_FACTORS, 512)) / math.sqrt(512))
+
+
+@torch.no_grad()
+def make_mapping() -> MappingNetwork:
+    """The embedded generator's mapping network: the same on every machine up to rounding."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        network = MappingNetwork(Architecture(resolution=4, channels={4: 1}))
+    z = torch.from_numpy(draw_z(SEED, np.arange(SAMPLES)))
+    hidden = normalize_second_moment(z)
+    for index in range(network.num_layers - 1):
+        hidden = network.get_submodule(f"fc{index}")(hidden)
+    read = hidden.double() @ _projection().T
+    middle = read.mean(dim=0)
+    whiten = torch.linalg.inv(torch.linalg.cholesky(torch.cov((read - middle).T)))
+    rows = _spread_in_w() @ whiten @ _projection()
+    shift = _spread_in_w() @ whiten @ middle
+    last = network.get_submodule(f"fc{network.num_layers - 1}")
+    assert isinstance(last, FullyConnected)
+    last.weight.copy_(torch.cat([rows, -rows]) / last.weight_gain)
+    last.bias.copy_(torch.cat([-shift, shift]) / last.bias_gain)
+    return network
+
+
+def normals_in_w(w: Tensor) -> Tensor:
+    """The independent standard normals (N, N_FACTORS), float64, that w (N, 512) holds linearly.
+
+    The two halves of w are the leaky ReLU of x and of -x, whose difference is linear in x.
+    """
+    exact = w.detach().double()
+    mixed = (exact[:, :256] - exact[:, 256:]) / ((1 + _SLOPE) * _GAIN)
+    spread = _spread_in_w().to(w.device)
+    return mixed @ spread / spread.square().sum(dim=0)
+
+
+def truth_normals(w: Tensor) -> Tensor:
+    """The normals (N, N_FACTORS) of the truth: those in w, turned in pairs by angles that follow others.
+
+    A rotation of two independent normals by an angle independent of them leaves them independent standard normals.
+    """
+    normals = normals_in_w(w)
+    order, middle = _turns(), N_FACTORS // 2
+    normals = _turn_pairs(normals, order[:middle], order[middle:])
+    return _turn_pairs(normals, order[middle:], order[:middle]).float()
+
+
+def truth_factors(w: Tensor) -> Tensor:
+    """The factors (N, N_FACTORS) that the embedded generator should show for w (N, 512)."""
+    return factors_from_normals(truth_normals(w))
+
+
+def _turn_pairs(normals: Tensor, turned: Tensor, guides: Tensor) -> Tensor:
+    half = len(turned) // 2
+    first, second = turned[:half], turned[half : 2 * half]
+    angle = LARGEST_TURN * torch.tanh(normals[:, guides[torch.arange(half) % len(guides)]])
+    left, right = normals[:, first], normals[:, second]
+    after = normals.clone()
+    after[:, first] = angle.cos() * left - angle.sin() * right
+    after[:, second] = angle.sin() * left + angle.cos() * right
+    return after

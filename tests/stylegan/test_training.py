@@ -1,0 +1,42 @@
+"""The image at a lower resolution, and the loss that images are regressed by."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stylegan.generator import Generator
+from stylegan.training import image_at, pixel_loss
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    torch.manual_seed(0)
+    return Generator(resolution=16, z_dim=8, w_dim=8, channels={4: 6, 8: 5, 16: 4}, mapping_layers=2)
+
+
+def test_the_image_at_full_resolution_is_the_synthesis(generator: Generator) -> None:
+    ws = generator.mapping(torch.randn(3, 8))
+    assert torch.equal(image_at(generator.synthesis, ws, 16), generator.synthesis(ws))
+
+
+def test_an_image_at_lower_resolution_leaves_later_blocks_out(generator: Generator) -> None:
+    ws = generator.mapping(torch.randn(3, 8)).detach()
+    image_at(generator.synthesis, ws, 8).sum().backward()
+    touched = {name.split(".")[0] for name, value in generator.synthesis.named_parameters() if value.grad is not None}
+    assert touched == {"b4", "b8"}
+    generator.zero_grad()
+
+
+def test_equal_images_lose_nothing_and_an_offset_loses_its_size_and_square() -> None:
+    images = torch.rand(2, 3, 8, 8)
+    assert pixel_loss(images, images) == 0
+    assert pixel_loss(images + 0.5, images) == pytest.approx(0.5 + 0.25)
+
+
+def test_a_wrong_edge_costs_more_than_a_wrong_level() -> None:
+    images = torch.zeros(1, 3, 8, 8)
+    striped = images.clone()
+    striped[..., ::2] = 0.5
+    striped[..., 1::2] = -0.5
+    assert pixel_loss(striped, images) > 1.5 * pixel_loss(images + 0.5, images)
