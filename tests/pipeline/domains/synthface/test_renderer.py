@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from facenet_pytorch import MTCNN
 
 from pipeline import attributes
 from pipeline.domains.synthface.camera import FEATURE_DEPTH, aligned_rays
@@ -166,7 +167,7 @@ def test_hair_colours_move_toward_themselves(sweeps: dict[str, torch.Tensor]) ->
 
 @pytest.mark.parametrize("resolution", [64, 128])
 def test_mtcnn_finds_our_faces(resolution: int) -> None:
-    detector = pytest.importorskip("facenet_pytorch").MTCNN(min_face_size=20, post_process=False)
+    detector = MTCNN(min_face_size=20, post_process=False)
     images = render(draw_factors(5, range(24)), resolution).images
     pictures = ((images + 1) * 127.5).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     _, probabilities = detector.detect(list(pictures))
