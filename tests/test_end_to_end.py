@@ -124,7 +124,8 @@ def test_killed_and_resumed_on_other_workers_gives_the_same(whole: Finished, bat
     assert np.array_equal(whole.latents(), battered.latents())
     assert whole.table("edits") == battered.table("edits")
     assert whole.table("ranges") == battered.table("ranges")
-    assert whole.scores() == battered.scores()
+    # Linear algebra over all images of a method may end in another last bit on another number of workers.
+    assert whole.scores() == pytest.approx(battered.scores(), rel=1e-5, abs=1e-5)
 
 
 def test_a_second_run_computes_nothing(whole: Finished) -> None:
