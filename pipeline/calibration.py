@@ -33,12 +33,13 @@ from pipeline.config import BATCH, Protocol, Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import StageError
-from pipeline.labelling import labels_stage, read_values
-from pipeline.latents import latents_stage, read_w
+from pipeline.labelling import labels_stage
+from pipeline.latents import latents_stage
+from pipeline.methods.base import Faces
 from pipeline.schemas import RANGES
 from pipeline.stages import Builder, Manifest, ShardRecord, Stage, building, is_complete, read_manifest, write_shard
 from pipeline.tables import read_stage, write_table
-from pipeline.training import load_method, train_stage
+from pipeline.training import load_method, read_faces, train_stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,14 +64,6 @@ class RangeShard:
     name: str
     method: str
     attribute: str
-
-
-@dataclass(frozen=True)
-class Faces:
-    """Codes ws (N, L, 512) and scorer A's values (N, 35) of the faces that are calibrated on, on one device."""
-
-    ws: Tensor
-    values: Tensor
 
 
 @dataclass(frozen=True)
@@ -157,11 +150,8 @@ def range_shard(settings: Settings, shard: RangeShard, progress: Progress) -> Sh
     started = time.perf_counter()
     domain = base.load(settings.domain, settings.machine.device)
     method = load_method(settings, shard.method)
-    ids, w = read_w(settings, "faces")
-    _, values, _ = read_values(settings, "faces")
     with torch.inference_mode():
-        ws = domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device))
-        faces = Faces(ws, torch.from_numpy(values).to(domain.device))
+        ids, faces = read_faces(settings, domain)
         row = calibrate(domain, method, shard.attribute, ids, faces, settings.protocol, progress)
 
     def write(path: Path) -> int:
@@ -246,10 +236,10 @@ class _Editor:
     def edit(self, strengths: np.ndarray, rows: np.ndarray) -> Tensor:
         import torch
 
-        ws = self.faces.ws[rows]
-        vectors = ws.new_zeros(len(rows), len(NAMES))
-        vectors[:, self.column] = torch.from_numpy(strengths).to(ws)
-        return self.method.edit(ws, vectors, self.faces.values[rows])
+        faces = self.faces[rows]
+        vectors = faces.ws.new_zeros(len(rows), len(NAMES))
+        vectors[:, self.column] = torch.from_numpy(strengths).to(vectors)
+        return self.method.edit_faces(faces, vectors)
 
     def found_unedited(self) -> np.ndarray:
         """Whether the detector finds a face in each unedited image, (N,) bool."""

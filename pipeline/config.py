@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ class Protocol:
     inception_score_splits: int
     first_face_id: int
     first_reference_id: int
+    n_naming_codes: int = 256
+    first_naming_id: int = 3_000_000_000
 
     @property
     def edits_per_method(self) -> int:
@@ -200,7 +203,7 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
     if not attributes:
         raise rules.fail("attributes", "at least one evaluated attribute")
     far = 2**62
-    return Protocol(
+    protocol = Protocol(
         profile=profile,
         seed=rules.number("seed", int, 0, 2**63 - 1),
         truncation_psi=_Section(parser, f"domain.{domain}", path).number("truncation_psi", float, 0.05, 1.0),
@@ -221,7 +224,29 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         inception_score_splits=rules.number("inception_score_splits", int, 1, 1000),
         first_face_id=rules.number("first_face_id", int, 0, far, multiple=BLOCK),
         first_reference_id=rules.number("first_reference_id", int, 0, far, multiple=BLOCK),
+        n_naming_codes=sizes.number("n_naming_codes", int, 16, 10**6),
+        first_naming_id=rules.number("first_naming_id", int, 0, far, multiple=BLOCK),
     )
+    _check_apart(protocol, path)
+    return protocol
+
+
+def _check_apart(protocol: Protocol, path: Path) -> None:
+    """Raises ConfigError if an id is in two sets of latents: what is trained or named on would be judged too."""
+    sets = sorted(
+        [
+            (0, protocol.n_latents, "n_latents"),
+            (protocol.first_face_id, protocol.n_faces, "first_face_id"),
+            (protocol.first_reference_id, protocol.n_reference, "first_reference_id"),
+            (protocol.first_naming_id, protocol.n_naming_codes, "first_naming_id"),
+        ]
+    )
+    for (first, count, one), (start, _, other) in pairwise(sets):
+        if start < first + count:
+            raise ConfigError(
+                f"{path}: [protocol] {one} and {other}: the latents {first} to {first + count - 1} reach into those "
+                f"from {start}; no two sets may have an id in common."
+            )
 
 
 def cores() -> int:

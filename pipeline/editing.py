@@ -23,17 +23,17 @@ from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.labelling import labels_stage, read_values
+from pipeline.labelling import labels_stage
 from pipeline.latents import id_range, latents_stage, read_w
 from pipeline.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables import read_stage, value_columns, write_table
-from pipeline.training import load_method, train_stage
+from pipeline.training import load_method, read_faces, train_stage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Method
+    from pipeline.methods.base import Faces, Method
 
 VERSION = 1
 JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
@@ -249,19 +249,6 @@ def displacement(domain: Domain, edited: Tensor, ws: Tensor) -> Tensor:
     return (edited - ws).norm(dim=2).square().mean(dim=1).sqrt() / domain.mean_distance
 
 
-class _Faces:
-    """The faces that are edited: codes, labels, and what the judges see in the unedited images."""
-
-    def __init__(self, settings: Settings, domain: Domain, first: int, stop: int) -> None:
-        import torch
-
-        first_id, _ = id_range(settings, "faces")
-        self.ids, w = read_w(settings, "faces", first_id + first, first_id + stop)
-        _, values, _ = read_values(settings, "faces")
-        self.ws = domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device))
-        self.values = torch.from_numpy(values[first:stop]).to(domain.device)
-
-
 def edit_shard(settings: Settings, shard: EditShard, progress: Progress) -> list[ShardRecord]:
     """Edit, generate, measure and write one block of faces: two files."""
     import torch
@@ -285,19 +272,19 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
     import torch
 
     threshold, steps = settings.protocol.detection_threshold, settings.protocol.n_steps
-    faces = _Faces(settings, domain, shard.first, shard.stop)
+    ids, faces = read_faces(settings, domain, shard.first, shard.stop)
     limits = read_range(settings, shard.method, shard.attribute)
     strengths = np.linspace(limits["low"], limits["high"], steps)
-    unedited = _in_batches(len(faces.ids), lambda rows: look(domain, synthesise(domain, faces.ws[rows]), threshold))
-    face = torch.arange(len(faces.ids)).repeat_interleave(steps)
-    step = torch.arange(steps).repeat(len(faces.ids))
+    unedited = _in_batches(len(ids), lambda rows: look(domain, synthesise(domain, faces.ws[rows]), threshold))
+    face = torch.arange(len(ids)).repeat_interleave(steps)
+    step = torch.arange(steps).repeat(len(ids))
     parts = []
     for start in range(0, len(face), BATCH):
         rows = slice(start, start + BATCH)
         own = face[rows].to(domain.device)
         ws = faces.ws[own]
         strength = torch.from_numpy(strengths)[step[rows]].to(ws)
-        edited_ws = method.edit(ws, strength_vectors(shard.attribute, strength), faces.values[own])
+        edited_ws = method.edit_faces(faces[own], strength_vectors(shard.attribute, strength))
         edited = look(domain, synthesise(domain, edited_ws), threshold)
         moved = {"displacement": displacement(domain, edited_ws, ws)}
         parts.append(_own_columns(edited) | compare(domain, edited, unedited[own]) | moved)
@@ -308,7 +295,7 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
     return columns | {
         "method": [shard.method] * len(face),
         "attribute": [shard.attribute] * len(face),
-        "face_id": faces.ids[face.numpy()],
+        "face_id": ids[face.numpy()],
         "step": step.numpy().astype(np.int32),
         "strength": strengths[step.numpy()],
         "start_value": start_values[face.numpy()],
@@ -349,13 +336,13 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
     started = time.perf_counter()
     domain = base.load(settings.domain, settings.machine.device)
     method = load_method(settings, shard.method)
-    faces = _Faces(settings, domain, 0, 1)
+    _, faces = read_faces(settings, domain, 0, 1)
     strengths = strength_vectors(settings.protocol.attributes[0], faces.ws.new_ones(1))
     edit, both = [], []
     with torch.inference_mode():
         for repetition in range(WARM_UP + settings.protocol.n_timings):
             begin = _clock(domain)
-            edited = method.edit(faces.ws, strengths, faces.values)
+            edited = method.edit_faces(faces, strengths)
             middle = _clock(domain)
             synthesise(domain, edited)
             end = _clock(domain)
@@ -376,29 +363,28 @@ def gallery_shard(settings: Settings, shard: MethodShard, progress: Progress) ->
     """Generate again, as pictures, a few edits of an attribute."""
     started = time.perf_counter()
     domain = base.load(settings.domain, settings.machine.device)
-    faces = _Faces(settings, domain, 0, min(GALLERY_FACES, settings.protocol.n_faces))
-    edits = _gallery_rows(settings, domain.card, shard, faces.ids, gallery_steps(settings.protocol.n_steps))
+    ids, faces = read_faces(settings, domain, 0, min(GALLERY_FACES, settings.protocol.n_faces))
+    edits = _gallery_rows(settings, domain.card, shard, ids, gallery_steps(settings.protocol.n_steps))
     columns = {name: edits.column(name) for name in ("method", "attribute", "face_id", "step", "strength", "detected")}
     columns["value"] = edits.column(schemas.value_column(NAMES[index_of(shard.attribute)]))
-    columns["png"] = _pictures(domain, load_method(settings, shard.method), shard.attribute, faces, edits)
+    rows = np.searchsorted(ids, edits.column("face_id").to_numpy())
+    columns["png"] = _pictures(domain, load_method(settings, shard.method), shard.attribute, faces[rows], edits)
     folder = gallery_stage(settings, domain.card, shard.method).folder(settings.outputs)
     return _write(folder, shard.name, columns, schemas.GALLERY, time.perf_counter() - started)
 
 
-def _pictures(domain: Domain, method: Method, attribute: str, faces: _Faces, edits: pa.Table) -> list[bytes]:
-    """The edits of the rows as PNG."""
+def _pictures(domain: Domain, method: Method, attribute: str, faces: Faces, edits: pa.Table) -> list[bytes]:
+    """The edits of the rows as PNG, of one face each."""
     import torch
 
     from pipeline.images import to_pil
 
-    row_of = {face: row for row, face in enumerate(faces.ids.tolist())}
-    own = torch.tensor([row_of[face] for face in edits.column("face_id").to_pylist()], device=domain.device)
     strength = torch.tensor(edits.column("strength").to_pylist()).to(faces.ws)
     pictures = []
     with torch.inference_mode():
-        for start in range(0, len(own), BATCH):
-            rows, vectors = own[start : start + BATCH], strength_vectors(attribute, strength[start : start + BATCH])
-            images = synthesise(domain, method.edit(faces.ws[rows], vectors, faces.values[rows]))
+        for start in range(0, len(strength), BATCH):
+            rows = slice(start, start + BATCH)
+            images = synthesise(domain, method.edit_faces(faces[rows], strength_vectors(attribute, strength[rows])))
             pictures += [_png(to_pil(image)) for image in images]
     return pictures
 

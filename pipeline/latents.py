@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 SETS = ("train", "faces", "reference")
+NAMING = "naming"  # codes that directions are named on: few, so that they are computed where they are wanted
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,13 @@ class LatentShard:
 
 
 def id_range(settings: Settings, which: str) -> tuple[int, int]:
-    """First id and number of ids of the set "train", "faces" or "reference". Raises UnknownNameError."""
+    """First id and number of ids of the set "train", "faces", "reference" or "naming". Raises UnknownNameError."""
     protocol = settings.protocol
     ranges = {
         "train": (0, protocol.n_latents),
         "faces": (protocol.first_face_id, protocol.n_faces),
         "reference": (protocol.first_reference_id, protocol.n_reference),
+        NAMING: (protocol.first_naming_id, protocol.n_naming_codes),
     }
     if which not in ranges:
         raise UnknownNameError("set of latents", which, ranges)
@@ -99,6 +101,27 @@ def read_w(
         offset = record.extra["first"]
         w[begin - low : end - low] = found[begin - offset : end - offset]
     return ids, w
+
+
+def z_of(settings: Settings, which: str, places: np.ndarray) -> np.ndarray:
+    """z (M, 512) float32 of the latents at `places` (M,) of a set, counted from 0. Raises UnknownNameError."""
+    return draw_z(settings.protocol.seed, id_range(settings, which)[0] + np.asarray(places, dtype=np.int64))
+
+
+def naming_w(settings: Settings) -> np.ndarray:
+    """w (N, 512) float32 of the ids that directions are named on, to the bit as a stage would have them."""
+    import torch
+
+    generator = base.load(settings.domain, "cpu").generator
+    first, count = id_range(settings, NAMING)
+    threads = torch.get_num_threads()
+    use_threads(1)
+    try:
+        starts = range(first, first + count, BLOCK)
+        psi = settings.protocol.truncation_psi
+        return np.concatenate([_map_block(generator, settings.protocol.seed, start, psi) for start in starts])[:count]
+    finally:
+        use_threads(threads)
 
 
 def latent_shard(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:

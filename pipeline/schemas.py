@@ -142,11 +142,18 @@ SCORES = _schema(
         _field("better", pa.string(), "name", "lower, higher, or neither"),
         _field("unit", pa.string(), "name", "unit of the value"),
         _field("flag", pa.string(), "name", "why the score should not be relied on", nullable=True),
+        _field(
+            "naming_candidates",
+            pa.int64(),
+            "directions",
+            "signed directions that scorer A looked at to give the method's their names; null if they had names",
+            nullable=True,
+        ),
     ],
 )
 
 # Scores as their stage keeps them, which runs of several profiles may share; publication adds the run's columns.
-RUN_COLUMNS = ("run_id", "run_date", "profile")
+RUN_COLUMNS = ("run_id", "run_date", "profile", "naming_candidates")
 STAGE_SCORES = _schema("scores", [field for field in SCORES if field.name not in RUN_COLUMNS])
 
 TIMINGS = _schema(

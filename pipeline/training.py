@@ -12,8 +12,9 @@ import shutil
 import time
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED, LIST_VERSION
 from pipeline.compute import Progress, run_stage, use_threads
@@ -22,10 +23,13 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import LatentbenchError
 from pipeline.labelling import labels_stage, read_values
-from pipeline.latents import latents_stage, read_w
-from pipeline.methods import registry
-from pipeline.methods.base import FitData, Method
+from pipeline.latents import NAMING, id_range, latents_stage, naming_w, read_w, z_of
+from pipeline.methods import masking, naming, registry
+from pipeline.methods.base import Faces, FitData, Method
 from pipeline.stages import CHECKPOINTS, Manifest, ShardRecord, Stage, check_shard, shards_of, write_shard
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FILES = ("method.safetensors", "method.json")  # what Method.save writes
 WHICH = "train"
@@ -48,6 +52,7 @@ def train_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "attribute_list": LIST_VERSION,
         "evaluated": list(EVALUATED),
         "seed": settings.protocol.seed,
+        "naming": [naming.VERSION, *id_range(settings, NAMING)],
         **{f"parameter.{key}": value for key, value in build(settings, method).parameters().items()},
     }
     weights = {role: card.weights[role] for role in ("generator", "scorer_a", "recognizer_a")}
@@ -57,10 +62,9 @@ def train_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 
 def build(settings: Settings, method: str) -> Method:
     """The method as this run sets it, not yet trained. Raises LatentbenchError for a setting that it does not know."""
-    kind = registry.get(method)
     parameters = settings.method_parameters(method)
     try:
-        return kind(**parameters)
+        return registry.build(method, parameters)
     except (TypeError, ValueError) as error:
         raise LatentbenchError(f"{settings.source}: [method.{method}]: {error}") from error
 
@@ -103,7 +107,8 @@ def load_method(settings: Settings, method: str) -> Method:
     stage = train_stage(settings, base.describe(settings.domain), method)
     for path, record in shards_of(stage, settings.outputs):
         check_shard(path, record)
-    trained = registry.get(method).load(stage.folder(settings.outputs))
+    mask = settings.method_parameters(method).get(masking.SETTING, masking.NONE)
+    trained = masking.masked(registry.get(method).load(stage.folder(settings.outputs)), mask)
     trained.to(torch.device(settings.machine.device))
     return trained
 
@@ -122,7 +127,7 @@ def train_shard(settings: Settings, shard: TrainShard, progress: Progress) -> li
 
 
 def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progress: Progress) -> FitData:
-    """What a method may learn from: the labelled training latents, the generator, scorer A and recognizer A."""
+    """What a method may learn from: the labelled and the naming latents, the generator, scorer A and recognizer A."""
     import torch
 
     _, w = read_w(settings, WHICH)
@@ -138,7 +143,35 @@ def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progres
         device=domain.device,
         progress=progress,
         checkpoints=checkpoints,
+        truncation_psi=settings.protocol.truncation_psi,
+        draw_z=partial(z_of, settings, WHICH),
+        naming_w=torch.from_numpy(naming_w(settings)),
+        mean_distance=domain.mean_distance,
     )
+
+
+def read_faces(
+    settings: Settings, domain: base.Domain, first: int = 0, stop: int | None = None
+) -> tuple[np.ndarray, Faces]:
+    """Ids (N,) of the edited faces `first` to `stop` - 1, counted from 0, and all that a method may know of them.
+
+    Raises StageError if their latents or labels are not published, CorruptShardError naming a file that differs.
+    """
+    import numpy as np
+    import torch
+
+    start, count = id_range(settings, "faces")
+    stop = count if stop is None else stop
+    ids, w = read_w(settings, "faces", start + first, start + stop)
+    _, values, _ = read_values(settings, "faces")
+    faces = Faces(
+        ws=domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device)),
+        values=torch.from_numpy(values[first:stop]).to(domain.device),
+        z=torch.from_numpy(z_of(settings, "faces", np.arange(first, stop))).to(domain.device),
+        mapping=domain.generator.mapping,
+        truncation_psi=settings.protocol.truncation_psi,
+    )
+    return ids, faces
 
 
 def _save(method: Method, folder: Path, extra: dict[str, Any], seconds: float) -> list[ShardRecord]:

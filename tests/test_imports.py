@@ -40,7 +40,16 @@ LEVEL = {prefix: level for level, prefixes in enumerate(LAYERS) for prefix in pr
 
 # Where torch may be imported at module level.
 TORCH_AT_HOME = ("stylegan", "pipeline.networks", "pipeline.images", "pipeline.domains.synthface")
-TORCH_OWNERS = {"torch", "torchvision", "lpips", "cleanfid", "facenet_pytorch", "pytorch_msssim", "torch_fidelity"}
+TORCH_OWNERS = {
+    "torch",
+    "torchvision",
+    "lpips",
+    "cleanfid",
+    "facenet_pytorch",
+    "pytorch_msssim",
+    "torch_fidelity",
+    "torchdiffeq",
+}
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from pipeline.attributes import NAMES
 from pipeline.config import Protocol, digest
 from pipeline.domains.base import Domain, DomainCard
-from pipeline.methods.base import FitData
+from pipeline.methods.base import Faces, FitData
 from pipeline.networks.detector import Detection
+from stylegan.generator import AffineWeight
 
 W_DIM, LAYERS, SIZE, USED = 512, 6, 16, 64
 WIDTH, CLASSES = 16, 4
@@ -70,6 +71,12 @@ class Synthesis(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(1.0 / CONTRAST))
+        self.block_names = ["b4", "b8", "b16"]
+
+    def features(self, ws: Tensor, layer: str) -> Tensor:
+        """Maps (N, 2, 16, 16) of the mean code of the layers up to a block."""
+        seen = 2 * self.block_names.index(layer) + 1
+        return (ws[:, :seen].mean(dim=1) * self.gain).reshape(-1, 2, SIZE, SIZE)
 
     def forward(self, ws: Tensor, *, noise: str = "const") -> Tensor:
         pixels = (ws.mean(dim=1) * self.gain).reshape(-1, 2, SIZE, SIZE)
@@ -86,6 +93,12 @@ class Generator(nn.Module):
 
     def map_to_w(self, z: Tensor) -> Tensor:
         return self.mapping.map_to_w(z)
+
+    def affine_weights(self) -> list[AffineWeight]:
+        """Every layer answers to BASIS[0] the most, then to BASIS[1], ...: so many of its channels read it."""
+        repeats = torch.arange(len(NAMES), 0, -1)
+        weight = BASIS[: len(NAMES)].repeat_interleave(repeats, dim=0)
+        return [AffineWeight(f"conv{layer}", layer, weight) for layer in range(LAYERS)]
 
     def forward(self, z: Tensor, **options: Any) -> Tensor:
         return self.synthesis(self.mapping(z, **options))
@@ -196,6 +209,18 @@ def values_of(w: Tensor) -> Tensor:
     return torch.sigmoid(STEEPNESS * w @ DIRECTIONS.T)
 
 
+def z_at(places: Any, count: int = 1000, seed: int = 0) -> np.ndarray:
+    """z (M, 512) behind `draw_w(count, seed)[places]`."""
+    return torch.randn(count, W_DIM, generator=torch.Generator().manual_seed(seed))[places].numpy()
+
+
+def faces(count: int, seed: int = 99) -> Faces:
+    """Faces to edit, with all that a method may know of them."""
+    w, mapping = draw_w(count, seed), load().generator.mapping
+    z = torch.from_numpy(z_at(range(count), count, seed))
+    return Faces(mapping.broadcast(w), values_of(w), z, mapping)
+
+
 def fit_data(count: int = 1000, *, seed: int = 5, **changes: Any) -> FitData:
     """What a method learns the toy from."""
     domain, w = load(), draw_w(count)
@@ -208,6 +233,9 @@ def fit_data(count: int = 1000, *, seed: int = 5, **changes: Any) -> FitData:
             "recognizer_a": domain.recognizer_a,
             "seed": seed,
             "device": torch.device("cpu"),
+            "draw_z": lambda places: z_at(places, count),
+            "naming_w": draw_w(32, seed=77),
+            "mean_distance": MEAN_DISTANCE,
             **changes,
         }
     )

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import EVALUATED, NAMES
+from pipeline.errors import StageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor
 
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.scorer import Scorer
-    from stylegan.generator import Generator
+    from stylegan.generator import Generator, MappingNetwork
 
 Progress = Callable[[int, int, str], None]
 
@@ -34,8 +36,11 @@ class FitData:
     """What every method may learn from, and nothing else: the judges (B) are not here.
 
     w: (N, 512) float32 mapped latents; values: (N, 35) float32 in [0, 1], scorer A's, columns as `attributes`.
+    naming_w: (M, 512) float32, the codes on which directions are named, and for nothing else; `mean_distance`: the mean
+    distance of two random w, the unit in which tables give displacements.
     `progress(done, total, message)` is called as training advances; `checkpoints` is a folder for resuming,
-    None where resuming is not wanted.
+    None where resuming is not wanted. `truncation_psi` is what w was truncated by. `draw_z` maps places (M,) int64 in
+    `w` to the z (M, 512) float32 that these codes were mapped from; it draws them anew, so ask for few at a time.
     """
 
     w: Tensor
@@ -49,12 +54,41 @@ class FitData:
     evaluated: tuple[str, ...] = tuple(EVALUATED)
     progress: Progress = silent
     checkpoints: Path | None = None
+    truncation_psi: float = 1.0
+    draw_z: Callable[[np.ndarray], np.ndarray] | None = None
+    naming_w: Tensor | None = None
+    mean_distance: float | None = None
+
+    def z(self, places: np.ndarray) -> np.ndarray:
+        """The z (M, 512) float32 behind `w[places]`. Raises StageError where the codes were not mapped from z."""
+        if self.draw_z is None:
+            raise StageError("These codes come without the z that they were mapped from: methods of space Z need it.")
+        return self.draw_z(places)
 
     def rng(self, purpose: int = 0) -> torch.Generator:
         """A fresh generator on the CPU, keyed by the seed and the purpose."""
         import torch
 
         return torch.Generator().manual_seed((self.seed * 1_000_003 + purpose) % 2**63)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Faces to edit, on one device: codes ws (N, L, 512) and scorer A's values (N, 35) of the unedited images.
+
+    z (N, 512), where the codes were mapped from it by `mapping` and truncated by `truncation_psi`; both None where
+    nobody knows.
+    """
+
+    ws: Tensor
+    values: Tensor
+    z: Tensor | None = None
+    mapping: MappingNetwork | None = None
+    truncation_psi: float = 1.0
+
+    def __getitem__(self, rows: Any) -> Faces:
+        z = None if self.z is None else self.z[rows]
+        return Faces(self.ws[rows], self.values[rows], z, self.mapping, self.truncation_psi)
 
 
 @dataclass(frozen=True)
@@ -102,6 +136,13 @@ class Method(ABC):
         scorer A's labels of the unedited faces. Returns (N, L, 512).
         """
 
+    def edit_faces(self, faces: Faces, strengths: Tensor) -> Tensor:
+        """Edited codes (N, L, 512) of N faces, as `edit`: what the pipeline calls.
+
+        A method whose edit needs more of a face than its codes, such as its z, overrides this.
+        """
+        return self.edit(faces.ws, strengths, faces.values)
+
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
         """What was learned, as tensors."""
@@ -136,8 +177,6 @@ class Method(ABC):
     def load(cls, folder: Path) -> Method:
         """The method that `save` wrote. Raises LatentbenchError if the folder holds another one."""
         from safetensors.torch import load_file
-
-        from pipeline.errors import StageError
 
         card = json.loads((folder / "method.json").read_text())
         if (card["name"], card["version"]) != (cls.name, cls.version):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import index_of
@@ -12,6 +13,8 @@ from pipeline.methods.base import FitData, Method, Paper
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    Codes = Callable[[np.ndarray], np.ndarray]  # places (M,) -> codes (M, 512) float32
 
 OTHERS = "others"
 LEAST_PER_SIDE = 4  # with fewer codes above or below, an attribute gets no direction
@@ -79,14 +82,14 @@ class InterFaceGAN(Method):
         import numpy as np
         import torch
 
-        w, values = data.w.cpu().numpy(), data.values.cpu().numpy()
-        per_side = self._per_side(len(w))
-        normals = np.zeros((len(data.attributes), w.shape[1]))
+        codes, values = self._codes(data), data.values.cpu().numpy()
+        per_side = self._per_side(len(values))
+        normals = np.zeros((len(data.attributes), codes(np.arange(1)).shape[1]))
         boundaries = {}
         for column, name in enumerate(data.attributes):
             data.progress(column, len(data.attributes), f"boundary of {name}")
             rng = np.random.default_rng([data.seed, column])
-            normals[column], boundaries[name] = self._boundary(w, values[:, column], per_side, rng)
+            normals[column], boundaries[name] = self._boundary(codes, values[:, column], per_side, rng)
         directions = self._conditioned(normals, data)
         shown = [index_of(name) for name in data.evaluated]
         self.directions_ = torch.from_numpy(directions.astype(np.float32)).to(data.device)
@@ -115,27 +118,34 @@ class InterFaceGAN(Method):
         """`boundaries`: per attribute, codes used and accuracies. `cosines`: of the evaluated attributes' normals."""
         return self.facts_
 
+    def _codes(self, data: FitData) -> Codes:
+        """The codes that are told apart."""
+        w = data.w.cpu().numpy()
+        return lambda places: w[places]
+
     def _per_side(self, count: int) -> int:
         wanted = int(count * self.chosen) if self.chosen <= 1 else int(self.chosen)
         return min(wanted, count // 2)
 
     def _boundary(
-        self, w: np.ndarray, values: np.ndarray, per_side: int, rng: np.random.Generator
+        self, codes: Codes, values: np.ndarray, per_side: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """The unit normal (512,) and what is known of it; zeros if there is too little to learn from."""
         import numpy as np
         from sklearn.svm import LinearSVC
 
         low, high, between = choose(values, per_side)
+        between = np.sort(between)
         facts: dict[str, Any] = {"positives": len(high), "negatives": len(low), "trained": False}
         if min(len(low), len(high)) < LEAST_PER_SIDE:
-            return np.zeros(w.shape[1]), facts
+            return np.zeros(codes(np.arange(1)).shape[1]), facts
         low, high = rng.permutation(low), rng.permutation(high)
         cut_low, cut_high = (max(1, int(len(side) * self.train_share)) for side in (low, high))
         trained = np.concatenate([high[:cut_high], low[:cut_low]])
-        centre = w[trained].mean(axis=0, dtype=np.float64).astype(np.float32)
+        learned = codes(trained)
+        centre = learned.mean(axis=0, dtype=np.float64).astype(np.float32)
         machine = LinearSVC(C=self.c, dual=False, max_iter=10_000)
-        machine.fit(w[trained] - centre, np.repeat([1, 0], [cut_high, cut_low]))
+        machine.fit(learned - centre, np.repeat([1, 0], [cut_high, cut_low]))
         held_out = np.concatenate([high[cut_high:], low[cut_low:]])
         truth = np.repeat([True, False], [len(high) - cut_high, len(low) - cut_low])
         middle = (float(values.max()) + float(values.min())) / 2
@@ -143,8 +153,8 @@ class InterFaceGAN(Method):
             "trained": True,
             "lowest_positive": float(values[high].min()),
             "highest_negative": float(values[low].max()),
-            "validation_accuracy": _accuracy(_predict(machine, w, held_out, centre), truth),
-            "remaining_accuracy": _accuracy(_predict(machine, w, between, centre), values[between] >= middle),
+            "validation_accuracy": _accuracy(_predict(machine, codes, held_out, centre), truth),
+            "remaining_accuracy": _accuracy(_predict(machine, codes, between, centre), values[between] >= middle),
         }
         normal = machine.coef_[0].astype(np.float64)
         return normal / np.linalg.norm(normal), facts
@@ -157,7 +167,7 @@ class InterFaceGAN(Method):
         for column, name in enumerate(data.attributes):
             others = normals[[other for other in columns if other != column and normals[other].any()]]
             if len(others) and normals[column].any():
-                result[column] = project_out(normals[column], others, name)
+                result[column] = project_out(normals[column], others, name, self.name)
         return result
 
 
@@ -180,7 +190,9 @@ def choose(values: np.ndarray, per_side: int) -> tuple[np.ndarray, np.ndarray, n
     return low, high, between
 
 
-def project_out(normal: np.ndarray, conditions: np.ndarray, name: str = "the attribute") -> np.ndarray:
+def project_out(
+    normal: np.ndarray, conditions: np.ndarray, name: str = "the attribute", method: str = "interfacegan"
+) -> np.ndarray:
     """A unit vector (512,) orthogonal to every row of `conditions` (K, 512): `normal` without its part in their span.
 
     Raises StageError if next to nothing is left.
@@ -192,18 +204,18 @@ def project_out(normal: np.ndarray, conditions: np.ndarray, name: str = "the att
     length = float(np.linalg.norm(rest))
     if length < LEAST_RESIDUAL:
         raise StageError(
-            f"interfacegan: the normal of {name} lies in the span of its {len(conditions)} conditions, so that "
-            "projecting them out leaves nothing. Name fewer in luigi.cfg: [method.interfacegan] conditions."
+            f"{method}: the normal of {name} lies in the span of its {len(conditions)} conditions, so that "
+            f"projecting them out leaves nothing. Name fewer in luigi.cfg: [method.{method}] conditions."
         )
     return rest / length
 
 
-def _predict(machine: Any, w: np.ndarray, places: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def _predict(machine: Any, codes: Codes, places: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Whether the machine takes each code for a positive, without a copy of all codes at once."""
     import numpy as np
 
     lots = [places[start : start + LOT] for start in range(0, len(places), LOT)]
-    return np.concatenate([machine.predict(w[lot] - centre) == 1 for lot in lots]) if lots else np.zeros(0, bool)
+    return np.concatenate([machine.predict(codes(lot) - centre) == 1 for lot in lots]) if lots else np.zeros(0, bool)
 
 
 def _accuracy(predicted: np.ndarray, truth: np.ndarray) -> float | None:

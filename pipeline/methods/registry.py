@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
+from pipeline.methods import masking
 from pipeline.methods.base import Method
 
 ENTRY_POINTS = "latentbench.methods"
@@ -16,6 +17,15 @@ ENTRY_POINTS = "latentbench.methods"
 # In the order in which tables show them. Controls last.
 BUILT_IN: dict[str, str] = {
     "interfacegan": "pipeline.methods.interfacegan:InterFaceGAN",
+    "interfacegan_z": "pipeline.methods.interfacegan_z:InterFaceGANZ",
+    "interfacegan_conditional": "pipeline.methods.interfacegan_conditional:InterFaceGANConditional",
+    "higan": "pipeline.methods.higan:HiGAN",
+    "rfm": "pipeline.methods.rfm:RFM",
+    "ganspace": "pipeline.methods.ganspace:GANSpace",
+    "sefa": "pipeline.methods.sefa:SeFa",
+    "latentclr": "pipeline.methods.latentclr:LatentCLR",
+    "llf": "pipeline.methods.llf:LLF",
+    "styleflow": "pipeline.methods.styleflow:StyleFlow",
     "l2l": "pipeline.methods.l2l:L2L",
     "random": "pipeline.methods.controls:RandomDirection",
     "noop": "pipeline.methods.controls:NoOp",
@@ -51,9 +61,10 @@ def build(name: str, parameters: Mapping[str, Any]) -> Method:
     it does not have or that is out of range.
     """
     kind = get(name)
-    known = inspect.signature(kind).parameters
+    known = (*inspect.signature(kind).parameters, masking.SETTING)
     for key in parameters:
         if key not in known:
             error = UnknownNameError("setting", key, known)
             raise ConfigError(f"luigi.cfg: [method.{name}] {key}: {error}")
-    return kind(**parameters)
+    own = {key: value for key, value in parameters.items() if key != masking.SETTING}
+    return masking.masked(kind(**own), parameters.get(masking.SETTING, masking.NONE))

@@ -41,6 +41,7 @@ class MethodFacts:
     supervision: str = ""
     space: str = ""
     parameters: str = ""
+    candidates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ def size_lines(contents: Contents) -> list[tuple[str, int, int]]:
 def method_facts(contents: Contents) -> list[MethodFacts]:
     """Facts of every method of the run, in the order of the tables."""
     versions = contents.scores.groupby("method")["method_version"].max().to_dict()
+    tried = contents.scores.groupby("method")["naming_candidates"].max().dropna().to_dict()
     settings = contents.run.settings.get("methods", {})
     shades = figures.colours(contents)
     return [
@@ -137,6 +139,7 @@ def method_facts(contents: Contents) -> list[MethodFacts]:
             control=name in contents.controls,
             colour=shades[name],
             parameters=", ".join(f"{key} = {value}" for key, value in sorted(settings.get(name, {}).items())),
+            candidates=int(tried[name]) if name in tried else None,
             **_registered(name),
         )
         for name in contents.methods

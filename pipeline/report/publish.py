@@ -45,6 +45,7 @@ from pipeline.schemas import EDITS, FORMAT_VERSION, PUBLISHED, RANGES, RUN_COLUM
 from pipeline.scoring import scores_stage
 from pipeline.stages import FULL_DISK, MANIFEST, Stage, building, file_sha256, read_manifest
 from pipeline.tables import read_stage, write_table
+from pipeline.training import train_stage
 
 __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_report"]
 
@@ -229,12 +230,21 @@ def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -
     """The scores of every method, with the run that publishes them."""
     own = [name for name in SCORES.names if name not in RUN_COLUMNS]
     table = pa.concat_tables(_per_method(settings, lambda m: scores_stage(settings, card, m), SCORES, columns=own))
+    tried = {method: _naming_candidates(settings, card, method) for method in settings.method_names}
     stamped = {
         "run_id": pa.array([run_id] * table.num_rows, pa.string()),
         "profile": pa.array([settings.protocol.profile] * table.num_rows, pa.string()),
         "run_date": pa.array([date] * table.num_rows, SCORES.field("run_date").type),
+        "naming_candidates": pa.array([tried[name] for name in table.column("method").to_pylist()], pa.int64()),
     }
     return pa.table([stamped.get(name, table.column(name) if name in own else None) for name in SCORES.names], SCORES)
+
+
+def _naming_candidates(settings: Settings, card: DomainCard, method: str) -> int | None:
+    """How many signed directions were tried to name the method's; None where they had names."""
+    learned = read_manifest(train_stage(settings, card, method), settings.outputs).extra.get("facts", {})
+    tried: int | None = learned.get("naming_candidates")
+    return tried
 
 
 def _ranges(settings: Settings, card: DomainCard) -> pa.Table:

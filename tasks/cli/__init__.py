@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
 from tasks import cli_synthface
-from tasks.cli import health, listing, planning, results, running
+from tasks.cli import clusters, health, listing, planning, results, running
 from tasks.cli.options import err, out
 
 INTERRUPTED = 130
@@ -56,7 +56,8 @@ app.command("invalidate", rich_help_panel=RUNS)(planning.forget)
 app.command("report", rich_help_panel=RESULTS)(results.report)
 app.command("compare", rich_help_panel=RESULTS)(results.compare)
 app.command("query", rich_help_panel=RESULTS)(results.query)
-app.command("methods", rich_help_panel=NAMES)(listing.methods)
+listing.methods_app.command("llf-clusters")(clusters.llf_clusters)
+app.add_typer(listing.methods_app, name="methods", rich_help_panel=NAMES)
 app.command("attributes", rich_help_panel=NAMES)(listing.attributes)
 app.command("metrics", rich_help_panel=NAMES)(listing.metrics)
 app.command("domains", rich_help_panel=NAMES)(listing.domains)

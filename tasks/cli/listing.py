@@ -1,4 +1,4 @@
-"""`latentbench methods`, `attributes`, `metrics` and `domains`: what can be named."""
+"""`latentbench methods` (and its `check`), `attributes`, `metrics` and `domains`: what can be named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.domains import base as known_domains
 from pipeline.errors import WeightsError
 from pipeline.methods import registry
 from pipeline.metrics import base as known_metrics
-from tasks.cli.options import out
+from tasks.cli.options import Changes, Device, Domain, err, out, request
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -39,11 +39,17 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def methods(as_json: AsJson = False) -> None:
+methods_app = typer.Typer(invoke_without_command=True)
+
+
+@methods_app.callback()
+def methods(context: typer.Context, as_json: AsJson = False) -> None:
     """List the editing methods, with paper, unit of strength and what they learn from.
 
-    Your own package adds methods by the entry point `latentbench.methods` (CONTRIBUTING.md).
+    Your own package adds methods by the entry point `latentbench.methods` (docs/plugin.md).
     """
+    if context.invoked_subcommand is not None:
+        return
     rows = []
     for name in registry.names():
         method = registry.get(name)
@@ -59,6 +65,51 @@ def methods(as_json: AsJson = False) -> None:
             }
         )
     _show(rows, as_json=as_json)
+
+
+@methods_app.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="A method; see `latentbench methods`.")],
+    latents: Annotated[int, typer.Option(min=64, help="Latents to label and fit on.")] = 256,
+    domain: Domain = "",
+    changes: Changes = None,
+    device: Device = "",
+    as_json: AsJson = False,
+) -> None:
+    """Check that a method keeps the contract: fit it on a few latents and try every promise.
+
+    Settings are luigi.cfg's, at the sizes of profile smoke. Exit code 0: every promise is kept; 1: some are not.
+
+    Example: latentbench methods check interfacegan
+    """
+    from pipeline.methods import contract
+
+    settings = request(domain=domain, profile="smoke", methods=[name], changes=changes, device=device).settings
+    registry.build(name, settings.method_parameters(name))
+    loaded = known_domains.load(settings.domain, settings.machine.device)
+    verdicts = []
+    with err.status(f"{name}: labelling {latents} latents of {settings.domain}") as status:
+        subject = contract.sample(settings, loaded, name, latents)
+        status.update(f"{name}: fitting it twice, and checking")
+        for verdict in contract.verdicts(subject):
+            verdicts.append(verdict)
+            status.update(f"{name}: {len(verdicts)} of {len(contract.CHECKS)} checked")
+    rows = [
+        {
+            "check": verdict.check.replace("_", " "),
+            "kept": not verdict.fault,
+            "promise": verdict.promise,
+            "what is wrong": verdict.fault,
+        }
+        for verdict in verdicts
+    ]
+    _show(rows, as_json=as_json)
+    broken = sum(bool(verdict.fault) for verdict in verdicts)
+    if broken:
+        err.print(f"{name} breaks {broken} of {len(verdicts)} promises.", style="red", highlight=False)
+        raise typer.Exit(1)
+    if not as_json:
+        out.print(f"{name} keeps all {len(verdicts)} promises.", highlight=False)
 
 
 def attributes(as_json: AsJson = False) -> None:

@@ -189,3 +189,18 @@ def test_method_values_have_the_type_they_look_like() -> None:
         "",
         "age, beard",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("first_face_id", "0", "first_face_id"),
+        ("first_naming_id", "1792", "n_latents and first_naming_id"),
+        ("first_naming_id", "2000000000", "first_reference_id"),
+        ("first_reference_id", "1000000000", "first_reference_id"),
+    ],
+)
+def test_no_latent_may_be_in_two_sets(key: str, value: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        load(profile="smoke", overrides={f"protocol.{key}": value})
+    load(profile="smoke", overrides={"protocol.first_naming_id": "2048"})

@@ -18,6 +18,7 @@ from tests.pipeline.report import synthetic
 
 ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
 OWN_SCORES = pa.schema([field for field in SCORES if field.name not in ("run_id", "run_date")], SCORES.metadata)
+NAMED_AMONG = {"interfacegan": 96}  # as if its directions had had no names
 
 
 def describe() -> DomainCard:
@@ -42,7 +43,9 @@ def lay_down(settings: Settings, seed: int = 0) -> None:
                 def write(path: Path, table: Any = table, schema: Any = schema) -> int:
                     return write_table(table, schema, path)
 
-                builder.publish([write_shard(builder.folder, name, write)])
+                tried = NAMED_AMONG.get(link.method) if link.stage.name == "train" else None
+                extra = {"facts": {"naming_candidates": tried}} if tried else {}
+                builder.publish([write_shard(builder.folder, name, write)], extra)
 
 
 def _content(stage: str, method: str, attribute: str, seed: int) -> tuple[pa.Table, pa.Schema]:

@@ -96,6 +96,14 @@ def test_scores_are_those_of_the_stages(published: Path) -> None:
     assert scores["method"].tolist() == expected["method"].tolist()
 
 
+def test_how_many_directions_were_tried_stands_beside_every_score(published: Path) -> None:
+    table = read_table(published / "scores.parquet", PUBLISHED["scores"])
+    tried = dict(zip(table.column("method").to_pylist(), table.column("naming_candidates").to_pylist(), strict=True))
+    assert tried == {"interfacegan": 96, "noop": None}
+    assert table.column("naming_candidates").null_count == len(synthetic.score_rows("noop"))
+    assert ">96</td>" in (published / "report.html").read_text()
+
+
 def test_the_same_run_is_found_and_nothing_is_written(
     settings: Settings, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

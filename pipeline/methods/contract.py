@@ -1,0 +1,319 @@
+"""The contract that every method keeps, as checks that run on any registered one: ours and those of plug-ins alike.
+
+A check takes a `Subject` and raises BrokenContract, or whatever the method raises; its docstring is the promise.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.attributes import NAMES, index_of
+from pipeline.errors import ConfigError, LatentbenchError, StageError
+from pipeline.methods import masking, registry
+from pipeline.methods.base import Faces, FitData, Method
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from pipeline.config import Settings
+    from pipeline.domains.base import Domain
+
+NOISE = 1e-4  # of sums in another order
+STILL = 0.1  # mean distances that a zero edit may move, where it is not exactly the identity
+FACES = 6
+
+
+class BrokenContract(LatentbenchError):  # noqa: N818
+    """A promise that a method does not keep: what was expected, what was found."""
+
+
+@dataclass
+class Subject:
+    """A method to check: its settings, what it learns from, at least two faces to edit, the unit of displacement.
+
+    `data` must give the same FitData every time.
+    """
+
+    name: str
+    data: Callable[[], FitData]
+    faces: Faces
+    mean_distance: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def fit(self) -> Method:
+        """The method, freshly fitted."""
+        method = registry.build(self.name, self.parameters)
+        method.fit(self.data())
+        return method
+
+    @cached_property
+    def fitted(self) -> Method:
+        """The method, fitted once."""
+        return self.fit()
+
+    def edit(self, method: Method | None = None, faces: Faces | None = None, **named: float) -> Tensor:
+        """Edited codes (N, L, 512) of the faces, by these strengths of named attributes."""
+        faces = copied(self.faces if faces is None else faces)
+        return (method or self.fitted).edit_faces(faces, strengths(faces, **named))
+
+
+def copied(faces: Faces) -> Faces:
+    """The same faces in tensors of their own, so that a method that modifies them breaks one promise and not all."""
+    z = None if faces.z is None else faces.z.clone()
+    return Faces(faces.ws.clone(), faces.values.clone(), z, faces.mapping, faces.truncation_psi)
+
+
+def strengths(faces: Faces, **named: float) -> Tensor:
+    """(N, 35) strengths of named attributes, the same for every face."""
+    vectors = faces.ws.new_zeros(len(faces.ws), len(NAMES))
+    for name, strength in named.items():
+        vectors[:, index_of(name)] = strength
+    return vectors
+
+
+def _expect(kept: bool, message: str) -> None:
+    if not kept:
+        raise BrokenContract(message)
+
+
+def facts_are_declared(subject: Subject) -> None:
+    """name, version, paper, unit and supervision are declared, and the name is the registered one."""
+    kind = registry.get(subject.name)
+    _expect(kind.name == subject.name, f"name is {kind.name!r}, registered as {subject.name!r}")
+    _expect(kind.version >= 1, f"version is {kind.version}, expected 1 or more")
+    _expect(bool(kind.unit and kind.paper.title and kind.space), "unit, space or the paper's title is empty")
+    _expect(kind.supervision in ("labels", "none"), f"supervision is {kind.supervision!r}, expected 'labels' or 'none'")
+
+
+def parameters_build_the_same(subject: Subject) -> None:
+    """The constructor takes what `parameters()` answers, JSON-compatible, and answers the same again."""
+    parameters = registry.build(subject.name, subject.parameters).parameters()
+    again = registry.build(subject.name, json.loads(json.dumps(parameters))).parameters()
+    _expect(again == parameters, f"parameters() is {parameters}, and {again} once they went through the constructor")
+
+
+def unknown_settings_are_named(subject: Subject) -> None:
+    """A setting that the constructor does not have is a ConfigError, so no **kwargs that swallow it."""
+    try:
+        registry.build(subject.name, {"speling": 1})
+    except ConfigError:
+        return
+    raise BrokenContract("a setting named 'speling' was accepted: take keyword arguments by name")
+
+
+def zero_changes_nothing(subject: Subject) -> None:
+    """Strength 0 returns the very same codes, or, where exact_identity is False, nearly; and never the same tensor."""
+    ws, faces = subject.faces.ws, copied(subject.faces)
+    edited = subject.fitted.edit_faces(faces, strengths(faces))
+    if subject.fitted.exact_identity:
+        _expect(bool((edited == ws).all()), "strength 0 changed codes: set exact_identity = False, or do not")
+    moved = float((edited - ws).norm(dim=2).max()) / subject.mean_distance
+    _expect(moved < STILL, f"strength 0 moved a code by {moved:.3g} mean distances, expected less than {STILL:g}")
+    _expect(edited.data_ptr() != faces.ws.data_ptr(), "the input tensor itself was returned, expected a new one")
+
+
+def inputs_are_not_modified(subject: Subject) -> None:
+    """Codes, values, z and strengths are as they were after an edit."""
+    import torch
+
+    faces = copied(subject.faces)
+    change = strengths(faces, age=0.5, yaw=-0.5)
+    inputs = {"ws": faces.ws, "values": faces.values, "z": faces.z, "strengths": change}
+    before = {name: tensor.clone() for name, tensor in inputs.items() if tensor is not None}
+    subject.fitted.edit_faces(faces, change)
+    changed = [name for name, then in before.items() if not torch.equal(then, inputs[name])]  # type: ignore[arg-type]
+    _expect(not changed, f"edit modified its input {', '.join(changed)}: work on a copy")
+
+
+def shape_and_type_are_kept(subject: Subject) -> None:
+    """Edited codes are finite float32 of the input's shape and device, and carry no gradient."""
+    ws, edited = subject.faces.ws, subject.edit(glasses=1.0)
+    _expect(edited.shape == ws.shape, f"shape is {tuple(edited.shape)}, expected {tuple(ws.shape)}")
+    _expect(edited.dtype == ws.dtype, f"dtype is {edited.dtype}, expected {ws.dtype}")
+    _expect(edited.device == ws.device, f"device is {edited.device}, expected {ws.device}")
+    _expect(bool(edited.isfinite().all()), "edited codes hold infinities or NaN")
+    _expect(not edited.requires_grad, "edited codes require a gradient: detach them")
+
+
+def no_faces_give_no_edits(subject: Subject) -> None:
+    """An empty batch gives an empty batch."""
+    empty = subject.faces[slice(0, 0)]
+    found = subject.edit(faces=empty, age=1.0).shape
+    _expect(found == empty.ws.shape, f"shape is {tuple(found)}, expected {tuple(empty.ws.shape)}")
+
+
+def layers_may_differ(subject: Subject) -> None:
+    """A code whose layers hold different w is edited layer by layer."""
+    import torch
+
+    one, other = subject.faces[:1], subject.faces[1:2]
+    half = one.ws.shape[1] // 2
+
+    def with_codes(ws: Tensor) -> Faces:
+        return Faces(ws, one.values, one.z, one.mapping, one.truncation_psi)
+
+    mixed = torch.cat([one.ws[:, :half], other.ws[:, half:]], dim=1)
+    edited = subject.edit(faces=with_codes(mixed), age=0.5)
+    first = subject.edit(faces=one, age=0.5)[:, :half]
+    last = subject.edit(faces=with_codes(other.ws), age=0.5)[:, half:]
+    error = float((edited - torch.cat([first, last], dim=1)).abs().max())
+    _expect(error < NOISE, f"a layer's edit depends on the other layers' codes: it differs by {error:.3g}")
+
+
+def same_seed_same_method(subject: Subject) -> None:
+    """Fitting twice on the same data and seed gives the same edits, to the bit: randomness from data.rng alone."""
+    one, other = subject.edit(age=1.0, smile=-0.5), subject.edit(subject.fit(), age=1.0, smile=-0.5)
+    _expect(bool((one == other).all()), f"two fits differ by {float((one - other).abs().max()):.3g}")
+
+
+def save_and_load_agree(subject: Subject) -> None:
+    """A loaded method has the edits, parameters and facts of the saved one, and saves the same bytes."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as name:
+        folder, again = Path(name), Path(name) / "again"
+        again.mkdir()
+        subject.fitted.save(folder)
+        mask = subject.parameters.get(masking.SETTING, masking.NONE)
+        loaded = masking.masked(registry.get(subject.name).load(folder), mask)
+        loaded.to(torch.device(subject.faces.ws.device))
+        same = subject.edit(loaded, beard=0.7, pitch=-1.0) == subject.edit(beard=0.7, pitch=-1.0)
+        _expect(bool(same.all()), "the loaded method edits otherwise: does state() hold all that fit learned?")
+        _expect(loaded.parameters() == subject.fitted.parameters(), "the loaded method has other parameters")
+        _expect(loaded.facts() == subject.fitted.facts(), "the loaded method has other facts: are they plain JSON?")
+        loaded.save(again)
+        for file in ("method.safetensors", "method.json"):
+            _expect((again / file).read_bytes() == (folder / file).read_bytes(), f"{file} differs when saved again")
+
+
+def another_version_is_refused(subject: Subject) -> None:
+    """What another version saved is not loaded."""
+    with tempfile.TemporaryDirectory() as name:
+        subject.fitted.save(Path(name))
+        path = Path(name) / "method.json"
+        card = json.loads(path.read_text())
+        path.write_text(json.dumps(card | {"version": card["version"] + 1}))
+        try:
+            registry.get(subject.name).load(Path(name))
+        except StageError:
+            return
+    raise BrokenContract("load took a method of another version: leave load() to the base class")
+
+
+def faces_do_not_depend_on_their_batch(subject: Subject) -> None:
+    """A face is edited the same alone and among others."""
+    import torch
+
+    faces, count = copied(subject.faces), len(subject.faces.ws)
+    change = strengths(faces, gender=1.0) * torch.linspace(-1, 1, count).to(faces.ws)[:, None]
+    together = subject.fitted.edit_faces(copied(faces), change)
+    rows = [slice(row, row + 1) for row in range(count)]
+    alone = torch.cat([subject.fitted.edit_faces(faces[row], change[row]) for row in rows])
+    error = float((together - alone).abs().max())
+    _expect(error < NOISE, f"a face's edit depends on its batch: it differs by {error:.3g}")
+
+
+def several_attributes_change_at_once(subject: Subject) -> None:
+    """An edit of two attributes differs from the edit of either."""
+    ws, both = subject.faces.ws, subject.edit(age=0.6, yaw=-0.6)
+    singles = {"age": subject.edit(age=0.6), "yaw": subject.edit(yaw=-0.6)}
+    if any(bool((single == ws).all()) for single in singles.values()):
+        return  # nothing to tell apart: a method that learned nothing of one of them, or the no-op
+    for name, single in singles.items():
+        _expect(float((both - single).abs().max()) > NOISE, f"an edit of age and yaw is the edit of {name} alone")
+
+
+CHECKS: dict[str, Callable[[Subject], None]] = {
+    check.__name__: check
+    for check in (
+        facts_are_declared,
+        parameters_build_the_same,
+        unknown_settings_are_named,
+        zero_changes_nothing,
+        inputs_are_not_modified,
+        shape_and_type_are_kept,
+        no_faces_give_no_edits,
+        layers_may_differ,
+        same_seed_same_method,
+        save_and_load_agree,
+        another_version_is_refused,
+        faces_do_not_depend_on_their_batch,
+        several_attributes_change_at_once,
+    )
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one check: `fault` is empty where the promise is kept."""
+
+    check: str
+    promise: str
+    fault: str
+
+
+def verdicts(subject: Subject) -> Iterator[Verdict]:
+    """Every check, one after the other; what a method raises is its fault, told by its type and message."""
+    for name, check in CHECKS.items():
+        fault = ""
+        try:
+            check(subject)
+        except BrokenContract as error:
+            fault = str(error)
+        except Exception as error:  # whatever a method raises
+            fault = f"{type(error).__name__}: {error}"
+        yield Verdict(name, (check.__doc__ or "").strip(), fault)
+
+
+def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject:
+    """A method of this run, to be fitted on `count` of its domain's latents, labelled here and stored nowhere."""
+    import numpy as np
+    import torch
+
+    from pipeline.labelling import judge
+    from pipeline.latents import id_range, naming_w, z_of
+
+    protocol = settings.protocol
+
+    def codes(which: str, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        z = z_of(settings, which, places)
+        with torch.no_grad():
+            mapped = domain.generator.map_to_w(torch.from_numpy(z).to(domain.device))
+            w = torch.lerp(domain.generator.mapping.w_avg.to(mapped), mapped, protocol.truncation_psi).cpu().numpy()
+        lots = [judge(domain, w[start : start + 64], protocol.detection_threshold)[0] for start in range(0, len(w), 64)]
+        return z, w, np.concatenate(lots)
+
+    _, w, values = codes("train", np.arange(count))
+    z, face_w, face_values = codes("faces", np.arange(min(FACES, id_range(settings, "faces")[1])))
+    named = torch.from_numpy(naming_w(settings))
+    faces = Faces(
+        ws=domain.generator.mapping.broadcast(torch.from_numpy(face_w).to(domain.device)),
+        values=torch.from_numpy(face_values).to(domain.device),
+        z=torch.from_numpy(z).to(domain.device),
+        mapping=domain.generator.mapping,
+        truncation_psi=protocol.truncation_psi,
+    )
+
+    def data() -> FitData:
+        return FitData(
+            w=torch.from_numpy(w),
+            values=torch.from_numpy(values),
+            generator=domain.generator,
+            scorer_a=domain.scorer_a,
+            recognizer_a=domain.recognizer_a,
+            seed=protocol.seed,
+            device=domain.device,
+            truncation_psi=protocol.truncation_psi,
+            draw_z=lambda places: z_of(settings, "train", places),
+            naming_w=named,
+            mean_distance=domain.mean_distance,
+        )
+
+    return Subject(name, data, faces, domain.mean_distance, settings.method_parameters(name))

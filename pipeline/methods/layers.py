@@ -1,0 +1,48 @@
+"""Which layers an edit of an attribute keeps: StyleFlow's table, for a generator of any depth."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pipeline.attributes import EVALUATED, NAMES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PUBLISHED_DEPTH = 18  # layers of the 1024-pixel generator for which the table was made
+# Attribute -> first and last layer that keep the edit (StyleFlow, main_attribute.py of the authors).
+STYLEFLOW: dict[str, tuple[int, int]] = {
+    "gender": (0, 7),
+    "glasses": (2, 3),
+    "yaw": (0, 3),
+    "pitch": (0, 3),
+    "baldness": (0, 5),
+    "beard": (5, 9),
+    "age": (4, 7),
+    "expression": (4, 5),
+}
+_BY_COLUMN = {EVALUATED[name]: span for name, span in STYLEFLOW.items()}
+
+
+def kept_layers(attribute: str, depth: int) -> range:
+    """Layers of a generator with `depth` layers that keep an edit of an attribute (its column's name).
+
+    The table's span is scaled by depth / 18 and rounded outward, so that 18 gives the table itself and no depth an
+    empty span. An attribute that is not in the table keeps every layer.
+    """
+    if attribute not in _BY_COLUMN:
+        return range(depth)
+    first, last = _BY_COLUMN[attribute]
+    return range(first * depth // PUBLISHED_DEPTH, math.ceil((last + 1) * depth / PUBLISHED_DEPTH))
+
+
+def layer_masks(depth: int, attributes: tuple[str, ...] = NAMES) -> Tensor:
+    """Whether layer l keeps an edit of each attribute: (attributes, depth) bool."""
+    import torch
+
+    masks = torch.zeros(len(attributes), depth, dtype=torch.bool)
+    for row, name in enumerate(attributes):
+        kept = kept_layers(name, depth)
+        masks[row, kept.start : kept.stop] = True
+    return masks

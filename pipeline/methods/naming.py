@@ -1,0 +1,279 @@
+"""Names for unnamed directions: one rule for every method that finds directions without labels.
+
+None of the papers has an automatic rule: their authors looked at strips of pictures. Ours is applied on codes that
+nothing else uses (`FitData.naming_w`), and is the same for all methods:
+
+1. every candidate (direction x layer group), with both signs, moves every code by a displacement of STEP mean distances
+   of two random w, whatever the method's own unit and however many layers it edits;
+2. scorer A reads all attributes before and after. A candidate's change of an attribute is the mean difference over the
+   codes, divided by that attribute's standard deviation over the training labels;
+3. an attribute gets the candidate and sign that raise it the most, among those whose selectivity, c / (c + m) with c
+   their change of it and m the mean absolute change of the other attributes, is at least LEAST_SELECTIVITY. Where none
+   is, it gets the one that raises it the most, and `qualified` is false.
+
+How many candidates were tried, signs counted, is a fact of the method (`naming_candidates`) and a column of the
+published scores: scorer A's looking at them is supervision that a method "without labels" gets.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeline.errors import StageError
+from pipeline.methods.base import FitData, Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VERSION = 1  # of the rule: part of the fingerprint of every trained method
+STEP = 0.15  # mean distances of two random w by which a candidate moves codes: root mean square over all layers
+LEAST_SELECTIVITY = 0.75  # three times the mean change of the other attributes
+LEAST_SPREAD = 1e-3  # standard deviation of an attribute's labels below which its changes say nothing
+BATCH = 64  # images at once
+SIGNS = (1, -1)
+
+
+class Candidates(ABC):
+    """What a method found and nobody named: `count` directions, each in one layer group; signs are not counted.
+
+    The displacement of a code is proportional to the strength: the rule finds the strength of a step by it.
+    """
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many there are."""
+
+    @abstractmethod
+    def label(self, index: int) -> str:
+        """What people read: "component 3, layers 2-5"."""
+
+    @abstractmethod
+    def shift(self, ws: Tensor, index: int, strengths: Tensor) -> Tensor:
+        """What a candidate adds to ws (N, L, 512) at strengths (N,), signed, in the method's native unit.
+
+        Returns (N, L, 512), exactly 0 where the strength is 0. ws is not modified.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """What was learned, as tensors."""
+
+
+class LinearCandidates(Candidates):
+    """Vectors that are added, times the strength, to every code of a layer group: w'_l = w_l + s v for l of the group.
+
+    vectors (K, 512), each as long as a strength of 1 moves a code; ranges (K, 2) int64, the groups, half-open. A label
+    is the noun and the vector's number among its kind.
+    """
+
+    def __init__(self, vectors: Tensor, ranges: Tensor, noun: str, numbers: Sequence[int]) -> None:
+        self.vectors, self.ranges, self.noun, self.numbers = vectors, ranges, noun, tuple(numbers)
+        self.spans: list[tuple[int, int]] = [(int(first), int(stop)) for first, stop in ranges.tolist()]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.spans)
+
+    def label(self, index: int) -> str:
+        """The noun, the vector's number from 0, and its first and last layer."""
+        first, stop = self.spans[index]
+        layers = f"layer {first}" if stop == first + 1 else f"layers {first}-{stop - 1}"
+        return f"{self.noun} {self.numbers[index]}, {layers}"
+
+    def shift(self, ws: Tensor, index: int, strengths: Tensor) -> Tensor:
+        """strengths times the vector in the layers of its group, 0 in the others."""
+        first, stop = self.spans[index]
+        moved = ws.new_zeros(ws.shape)
+        moved[:, first:stop] = strengths.to(ws)[:, None, None] * self.vectors[index].to(ws)
+        return moved
+
+    def state(self) -> dict[str, Tensor]:
+        """`vectors` (K, 512) and `ranges` (K, 2)."""
+        return {"vectors": self.vectors, "ranges": self.ranges}
+
+
+@dataclass(frozen=True)
+class Name:
+    """The candidate that one attribute got.
+
+    `sign` raises the attribute; `strength` is the native strength, unsigned, of a step of STEP; `change` and
+    `selectivity` are what was measured there.
+    """
+
+    attribute: str
+    candidate: int
+    label: str
+    sign: int
+    strength: float
+    change: float
+    selectivity: float
+    qualified: bool
+
+
+@dataclass(frozen=True)
+class Naming:
+    """One name per attribute, in the order of the attributes; `tried` counts candidates x signs."""
+
+    names: tuple[Name, ...]
+    tried: int
+    codes: int
+
+    def facts(self) -> dict[str, Any]:
+        """JSON-compatible; `from_facts` takes them back."""
+        return {
+            "naming_candidates": self.tried,
+            "naming_codes": self.codes,
+            "naming_step": STEP,
+            "naming_least_selectivity": LEAST_SELECTIVITY,
+            "naming_unqualified": [name.attribute for name in self.names if not name.qualified],
+            "naming": [asdict(name) for name in self.names],
+        }
+
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> Naming:
+        """What `facts` was called on."""
+        return cls(tuple(Name(**entry) for entry in facts["naming"]), facts["naming_candidates"], facts["naming_codes"])
+
+
+def name_directions(data: FitData, candidates: Candidates) -> Naming:
+    """A name for every attribute. Raises StageError if there is nothing to name, or nothing to name it on."""
+    if data.naming_w is None or not len(data.naming_w) or data.mean_distance is None:
+        raise StageError("Naming directions takes FitData.naming_w, codes that nothing else uses, and mean_distance.")
+    if not candidates.count:
+        raise StageError("There is no direction to name: the layer groups reach beyond the generator's last layer.")
+    changes, strengths = measure(data, candidates)
+    selectivity = selectivities(changes)
+    names = []
+    for column, attribute in enumerate(data.attributes):
+        index, side, qualified = pick(changes[:, :, column], selectivity[:, :, column])
+        name = Name(
+            attribute=attribute,
+            candidate=index,
+            label=candidates.label(index),
+            sign=SIGNS[side],
+            strength=float(strengths[index]),
+            change=float(changes[index, side, column]),
+            selectivity=float(selectivity[index, side, column]),
+            qualified=qualified,
+        )
+        names.append(name)
+    return Naming(tuple(names), candidates.count * len(SIGNS), len(data.naming_w))
+
+
+def pick(changes: Tensor, selectivity: Tensor) -> tuple[int, int, bool]:
+    """The best candidate of one attribute, its place in SIGNS, and whether it is selective enough.
+
+    changes (K, 2) and selectivity (K, 2). Of equal ones the first.
+    """
+    import torch
+
+    fits = (changes > 0) & (selectivity >= LEAST_SELECTIVITY)
+    qualified = bool(fits.any())
+    best = torch.where(fits, changes, -torch.inf) if qualified else changes
+    index, side = divmod(int(best.argmax()), len(SIGNS))
+    return index, side, qualified
+
+
+def measure(data: FitData, candidates: Candidates) -> tuple[Tensor, Tensor]:
+    """Normalised changes (K, 2, 35), one per candidate, sign and attribute, and native strengths (K,) of a step.
+
+    Both float64 on the CPU. A candidate that moves nothing has a strength of 0 and changes nothing.
+    """
+    import torch
+
+    assert data.naming_w is not None and data.mean_distance is not None
+    length = STEP * data.mean_distance
+    with torch.inference_mode():
+        ws = data.generator.mapping.broadcast(data.naming_w.to(data.device))
+        before = _values(data, ws)
+        changes = torch.zeros(candidates.count, len(SIGNS), len(data.attributes), dtype=torch.float64)
+        strengths = torch.zeros(candidates.count, dtype=torch.float64)
+        for index in range(candidates.count):
+            data.progress(index, candidates.count, f"naming, {candidates.label(index)}")
+            one = candidates.shift(ws, index, ws.new_ones(len(ws)))
+            moved = float(displacement(one).mean())
+            if moved <= 0:
+                continue
+            strengths[index] = length / moved
+            for side, sign in enumerate(SIGNS):
+                strength = ws.new_full((len(ws),), sign * float(strengths[index]))
+                after = _values(data, ws + candidates.shift(ws, index, strength))
+                changes[index, side] = (after - before).mean(dim=0)
+        data.progress(candidates.count, candidates.count, "")
+    spread = data.values.double().std(dim=0).cpu()
+    return changes / torch.where(spread < LEAST_SPREAD, torch.inf, spread), strengths
+
+
+def displacement(shift: Tensor) -> Tensor:
+    """Lengths (N,) of shifts (N, L, 512), root mean square over the layers, as the tables measure edits."""
+    return shift.double().norm(dim=2).square().mean(dim=1).sqrt()
+
+
+def selectivities(changes: Tensor) -> Tensor:
+    """c / (c + m) of changes (..., attributes): c an attribute's, m the others' mean; 0 where nothing changes."""
+    import torch
+
+    sizes = changes.abs()
+    others = (sizes.sum(dim=-1, keepdim=True) - sizes) / max(1, sizes.shape[-1] - 1)
+    total = sizes + others
+    return torch.where(total > 0, sizes / total.clamp(min=1e-300), 0.0)
+
+
+def _values(data: FitData, ws: Tensor) -> Tensor:
+    """Scorer A's values (N, 35) float64 on the CPU of G(ws)."""
+    import torch
+
+    parts = [data.scorer_a(data.generator.synthesis(part)).double().cpu() for part in ws.split(BATCH)]
+    return torch.cat(parts)
+
+
+class Unnamed(Method):
+    """Base of the methods whose directions have no names: `find` learns them, the rule names them, `edit` is here.
+
+    A strength of 1 is the method's native unit. The edits of several attributes add up, each reckoned from the unedited
+    code. Subclasses that learn more extend `facts` and `state`.
+    """
+
+    supervision: ClassVar[str] = "none"
+
+    candidates_: Candidates
+    naming_: Naming
+
+    @abstractmethod
+    def find(self, data: FitData) -> Candidates:
+        """Learn the candidates from `data`."""
+
+    @abstractmethod
+    def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> Candidates:
+        """The candidates of which `state` and `facts` were kept."""
+
+    def fit(self, data: FitData) -> None:
+        """Find directions and name them."""
+        self.candidates_ = self.find(data)
+        self.naming_ = name_directions(data, self.candidates_)
+
+    def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
+        """ws (N, L, 512) plus the shift of every attribute whose strength (N, 35) is not 0 for all."""
+        edited = ws.clone()
+        for column in strengths.any(dim=0).nonzero()[:, 0].tolist():
+            name = self.naming_.names[column]
+            edited += self.candidates_.shift(ws, name.candidate, name.sign * strengths[:, column].to(ws))
+        return edited
+
+    def state(self) -> dict[str, Tensor]:
+        """The candidates."""
+        return self.candidates_.state()
+
+    def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Take back candidates and names."""
+        self.naming_ = Naming.from_facts(facts)
+        self.candidates_ = self.rebuild(state, facts)
+
+    def facts(self) -> dict[str, Any]:
+        """`naming`: per attribute, its candidate and what was measured; `naming_candidates`: how many were tried."""
+        return self.naming_.facts()

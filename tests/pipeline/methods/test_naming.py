@@ -1,0 +1,168 @@
+"""One rule names unnamed directions: at a common step, by scorer A, on codes that nothing else uses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.attributes import NAMES, index_of
+from pipeline.domains import base
+from pipeline.editing import displacement as published_displacement
+from pipeline.errors import StageError
+from pipeline.latents import SETS, id_range, naming_w, read_w, run_latents
+from pipeline.methods import registry
+from pipeline.methods.base import FitData
+from pipeline.methods.naming import (
+    LEAST_SELECTIVITY,
+    STEP,
+    Candidates,
+    LinearCandidates,
+    Naming,
+    measure,
+    name_directions,
+    pick,
+    selectivities,
+)
+from pipeline.training import train_stage
+from tests import toy
+from tests.pipeline import tiny
+
+
+def candidates(vectors: Tensor, spans: list[tuple[int, int]] | None = None) -> LinearCandidates:
+    """These vectors, each in every layer unless `spans` says where."""
+    ranges = torch.tensor(spans or [(0, toy.LAYERS)] * len(vectors)).reshape(-1, 2)
+    return LinearCandidates(vectors, ranges, "vector", range(len(vectors)))
+
+
+def test_known_directions_get_their_names_and_signs() -> None:
+    signs = torch.tensor([1.0, -1.0]).repeat(18)[: len(NAMES), None]
+    naming = name_directions(toy.fit_data(400), candidates(signs * toy.DIRECTIONS))
+    for column, name in enumerate(naming.names):
+        assert (name.attribute, name.candidate, name.sign) == (NAMES[column], column, int(signs[column]))
+        assert name.qualified and name.change > 0.5 and name.selectivity >= LEAST_SELECTIVITY
+        assert name.label == f"vector {column}, layers 0-5"
+    assert naming.tried == 2 * len(NAMES) and naming.codes == 32
+
+
+@pytest.mark.parametrize("span", [(0, 6), (2, 5), (4, 5)])
+@pytest.mark.parametrize("length", [0.01, 1.0, 40.0])
+def test_the_step_is_the_same_displacement_for_any_length_and_layers(span: tuple[int, int], length: float) -> None:
+    data = toy.fit_data(50)
+    found = candidates(length * toy.DIRECTIONS[:1], [span])
+    _, strengths = measure(data, found)
+    assert data.naming_w is not None
+    ws = data.generator.mapping.broadcast(data.naming_w)
+    for sign in (1, -1):
+        moved = found.shift(ws, 0, ws.new_full((len(ws),), sign * float(strengths[0])))
+        published = published_displacement(toy.load(), ws + moved, ws)
+        assert torch.allclose(published, torch.full_like(published, STEP), rtol=1e-4)
+
+
+def test_changes_are_those_of_the_formula() -> None:
+    """The toy shows the mean code, so that a vector in g of L layers moves it by g / L of itself."""
+    data, rng = toy.fit_data(300), torch.Generator().manual_seed(4)
+    vectors = torch.randn(3, toy.USED, generator=rng) @ toy.BASIS
+    spans = [(0, 6), (1, 3), (5, 6)]
+    changes, _ = measure(data, candidates(vectors, spans))
+    assert data.naming_w is not None and changes.shape == (3, 2, len(NAMES))
+    for index, (first, stop) in enumerate(spans):
+        share = (stop - first) / toy.LAYERS
+        length = STEP * toy.MEAN_DISTANCE / math.sqrt(share)
+        step = share * length * vectors[index] / vectors[index].norm()
+        for side, sign in enumerate((1, -1)):
+            after, before = toy.values_of(data.naming_w + sign * step), toy.values_of(data.naming_w)
+            expected = (after - before).double().mean(dim=0) / data.values.double().std(dim=0)
+            assert torch.allclose(changes[index, side], expected, atol=1e-4)
+
+
+def test_selectivity_is_the_loop() -> None:
+    changes = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = selectivities(changes)
+    for index in np.ndindex(2, 2, 5):
+        sizes = changes[index[:2]].abs().tolist()
+        own = sizes.pop(index[2])
+        assert float(found[index]) == pytest.approx(own / (own + sum(sizes) / len(sizes)))
+    assert not selectivities(torch.zeros(1, 2, 5)).any()
+
+
+def test_the_strongest_selective_candidate_wins() -> None:
+    changes = torch.tensor([[3.0, -3.0], [1.0, 2.0], [0.5, -0.5]])
+    enough, little = LEAST_SELECTIVITY, LEAST_SELECTIVITY - 0.01
+    assert pick(changes, torch.full((3, 2), enough)) == (0, 0, True)
+    assert pick(changes, torch.tensor([[little, 1.0], [enough, enough], [1.0, 1.0]])) == (1, 1, True)
+    assert pick(changes, torch.tensor([[little, 1.0], [little, little], [enough, 1.0]])) == (2, 0, True)
+
+
+def test_without_a_selective_candidate_the_strongest_is_flagged() -> None:
+    changes = torch.tensor([[1.0, -4.0], [0.5, 2.0]])
+    assert pick(changes, torch.zeros(2, 2)) == (1, 1, False)
+    assert pick(-torch.ones(2, 2), torch.ones(2, 2)) == (0, 0, False), "lowering an attribute is not raising it"
+
+
+def test_an_attribute_without_spread_is_flagged() -> None:
+    data = toy.fit_data(200)
+    data.values[:, index_of("headwear")] = 0.25
+    naming = name_directions(data, candidates(toy.DIRECTIONS))
+    flagged = [name.attribute for name in naming.names if not name.qualified]
+    assert flagged == ["headwear"] == naming.facts()["naming_unqualified"]
+    assert naming.names[index_of("headwear")].change == 0
+
+
+def test_a_candidate_that_moves_nothing_changes_nothing() -> None:
+    data = toy.fit_data(200)
+    changes, strengths = measure(data, candidates(torch.stack([torch.zeros(512), toy.DIRECTIONS[5]])))
+    assert not changes[0].any() and float(strengths[0]) == 0
+    assert changes[1].any() and bool(torch.isfinite(changes).all())
+
+
+def test_facts_give_the_naming_back() -> None:
+    naming = name_directions(toy.fit_data(200), candidates(toy.DIRECTIONS[:4]))
+    assert Naming.from_facts(naming.facts()) == naming
+    assert naming.facts()["naming_candidates"] == 8
+
+
+def test_neither_labelled_codes_nor_the_truth_are_looked_at() -> None:
+    """Only naming_w, and the labels' spread: other training codes of the same labels give the same names."""
+    data = toy.fit_data(200)
+    other = toy.fit_data(200, w=torch.full_like(data.w, torch.nan))
+    found = candidates(toy.DIRECTIONS)
+    assert name_directions(data, found) == name_directions(other, found)
+
+
+@pytest.mark.parametrize("missing", ["naming_w", "mean_distance"])
+def test_no_codes_to_name_on_is_an_error(missing: str) -> None:
+    data: FitData = toy.fit_data(50, **{missing: None})
+    with pytest.raises(StageError, match="naming_w"):
+        name_directions(data, candidates(toy.DIRECTIONS))
+
+
+def test_no_candidates_are_an_error() -> None:
+    empty: Candidates = candidates(torch.zeros(0, 512))
+    with pytest.raises(StageError, match="layer groups"):
+        name_directions(toy.fit_data(50), empty)
+
+
+def test_naming_codes_are_those_of_their_own_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
+    settings = tiny.tiny_settings(tmp_path)
+    run_latents(settings, "naming")
+    ids, as_stage = read_w(settings, "naming")
+    found = naming_w(settings)
+    assert found.shape == (settings.protocol.n_naming_codes, 512) and found.tobytes() == as_stage.tobytes()
+    for which in SETS:
+        first, count = id_range(settings, which)
+        assert not set(ids.tolist()) & set(range(first, first + count))
+
+
+def test_the_naming_codes_are_in_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.BUILT_IN, tiny.METHOD, "tests.pipeline.tiny:Average")
+    settings = tiny.tiny_settings(tmp_path)
+    fewer = replace(settings, protocol=replace(settings.protocol, n_naming_codes=16))
+    stages = [train_stage(each, tiny.describe(), tiny.METHOD).fingerprint for each in (settings, fewer)]
+    assert stages[0] != stages[1]
