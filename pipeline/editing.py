@@ -1,8 +1,9 @@
 """Edits: generated and measured in one pass; the quality reference; the timing; the pictures of the page.
 
 No image goes through disk to be scored: while a batch is on the device, the detector, scorer B, both recognizers,
-MTCNN's features, LPIPS, SSIM and the perception net look at it. Shards are blocks of faces of one attribute whose
-limits depend on the protocol alone, so that batches, and every bit, are the same on any number of workers.
+MTCNN's features, LPIPS, SSIM, the perception net and, where the truth is known, the truth reader look at it. Shards are
+blocks of faces of one attribute whose limits depend on the protocol alone, so that batches, and every bit, are the
+same on any number of workers.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from pipeline.methods.base import Faces, Method
 
 VERSION = 1
+EDITS_VERSION = 2
 JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
+TRUTH_JUDGES = ("reader",)  # in a domain that knows the truth
 SHARD_IMAGES = 512  # about so many images make one shard of edits
 GALLERY_FACES = 4
 GALLERY_STEPS = 9
@@ -88,9 +91,10 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "shard_images": SHARD_IMAGES,
     }
     ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
-    weights = {role: card.weights[role] for role in JUDGES}
+    judges = (*JUDGES, *(role for role in TRUTH_JUDGES if role in card.weights))
+    weights = {role: card.weights[role] for role in judges}
     upstream = (labels_stage(settings, card, "faces"), train_stage(settings, card, method), *ranges)
-    return Stage("edits", VERSION, parameters, weights, upstream, label=method)
+    return Stage("edits", EDITS_VERSION, parameters, weights, upstream, label=method)
 
 
 def reference_stage(settings: Settings, card: DomainCard) -> Stage:
@@ -177,7 +181,8 @@ class View:
     """What the judges see in N images (N, 3, H, W), all on one device.
 
     values: (N, 35) by scorer B. mtcnn: (N, 256), of unit norm. recognizer_a, recognizer_b: (N, D), of unit norm.
-    features: (N, d) and logits: (N, classes) by the perception net.
+    features: (N, d) and logits: (N, classes) by the perception net. person: (N, K), the truth reader's coordinates,
+    (N, 0) in a domain without one.
     """
 
     images: Tensor
@@ -190,6 +195,7 @@ class View:
     recognizer_b: Tensor
     features: Tensor
     logits: Tensor
+    person: Tensor
 
     def __getitem__(self, rows: Tensor) -> View:
         return View(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
@@ -212,24 +218,33 @@ def look(domain: Domain, images: Tensor, threshold: float) -> View:
         recognizer_b=domain.recognizer_b(images),
         features=features,
         logits=logits,
+        person=images.new_empty(len(images), 0) if domain.reader is None else domain.reader.coordinates(images),
     )
 
 
 def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
-    """Columns of the edits table that set each image (N) beside the unedited one of its face (N)."""
+    """Columns of the edits table that set each image (N) beside the unedited one of its face (N).
+
+    Without those of the truth reader in a domain that has none: they are null in the table.
+    """
     from pipeline.networks.pairs import perceptual_distance, structural_similarity
+    from pipeline.networks.reader import distance as true_distance
 
     def distance(role: str) -> Tensor:
         result: Tensor = (1 - (getattr(edited, role) * getattr(unedited, role)).sum(dim=1)).clamp(min=0.0)
         return result
 
-    return {
+    columns = {
         "identity_mtcnn": distance("mtcnn"),
         "identity_recognizer_a": distance("recognizer_a"),
         "identity_recognizer_b": distance("recognizer_b"),
         "lpips": perceptual_distance(domain.perception)(edited.images, unedited.images).flatten(),
         "ssim": structural_similarity(edited.images, unedited.images),
     }
+    if domain.reader is not None:
+        columns["true_identity_distance"] = true_distance(edited.person, unedited.person)
+        columns["true_identity_error"] = domain.reader.error.expand(len(edited.images))
+    return columns
 
 
 def synthesise(domain: Domain, ws: Tensor) -> Tensor:
@@ -260,9 +275,10 @@ def edit_shard(settings: Settings, shard: EditShard, progress: Progress) -> list
         columns = measure(settings, domain, method, shard, progress)
     folder = edits_stage(settings, domain.card, shard.method).folder(settings.outputs)
     vectors = schemas.features(domain.card.feature_width, domain.card.classes)
+    own = {name: columns[name] for name in schemas.EDITS.names if name in columns}
     seconds = time.perf_counter() - started
     return [
-        _write(folder, shard.name, {name: columns[name] for name in schemas.EDITS.names}, schemas.EDITS, seconds),
+        _write(folder, shard.name, own, schemas.EDITS, seconds),
         _write(folder, shard.features, {name: columns[name] for name in vectors.names}, vectors, seconds),
     ]
 

@@ -10,13 +10,18 @@ import typer
 from pipeline.config import cores
 from pipeline.domains.synthface.domain import ROLES
 from pipeline.errors import UnknownNameError
+from tasks import cli_portraits, cli_verify
 
 app = typer.Typer(
     no_args_is_help=True,
     help="The embedded domain: train its networks from rendered faces, and measure them against the truth.",
 )
+app.command("render")(cli_portraits.render)
+app.command("factors")(cli_portraits.factors)
+app.command("sheet")(cli_portraits.sheet)
+app.command("verify")(cli_verify.verify)
 
-ORDER = ("perception", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "generator")
+ORDER = ("perception", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "reader", "generator")
 Roles = Annotated[list[str] | None, typer.Argument(help=f"Networks, of {', '.join(ROLES)}; none: all, in order.")]
 Folder = Annotated[Path, typer.Option(help="Rendered sets, checkpoints and logs; a later call continues from them.")]
 Workers = Annotated[int, typer.Option(help="Processes that render; 0: one per core.")]
@@ -65,23 +70,6 @@ def measure(
     shop = Workshop(folder, workers or cores(), threads or cores(), _say)
     for role in _chosen(roles):
         typer.echo(f"{role}: {json.dumps(measure_role(role, shop))}")
-
-
-@app.command()
-def sheet(
-    picture: Annotated[Path, typer.Argument(help="PNG file to write.")],
-    seed: Annotated[int, typer.Option(help="Root of the random z.")] = 1010,
-    count: Annotated[int, typer.Option(help="Pairs to show.", min=1, max=600)] = 24,
-) -> None:
-    """Draw renders (left) beside what the generator makes of the same w (right).
-
-    Example: latentbench synthface sheet docs/synthface-pairs.png
-    """
-    from pipeline.domains.synthface.sheets import pairs
-    from pipeline.images import save_png
-
-    save_png(pairs(seed, count), picture)
-    typer.echo(f"{count} pairs: {picture}")
 
 
 def _say(text: str) -> None:

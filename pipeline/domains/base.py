@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.networks.detector import Detector
     from pipeline.networks.perception import Perception
+    from pipeline.networks.reader import Reader
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.scorer import Scorer
     from stylegan.generator import Generator
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 class DomainCard:
     """A domain without its networks: what can be said of it without torch.
 
-    `weights` maps a role (generator, scorer_a, scorer_b, recognizer_a, recognizer_b, perception, detector) to the
-    sha256 of its file. `networks` maps a role to the name under which tables print its judgement.
+    `weights` maps a role (generator, scorer_a, scorer_b, recognizer_a, recognizer_b, perception, detector, and reader
+    where the truth is known) to the sha256 of its file. `networks` maps a role to the name under which tables print
+    its judgement.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Domain:
     """A domain with its networks loaded, in evaluation mode, frozen, on one device.
 
     `mean_distance` is the mean of ||w - w'|| over independent pairs of untruncated w, the unit of displacement.
+    `truth` and `reader` are None in a domain that knows no truth.
     """
 
     card: DomainCard
@@ -55,6 +58,7 @@ class Domain:
     detector: Detector
     mean_distance: float
     truth: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None)  # w (N, 512) -> true values (N, 35)
+    reader: Reader | None = field(default=None)
 
 
 # name -> module with `describe() -> DomainCard` and `load(device) -> Domain`

@@ -138,6 +138,8 @@ class Metric:
 # In the order in which tables show them.
 BUILT_IN: dict[str, str] = {
     "identity_distance": "pipeline.metrics.identity:IDENTITY_DISTANCE",
+    "true_identity_distance": "pipeline.metrics.true_identity_distance:TRUE_IDENTITY_DISTANCE",
+    "true_identity_error": "pipeline.metrics.true_identity_distance:TRUE_IDENTITY_ERROR",
     "fid": "pipeline.metrics.fid:FID",
     "kid": "pipeline.metrics.kid:KID",
     "inception_score": "pipeline.metrics.inception_score:INCEPTION_SCORE",

@@ -17,6 +17,7 @@ from pipeline.labelling import run_labels
 from pipeline.latents import run_latents
 from pipeline.networks.detector import Detection
 from pipeline.networks.perception import Perception
+from pipeline.networks.reader import Reader
 from pipeline.training import run_train
 from stylegan.generator import Generator
 from tests.pipeline.shards import protocol
@@ -24,7 +25,7 @@ from tests.pipeline.shards import settings as shard_settings
 
 NAME = "scenes"
 SIZE, WIDTH, CLASSES = 16, 12, 4
-ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
+ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector", "reader")
 
 
 def describe() -> DomainCard:
@@ -67,6 +68,9 @@ def load(device: torch.device) -> Domain:
         torch.manual_seed(3)
         generator = Generator(resolution=SIZE, channels={4: 8, 8: 8, 16: 8}, mapping_layers=2)
         perception = Perception(WIDTH, CLASSES)
+        reader = Reader("residual", 4, 5, [0, 2, 3])
+    for name, value in {"spread": 0.01, "weight": 0.8, "scale": 2.0, "error": 0.35}.items():
+        getattr(reader, name).fill_(value)
     maps: dict[str, Any] = {
         "scorer_a": Map(35, 1),
         "scorer_b": Map(35, 2),
@@ -74,7 +78,7 @@ def load(device: torch.device) -> Domain:
         "recognizer_b": Map(6, 4, unit_norm=True),
         "detector": Finder(),
     }
-    networks = {"generator": generator, "perception": perception}
+    networks = {"generator": generator, "perception": perception, "reader": reader}
     for network in networks.values():
         network.eval().requires_grad_(False)
     return Domain(describe(), device, **networks, **maps, mean_distance=2.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,9 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
             network = getattr(domain, name)
             distance = 1 - float((network(image) * network(before)).sum())
             assert row[f"identity_{name}"] == pytest.approx(distance, abs=1e-5)
+        person = (domain.reader(image) - domain.reader(before))[0, [0, 2, 3]] / 0.01 * 0.8 / 2.0
+        assert row["true_identity_distance"] == pytest.approx(float(person.norm()), abs=1e-4)
+        assert row["true_identity_error"] == pytest.approx(0.35)
         box = domain.detector.detect(image, threshold=0.9)
         one, other = (domain.detector.identity_features(picture, box.box) for picture in (image, before))
         cosine = torch.nn.functional.cosine_similarity(one, other)
@@ -104,13 +108,30 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
 
 def test_no_edit_at_all_scores_perfect(run: Settings) -> None:
     table = edits(run, "noop")
-    for name in ("identity_mtcnn", "identity_recognizer_a", "identity_recognizer_b", "lpips", "displacement"):
+    identity = ("identity_mtcnn", "identity_recognizer_a", "identity_recognizer_b", "true_identity_distance")
+    for name in (*identity, "lpips", "displacement"):
         assert abs(table.column(name).to_numpy()).max() < 1e-5
     np.testing.assert_allclose(table.column("ssim").to_numpy(), 1.0, atol=1e-5)
     age = table.column("attribute").to_numpy() == "age"
     np.testing.assert_allclose(
         table.column("value_age").to_numpy()[age], table.column("start_value").to_numpy()[age], atol=1e-6
     )
+
+
+def test_a_domain_that_knows_no_truth_has_null(run: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same edits by a domain without a reader: null in both columns, the rest to the bit, another stage."""
+    card = scenes.describe()
+    unread = replace(card, weights={role: sha for role, sha in card.weights.items() if role != "reader"})
+    blind = replace(base.load(scenes.NAME, "cpu"), card=unread, reader=None)
+    monkeypatch.setattr(base, "load", lambda name, device: blind)
+    monkeypatch.setattr(scenes, "describe", lambda: unread)
+    settings = scene_settings(tmp_path, ("random",))
+    run_to_edits(settings)
+    table, known = edits(settings, "random"), ["true_identity_distance", "true_identity_error"]
+    assert all(table.column(name).null_count == table.num_rows for name in known)
+    monkeypatch.undo()
+    assert table.drop(known).equals(edits(run, "random").drop(known))
+    assert edits_stage(run, unread, "random") != edits_stage(run, card, "random")
 
 
 def test_where_no_face_is_found_the_box_is_the_image(run: Settings) -> None:

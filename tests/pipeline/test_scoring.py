@@ -54,6 +54,7 @@ def test_networks_are_named_by_the_domain(run: Settings) -> None:
     assert networks["fid"] == networks["inception_score"] == {"scenes-perception"}
     assert networks["lpips"] == {"scenes-perception-lpips-without-heads"}
     assert networks["attribute_change"] == {"scenes-scorer_b"}
+    assert networks["true_identity_distance"] == networks["true_identity_error"] == {"scenes-reader"}
     assert networks["ssim"] == networks["seconds_per_edit"] == {"none"}
     with pytest.raises(UnknownNameError):
         network_name(scenes.describe(), "scorer_c")
@@ -69,13 +70,18 @@ def test_means_are_those_of_the_edits_table(run: Settings) -> None:
     assert distance["age", "scenes-recognizer_b"] == pytest.approx(age["identity_recognizer_b"].mean(), rel=1e-6)
     assert found["detected_share"]["all", "scenes-detector"] == pytest.approx(edits["detected"].mean())
     ends = edits[(edits["attribute"] == "glasses")].pivot(index="face_id", columns="step", values="value_glasses")
+    truly = found["true_identity_distance"]["age", "scenes-reader"]
+    assert truly == pytest.approx(age["true_identity_distance"].mean(), rel=1e-6)
+    assert found["true_identity_error"]["age", "scenes-reader"] == pytest.approx(0.35)
     change = found["attribute_change"]["glasses", "scenes-scorer_b"]
     assert change == pytest.approx((ends[4] - ends[0]).mean(), abs=1e-6)
 
 
 def test_no_edit_keeps_identity_and_changes_nothing(run: Settings) -> None:
+    expected = {"identity_distance": 0.0, "true_identity_distance": 0.0, "lpips": 0.0, "ssim": 1.0}
+    expected["attribute_change"] = 0.0
     found = scores(run, "noop")
-    for metric, value in {"identity_distance": 0.0, "lpips": 0.0, "ssim": 1.0, "attribute_change": 0.0}.items():
+    for metric, value in expected.items():
         np.testing.assert_allclose(found[found["metric"] == metric]["value"], value, atol=1e-5)
 
 

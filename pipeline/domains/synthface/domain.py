@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 FOLDER = Path(__file__).parent / "weights"
-ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception")
+ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "reader")
 SUMMARY = "procedural faces at 64 px, rendered with known truth; embedded, needs no network"
 
 
@@ -53,6 +53,7 @@ def load(device: torch.device) -> Domain:
     from pipeline.networks.detector import Detector
     from pipeline.networks.files import load_network
     from pipeline.networks.perception import Perception
+    from pipeline.networks.reader import Reader
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.scorer import Scorer
     from stylegan.weights import WeightsFileError, load_generator
@@ -74,4 +75,5 @@ def load(device: torch.device) -> Domain:
         detector=Detector().to(device),
         mean_distance=float(card_of("generator")["mean_distance"]),
         truth=lambda w: attributes_of(truth_factors(w)),
+        reader=load_network(Reader, weights_path("reader"), device),
     )

@@ -44,14 +44,14 @@ def expression(faces: Faces, shape: Proportions) -> Expression:
         - 0.02 * disgust
         + 0.01 * faces.signed("brow_arch")
         - 0.014 * calm,
-        brow_inner=0.065 * sad + 0.03 * fear - 0.06 * anger - 0.02 * disgust,
+        brow_inner=0.075 * sad + 0.03 * fear - 0.07 * anger - 0.02 * disgust,
         eye_open=(
             1 + 0.45 * surprise + 0.40 * fear - 0.22 * anger - 0.30 * disgust - 0.22 * sad - 0.14 * smile - 0.12 * calm
         ),
         corner=-0.008 + 0.068 * smile - 0.07 * sad - 0.035 * anger - 0.03 * disgust - 0.015 * fear,
-        sneer=0.09 * faces("contempt"),
+        sneer=0.14 * faces("contempt"),
         opening=opening,
-        width=1 + 0.24 * smile + 0.18 * fear - 0.22 * surprise - 0.06 * sad,
+        width=1 + 0.24 * smile + 0.20 * fear - 0.24 * surprise - 0.10 * sad - 0.08 * calm,
         lip_raise=0.03 * disgust + 0.008 * smile,
         nose_wrinkle=(disgust + 0.4 * anger).clamp(max=1),
         cheeks=smile,

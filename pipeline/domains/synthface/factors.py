@@ -37,7 +37,7 @@ PARTS: tuple[str, ...] = (
 )
 FACE = ("skin", "eyes", "brows", "nose", "mouth")
 BLOCK = 1024  # faces drawn from one random stream
-IDENTITY_SPREAD = 0.2  # standard deviation of an identity factor before clipping
+IDENTITY_SPREAD = 0.25  # standard deviation of an identity factor before clipping
 
 
 @dataclass(frozen=True)

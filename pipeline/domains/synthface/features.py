@@ -17,7 +17,7 @@ def paint_eyes(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressio
     pixel, front = surface.pixel, surface.front
     wide = 0.088 * shape.eye_size.sqrt()
     dx = surface.across - shape.eye_x
-    dy = surface.y - shape.eye_y - 0.10 * faces.signed("eye_tilt") * dx
+    dy = surface.y - shape.eye_y - 0.20 * faces.signed("eye_tilt") * dx
     open_up = 0.047 * shape.eye_size * mood.eye_open
     open_low = 0.026 * shape.eye_size * (1 - 0.25 * mood.cheeks)
     bow = 1 - (dx * (1 / wide)).square()
@@ -50,18 +50,18 @@ def paint_mouth(
 ) -> None:
     """Lips, the dark of an open mouth, and teeth."""
     pixel, front = surface.pixel, surface.front
-    wide = (0.148 + 0.016 * faces.signed("mouth_width")) * mood.width * (1 - 0.12 * shape.child)
+    wide = (0.148 + 0.024 * faces.signed("mouth_width")) * mood.width * (1 - 0.12 * shape.child)
     along = surface.across * (1 / wide)
     curve = along.square()
-    lift = mood.corner + mood.sneer * step(surface.x, 0.08)
-    line = shape.mouth_y + lift * (curve - 0.35)
+    line = shape.mouth_y + mood.corner * (curve - 0.35) + mood.sneer * step(surface.x, 0.08) * curve
     bow = (1 - curve).clamp(min=0)
     dy = surface.y - line
-    full = (0.026 + 0.012 * faces.signed("lip_fullness")) * (1 - 0.32 * shape.old)
+    full = (0.027 + 0.015 * faces.signed("lip_fullness")) * (1 - 0.32 * shape.old)
     full = full * (1 - 0.22 * shape.male)
-    top = bow * (mood.opening * 0.8 + mood.lip_raise)
-    bottom = bow * (mood.opening * 1.2)
     root = bow.sqrt()
+    gap_bow = torch.lerp(bow, root, ramp(mood.opening, 0.03, 0.09))
+    top = gap_bow * (mood.opening * 0.8 + mood.lip_raise)
+    bottom = gap_bow * (mood.opening * 1.2)
     above = top + full * root * (0.85 + 0.25 * along - 0.20 * spot(along, along, 0.25, 0.25))
     below = bottom + 1.25 * full * root
     lips = step(torch.minimum(above - dy, dy + below), pixel * 1.2) * front
@@ -76,7 +76,7 @@ def paint_mouth(
     showing = faces("smile").maximum(0.6 * faces("fear")).maximum(0.5 * faces("anger"))
     showing = showing.maximum(0.6 * faces("disgust")).maximum(0.35 * faces("surprise"))
     teeth = step(dy + bottom * (1.6 * showing - 0.7), pixel * 1.1) * gap
-    split = 1 - 0.10 * ramp(torch.cos(surface.x * 130), 0.6, 1)
+    split = (1 - 0.10 * ramp(torch.cos(surface.x * 130), 0.6, 1)) * (1 - 0.30 * curve.clamp(max=1))
     canvas.paint(None, rgb(0.95, 0.93, 0.88) * split[:, None], teeth * ramp(showing, 0.05, 0.35))
     closed = step(0.004 - (dy - top * 0.5 + bottom * 0.5).abs(), pixel * 1.6) * front
     closed = closed * step(1.04 - along, pixel * 4) * (1 - gap)
@@ -98,17 +98,17 @@ def paint_glasses(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, 
     round_radius = (a + b).clamp(min=1e-6).sqrt_()
     box_radius = (a.square() + b.square()).clamp(min=1e-6).sqrt_().sqrt_()
     away = (torch.lerp(round_radius, box_radius, square) - 1) * 0.12
-    rim = 0.006 + 0.008 * reading + 0.006 * sun + pixel * 0.2
+    rim = 0.010 + 0.008 * reading + 0.005 * sun + pixel * 0.2
     near = step(rays.toward[:, 2][:, None, None] - 0.05, 0.1)
     lens = step(-away, pixel * 1.2) * near
     canvas.paint("glasses", rgb(0.80, 0.88, 0.95), lens * (0.16 * reading))
     shade = torch.lerp(rgb(0.03, 0.03, 0.04), rgb(0.14, 0.13, 0.16), step(dy, 0.2)[:, None])
     canvas.paint("glasses", shade, lens * (0.96 * sun))
     frame = step(rim - away.abs(), pixel * 1.2)
-    span = step(0.008 + pixel * 0.2 - (dy - 0.02).abs(), pixel * 1.2)
+    span = step(0.011 + pixel * 0.2 - (dy - 0.02).abs(), pixel * 1.2)
     bridge = span * step(shape.eye_x + 0.01 - wide - x.abs(), pixel)
     frame = torch.maximum(frame, bridge) * near
-    stem = step(0.009 + pixel * 0.2 - (surface.y - shape.eye_y - 0.03).abs(), pixel * 1.2)
+    stem = step(0.011 + pixel * 0.2 - (surface.y - shape.eye_y - 0.03).abs(), pixel * 1.2)
     stem = stem * step(surface.across - shape.eye_x - 0.13, pixel * 2) * surface.cover
     stem = stem * step(surface.z + 0.10, 0.05)
     frame = torch.maximum(frame, stem)

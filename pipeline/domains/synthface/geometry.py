@@ -144,27 +144,27 @@ def proportions(faces: Faces) -> Proportions:
     child = (1 - years / 28).clamp(min=0)
     old = ((years - 14) / 58).clamp(0, 1)
     male = faces("gender") * (1 - 0.7 * child)
-    width = 0.50 + 0.035 * faces.signed("head_width") + 0.012 * child
-    jaw = 0.355 + 0.035 * faces.signed("jaw_width") + 0.055 * male + 0.03 * old + 0.015 * child
-    chin_y = -0.635 - 0.035 * faces.signed("chin") - 0.03 * male + 0.09 * child
-    chin_y = chin_y - 0.03 * faces.signed("head_length")
+    width = 0.50 + 0.050 * faces.signed("head_width") + 0.012 * child
+    jaw = 0.355 + 0.048 * faces.signed("jaw_width") + 0.055 * male + 0.03 * old + 0.015 * child
+    chin_y = -0.635 - 0.045 * faces.signed("chin") - 0.03 * male + 0.09 * child
+    chin_y = chin_y - 0.04 * faces.signed("head_length")
     eye_y = 0.065 - 0.055 * child
-    eye_size = 1 + 0.13 * faces.signed("eye_size") + 0.32 * child - 0.10 * old - 0.07 * male
+    eye_size = 1 + 0.20 * faces.signed("eye_size") + 0.32 * child - 0.10 * old - 0.07 * male
     return Proportions(
         child=child,
         old=old,
         male=male,
         width=width,
-        skull=0.545 + 0.02 * faces.signed("head_length") + 0.03 * child,
+        skull=0.545 + 0.03 * faces.signed("head_length") + 0.03 * child,
         jaw=jaw,
         chin_y=chin_y,
-        eye_x=0.205 + 0.022 * faces.signed("eye_spacing"),
+        eye_x=0.205 + 0.028 * faces.signed("eye_spacing"),
         eye_y=eye_y,
         eye_size=eye_size,
         brow_y=eye_y + 0.135 - 0.018 * male - 0.012 * old,
-        nose_y=-0.145 + 0.025 * child - 0.022 * faces.signed("nose_length") - 0.02 * old,
-        nose_width=(0.078 + 0.017 * faces.signed("nose_width") + 0.008 * male) * (1 - 0.2 * child),
-        mouth_y=-0.335 + 0.02 * child + 0.018 * faces.signed("mouth_height"),
+        nose_y=-0.145 + 0.025 * child - 0.034 * faces.signed("nose_length") - 0.02 * old,
+        nose_width=(0.078 + 0.025 * faces.signed("nose_width") + 0.008 * male) * (1 - 0.2 * child),
+        mouth_y=-0.335 + 0.02 * child + 0.026 * faces.signed("mouth_height"),
     )
 
 
@@ -182,7 +182,8 @@ class Surface:
 
     x, y, z: head coordinates; across = |x|; side = the sign of x; distance toward the camera;
     normal after relief; cover: 1 on the head; front: 1 on the face side; nose: the share that
-    the nose has; hollow: darkening of sockets and creases; pixel as in Rays.
+    the nose has; hollow: darkening of sockets and creases; pixel as in Rays; seen: distance, or
+    far behind where there is no head.
     """
 
     x: Tensor
@@ -197,6 +198,7 @@ class Surface:
     nose: Tensor
     hollow: Tensor
     pixel: Tensor
+    seen: Tensor
 
 
 def _blend(first: Hit, second: Hit, softness: float) -> tuple[Hit, Tensor]:
@@ -222,7 +224,7 @@ def _relief(faces: Faces, shape: Proportions, across: Tensor, y: Tensor) -> tupl
             -0.10 + 0.02 * smile,
             0.12,
             0.10,
-            0.030 + 0.022 * faces("cheekbones") + 0.03 * smile + 0.02 * shape.child,
+            0.030 + 0.032 * faces("cheekbones") + 0.03 * smile + 0.02 * shape.child,
         ),
         (0.0, shape.chin_y + 0.12, 0.11, 0.08, 0.035 + 0.02 * shape.male),
         (0.0, shape.mouth_y, 0.15, 0.075, 0.035),
@@ -257,17 +259,17 @@ def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
     nose_length = 0.165 * (1 - 0.18 * shape.child)
     ridge = intersect(
         rays,
-        points(shape.width * 0, shape.nose_y + 0.11, 0.515 + bridge),
-        points(0.047 + 0.005 * faces.signed("nose_width"), nose_length + 0.03, 0.085),
+        points(shape.width * 0, shape.nose_y + 0.11, 0.490 + bridge),
+        points(0.066 + 0.008 * faces.signed("nose_width"), nose_length + 0.03, 0.098),
         torch.full((faces.count,), 0.26),
     )
     tip = intersect(
         rays,
-        points(shape.width * 0, shape.nose_y, 0.555 + 0.6 * bridge - 0.02 * shape.child),
-        points(shape.nose_width * 0.92, 0.062 + 0.01 * shape.old, 0.085),
+        points(shape.width * 0, shape.nose_y, 0.533 + 0.6 * bridge - 0.02 * shape.child),
+        points(shape.nose_width * 0.95, 0.060 + 0.01 * shape.old, 0.088),
     )
-    nose_hit, _ = _blend(ridge, tip, 0.05)
-    whole, nose = _blend(head, nose_hit, 0.085)
+    nose_hit, _ = _blend(ridge, tip, 0.08)
+    whole, nose = _blend(head, nose_hit, 0.14)
     distance = whole.distance
     foot = [rays.plane(rays.right[:, i], rays.up[:, i], torch.zeros(faces.count)) for i in range(3)]
     x, y, z = (torch.addcmul(foot[i], distance, rays.toward[:, i, None, None]) for i in range(3))
@@ -292,4 +294,5 @@ def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
         nose=nose,
         hollow=1 + 3.5 * height.clamp(max=0) * skin,
         pixel=rays.pixel,
+        seen=distance.masked_fill(cover < 0.5, -9.0),
     )

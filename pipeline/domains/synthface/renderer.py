@@ -60,15 +60,14 @@ def _paint_body(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, co
 
 
 def _paint_ears(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor) -> None:
-    size = 1 + 0.2 * faces.signed("ear_size")
-    hidden = surface.distance.masked_fill(surface.cover < 0.5, -9.0)
+    size = 1 + 0.3 * faces.signed("ear_size")
     for side in (-1.0, 1.0):
         hit = intersect(
             rays,
             points(side * (shape.width + 0.012), -0.02 + 0 * size, -0.10),
             points(0.042 * size, 0.125 * size, 0.075 * size),
         )
-        mask = step(hit.inside, rays.pixel * 12) * step(hit.distance - hidden, 0.03)
+        mask = step(hit.inside, rays.pixel * 12) * step(hit.distance - surface.seen, 0.03)
         tone = 0.58 + 0.25 * hit.inside.clamp(0, 1)
         canvas.paint("skin", colour * tone[:, None] * 0.95, mask)
 
@@ -105,6 +104,7 @@ def _render_block(factors: Tensor, resolution: int, masks: bool) -> tuple[Tensor
     hair.paint_long_hair(canvas, faces, shape, rays, hair_tone, beside=False)
     _paint_body(canvas, faces, shape, rays, skin_tone)
     hair.paint_long_hair(canvas, faces, shape, rays, hair_tone, beside=True)
+    hair.paint_back_hair(canvas, faces, shape, rays, hair_tone)
     canvas.lay(face, surface.cover)
     _paint_ears(canvas, faces, shape, rays, surface, skin_tone)
     features.paint_mouth_cover(canvas, faces, shape, surface, shade)

@@ -20,17 +20,29 @@ from stylegan.layers import FullyConnected, normalize_second_moment
 from stylegan.sampling import draw_z
 
 SEED = 20261121
-LARGEST_TURN = 0.3  # radians; 0 would let w hold the truth linearly
-W_SPREAD = 1.0  # of the normals within w
+LARGEST_TURN = 0.5  # radians; 0 would let w hold the truth linearly
+MIXED = 0.7  # root of the power that every axis of w takes from other normals than its own; 0 would align the axes
 SAMPLES = 16384  # z that the whitening is measured on
 _SLOPE, _GAIN = 0.2, math.sqrt(2.0)  # of StyleGAN's leaky ReLU
 
 
 @functools.cache
 def _spread_in_w() -> Tensor:
-    """How w mixes the normals: (256, N_FACTORS) with orthonormal columns, float64."""
-    basis, _ = np.linalg.qr(np.random.default_rng([SEED, 1]).standard_normal((256, N_FACTORS)))
-    return torch.from_numpy(basis * math.sqrt(256 / N_FACTORS) * W_SPREAD)
+    """How w mixes the normals: (256, N_FACTORS) with rows of length 1, float64.
+
+    Every axis has a normal of its own, in turn, and a little of all others: as in a trained W, axes are neither pure
+    nor all alike.
+    """
+    rng = np.random.default_rng([SEED, 1])
+    rows = rng.standard_normal((256, N_FACTORS)) * (MIXED / math.sqrt(N_FACTORS))
+    rows[np.arange(256), np.arange(256) % N_FACTORS] += rng.choice([-1.0, 1.0], 256)
+    return torch.from_numpy(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+@functools.cache
+def _read_from_w() -> Tensor:
+    """Its left inverse, (N_FACTORS, 256), float64."""
+    return torch.linalg.pinv(_spread_in_w())
 
 
 @functools.cache
@@ -74,8 +86,7 @@ def normals_in_w(w: Tensor) -> Tensor:
     """
     exact = w.detach().double()
     mixed = (exact[:, :256] - exact[:, 256:]) / ((1 + _SLOPE) * _GAIN)
-    spread = _spread_in_w().to(w.device)
-    return mixed @ spread / spread.square().sum(dim=0)
+    return mixed @ _read_from_w().T.to(w.device)
 
 
 def truth_normals(w: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ def edit_set(
         "identity_mtcnn": np.zeros(count, np.float32),
         "identity_recognizer_a": np.zeros(count, np.float32),
         "identity_recognizer_b": np.zeros(count, np.float32),
+        "true_identity_distance": np.zeros(count, np.float32),
+        "true_identity_error": np.full(count, 0.3, np.float32),
         "lpips": np.zeros(count, np.float32),
         "ssim": np.ones(count, np.float32),
     }

@@ -89,6 +89,8 @@ def edits(methods: tuple[str, ...] = METHODS, n_faces: int = 6, n_steps: int = 5
                         "identity_mtcnn": identity,
                         "identity_recognizer_a": 0.8 * identity,
                         "identity_recognizer_b": 1.2 * identity,
+                        "true_identity_distance": 0.9 * identity,
+                        "true_identity_error": 0.3,
                         "lpips": 0.5 * identity,
                         "ssim": 1 - 0.5 * identity,
                         **dict(zip(VALUE_COLUMNS, map(float, values), strict=True)),

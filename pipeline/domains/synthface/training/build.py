@@ -2,7 +2,7 @@
 
     generator  <- the `generator` set (w -> truth -> render); its last resolution also uses perception and scorer A
     scorer A, perception  <- `generator` and broad A;   recognizer A <- people A
-    scorer B  <- natural B, broad B, people B;          recognizer B <- people B
+    scorer B, reader  <- natural B, broad B, people B;  recognizer B <- people B
 A and B share no face, no seed and no architecture. Held-out sets are used by no training.
 """
 
@@ -19,25 +19,28 @@ import torch
 from torch import nn
 
 from pipeline.domains.synthface.domain import ROLES, card_of, weights_path
+from pipeline.domains.synthface.factors import IDENTITY_INDEX, N_FACTORS
 from pipeline.domains.synthface.training import generator as distil
-from pipeline.domains.synthface.training import judges, measures
+from pipeline.domains.synthface.training import judges, measures, reader
 from pipeline.domains.synthface.training.loop import Schedule
 from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
 from pipeline.errors import StageError, UnknownNameError
 from pipeline.networks.files import load_network, save_network
 from pipeline.networks.perception import Perception
+from pipeline.networks.reader import Reader
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
 from stylegan.weights import load_generator, save_generator
 
 SETS: dict[str, RenderSet] = {
-    "generator": RenderSet("generator", 101, 60_000),
+    "generator": RenderSet("generator", 101, 100_000),
     "broad_a": RenderSet("broad", 202, 24_000),
-    "people_a": RenderSet("identities", 303, 24_000),
-    "broad_b": RenderSet("broad", 404, 24_000),
-    "people_b": RenderSet("identities", 505, 24_000),
+    "people_a": RenderSet("identities", 303, 40_000),
+    "broad_b": RenderSet("broad", 404, 30_000),
+    "people_b": RenderSet("identities", 505, 40_000),
     "natural_b": RenderSet("natural", 606, 16_000),
+    "people_reader": RenderSet("identities", 1212, 2_000),
     "held_out_natural": RenderSet("natural", 707, 4_000),
     "held_out_broad": RenderSet("broad", 808, 4_000),
     "held_out_people": RenderSet("identities", 909, 4_000),
@@ -50,18 +53,20 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
     "scorer_b": ("natural_b", "broad_b", "people_b"),
     "recognizer_a": ("people_a",),
     "recognizer_b": ("people_b",),
+    "reader": ("natural_b", "broad_b", "people_b"),
     "generator": ("generator",),
 }
 
 SCHEDULES: dict[str, Schedule] = {
-    "perception": Schedule(steps=700, batch=128, rate=2e-3, seed=21),
-    "scorer_a": Schedule(steps=1100, batch=128, rate=2e-3, seed=22),
-    "scorer_b": Schedule(steps=1800, batch=128, rate=1.5e-3, seed=23),
-    "recognizer_a": Schedule(steps=1400, batch=128, rate=2e-3, seed=24),
-    "recognizer_b": Schedule(steps=1000, batch=128, rate=1.5e-3, seed=25),
-    "images-16": Schedule(steps=1200, batch=32, rate=4e-3, seed=12, final=0.3),
-    "images-32": Schedule(steps=2600, batch=32, rate=3e-3, seed=13, final=0.3),
-    "images-64": Schedule(steps=5000, batch=32, rate=2.5e-3, seed=14),
+    "perception": Schedule(steps=900, batch=128, rate=4e-3, seed=21),
+    "scorer_a": Schedule(steps=2000, batch=128, rate=4e-3, seed=22),
+    "scorer_b": Schedule(steps=2200, batch=128, rate=4e-3, seed=23),
+    "recognizer_a": Schedule(steps=1600, batch=128, rate=4e-3, seed=24),
+    "recognizer_b": Schedule(steps=1300, batch=128, rate=4e-3, seed=25),
+    "reader": Schedule(steps=1400, batch=128, rate=4e-3, seed=26),
+    "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
+    "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
+    "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
 }
 
 Say = Callable[[str], None]
@@ -73,6 +78,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "recognizer_a": {"architecture": "residual", "width": 32, "dimensions": EMBEDDING},
     "recognizer_b": {"architecture": "plain", "width": 28, "dimensions": EMBEDDING},
     "perception": {"feature_width": FEATURE_WIDTH, "classes": judges.CLASSES},
+    "reader": {"architecture": "residual", "width": 32, "factors": N_FACTORS, "identity": IDENTITY_INDEX},
 }
 
 
@@ -123,7 +129,12 @@ def train_role(role: str, shop: Workshop) -> None:
 
 
 def _new_judge(role: str) -> nn.Module:
-    kinds: dict[str, type[nn.Module]] = {"scorer": Scorer, "recognizer": Recognizer, "perception": Perception}
+    kinds: dict[str, type[nn.Module]] = {
+        "scorer": Scorer,
+        "recognizer": Recognizer,
+        "perception": Perception,
+        "reader": Reader,
+    }
     with torch.random.fork_rng():
         torch.manual_seed(SCHEDULES[role].seed)
         return kinds[role.partition("_")[0]](**ARGUMENTS[role])
@@ -138,6 +149,9 @@ def _train_judge(role: str, shop: Workshop) -> nn.Module:
         judges.train_recognizer(network, faces[0], schedule, role, shop.training, shop.say)
     elif isinstance(network, Perception):
         judges.train_perception(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
+    elif isinstance(network, Reader):
+        reader.train_reader(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
+        reader.calibrate_reader(network, shop.set("people_reader"))
     return network
 
 
@@ -187,6 +201,10 @@ HOW = {
         "CosFace over persons whose pose, expression, light, glasses, hair, beard and background vary, and their true "
         "identity factors read from the embedding; bfloat16 while training"
     ),
+    "reader": (
+        "squared error of every factor over its variance, identity as heavy as all the rest; unit and error of its "
+        "distance from persons it never saw (set people_reader); bfloat16 while training; averaged weights"
+    ),
     "perception": "cross-entropy of 24 kinds of face, and squared error of every factor",
 }
 
@@ -206,6 +224,15 @@ def measure_role(role: str, shop: Workshop) -> dict[str, Any]:
     elif role == "perception":
         measured = dict(
             measures.measure_perception(load_network(Perception, path, device), shop.set("held_out_natural"))
+        )
+    elif role == "reader":
+        measured = reader.measure_reader(
+            load_network(Reader, path, device),
+            shop.set("held_out_natural"),
+            shop.set("held_out_people"),
+            load_generator(weights_path("generator"), card_of("generator")["sha256"]),
+            shop.set("held_out_generator"),
+            SETS["held_out_generator"].seed,
         )
     elif role == "generator":
         measured = measures.measure_generator(

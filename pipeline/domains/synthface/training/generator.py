@@ -13,6 +13,7 @@ from torch.nn import functional
 from pipeline import attributes
 from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, autocast
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
+from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.domains.synthface.training.sets import Rendered
 from pipeline.domains.synthface.truth import make_mapping
 from pipeline.networks.perception import Perception
@@ -24,6 +25,7 @@ from stylegan.training import image_at, pixel_loss
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 FACE_WEIGHT = 2.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
 VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
+ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
 
 Say = Callable[[str], None]
@@ -103,7 +105,7 @@ def fit_images(
             return pixel_loss(made, small)
         return pixel_loss(made, small, weight) + judges.loss(made, small, rows)
 
-    optimizer = torch.optim.Adam(generator.synthesis.parameters(), betas=(0.9, 0.99))
+    optimizer = MuonAndAdam([generator.synthesis], adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
     modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}
     train(f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
 

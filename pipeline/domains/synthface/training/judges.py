@@ -13,6 +13,7 @@ from torch.nn import functional
 from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
+from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
@@ -22,6 +23,7 @@ Say = Callable[[str], None]
 MARGIN, SHARPNESS = 0.15, 20.0  # CosFace (Wang et al., CVPR 2018): subtracted from the own cosine; its scale
 FACTOR_SHARE = 5.0  # weight of the identity factors beside it
 IDENTITY = [*face_factors.IDENTITY_INDEX, attributes.INDEX["gender"]]  # what a person of `identities` keeps
+ADAM_SCALE = 0.5  # rate of biases and norms beside that of the kernels
 SMALLEST_VARIANCE = 0.003  # of a value, so that the rarest attributes do not drown the others
 
 
@@ -145,7 +147,6 @@ def _train_one(
 ) -> None:
     network.train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = [*network.parameters(), *helper.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.rate, weight_decay=0.01)
+    optimizer = MuonAndAdam([network, helper], adam_scale=ADAM_SCALE, betas=(0.9, 0.99), decay=0.01)
     train(name, {"network": network, "helper": helper}, optimizer, loss_of, schedule, folder, say)
     network.eval()

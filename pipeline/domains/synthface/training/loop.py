@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.errors import TrainingDivergedError
 
 
@@ -51,7 +52,7 @@ def batch_of(seed: int, step: int, count: int, batch: int) -> np.ndarray:
 def train(
     name: str,
     modules: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | MuonAndAdam,
     loss_of: Callable[[int], Tensor],
     schedule: Schedule,
     folder: Path,

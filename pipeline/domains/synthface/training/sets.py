@@ -30,6 +30,7 @@ from stylegan.sampling import draw_z
 
 PER_PERSON = 10
 RENDER_BLOCK = 256
+WORLD = 2  # raised when the renderer or the truth changes, so that no old picture is taken for a new one
 KINDS = ("generator", "natural", "broad", "identities")
 BROAD_SHARE = 0.3
 # Even draws of the pose stay where a portrait is one: within 24, 12 and 54 degrees.
@@ -48,7 +49,7 @@ class RenderSet:
     @property
     def name(self) -> str:
         """Name of its files."""
-        return f"{self.kind}-{self.seed}-{self.count}-{self.resolution}"
+        return f"{self.kind}-{self.seed}-{self.count}-{self.resolution}-world{WORLD}"
 
     def factors(self, ids: np.ndarray) -> Tensor:
         """Factors (N, N_FACTORS) in [0, 1] of some of its faces."""

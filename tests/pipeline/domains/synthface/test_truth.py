@@ -48,8 +48,8 @@ def test_the_truth_is_entangled_in_z_and_not_linear_in_w(pairs: tuple[Tensor, Te
     normals = truth.truth_normals(w)
     assert unexplained(z, normals).mean() > 0.5
     left = unexplained(w, normals)  # two normals have no partner to be turned with
-    assert left.median() > 0.02
-    assert left.max() < 0.1
+    assert left.median() > 0.05
+    assert left.max() < 0.2
 
 
 def test_the_length_of_z_does_not_matter() -> None:

@@ -1,0 +1,282 @@
+"""Any face from factors: a plain face, an identity or a random face, changed by name, as a PNG that says how."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+from pipeline import attributes, images
+from pipeline.domains.synthface import copula
+from pipeline.domains.synthface.factors import (
+    FACTOR_NAMES,
+    IDENTITY_INDEX,
+    N_FACTORS,
+    PARTS,
+    column,
+    draw_factors,
+)
+from pipeline.domains.synthface.renderer import render
+from pipeline.errors import ConfigError, UnknownNameError
+
+TEXT_KEY = "latentbench"  # of the PNG's text chunk
+GAP = 2  # white pixels between two faces
+GLASSES = ("reading_glasses", "sunglasses")  # the kinds; `glasses` is worn where either is
+UNITS = {"degree": "°", "year": " years"}
+
+# Where the plain face is not the middle of the population: seen from the front, at rest, a clean picture.
+PLAIN: dict[str, float] = {
+    "pitch": 0.5,
+    "roll": 0.5,
+    "yaw": 0.5,
+    "smile": 0.0,
+    "blur": 0.0,
+    "noise": 0.0,
+    "mouth_opening": 0.0,
+}
+
+# Colours of the part map, in the order of PARTS, red, green, blue; 255 in the map is the gap between two faces.
+PART_COLOURS: tuple[tuple[int, int, int], ...] = (
+    (214, 222, 230),
+    (86, 104, 150),
+    (236, 188, 156),
+    (112, 72, 48),
+    (60, 160, 220),
+    (64, 40, 30),
+    (226, 140, 110),
+    (204, 52, 70),
+    (150, 110, 60),
+    (20, 20, 20),
+    (60, 150, 90),
+    (160, 90, 180),
+)
+_GAP_INDEX = 255
+
+
+@dataclass(frozen=True)
+class Portraits:
+    """Faces to draw: factors (N, N_FACTORS), where each came from, and what was set and what followed from it."""
+
+    factors: Tensor
+    starts: tuple[str, ...]
+    settings: Mapping[str, float]
+    followed: tuple[Mapping[str, float], ...]
+
+
+def plain_face() -> Tensor:
+    """The face (N_FACTORS,) that every portrait starts from, without an identity of its own.
+
+    Attributes: FFHQ's medians, which for a binary one is 0 (nothing worn, nothing covered, female). Identity and
+    nuisance factors: 0.5, their median; light from the front, grey background. PLAIN says what differs.
+    """
+    face = torch.full((N_FACTORS,), 0.5)
+    middle = torch.tensor([0.5], dtype=torch.float64)
+    for name in attributes.NAMES:
+        face[column(name)] = float(copula.quantile(name, middle))
+    for name, value in PLAIN.items():
+        face[column(name)] = value
+    return face
+
+
+def faces_of_identities(seed: int, ids: Sequence[int]) -> Tensor:
+    """Plain faces (N, N_FACTORS) with the identity factors of the faces `ids` drawn from `seed`."""
+    faces = plain_face().repeat(len(ids), 1)
+    if ids:
+        faces[:, IDENTITY_INDEX] = draw_factors(seed, ids)[:, IDENTITY_INDEX]
+    return faces
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, float]:
+    """`NAME=VALUE` texts as factor values in [0, 1]; `expression` is understood as `smile`.
+
+    Raises UnknownNameError, with the closest factor, and ConfigError for a text that is no NAME=VALUE, a value that is
+    no number in [0, 1], and a factor that is set twice.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, equals, number = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise ConfigError(f"--set {text}: expected NAME=VALUE, such as age=0.8.")
+        factor = attributes.EVALUATED.get(name, name)
+        if factor not in FACTOR_NAMES:
+            raise UnknownNameError("factor", name, known=(*attributes.EVALUATED, *FACTOR_NAMES))
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= 1:
+            ends = f"; 0 is {in_units(factor, 0)}, 1 is {in_units(factor, 1)}" if _unit(factor) else ""
+            raise ConfigError(f"--set {text}: expected a number from 0 to 1, found {number!r}{ends}.")
+        if factor in found:
+            raise ConfigError(f"--set {text}: {factor} is set twice, to {found[factor]:g} before. Set it once.")
+        found[factor] = value
+    return found
+
+
+def with_settings(faces: Tensor, settings: Mapping[str, float]) -> Tensor:
+    """A copy of faces (N, N_FACTORS) with factors set, and the three columns of glasses as consistent as in factors.py.
+
+    Where one of them is set, the kinds that are not are off, so that `glasses` alone gives plain glasses, and `glasses`
+    is worn where a kind is. Raises ConfigError for settings of the three that contradict one another.
+    """
+    changed = faces.clone()
+    for name, value in settings.items():
+        changed[:, column(name)] = value
+    kinds = {name: settings.get(name, 0.0) for name in GLASSES}
+    strongest = max(kinds, key=lambda name: kinds[name])
+    if min(kinds.values()) > 0:
+        raise ConfigError(f"{' and '.join(kinds)} exclude one another: set one of them.")
+    if settings.get("glasses", 1.0) < kinds[strongest]:
+        told = f"glasses={settings['glasses']:g} contradicts {strongest}={kinds[strongest]:g}"
+        raise ConfigError(f"{told}: who wears a kind of glasses wears glasses. Leave glasses out.")
+    if settings.keys() & {*GLASSES, "glasses"}:
+        for name, value in kinds.items():
+            changed[:, column(name)] = value
+        changed[:, column("glasses")] = settings.get("glasses", kinds[strongest])
+    return changed
+
+
+def compose(
+    seed: int,
+    identities: Sequence[int],
+    randoms: Sequence[int],
+    settings: Mapping[str, float],
+    like: Path | None = None,
+) -> Portraits:
+    """Identities, then random whole faces, then the faces of an earlier portrait; identity 0 where none is named.
+
+    Raises ConfigError as `with_settings` and `read_faces` do.
+    """
+    chosen = list(identities) if identities or randoms or like else [0]
+    starts = [f"identity {i} of seed {seed}" for i in chosen] + [f"random face {i} of seed {seed}" for i in randoms]
+    faces = [faces_of_identities(seed, chosen)]
+    if randoms:
+        faces.append(draw_factors(seed, randoms))
+    if like:
+        earlier = read_faces(like)
+        faces.append(earlier)
+        starts += [f"face {place + 1} of {like.name}" for place in range(len(earlier))]
+    before = torch.cat(faces)
+    after = with_settings(before, settings)
+    followed = []
+    for old, new in zip(before, after, strict=True):
+        moved = [n for n in (*GLASSES, "glasses") if n not in settings and old[column(n)] != new[column(n)]]
+        followed.append({name: float(new[column(name)]) for name in moved})
+    return Portraits(after, tuple(starts), dict(settings), tuple(followed))
+
+
+def draw_portraits(portraits: Portraits, path: Path, size: int, *, masks: bool = False) -> list[Path]:
+    """Render portraits side by side, `size` pixels each, into a PNG that carries their factors; the files written.
+
+    With `masks`, NAME-masks.png beside it gives every pixel the part with the largest share: a palette PNG whose pixel
+    value is the place in PARTS. Both are written whole or not at all. Raises ConfigError for a path that cannot be
+    written.
+    """
+    check_target(path)
+    rendered = render(portraits.factors, size, masks=masks)
+    note = PngImagePlugin.PngInfo()
+    note.add_text(TEXT_KEY, json.dumps(as_json(portraits) | {"size": size}))
+    write_png(images.strip(rendered.images, gap=GAP), path, note)
+    if rendered.masks is None:
+        return [path]
+    beside = path.with_name(f"{path.stem}-masks.png")
+    note = PngImagePlugin.PngInfo()
+    note.add_text(TEXT_KEY, json.dumps({"parts": list(PARTS)}))
+    write_png(part_map(rendered.masks), beside, note)
+    return [path, beside]
+
+
+def part_map(masks: Tensor) -> Image.Image:
+    """Part shares (N, len(PARTS), H, W) as one palette picture, faces side by side; a pixel is a place in PARTS."""
+    planes = masks.argmax(dim=1).to(torch.uint8).numpy()
+    gap = np.full((planes.shape[1], GAP), _GAP_INDEX, dtype=np.uint8)
+    pieces = [piece for plane in planes for piece in (gap, plane)][1:]
+    picture = Image.fromarray(np.concatenate(pieces, axis=1)).convert("P")
+    colours = [channel for colour in PART_COLOURS for channel in colour]
+    picture.putpalette(colours + [255] * (3 * 256 - len(colours)))
+    return picture
+
+
+def as_json(portraits: Portraits) -> dict[str, Any]:
+    """Everything that made the portraits, for programs; the factors draw the very same pixels again."""
+    faces = [
+        {"from": start, "factors": dict(zip(FACTOR_NAMES, row.tolist(), strict=True))}
+        for start, row in zip(portraits.starts, portraits.factors, strict=True)
+    ]
+    return {"command": "latentbench synthface render", "set": dict(portraits.settings), "faces": faces}
+
+
+def read_faces(path: Path) -> Tensor:
+    """The factors (N, N_FACTORS) of the faces of a portrait, from its PNG. Raises ConfigError if it carries none."""
+    try:
+        with Image.open(path) as picture:
+            text = picture.info.get(TEXT_KEY, "{}")
+        faces = [face["factors"] for face in json.loads(text).get("faces", ())]
+        rows = [[float(face[name]) for name in FACTOR_NAMES] for face in faces]
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: expected a PNG that `synthface render` wrote; it cannot be read: {error}"
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{path}: its factors are not those of this version ({error}). Render it anew.") from error
+    if not rows:
+        raise ConfigError(f"{path}: expected a PNG that `synthface render` wrote; this one carries no factors.")
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def describe(portraits: Portraits) -> list[str]:
+    """Lines for people: where each face came from, what was set, and what followed from it."""
+    chosen = [_told(name, value) for name, value in portraits.settings.items()]
+    lines = [f"set: {', '.join(chosen) or 'nothing'}"]
+    for start, followed in zip(portraits.starts, portraits.followed, strict=True):
+        told = ", ".join(_told(name, value) for name, value in followed.items())
+        lines.append(f"{start}; {told} follows" if told else start)
+    return lines
+
+
+def in_units(name: str, value: float) -> str:
+    """A factor's value in [0, 1] in FFHQ's unit, such as "60 years"; without a unit the value itself."""
+    unit = _unit(name)
+    if not unit:
+        return f"{value:.3g}"
+    limits = attributes.get(name)
+    return f"{limits.low + (limits.high - limits.low) * value:.3g}{unit}"
+
+
+def check_target(path: Path) -> None:
+    """Raise ConfigError unless a PNG file of that name can be put there."""
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"{path}: expected a file name that ends in .png.")
+    if path.is_dir() or not path.parent.is_dir():
+        found = "a folder has that name" if path.is_dir() else f"there is no folder {path.parent}"
+        raise ConfigError(f"{path}: expected a file in a folder that exists; {found}.")
+
+
+def write_png(picture: Image.Image, path: Path, note: PngImagePlugin.PngInfo | None = None) -> None:
+    """Write a picture as PNG, whole or not at all; the same pixels and note give the same bytes. Raises ConfigError."""
+    check_target(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        picture.save(temporary, format="PNG", optimize=False, compress_level=9, pnginfo=note)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _told(name: str, value: float) -> str:
+    return f"{name} {value:g} ({in_units(name, value)})" if _unit(name) else f"{name} {value:g}"
+
+
+def _unit(name: str) -> str:
+    return UNITS.get(attributes.get(name).unit, "") if name in attributes.INDEX else ""

@@ -1,0 +1,76 @@
+"""The faces that verification measures on: seeds that no training and no card used."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
+from pipeline.domains.synthface.verification.figures import Bench
+from stylegan.generator import Generator, MappingNetwork
+from stylegan.sampling import draw_z
+
+FACTOR_SEED = 7_710_001  # of faces that are drawn and not kept
+W_SEED = 7_710_002  # of z for probes and DCI
+G_SEED = 7_710_003  # of z for images
+EDIT_SEED = 7_710_004  # of z that are edited
+
+HELD_OUT: dict[str, RenderSet] = {
+    "natural": RenderSet("natural", 7_710_011, 4_000),
+    "broad": RenderSet("broad", 7_710_012, 4_000),
+    "people": RenderSet("identities", 7_710_013, 4_000),
+    "world_one": RenderSet("generator", 7_710_015, 10_000),
+    "world_two": RenderSet("generator", 7_710_016, 10_000),
+}
+LOT, JUDGED_LOT = 32, 64  # images that go at once through the generator, and past a judge
+
+Tell = Callable[[float, str], None]
+
+
+def held_out(name: str, bench: Bench) -> Rendered:
+    """A set by name, rendered where this version of the world has not been rendered yet."""
+    folder = bench.folder / "verify" / world_digest()
+    return rendered(HELD_OUT[name], folder, bench.workers, lambda text: bench.say(f"    {text}"))
+
+
+@functools.cache
+def world_digest() -> str:
+    """Eight digits that change with any line of the renderer, its statistics, or the way sets are drawn."""
+    home = Path(__file__).parents[1]
+    files = [*sorted(home.glob("*.py")), home / "statistics.json", home / "training" / "sets.py"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
+
+
+@torch.no_grad()
+def draw_w(mapping: MappingNetwork, seed: int, count: int) -> Tensor:
+    """w (count, 512) of the z of (seed, 0), (seed, 1), ..., not truncated."""
+    parts = np.array_split(np.arange(count), max(1, count // 4096))
+    return torch.cat([mapping.map_to_w(torch.from_numpy(draw_z(seed, ids))) for ids in parts])
+
+
+@torch.no_grad()
+def pixels_of(generator: Generator, w: Tensor, tell: Tell = lambda done, note: None) -> np.ndarray:
+    """What the generator makes of w (N, 512), as sets hold images: (N, 3, H, W) uint8, clamped and rounded."""
+    made = []
+    for part in w.split(LOT):
+        images = generator.synthesis(generator.mapping.broadcast(part))
+        made.append(((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        tell(len(made) * LOT, "")
+    return torch.cat(made).numpy()
+
+
+@torch.no_grad()
+def judged(judge: Callable[[Tensor], Tensor], pixels: np.ndarray, tell: Tell = lambda done, note: None) -> Tensor:
+    """What a judge of images (n, 3, H, W) in [-1, 1] answers for pixels (N, 3, H, W) uint8, a lot at a time."""
+    answers = []
+    for start in range(0, len(pixels), JUDGED_LOT):
+        lot = torch.from_numpy(np.array(pixels[start : start + JUDGED_LOT]))
+        answers.append(judge(lot.float().div_(127.5).sub_(1)))
+        tell(start + len(lot), "")
+    return torch.cat(answers)

@@ -1,0 +1,75 @@
+"""The truth reader: what a face is made of, read off its image, and by that how far apart two persons are.
+
+A recognizer learnt who is who; the reader learnt the numbers that the faces of a domain are made of, so its distance
+is one between those numbers. It can be had only where the truth is known, and it enters no loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import WeightsError
+from pipeline.networks.trunks import trunk
+
+
+class Reader(nn.Module):
+    """Images (N, 3, H, W) in [-1, 1] -> factors (N, `factors`) in [0, 1]; differentiable.
+
+    `architecture` names the trunk, `width` its channels; `identity` are the columns of the K factors of a person.
+    Training sets the buffers, which are part of the weights, and so of every fingerprint:
+    `spread` (`factors`,): standard deviation of each factor over the population;
+    `weight` (K,): the share of a reading's variance that is the person's and not the picture's, in [0, 1];
+    `scale` (): mean distance of two random persons before it is made the unit;
+    `error` (): root mean square of the distance between two pictures of one person, in that unit.
+    """
+
+    spread: Tensor
+    weight: Tensor
+    scale: Tensor
+    error: Tensor
+
+    def __init__(self, architecture: str, width: int, factors: int, identity: Sequence[int]) -> None:
+        super().__init__()
+        self.architecture, self.width, self.identity = architecture, width, list(identity)
+        self.trunk = trunk(architecture, width)
+        self.head = nn.Linear(self.trunk.out_features, factors)
+        self.register_buffer("spread", torch.full((factors,), math.nan))
+        self.register_buffer("weight", torch.full((len(self.identity),), math.nan))
+        self.register_buffer("scale", torch.tensor(math.nan))
+        self.register_buffer("error", torch.tensor(math.nan))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Factors before the logistic function, (N, `factors`)."""
+        out: Tensor = self.head(self.trunk(images.contiguous(memory_format=torch.channels_last)))
+        return out
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(images).sigmoid()
+
+    def weighted(self, images: Tensor) -> Tensor:
+        """Identity factors (N, K), each in standard deviations of the population and times its weight."""
+        return self(images)[:, self.identity] / self.spread[self.identity] * self.weight
+
+    def coordinates(self, images: Tensor) -> Tensor:
+        """Where a face's person lies, (N, K): the Euclidean distance of two rows is their `distance`.
+
+        Standard deviations make factors alike that vary unlike much. The weight is what linear regression would keep
+        of a difference between two readings as one between two persons: a factor that cannot be seen (ears under
+        hair) reads differently from picture to picture of one person, and would otherwise add nothing but noise.
+        The unit is the mean distance of two random persons. Raises WeightsError if training never set it.
+        """
+        if not math.isfinite(float(self.error)):
+            raise WeightsError(
+                "The truth reader has no unit: expected weights with scale and error, found none. Train it: "
+                "latentbench synthface train reader"
+            )
+        return self.weighted(images) / self.scale
+
+
+def distance(first: Tensor, second: Tensor) -> Tensor:
+    """Distance (N,) of rows (N, K) of `Reader.coordinates`, in mean distances of two random persons."""
+    return (first - second).norm(dim=1)
