@@ -64,7 +64,7 @@ def build(settings: Settings, method: str) -> Method:
     """The method as this run sets it, not yet trained. Raises LatentbenchError for a setting that it does not know."""
     parameters = settings.method_parameters(method)
     try:
-        return registry.build(method, parameters)
+        return registry.build(method, parameters, str(settings.source))
     except (TypeError, ValueError) as error:
         raise LatentbenchError(f"{settings.source}: [method.{method}]: {error}") from error
 

@@ -120,6 +120,7 @@ def cosines(directions: Tensor) -> dict[str, float]:
     """
     import torch
 
+    directions = directions.detach()
     count, codes = directions.shape[:2]
     at_code = torch.einsum("knd,jnd->nkj", directions, directions).abs()
     of_one = torch.einsum("knd,kmd->knm", directions, directions).abs()

@@ -49,8 +49,8 @@ class LLF(Unnamed):
        the mean square of what changed outside R (10 in the authors' logged run, 0 in their current configuration);
     3. an edit sends each layer's own code through the network, batch norm as in evaluation; other layers keep theirs.
 
-    No gradient passes through R, only through the masked difference. Nearest centres are reckoned on the device. `facts`
-    say how much more the inside of each region changed than the outside, on held-out codes.
+    No gradient passes through R, only through the masked difference. Nearest centres are reckoned on the device.
+    `facts` say how much more the inside of each region changed than the outside, on held-out codes.
 
     Departures from the authors' code:
 

@@ -54,17 +54,17 @@ def get(name: str) -> type[Method]:
     return target
 
 
-def build(name: str, parameters: Mapping[str, Any]) -> Method:
+def build(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg") -> Method:
     """The method of that name with these hyper-parameters, not yet fitted.
 
     Raises UnknownNameError for the method; ConfigError, naming the key of luigi.cfg, for a hyper-parameter that
-    it does not have or that is out of range.
+    it does not have or that is out of range; `source` is the file that the message names.
     """
     kind = get(name)
     known = (*inspect.signature(kind).parameters, masking.SETTING)
     for key in parameters:
         if key not in known:
             error = UnknownNameError("setting", key, known)
-            raise ConfigError(f"luigi.cfg: [method.{name}] {key}: {error}")
+            raise ConfigError(f"{source}: [method.{name}] {key}: {error}")
     own = {key: value for key, value in parameters.items() if key != masking.SETTING}
     return masking.masked(kind(**own), parameters.get(masking.SETTING, masking.NONE))

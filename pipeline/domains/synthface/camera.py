@@ -78,7 +78,7 @@ def _grain(resolution: int) -> Tensor:
     return torch.from_numpy(0.8 * light + 0.6 * colour).to(torch.float32)
 
 
-def _blur(picture: Tensor, amount: Tensor) -> Tensor:
+def blurred(picture: Tensor, amount: Tensor) -> Tensor:
     """A Gaussian blur per face, amount (N,) in [0, 1]: at 1 its sigma is 1.3 % of the side."""
     resolution = picture.shape[-1]
     sigma = 0.12 + amount.clamp(min=0).pow(0.75) * (0.013 * resolution)
@@ -91,7 +91,7 @@ def _blur(picture: Tensor, amount: Tensor) -> Tensor:
 
 def develop(picture: Tensor, faces: Faces) -> Tensor:
     """Blur, exposure (just under two stops from dark to bright) and noise; (N, 3, H, W) in [0, 1]."""
-    picture = _blur(picture, faces("blur")[:, 0, 0])
+    picture = blurred(picture, faces("blur")[:, 0, 0])
     gain = torch.exp2((faces("exposure") - 0.62) * 1.8)[:, None]
     picture = picture * gain
     grain = _grain(picture.shape[-1]) * (0.035 * faces("noise")[:, None])

@@ -46,7 +46,7 @@ class Mixed:
         return torch.cat([images for images, _ in found]), torch.cat([drawn for _, drawn in found])
 
 
-def _augmented(images: Tensor, seed: int, step: int) -> Tensor:
+def augmented(images: Tensor, seed: int, step: int) -> Tensor:
     """Images whose contrast, brightness and sharpness vary a little, as a generator's do; same truth."""
     rng = torch.Generator().manual_seed((seed << 32) + step)
     n = len(images)
@@ -70,11 +70,11 @@ def train_scorer(scorer: Scorer, faces: Mixed, schedule: Schedule, name: str, fo
     def loss_of(step: int) -> Tensor:
         images, drawn = faces.batch(batch_of(schedule.seed, step, len(faces), schedule.batch))
         with autocast():
-            logits = scorer.logits(_augmented(images, schedule.seed, step))
+            logits = scorer.logits(augmented(images, schedule.seed, step))
         error = logits.float().sigmoid() - face_factors.attributes_of(drawn)
         return (error.square() * weight).mean()
 
-    _train_one(scorer, nn.Module(), loss_of, schedule, name, folder, say)
+    train_one(scorer, nn.Module(), loss_of, schedule, name, folder, say)
 
 
 def train_recognizer(
@@ -95,16 +95,14 @@ def train_recognizer(
         images, drawn = faces.batch(rows)
         person = torch.from_numpy(rows // PER_PERSON)
         with autocast():
-            raw = recognizer.raw(_augmented(images, schedule.seed, step)).float()
+            raw = recognizer.raw(augmented(images, schedule.seed, step)).float()
         cosine = functional.normalize(raw, dim=1) @ functional.normalize(centres.weight, dim=1).T
         warm = min(1.0, step / (0.3 * schedule.steps))
         own = functional.one_hot(person, persons) * (MARGIN * warm)
         error = factors(raw) - (drawn[:, IDENTITY] - middle) / spread
         return functional.cross_entropy(SHARPNESS * (cosine - own), person) + FACTOR_SHARE * error.square().mean()
 
-    _train_one(
-        recognizer, nn.ModuleDict({"centres": centres, "factors": factors}), loss_of, schedule, name, folder, say
-    )
+    train_one(recognizer, nn.ModuleDict({"centres": centres, "factors": factors}), loss_of, schedule, name, folder, say)
 
 
 # Kinds of face that the perception net tells apart: gender x three ages x glasses x two brightnesses of hair.
@@ -133,10 +131,10 @@ def train_perception(
             read = factors(features)
         return functional.cross_entropy(logits.float(), kind_of(drawn)) + 10 * functional.mse_loss(read.float(), drawn)
 
-    _train_one(perception, factors, loss_of, schedule, name, folder, say)
+    train_one(perception, factors, loss_of, schedule, name, folder, say)
 
 
-def _train_one(
+def train_one(
     network: nn.Module,
     helper: nn.Module,
     loss_of: Callable[[int], Tensor],

@@ -22,8 +22,8 @@ from pipeline.domains.synthface.training.judges import (
     SMALLEST_VARIANCE,
     Mixed,
     Say,
-    _augmented,
-    _train_one,
+    augmented,
+    train_one,
     autocast,
 )
 from pipeline.domains.synthface.training.loop import Schedule, batch_of
@@ -49,11 +49,11 @@ def train_reader(reader: Reader, faces: Mixed, schedule: Schedule, name: str, fo
     def loss_of(step: int) -> Tensor:
         images, drawn = faces.batch(batch_of(schedule.seed, step, len(faces), schedule.batch))
         with autocast():
-            logits = reader.logits(_augmented(images, schedule.seed, step))
+            logits = reader.logits(augmented(images, schedule.seed, step))
         error = (logits.float().sigmoid() - drawn).square() / variance
         return error[:, reader.identity].mean() + error[:, rest].mean()
 
-    _train_one(reader, nn.Module(), loss_of, schedule, name, folder, say)
+    train_one(reader, nn.Module(), loss_of, schedule, name, folder, say)
 
 
 @torch.no_grad()

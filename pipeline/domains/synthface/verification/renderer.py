@@ -93,7 +93,7 @@ def inside(masks: Tensor, faces: Tensor, parts: tuple[str, ...]) -> Tensor:
     masks (N, len(PARTS), H, W) as `render` gives them, faces (N, N_FACTORS) whose blur they get.
     """
     share = masks[:, [PART_INDEX[part] for part in parts]].sum(dim=1, keepdim=True)
-    blurred = camera._blur(share, Faces(faces)("blur")[:, 0, 0])  # the very blur of the picture; it has no other name
+    blurred = camera.blurred(share, Faces(faces)("blur")[:, 0, 0])
     return blurred[:, 0] >= INSIDE_SHARE
 
 
