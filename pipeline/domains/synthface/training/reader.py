@@ -23,8 +23,8 @@ from pipeline.domains.synthface.training.judges import (
     Mixed,
     Say,
     augmented,
-    train_one,
     autocast,
+    train_one,
 )
 from pipeline.domains.synthface.training.loop import Schedule, batch_of
 from pipeline.domains.synthface.training.sets import PER_PERSON, POSE_LIMITS, Rendered
