@@ -143,6 +143,7 @@ def train_one(
     folder: Path,
     say: Say,
 ) -> None:
+    """Minimise `loss_of(step)` over the network and the helper that training alone needs."""
     network.train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = MuonAndAdam([network, helper], adam_scale=ADAM_SCALE, betas=(0.9, 0.99), decay=0.01)
