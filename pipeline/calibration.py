@@ -229,6 +229,7 @@ class _Editor:
 
     def __init__(self, domain: Domain, method: Method, column: int, faces: Faces, protocol: Protocol) -> None:
         self.domain, self.method, self.column, self.faces = domain, method, column, faces
+        self.exact = method.exact_identity  # then the edit of strength 0 is the code itself
         self.cap = protocol.displacement_cap
         self.bisections = protocol.bisections
         self.threshold = protocol.detection_threshold
@@ -300,7 +301,7 @@ def _farthest(editor: _Editor, signs: np.ndarray, rows: np.ndarray) -> tuple[np.
     """The farthest strength (M,) of each face and side, not signed, and what sets it: cap, plateau or none."""
     grid = np.array([2.0**exponent for exponent in EXPONENTS])
     total = np.stack([editor.moved(signs * strength, rows) for strength in grid])
-    own = np.stack([editor.moved(signs * strength, rows, from_no_edit=True) for strength in grid])
+    own = total if editor.exact else np.stack([editor.moved(signs * s, rows, from_no_edit=True) for s in grid])
     with np.errstate(invalid="ignore"):
         stops = np.vstack([own[1:] < STOPPED * own[:-1], np.ones((1, len(rows)), bool)]) & (own > NO_EFFECT)
     far = total >= editor.cap
@@ -309,8 +310,9 @@ def _farthest(editor: _Editor, signs: np.ndarray, rows: np.ndarray) -> tuple[np.
     reasons = np.where(_at(far, first), CAP, PLATEAU)
 
     def beyond(strengths: np.ndarray) -> np.ndarray:
-        capped = editor.moved(signs * strengths, rows) >= editor.cap
-        once = editor.moved(signs * strengths, rows, from_no_edit=True)
+        length = editor.moved(signs * strengths, rows)
+        capped = length >= editor.cap
+        once = length if editor.exact else editor.moved(signs * strengths, rows, from_no_edit=True)
         twice = editor.moved(signs * 2 * strengths, rows, from_no_edit=True)
         return np.where(reasons == CAP, capped, (twice < STOPPED * once) & (once > NO_EFFECT))
 

@@ -38,6 +38,7 @@ class Along(Method):
 
     def __init__(self, *, scale: float = 1.0, bound: float = 0.0, offset: float = 0.0) -> None:
         self.scale, self.bound, self.offset = scale, bound, offset
+        vars(self)["exact_identity"] = offset == 0
 
     def parameters(self) -> dict[str, Any]:
         return {"scale": self.scale, "bound": self.bound, "offset": self.offset}
@@ -123,6 +124,14 @@ def test_a_shift_without_any_strength_is_not_taken_for_an_effect() -> None:
     assert (row["low"], row["high"], row["low_set_by"], row["high_set_by"]) == (-1.0, 1.0, "none", "none")
     row, _ = run(Along(bound=3.0, offset=1.0), finder(math.inf))
     assert row["high"] == pytest.approx(STOP, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", [Along(), Along(bound=3.0), Along(scale=0.0)])
+def test_an_exact_method_is_searched_with_fewer_edits_to_the_same_limits(method: Along) -> None:
+    quick, _ = run(method, finder(6.0))
+    vars(method)["exact_identity"] = False
+    slow, _ = run(method, finder(6.0))
+    assert quick == slow
 
 
 def test_the_noop_has_the_range_one_and_costs_no_images() -> None:
