@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import TrainingDivergedError
 from pipeline.methods import checks
 from pipeline.methods.base import FitData, Method, Paper
+from pipeline.methods.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -23,9 +19,7 @@ if TYPE_CHECKING:
 
     from pipeline.networks.mapper import Mapper
 
-log = logging.getLogger("latentbench")
 
-CHECKPOINT = "l2l.pt"
 CHECKPOINT_STEPS = 100  # between two checkpoints
 CURVE_POINTS = 200  # of the loss that are kept
 PROBE = 64  # held-out codes on which the mapper is measured before and after training
@@ -284,6 +278,7 @@ class _Training:
         self.weights = torch.tensor(method.weights(), device=data.device)
         self.step = 0
         self.curve = _Curve()
+        self.kept = Checkpoint(method, data)
         self.start = self.measure()
 
     def run(self) -> None:
@@ -294,7 +289,7 @@ class _Training:
             losses = self.advance()
             if self.step % every == 0 or self.step == self.method.steps:
                 self.note(losses)
-            if self.data.checkpoints is not None and self.step % CHECKPOINT_STEPS == 0:
+            if self.step % CHECKPOINT_STEPS == 0:
                 self.save()
         self.end = self.measure()
         self.check(self.end["total"], "at the end")
@@ -332,8 +327,7 @@ class _Training:
         start = self.start["total"]
         if math.isfinite(total) and total <= start:
             return
-        if self.data.checkpoints is not None:
-            (self.data.checkpoints / CHECKPOINT).unlink(missing_ok=True)
+        self.kept.discard()
         raise TrainingDivergedError(
             f"l2l: the loss on held-out codes was {start:.4g} before training and is {total:.4g} {when}, after "
             f"{self.step} of {self.method.steps} steps: training diverged, nothing was published. Lower learning_rate "
@@ -368,52 +362,22 @@ class _Training:
 
     # Checkpoints
 
-    @cached_property
-    def key(self) -> str:
-        """What a checkpoint must have been made with, to be gone on from."""
-        data = self.data
-        content = hashlib.sha256()
-        for tensor in (data.w, data.values):
-            content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        made_with = {"version": self.method.version, "seed": data.seed, "data": content.hexdigest()}
-        return json.dumps(made_with | {"parameters": self.method.parameters()}, sort_keys=True)
-
     def save(self) -> None:
-        """Replace the checkpoint in one step."""
-        import torch
-
-        assert self.data.checkpoints is not None
-        path = self.data.checkpoints / CHECKPOINT
-        draft = path.with_name(f".{CHECKPOINT}.tmp")
-        state = {
-            "key": self.key,
-            "step": self.step,
-            "mapper": self.mapper.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "curve_steps": self.curve.steps,
-            "curve_losses": self.curve.losses,
-        }
-        with draft.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
+        """Keep what a later call goes on from."""
+        self.kept.save(
+            {
+                "step": self.step,
+                "mapper": self.mapper.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "curve_steps": self.curve.steps,
+                "curve_losses": self.curve.losses,
+            }
+        )
 
     def resume(self) -> None:
         """Take the checkpoint's state, if there is one of the same settings and data."""
-        import torch
-
-        path = self.data.checkpoints / CHECKPOINT if self.data.checkpoints is not None else None
-        if path is None or not path.exists():
-            return
-        try:
-            state = torch.load(path, map_location=self.data.device, weights_only=True)
-            fits = state["key"] == self.key
-        except Exception as error:  # whatever a damaged file makes torch raise
-            log.warning("l2l: the checkpoint %s cannot be read (%s); training starts over.", path, error)
-            return
-        if not fits:
-            log.warning("l2l: the checkpoint %s is of other settings or data; training starts over.", path)
+        state = self.kept.load()
+        if state is None:
             return
         self.mapper.load_state_dict(state["mapper"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -195,7 +195,7 @@ def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_used(
         again.fit(toy.fit_data(64, checkpoints=tmp_path))
         assert expected in caplog.text
         assert all(torch.equal(tensor, again.state()[name]) for name, tensor in whole.state().items())
-        (tmp_path / l2l.CHECKPOINT).write_bytes(b"half a file")
+        (tmp_path / "l2l.pt").write_bytes(b"half a file")
 
 
 def test_a_rate_that_is_too_high_is_told(tmp_path: Path) -> None:
