@@ -27,6 +27,7 @@ Folder = Annotated[Path, typer.Option(help="Rendered sets, checkpoints and logs;
 Workers = Annotated[int, typer.Option(help="Processes that render; 0: one per core.")]
 Threads = Annotated[int, typer.Option(help="Threads of torch while training; 0: one per core.")]
 Share = Annotated[float, typer.Option(help="Share of the full sets and steps, for a trial; stamped into the card.")]
+Further = Annotated[bool, typer.Option(help="Start from the published weights instead of from seeded start values.")]
 
 
 def _chosen(roles: list[str] | None) -> tuple[str, ...]:
@@ -43,14 +44,17 @@ def train(
     workers: Workers = 0,
     threads: Threads = 0,
     share: Share = 1.0,
+    further: Further = False,
 ) -> None:
     """Train networks and put them, with their cards, into the package. Resumable; the same seed gives the same sets.
 
-    Example: latentbench synthface train scorer_a scorer_b
+    With --further a network goes on from its published weights, and its card names them by their sha256.
+
+    Examples: latentbench synthface train scorer_a scorer_b; latentbench synthface train generator --further
     """
     from pipeline.domains.synthface.training.build import Workshop, train_role
 
-    shop = Workshop(folder, workers or cores(), threads or cores(), _say, share)
+    shop = Workshop(folder, workers or cores(), threads or cores(), _say, share, further)
     for role in _chosen(roles):
         train_role(role, shop)
 

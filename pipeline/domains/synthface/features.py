@@ -50,13 +50,14 @@ def paint_mouth(
 ) -> None:
     """Lips, the dark of an open mouth, and teeth."""
     pixel, front = surface.pixel, surface.front
-    wide = (0.148 + 0.024 * faces.signed("mouth_width")) * mood.width * (1 - 0.12 * shape.child)
+    wide = (0.148 + 0.033 * faces.signed("mouth_width")) * mood.width * (1 - 0.12 * shape.child)
     along = surface.across * (1 / wide)
     curve = along.square()
     line = shape.mouth_y + mood.corner * (curve - 0.35) + mood.sneer * step(surface.x, 0.08) * curve
     bow = (1 - curve).clamp(min=0)
     dy = surface.y - line
-    full = (0.027 + 0.015 * faces.signed("lip_fullness")) * (1 - 0.32 * shape.old)
+    full = (0.029 + 0.021 * faces.signed("lip_fullness")) * (1 - 0.25 * shape.old)
+    full = full + 0.006 * faces("lip_makeup")
     full = full * (1 - 0.22 * shape.male)
     root = bow.sqrt()
     gap_bow = torch.lerp(bow, root, ramp(mood.opening, 0.03, 0.09))
@@ -124,7 +125,7 @@ def cloth_colour(faces: Faces) -> Tensor:
 def paint_mouth_cover(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface, shade: Tensor) -> None:
     """A cloth mask that climbs from the chin to the middle of the nose."""
     amount = faces("mouth_occluded")
-    top = shape.chin_y - 0.05 + (shape.nose_y + 0.06 - shape.chin_y) * amount.sqrt()
+    top = shape.chin_y - 0.05 + (shape.nose_y - shape.chin_y) * amount.sqrt()
     top = top + 0.25 * surface.across.square() * amount
     mask = step(top - surface.y, surface.pixel * 1.3) * surface.cover
     fold = 0.88 + 0.12 * torch.cos(surface.y * 60)

@@ -144,27 +144,27 @@ def proportions(faces: Faces) -> Proportions:
     child = (1 - years / 28).clamp(min=0)
     old = ((years - 14) / 58).clamp(0, 1)
     male = faces("gender") * (1 - 0.7 * child)
-    width = 0.50 + 0.050 * faces.signed("head_width") + 0.012 * child
-    jaw = 0.355 + 0.048 * faces.signed("jaw_width") + 0.055 * male + 0.03 * old + 0.015 * child
-    chin_y = -0.635 - 0.045 * faces.signed("chin") - 0.03 * male + 0.09 * child
+    width = 0.50 + 0.058 * faces.signed("head_width") + 0.012 * child
+    jaw = 0.355 + 0.062 * faces.signed("jaw_width") + 0.055 * male + 0.03 * old + 0.015 * child
+    chin_y = -0.635 - 0.068 * faces.signed("chin") - 0.03 * male + 0.09 * child
     chin_y = chin_y - 0.04 * faces.signed("head_length")
     eye_y = 0.065 - 0.055 * child
-    eye_size = 1 + 0.20 * faces.signed("eye_size") + 0.32 * child - 0.10 * old - 0.07 * male
+    eye_size = 1 + 0.28 * faces.signed("eye_size") + 0.32 * child - 0.10 * old - 0.07 * male
     return Proportions(
         child=child,
         old=old,
         male=male,
         width=width,
-        skull=0.545 + 0.03 * faces.signed("head_length") + 0.03 * child,
+        skull=0.545 + 0.055 * faces.signed("head_length") + 0.03 * child,
         jaw=jaw,
         chin_y=chin_y,
-        eye_x=0.205 + 0.028 * faces.signed("eye_spacing"),
+        eye_x=0.205 + 0.030 * faces.signed("eye_spacing"),
         eye_y=eye_y,
         eye_size=eye_size,
         brow_y=eye_y + 0.135 - 0.018 * male - 0.012 * old,
-        nose_y=-0.145 + 0.025 * child - 0.034 * faces.signed("nose_length") - 0.02 * old,
-        nose_width=(0.078 + 0.025 * faces.signed("nose_width") + 0.008 * male) * (1 - 0.2 * child),
-        mouth_y=-0.335 + 0.02 * child + 0.026 * faces.signed("mouth_height"),
+        nose_y=-0.145 + 0.025 * child - 0.040 * faces.signed("nose_length") - 0.02 * old,
+        nose_width=(0.078 + 0.029 * faces.signed("nose_width") + 0.008 * male) * (1 - 0.2 * child),
+        mouth_y=-0.335 + 0.02 * child + 0.030 * faces.signed("mouth_height"),
     )
 
 
@@ -224,7 +224,7 @@ def _relief(faces: Faces, shape: Proportions, across: Tensor, y: Tensor) -> tupl
             -0.10 + 0.02 * smile,
             0.12,
             0.10,
-            0.030 + 0.032 * faces("cheekbones") + 0.03 * smile + 0.02 * shape.child,
+            0.012 + 0.085 * faces("cheekbones") + 0.03 * smile + 0.02 * shape.child,
         ),
         (0.0, shape.chin_y + 0.12, 0.11, 0.08, 0.035 + 0.02 * shape.male),
         (0.0, shape.mouth_y, 0.15, 0.075, 0.035),
@@ -255,7 +255,7 @@ def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
         points(shape.jaw + 0.02, (jaw_top - shape.chin_y) / 2, 0.485),
     )
     head, _ = _blend(cranium, jaw, 0.10)
-    bridge = 0.018 * faces.signed("nose_bridge")
+    bridge = 0.026 * faces.signed("nose_bridge")
     nose_length = 0.165 * (1 - 0.18 * shape.child)
     ridge = intersect(
         rays,
@@ -292,7 +292,7 @@ def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
         cover=cover,
         front=front * cover,
         nose=nose,
-        hollow=1 + 3.5 * height.clamp(max=0) * skin,
+        hollow=1 + 2.6 * height.clamp(max=0) * skin,
         pixel=rays.pixel,
         seen=distance.masked_fill(cover < 0.5, -9.0),
     )

@@ -107,7 +107,7 @@ def paint_hair(
     across = x.abs()
     length = hair_length(faces)
     part = 0.22 * faces.signed("hair_parting")
-    line = 0.365 + 0.05 * faces.signed("hairline") + 0.42 * gone + 0.02 * shape.old
+    line = 0.365 + 0.085 * faces.signed("hairline") + 0.42 * gone + 0.02 * shape.old
     ragged = 0.012 * torch.sin(x * 23 + 2) + 0.006 * torch.sin(x * 41 + 5)
     ragged = ragged + (0.002 + 0.006 * faces("hair_curl")) * torch.sin(x * 67)
     temple = 0.27 + 0.10 * gone + 0.06 * faces.signed("hairline") * 0.3
@@ -137,7 +137,7 @@ def _paint_locks(
 ) -> None:
     # fringe: descends from the hairline to the brows
     fringe = faces("forehead_occluded")
-    foot = 0.50 - (0.50 - shape.brow_y - 0.080) * fringe
+    foot = 0.50 - (0.50 - shape.brow_y - 0.120) * fringe
     foot = foot + 0.022 * torch.sin(surface.x * 44) + 0.2 * (surface.x - part).square() * fringe
     band = step(surface.y - foot, rays.pixel * 1.3 + 0.01) * step(0.75 - surface.y, 0.05)
     band = band * step(0.45 - surface.across, 0.05) * surface.front
@@ -147,7 +147,7 @@ def _paint_locks(
     tilted = surface.x + shape.eye_x - 0.25 * (surface.y - shape.eye_y)
     inside = step(0.05 + 0.085 * lock - tilted.abs(), rays.pixel * 1.3 + 0.01)
     inside = inside * step(surface.y + 0.14, 0.06) * step(0.62 - surface.y, 0.05) * surface.front
-    canvas.paint("hair", colour * (0.5 + 0.15 * torch.sin(tilted * 80))[:, None], inside * ramp(lock, 0.0, 0.5))
+    canvas.paint("hair", colour * (0.55 + 0.07 * torch.sin(tilted * 80))[:, None], inside * ramp(lock, 0.0, 0.5))
 
 
 def paint_headwear(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, light: Tensor) -> None:
@@ -164,7 +164,7 @@ def paint_headwear(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays,
         )
         for i in range(2)
     )
-    brim = 0.80 - 0.41 * worn - 0.30 * x.square()
+    brim = 0.80 - 0.33 * worn - 0.30 * x.square()
     mask = step(y - brim, rays.pixel * 1.2) * step(hat.inside, rays.pixel * 4)
     lit = (hat.normal[0] * light[:, 0] + hat.normal[1] * light[:, 1] + hat.normal[2] * light[:, 2]).clamp_(min=0)
     rib = 0.95 + 0.05 * torch.sin(x * 50)

@@ -60,11 +60,11 @@ def _paint_body(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, co
 
 
 def _paint_ears(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor) -> None:
-    size = 1 + 0.3 * faces.signed("ear_size")
+    size = 1.05 + 0.5 * faces.signed("ear_size")
     for side in (-1.0, 1.0):
         hit = intersect(
             rays,
-            points(side * (shape.width + 0.012), -0.02 + 0 * size, -0.10),
+            points(side * (shape.width - 0.008 + 0.024 * size), -0.02 + 0 * size, -0.10),
             points(0.042 * size, 0.125 * size, 0.075 * size),
         )
         mask = step(hit.inside, rays.pixel * 12) * step(hit.distance - surface.seen, 0.03)
@@ -89,7 +89,7 @@ def _render_block(factors: Tensor, resolution: int, masks: bool) -> tuple[Tensor
     skin.paint_brows(face, faces, shape, mood, surface, hair_tone)
     normal = surface.normal
     lit = (normal[0] * light[:, 0] + normal[1] * light[:, 1] + normal[2] * light[:, 2]).clamp_(min=0)
-    ambient = 0.38 + 0.32 * faces("light_ambient")
+    ambient = 0.43 + 0.28 * faces("light_ambient")
     facing = (
         normal[0] * rays.toward[:, 0, None, None]
         + normal[1] * rays.toward[:, 1, None, None]

@@ -7,7 +7,7 @@ from pipeline.domains.synthface.canvas import Canvas, Faces, palette, rgb
 from pipeline.domains.synthface.expression import Expression
 from pipeline.domains.synthface.geometry import Proportions, Surface, ramp, spot, step
 
-SKIN = ((1.0, 0.87, 0.79), (0.97, 0.81, 0.71), (0.91, 0.72, 0.59), (0.69, 0.48, 0.35), (0.46, 0.31, 0.23))
+SKIN = ((1.0, 0.87, 0.79), (0.97, 0.81, 0.71), (0.91, 0.72, 0.59), (0.69, 0.48, 0.35), (0.50, 0.34, 0.25))
 
 
 def skin_colour(faces: Faces) -> Tensor:
@@ -33,7 +33,7 @@ def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressio
     freckle = ramp(torch.sin(surface.x * 83 + y * 31) * torch.sin(y * 71 - surface.x * 23), 0.3, 0.9)
     freckle = freckle * spot(across - 0.17, y + 0.05, 0.2, 0.10)
     mark = ramp(torch.sin(surface.x * 41 + 1.3) * torch.sin(y * 37 + surface.x * 11), 0.55, 0.9)
-    lines = 0.45 * ramp(faces("freckles"), 0.45, 1.0) * freckle + 0.11 * shape.old.square() * mark
+    lines = 0.42 * faces("freckles").square() * freckle + 0.11 * shape.old.square() * mark
     # nasolabial fold, from the nose wing to beside the mouth
     fall = (-(y + 0.15)).clamp(0, 0.3)
     fold = spot(across - (0.105 + 0.45 * fall + 0.02 * mood.cheeks), y + 0.25, 0.022, 0.10)
@@ -53,7 +53,9 @@ def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressio
     jowl = spot(across - 0.20 - 0.15 * (y + 0.6), y + 0.49, 0.03, 0.07)
     lines += jowl * (0.35 * shape.old)
     lines += spot(across, y - shape.chin_y - 0.15, 0.10, 0.024) * (0.08 + 0.34 * faces("neutral"))
-    # nostrils and the shade beside and under the nose
+    # the sides of the bridge, nostrils and the shade beside and under the nose
+    bridge = spot(across - 0.062, y - shape.eye_y + 0.035, 0.026, 0.085)
+    lines += bridge * (0.30 * faces("nose_bridge"))
     lines += spot(across - 0.55 * shape.nose_width, y - shape.nose_y + 0.052, 0.024, 0.014) * 0.60
     lines += spot(across, y - shape.nose_y + 0.070, 0.07, 0.018) * 0.22
     lines += spot(across - 1.05 * shape.nose_width, y - shape.nose_y + 0.015, 0.018, 0.04) * 0.18
@@ -88,11 +90,11 @@ def paint_beard(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surfa
     taper = (1.05 - (across * (1 / 0.175)).square()).clamp(min=0).sqrt_()
     lip = step(0.047 * taper - (y - shape.mouth_y - 0.078 + 0.35 * across.square()).abs(), edge)
     lip = lip * step(0.165 - across, edge) * surface.front
-    side = step(across - shape.width * 0.70 - 0.25 * (0.09 - y).clamp(min=0), edge) * step(
+    side = step(across - shape.width * 0.66 - 0.20 * (0.09 - y).clamp(min=0), edge) * step(
         0.19 - (y + 0.10).abs(), edge * 2
     )
     side = side * step(surface.z + 0.08, 0.08)
-    dark = colour * 0.62
+    dark = colour * 0.55
     for name, region in (("beard", lower), ("moustache", lip), ("sideburns", side)):
         amount = faces(name).clamp(min=0).sqrt() * 0.95
         canvas.paint("beard", dark, (region * texture * amount).clamp_(0, 1) * surface.cover)
@@ -107,7 +109,7 @@ def paint_brows(
     middle = shape.brow_y + mood.brow_raise + arch * (1 - along.square())
     middle = middle + 0.075 * faces("contempt") * step(surface.x, 0.08)
     middle = middle - (mood.brow_inner - 0.008) * along - 0.4 * mood.brow_inner.abs()
-    half = 0.011 + 0.014 * faces("brow_thickness") + 0.012 * shape.male - 0.003 * shape.child
+    half = 0.007 + 0.026 * faces("brow_thickness") + 0.012 * shape.male - 0.003 * shape.child
     half = half * (1 - 0.35 * along) * (1.05 - along.square().square()).clamp(min=0).sqrt_()
     mask = step(half - (surface.y - middle).abs(), surface.pixel * 1.3)
     mask = mask * step(1.02 - along.abs(), surface.pixel * 5) * surface.front

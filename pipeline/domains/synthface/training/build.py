@@ -34,12 +34,13 @@ from stylegan.generator import Generator
 from stylegan.weights import load_generator, save_generator
 
 SETS: dict[str, RenderSet] = {
-    "generator": RenderSet("generator", 101, 100_000),
-    "broad_a": RenderSet("broad", 202, 24_000),
-    "people_a": RenderSet("identities", 303, 40_000),
-    "broad_b": RenderSet("broad", 404, 30_000),
-    "people_b": RenderSet("identities", 505, 40_000),
-    "natural_b": RenderSet("natural", 606, 16_000),
+    "generator": RenderSet("generator", 101, 80_000),
+    "rare": RenderSet("rare", 111, 16_000),
+    "broad_a": RenderSet("broad", 202, 48_000),
+    "people_a": RenderSet("identities", 303, 60_000),
+    "broad_b": RenderSet("broad", 404, 48_000),
+    "people_b": RenderSet("identities", 505, 60_000),
+    "natural_b": RenderSet("natural", 606, 24_000),
     "people_reader": RenderSet("identities", 1212, 2_000),
     "held_out_natural": RenderSet("natural", 707, 4_000),
     "held_out_broad": RenderSet("broad", 808, 4_000),
@@ -48,25 +49,26 @@ SETS: dict[str, RenderSet] = {
 }
 
 TRAINED_ON: dict[str, tuple[str, ...]] = {
-    "perception": ("generator", "broad_a"),
-    "scorer_a": ("generator", "broad_a"),
+    "perception": ("generator", "rare", "broad_a"),
+    "scorer_a": ("generator", "rare", "broad_a"),
     "scorer_b": ("natural_b", "broad_b", "people_b"),
     "recognizer_a": ("people_a",),
     "recognizer_b": ("people_b",),
     "reader": ("natural_b", "broad_b", "people_b"),
-    "generator": ("generator",),
+    "generator": ("generator", "rare"),
 }
 
 SCHEDULES: dict[str, Schedule] = {
     "perception": Schedule(steps=900, batch=128, rate=4e-3, seed=21),
-    "scorer_a": Schedule(steps=2000, batch=128, rate=4e-3, seed=22),
-    "scorer_b": Schedule(steps=2200, batch=128, rate=4e-3, seed=23),
-    "recognizer_a": Schedule(steps=1600, batch=128, rate=4e-3, seed=24),
-    "recognizer_b": Schedule(steps=1300, batch=128, rate=4e-3, seed=25),
-    "reader": Schedule(steps=1400, batch=128, rate=4e-3, seed=26),
+    "scorer_a": Schedule(steps=2800, batch=128, rate=4e-3, seed=22),
+    "scorer_b": Schedule(steps=2800, batch=128, rate=4e-3, seed=23),
+    "recognizer_a": Schedule(steps=4000, batch=128, rate=4e-3, seed=24),
+    "recognizer_b": Schedule(steps=3600, batch=128, rate=4e-3, seed=25),
+    "reader": Schedule(steps=1800, batch=128, rate=4e-3, seed=26),
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
     "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
+    "images-64-further": Schedule(steps=9000, batch=32, rate=2e-2, seed=15),
 }
 
 Say = Callable[[str], None]
@@ -84,22 +86,28 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where sets, checkpoints and logs lie, and how many cores may work. `share` scales every training's length."""
+    """Where sets, checkpoints and logs lie, and how many cores may work. `share` scales every training's length.
+
+    `further`: a network starts from its published weights instead of seeded start values.
+    """
 
     folder: Path
     workers: int
     threads: int
     say: Say = print
     share: float = 1.0
+    further: bool = False
 
     def set(self, name: str) -> Rendered:
         """A set by name, rendered where it is not yet."""
+        return rendered(self.wanted(name), self.folder / "sets", self.workers, self.say)
+
+    def wanted(self, name: str) -> RenderSet:
+        """What a set is, shortened by `share`. Raises UnknownNameError."""
         if name not in SETS:
             raise UnknownNameError("render set", name, SETS)
-        wanted = SETS[name]
-        if self.share < 1:
-            wanted = replace(wanted, count=max(512, int(wanted.count * self.share)))
-        return rendered(wanted, self.folder / "sets", self.workers, self.say)
+        found = SETS[name]
+        return replace(found, count=max(512, int(found.count * self.share))) if self.share < 1 else found
 
     def schedule(self, name: str) -> Schedule:
         """A training's schedule, shortened by `share`."""
@@ -117,9 +125,9 @@ def train_role(role: str, shop: Workshop) -> None:
     if role not in ROLES:
         raise UnknownNameError("network of synthface", role, ROLES)
     torch.set_num_threads(shop.threads)
-    started = time.monotonic()
+    started, parent = time.monotonic(), card_of(role) if shop.further else None
     network = _train_generator(shop) if role == "generator" else _train_judge(role, shop)
-    card = _card(role, shop, time.monotonic() - started)
+    card = _card(role, shop, time.monotonic() - started, parent)
     if isinstance(network, Generator):
         card["mean_distance"] = measures.mean_distance(network)
         save_generator(network, weights_path(role), card)
@@ -142,6 +150,9 @@ def _new_judge(role: str) -> nn.Module:
 
 def _train_judge(role: str, shop: Workshop) -> nn.Module:
     network, schedule = _new_judge(role), shop.schedule(role)
+    if shop.further:
+        published = load_network(type(network), weights_path(role), torch.device("cpu"))
+        network.load_state_dict(published.state_dict())
     faces = [shop.set(name) for name in TRAINED_ON[role]]
     if isinstance(network, Scorer):
         judges.train_scorer(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
@@ -156,27 +167,33 @@ def _train_judge(role: str, shop: Workshop) -> nn.Module:
 
 
 def _train_generator(shop: Workshop) -> Generator:
-    wanted, network = SETS["generator"], distil.new_generator(GENERATOR_SEED)
-    faces = shop.set("generator")
-    w = distil.all_w(network, wanted.seed, len(faces.images))
-    for resolution in (16, 32, 64):
+    network, names = distil.new_generator(GENERATOR_SEED), TRAINED_ON["generator"]
+    faces = judges.Mixed([shop.set(name) for name in names])
+    w = distil.all_w(network, [shop.wanted(name) for name in names])
+    if shop.further:
+        published = load_generator(weights_path("generator"), card_of("generator")["sha256"])
+        network.synthesis.load_state_dict(published.synthesis.state_dict())
+        distil.set_grain(network)
+    for resolution in (64,) if shop.further else (16, 32, 64):
         judged = None
         if resolution == network.resolution:
             device = torch.device("cpu")
             perception = load_network(Perception, weights_path("perception"), device)
             judged = distil.Judges(perception, load_network(Scorer, weights_path("scorer_a"), device), faces)
-        schedule = shop.schedule(f"images-{resolution}")
-        distil.fit_images(network, w, faces, resolution, schedule, shop.training, shop.say, judged)
+        name = f"images-{resolution}" + ("-further" if shop.further else "")
+        distil.fit_images(network, w, faces, resolution, shop.schedule(name), shop.training, shop.say, judged, name)
     distil.finish(network)
     return network
 
 
-def _card(role: str, shop: Workshop, seconds: float) -> dict[str, Any]:
-    steps = ("images-16", "images-32", "images-64") if role == "generator" else (role,)
+def _card(role: str, shop: Workshop, seconds: float, parent: dict[str, Any] | None) -> dict[str, Any]:
+    grown = ("images-64-further",) if shop.further else ("images-16", "images-32", "images-64")
+    steps = grown if role == "generator" else (role,)
     return {
         "role": role,
         "domain": "synthface",
-        "command": f"latentbench synthface train {role}",
+        "command": f"latentbench synthface train {role}" + (" --further" if shop.further else ""),
+        "further_than": parent and {key: parent.get(key) for key in ("sha256", "command", "schedule", "trained_on")},
         "trained_on": {name: asdict(SETS[name]) for name in TRAINED_ON[role]},
         "schedule": {name: asdict(shop.schedule(name)) for name in steps},
         "how": HOW[role.partition("_")[0]],

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline import attributes
-from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, autocast
+from pipeline.domains.synthface.camera import grain
+from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, Mixed, autocast
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
-from pipeline.domains.synthface.training.sets import Rendered
+from pipeline.domains.synthface.training.sets import RenderSet
 from pipeline.domains.synthface.truth import make_mapping
 from pipeline.networks.perception import Perception
 from pipeline.networks.scorer import Scorer
@@ -38,14 +38,25 @@ def new_generator(seed: int) -> Generator:
         generator = Generator(resolution=max(CHANNELS), channels=CHANNELS)
     generator.mapping.load_state_dict(make_mapping().state_dict())
     generator.mapping.requires_grad_(False)
+    set_grain(generator)
     return generator
 
 
+def set_grain(generator: Generator) -> None:
+    """Make the last block's constant noise the camera's grain, so that it can add what `noise` adds to a render."""
+    for layer in ("conv0", "conv1"):
+        noise = generator.synthesis.get_submodule(f"b{generator.resolution}.{layer}").get_buffer("noise_const")
+        noise.copy_(grain(generator.resolution)[0, 0])
+
+
 @torch.no_grad()
-def all_w(generator: Generator, z_seed: int, count: int) -> Tensor:
-    """w (count, 512) of a generator set."""
-    parts = np.array_split(np.arange(count), max(1, count // 4096))
-    return torch.cat([generator.map_to_w(torch.from_numpy(draw_z(z_seed, ids))) for ids in parts])
+def all_w(generator: Generator, sets: list[RenderSet]) -> Tensor:
+    """w (N, 512) of the faces of some sets, one set after the other."""
+    found = []
+    for wanted in sets:
+        for ids in np.array_split(np.arange(wanted.count), max(1, wanted.count // 4096)):
+            found.append(generator.map_to_w(torch.from_numpy(draw_z(wanted.seed, wanted.z_ids(ids)))))
+    return torch.cat(found)
 
 
 class Judges:
@@ -54,9 +65,9 @@ class Judges:
     Scorer B has no part in it, so that it can measure what came out.
     """
 
-    def __init__(self, perception: Perception, scorer_a: Scorer, faces: Rendered) -> None:
+    def __init__(self, perception: Perception, scorer_a: Scorer, faces: Mixed) -> None:
         self.perception, self.scorer_a = perception, scorer_a
-        self.values = torch.from_numpy(faces.factors[:, : len(attributes.NAMES)].copy())
+        self.values = faces.values
         self.weight = 1 / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
 
     def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray) -> Tensor:
@@ -83,19 +94,20 @@ def face_weight(resolution: int) -> Tensor:
 def fit_images(
     generator: Generator,
     w: Tensor,
-    faces: Rendered,
+    faces: Mixed,
     resolution: int,
     schedule: Schedule,
     folder: Path,
     say: Say,
     judges: Judges | None = None,
+    name: str = "",
 ) -> None:
     """Regress the renders of w (N, 512) at one resolution; with `judges`, which need full size, what they see too."""
     generator.synthesis.train()
     weight = face_weight(resolution)
 
     def loss_of(step: int) -> Tensor:
-        rows = batch_of(schedule.seed, step, len(faces.images), schedule.batch)
+        rows = batch_of(schedule.seed, step, len(faces), schedule.batch)
         images, _ = faces.batch(rows)
         small = functional.avg_pool2d(images, images.shape[-1] // resolution)
         with autocast():
@@ -107,7 +119,7 @@ def fit_images(
 
     optimizer = MuonAndAdam([generator.synthesis], adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
     modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}
-    train(f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
+    train(name or f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
 
 
 def finish(generator: Generator) -> None:

@@ -37,6 +37,11 @@ class Mixed:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
+    @property
+    def values(self) -> Tensor:
+        """The 35 attributes (len, 35) of all faces, a copy in memory."""
+        return torch.cat([torch.from_numpy(part.factors[:, : len(attributes.NAMES)].copy()) for part in self.parts])
+
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images and factors of some rows, which must be sorted."""
         found = [
@@ -50,10 +55,10 @@ def augmented(images: Tensor, seed: int, step: int) -> Tensor:
     """Images whose contrast, brightness and sharpness vary a little, as a generator's do; same truth."""
     rng = torch.Generator().manual_seed((seed << 32) + step)
     n = len(images)
-    gain = 1 + 0.1 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
-    shift = 0.06 * (torch.rand(n, 3, 1, 1, generator=rng) - 0.5)
+    gain = 1 + 0.04 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
+    shift = 0.03 * (torch.rand(n, 3, 1, 1, generator=rng) - 0.5)
     soft = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    amount = torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * 0.8
+    amount = torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.3) * 0.3
     return torch.lerp(images, soft, amount) * gain + shift
 
 

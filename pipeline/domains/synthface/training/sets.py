@@ -1,10 +1,13 @@
 """Rendered training sets: factors, and their pictures as one memory-mapped array; resumable.
 
-Four ways to draw faces, because what a judge must know is wider than what FFHQ shows:
+Five ways to draw faces, because what a judge must know is wider than what FFHQ shows:
 - `generator`: factors = truth(w(z)), the world that the generator learns; FFHQ's statistics.
+- `rare`: those of such faces that show what few do (RARE), so that the generator learns to draw it.
 - `natural`: FFHQ's statistics, other faces.
-- `broad`: each attribute is with probability .3 drawn evenly over its range, so that rare values are seen too.
-- `identities`: `PER_PERSON` broad faces of each person: identity factors and gender fixed, age nearly.
+- `broad`: each attribute is with probability .3 drawn evenly over its range, so that rare values are seen too. What
+  excludes one another stays so: one emotion at a time, one leading hair colour, facial hair on men.
+- `identities`: `PER_PERSON` faces of each person: identity factors and gender fixed, age nearly; pose, emotion,
+  glasses, hair and beard as in `broad`; all else (light, covers, blur, ...) drawn anew for every picture.
 """
 
 from __future__ import annotations
@@ -30,9 +33,34 @@ from stylegan.sampling import draw_z
 
 PER_PERSON = 10
 RENDER_BLOCK = 256
-WORLD = 2  # raised when the renderer or the truth changes, so that no old picture is taken for a new one
-KINDS = ("generator", "natural", "broad", "identities")
-BROAD_SHARE = 0.3
+WORLD = 3  # raised when the renderer or the truth changes, so that no old picture is taken for a new one
+KINDS = ("generator", "rare", "natural", "broad", "identities")
+BROAD_SHARE = 0.3  # of faces of which an attribute is drawn evenly
+GROUP_SHARE = 0.5  # of faces whose emotion, or hair colour, is
+POOL_BLOCK = 4096  # z that are looked through at once for rare faces
+# A face is rare from this value of one of these on.
+RARE = {
+    "eye_occluded": 0.5,
+    "mouth_occluded": 0.5,
+    "anger": 0.15,
+    "contempt": 0.15,
+    "disgust": 0.1,
+    "fear": 0.05,
+    "sadness": 0.5,
+    "surprise": 0.5,
+    "blur": 0.75,
+    "noise": 0.85,
+}
+EMOTIONS = ("anger", "contempt", "disgust", "fear", "sadness", "surprise")
+HAIR_COLOURS = tuple(f"hair_{colour}" for colour in ("brown", "blond", "black", "red", "grey", "other"))
+FACIAL_HAIR = ("moustache", "beard", "sideburns")
+# What differs broadly between pictures of one person.
+CHANGING = (
+    *("pitch", "roll", "yaw", "smile", "neutral", "baldness", "reading_glasses", "sunglasses", "glasses"),
+    *EMOTIONS,
+    *HAIR_COLOURS,
+    *FACIAL_HAIR,
+)
 # Even draws of the pose stay where a portrait is one: within 24, 12 and 54 degrees.
 POSE_LIMITS = {"pitch": (0.2, 0.8), "roll": (0.3, 0.7), "yaw": (0.2, 0.8)}
 
@@ -53,17 +81,35 @@ class RenderSet:
 
     def factors(self, ids: np.ndarray) -> Tensor:
         """Factors (N, N_FACTORS) in [0, 1] of some of its faces."""
-        if self.kind == "generator":
-            return truth_factors(_mapping().map_to_w(torch.from_numpy(draw_z(self.seed, ids))))
+        if self.kind in ("generator", "rare"):
+            return truth_factors(_mapping().map_to_w(torch.from_numpy(draw_z(self.seed, self.z_ids(ids)))))
         if self.kind == "natural":
             return face_factors.draw_factors(self.seed, ids.tolist())
-        drawn = _broaden(face_factors.draw_factors(self.seed, ids.tolist()), self.seed, ids)
-        return drawn if self.kind == "broad" else _personify(drawn, self.seed, ids)
+        drawn = face_factors.draw_factors(self.seed, ids.tolist())
+        broad = _broaden(drawn, self.seed, ids)
+        return broad if self.kind == "broad" else _personify(drawn, broad, self.seed, ids)
+
+    def z_ids(self, ids: np.ndarray) -> np.ndarray:
+        """Which z of its seed some faces come from: those of their ids, but for `rare` the ids-th rare ones."""
+        return _rare_ids(self.seed, self.count)[ids] if self.kind == "rare" else ids
 
 
 @functools.cache
 def _mapping() -> MappingNetwork:
     return make_mapping().requires_grad_(False)
+
+
+@functools.lru_cache(maxsize=4)
+def _rare_ids(seed: int, count: int) -> np.ndarray:
+    """The first `count` ids, (count,) int64 and rising, whose z gives a rare face."""
+    least = torch.tensor(list(RARE.values()))
+    columns, found, start = [attributes.INDEX[name] for name in RARE], np.empty(0, dtype=np.int64), 0
+    while len(found) < count:
+        ids = np.arange(start, start + POOL_BLOCK)
+        drawn = truth_factors(_mapping().map_to_w(torch.from_numpy(draw_z(seed, ids))))
+        found = np.concatenate([found, ids[(drawn[:, columns] >= least).any(dim=1).numpy()]])
+        start += POOL_BLOCK
+    return found[:count]
 
 
 def _broaden(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:
@@ -76,17 +122,53 @@ def _broaden(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:
             values[:, index] = values[:, index] > 0.5
     broad = drawn.clone()
     broad[:, :35] = torch.where(torch.from_numpy(replaced), torch.from_numpy(values).float(), drawn[:, :35])
+    for place, draw in enumerate((_one_emotion, _one_hair_colour)):
+        names = (("smile", "neutral", *EMOTIONS), HAIR_COLOURS)[place]
+        streams = [np.random.default_rng([seed, 2 + place, int(i)]) for i in ids]
+        redrawn = np.array([stream.random() for stream in streams]) < GROUP_SHARE
+        group = torch.from_numpy(np.stack([draw(stream) for stream in streams])).float()
+        columns = [attributes.INDEX[name] for name in names]
+        broad[:, columns] = torch.where(torch.from_numpy(redrawn)[:, None], group, drawn[:, columns])
+    _only_on_men(broad, drawn)
     reading, sun, any_kind = (attributes.INDEX[n] for n in ("reading_glasses", "sunglasses", "glasses"))
     broad[:, reading] *= 1 - broad[:, sun]
     broad[:, any_kind] = broad[:, [reading, sun, any_kind]].amax(dim=1)
     return broad
 
 
-def _personify(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:
+def _one_emotion(stream: np.random.Generator) -> np.ndarray:
+    """(smile, neutral, *EMOTIONS): one of happiness and the emotions at an even strength, the rest of it neutral."""
+    values, chosen, strength = np.zeros(2 + len(EMOTIONS)), stream.integers(0, 1 + len(EMOTIONS)), stream.random()
+    values[0 if chosen == 0 else 1 + chosen] = strength
+    values[1] = 1 - strength
+    return values
+
+
+def _one_hair_colour(stream: np.random.Generator) -> np.ndarray:
+    """HAIR_COLOURS: one leads with .6 to 1, the others have up to that, mostly little."""
+    values = stream.random(len(HAIR_COLOURS)) ** 2
+    chosen = stream.integers(0, len(HAIR_COLOURS))
+    lead = 0.6 + 0.4 * stream.random()
+    values = values * lead
+    values[chosen] = lead
+    return values
+
+
+def _only_on_men(faces: Tensor, drawn: Tensor) -> None:
+    """Facial hair of women falls back to what FFHQ's statistics drew, in place."""
+    hair = [attributes.INDEX[name] for name in FACIAL_HAIR]
+    man = faces[:, attributes.INDEX["gender"]] > 0.5
+    faces[:, hair] = torch.where(man[:, None], faces[:, hair], drawn[:, hair])
+
+
+def _personify(drawn: Tensor, broad: Tensor, seed: int, ids: np.ndarray) -> Tensor:
     person = face_factors.draw_factors(seed + 1, (ids // PER_PERSON).tolist())
     fixed = [*face_factors.IDENTITY_INDEX, attributes.INDEX["gender"]]
     faces, age = drawn.clone(), attributes.INDEX["age"]
+    changing = [attributes.INDEX[name] for name in CHANGING]
+    faces[:, changing] = broad[:, changing]
     faces[:, fixed] = person[:, fixed]
+    _only_on_men(faces, drawn)
     faces[:, age] = (person[:, age] + 0.1 * (drawn[:, age] - 0.5)).clamp(0, 1)
     return faces
 
