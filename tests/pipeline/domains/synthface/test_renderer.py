@@ -5,7 +5,7 @@ import torch
 from facenet_pytorch import MTCNN
 
 from pipeline import attributes
-from pipeline.domains.synthface.camera import FEATURE_DEPTH, aligned_rays
+from pipeline.domains.synthface.camera import FARTHEST, FEATURE_DEPTH, aligned_rays, angle
 from pipeline.domains.synthface.canvas import Faces
 from pipeline.domains.synthface.factors import (
     FACTOR_NAMES,
@@ -177,3 +177,15 @@ def test_mtcnn_finds_our_faces(resolution: int) -> None:
 
 def test_attribute_columns_are_the_first_of_the_factors() -> None:
     assert tuple(factor.name for factor in FACTORS[:35]) == attributes.NAMES
+
+
+def test_heads_turn_as_far_as_an_aligned_crop_can_show() -> None:
+    faces = plain_face().repeat(5, 1)
+    faces[:, column("yaw")] = torch.tensor([0.0, 0.25, 0.5, 0.52, 1.0])
+    turned = angle(Faces(faces), "yaw") * (180 / torch.pi)
+    assert (turned.diff() > 0).all()
+    assert turned[2].abs() < 1e-5
+    limits = attributes.get("yaw")
+    assert turned[3] == pytest.approx(limits.low + 0.52 * (limits.high - limits.low), rel=0.01)
+    assert turned[4] == pytest.approx(-turned[0].item(), rel=1e-5)
+    assert turned[4] < FARTHEST["yaw"]

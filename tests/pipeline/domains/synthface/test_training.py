@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
+from pipeline.domains.synthface.camera import grain
+from pipeline.domains.synthface.training.generator import all_w, new_generator
 from pipeline.domains.synthface.training.judges import CLASSES, Mixed, kind_of
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
-from pipeline.domains.synthface.training.sets import PER_PERSON, RenderSet, rendered
+from pipeline.domains.synthface.training.sets import EMOTIONS, PER_PERSON, RARE, RenderSet, rendered
+from pipeline.domains.synthface.truth import truth_factors
 from pipeline.errors import TrainingDivergedError
 
 
@@ -61,10 +64,10 @@ def test_a_step_draws_the_same_rows_every_time() -> None:
     assert not np.array_equal(batch_of(1, 7, 100, 16), batch_of(1, 8, 100, 16))
 
 
-@pytest.mark.parametrize("kind", ["generator", "natural", "broad", "identities"])
+@pytest.mark.parametrize("kind", ["generator", "rare", "natural", "broad", "identities"])
 def test_a_face_of_a_set_depends_on_its_id_alone(kind: str) -> None:
-    wanted = RenderSet(kind, seed=9, count=4096)
-    ids = np.array([3, 700, 2049])
+    wanted = RenderSet(kind, seed=9, count=300)
+    ids = np.array([3, 70, 249])
     together = wanted.factors(ids)
     alone = torch.cat([wanted.factors(ids[i : i + 1]) for i in range(3)])
     assert torch.allclose(together, alone, atol=1e-6)
@@ -89,6 +92,41 @@ def test_broad_faces_show_what_natural_ones_hardly_do() -> None:
     assert broad[:, rare].mean() > 0.1
     glasses = broad[:, [attributes.INDEX[n] for n in ("reading_glasses", "sunglasses", "glasses")]]
     assert (glasses[:, :2].amax(dim=1) <= glasses[:, 2]).all()
+
+
+def test_broad_faces_do_not_contradict_themselves() -> None:
+    faces = RenderSet("broad", seed=9, count=512).factors(np.arange(512))
+    value = {name: faces[:, attributes.INDEX[name]] for name in attributes.NAMES}
+    emotions = torch.stack([value[name] for name in ("smile", *EMOTIONS)])
+    one = (emotions > 0).sum(dim=0) <= 1
+    redrawn = one & (emotions.sum(dim=0) + value["neutral"] - 1).abs().lt(1e-6)
+    assert 0.4 < redrawn.float().mean() < 0.7  # half of them, and natural faces that happen to be so
+    women = value["gender"] < 0.5
+    assert value["beard"][women].mean() < 0.1
+    assert value["beard"][~women].mean() > 0.2
+
+
+def test_rare_faces_are_those_of_the_generator_that_show_something_rare() -> None:
+    wanted = RenderSet("rare", seed=9, count=60)
+    ids = wanted.z_ids(np.arange(60))
+    assert (np.diff(ids) > 0).all()
+    every = RenderSet("generator", seed=9, count=int(ids[-1]) + 1).factors(np.arange(int(ids[-1]) + 1))
+    shows = torch.stack([every[:, attributes.INDEX[name]] >= least for name, least in RARE.items()]).any(dim=0)
+    assert np.array_equal(np.flatnonzero(shows.numpy()), ids)
+    assert torch.allclose(wanted.factors(np.arange(60)), every[ids], atol=1e-6)
+
+
+def test_w_of_several_sets_follow_their_faces() -> None:
+    network = new_generator(1)
+    sets = [RenderSet("generator", 9, 5), RenderSet("rare", 9, 3)]
+    w = all_w(network, sets)
+    drawn = torch.cat([wanted.factors(np.arange(wanted.count)) for wanted in sets])
+    assert torch.allclose(truth_factors(w), drawn, atol=1e-5)
+
+
+def test_the_last_noise_of_a_new_generator_is_the_grain_of_the_camera() -> None:
+    network = new_generator(1)
+    assert torch.equal(network.synthesis.get_buffer("b64.conv1.noise_const"), grain(64)[0, 0])
 
 
 def test_every_kind_of_face_has_a_number() -> None:
