@@ -37,12 +37,13 @@ if TYPE_CHECKING:
     from pipeline.methods.base import Faces, Method
 
 VERSION = 1
-EDITS_VERSION = 2
+EDITS_VERSION = 3
 JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
 TRUTH_JUDGES = ("reader",)  # in a domain that knows the truth
 SHARD_IMAGES = 512  # about so many images make one shard of edits
 GALLERY_FACES = 4
 GALLERY_STEPS = 9
+LOCAL = {"local_share", "parts_area"}  # null where nothing changed
 WARM_UP = 3  # edits before the timed ones
 
 
@@ -247,6 +248,18 @@ def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
     return columns
 
 
+def local_change(edited: Tensor, unedited: Tensor, within: Tensor) -> dict[str, Tensor]:
+    """`local_share` and `parts_area` (N,) of images (N, 3, H, W) and where (N, H, W) the attribute can show.
+
+    The share of the squared change that lies within; NaN where nothing changed.
+    """
+    squared = (edited - unedited).square().sum(dim=1)
+    total = squared.sum(dim=(1, 2))
+    share = (squared * within).sum(dim=(1, 2)) / total
+    area = within.float().mean(dim=(1, 2))
+    return {"local_share": share, "parts_area": area.where(total > 0, share)}
+
+
 def synthesise(domain: Domain, ws: Tensor) -> Tensor:
     """Images (N, 3, H, W) of codes (N, L, 512), cut to [-1, 1] as a saved picture is."""
     return domain.generator.synthesis(ws).clamp(-1.0, 1.0)
@@ -292,6 +305,7 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
     limits = read_range(settings, shard.method, shard.attribute)
     strengths = np.linspace(limits["low"], limits["high"], steps)
     unedited = _in_batches(len(ids), lambda rows: look(domain, synthesise(domain, faces.ws[rows]), threshold))
+    within = domain.parts(faces.ws[:, 0], NAMES[index_of(shard.attribute)]) if domain.parts else None
     face = torch.arange(len(ids)).repeat_interleave(steps)
     step = torch.arange(steps).repeat(len(ids))
     parts = []
@@ -303,10 +317,14 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
         edited_ws = method.edit_faces(faces[own], strength_vectors(shard.attribute, strength))
         edited = look(domain, synthesise(domain, edited_ws), threshold)
         moved = {"displacement": displacement(domain, edited_ws, ws)}
+        if within is not None:
+            moved |= local_change(edited.images, unedited.images[own], within[own])
         parts.append(_own_columns(edited) | compare(domain, edited, unedited[own]) | moved)
         progress(min(start + BATCH, len(face)), len(face), "")
     columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
     columns.update(value_columns(columns.pop("values")))
+    for name in LOCAL & columns.keys():
+        columns[name] = pa.array(columns[name], mask=np.isnan(columns[name]))
     start_values = unedited.values[:, index_of(shard.attribute)].cpu().numpy()
     return columns | {
         "method": [shard.method] * len(face),

@@ -117,6 +117,21 @@ EDITS = _schema(
         ),
         _field("lpips", pa.float32(), "1", "perceptual distance to the unedited image"),
         _field("ssim", pa.float32(), "1", "structural similarity to the unedited image"),
+        _field(
+            "local_share",
+            pa.float32(),
+            "1",
+            "share of the squared pixel change inside the attribute's true parts; null without a known truth, for an "
+            "attribute that is everywhere, and where nothing changed",
+            nullable=True,
+        ),
+        _field(
+            "parts_area",
+            pa.float32(),
+            "1",
+            "share of the picture that those parts take up: what an even change would score; null as above",
+            nullable=True,
+        ),
     ],
 )
 

@@ -44,7 +44,8 @@ class Domain:
     """A domain with its networks loaded, in evaluation mode, frozen, on one device.
 
     `mean_distance` is the mean of ||w - w'|| over independent pairs of untruncated w, the unit of displacement.
-    `truth` and `reader` are None in a domain that knows no truth.
+    `truth`, `parts` and `reader` are None in a domain that knows no truth. `parts` says where (N, H, W) one of the 35
+    attributes can show on the faces of w (N, 512), and None for one that has no outside, such as pose.
     """
 
     card: DomainCard
@@ -58,6 +59,7 @@ class Domain:
     detector: Detector
     mean_distance: float
     truth: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None)  # w (N, 512) -> true values (N, 35)
+    parts: Callable[[torch.Tensor, str], torch.Tensor | None] | None = field(default=None)
     reader: Reader | None = field(default=None)
 
 

@@ -147,6 +147,8 @@ BUILT_IN: dict[str, str] = {
     "inception_score_difference": "pipeline.metrics.inception_score:INCEPTION_SCORE_DIFFERENCE",
     "lpips": "pipeline.metrics.lpips:LPIPS",
     "ssim": "pipeline.metrics.ssim:SSIM",
+    "locality": "pipeline.metrics.locality:LOCALITY",
+    "parts_area": "pipeline.metrics.locality:PARTS_AREA",
     "attribute_change": "pipeline.metrics.change:ATTRIBUTE_CHANGE",
     "attribute_monotonicity": "pipeline.metrics.change:ATTRIBUTE_MONOTONICITY",
     "detected_share": "pipeline.metrics.detection:DETECTED_SHARE",

@@ -81,7 +81,17 @@ def load(device: torch.device) -> Domain:
     networks = {"generator": generator, "perception": perception, "reader": reader}
     for network in networks.values():
         network.eval().requires_grad_(False)
-    return Domain(describe(), device, **networks, **maps, mean_distance=2.0)
+    return Domain(describe(), device, **networks, **maps, mean_distance=2.0, parts=half_of_the_picture)
+
+
+def half_of_the_picture(w: torch.Tensor, attribute: str) -> torch.Tensor:
+    """Where an attribute is: age on the left, every other below."""
+    within = torch.zeros(len(w), describe().resolution, describe().resolution, dtype=torch.bool)
+    if attribute == "age":
+        within[:, :, : describe().resolution // 2] = True
+    else:
+        within[:, describe().resolution // 2 :] = True
+    return within
 
 
 def scene_settings(outputs: Path, methods: tuple[str, ...] = ("noop", "random"), **machine: Any) -> Settings:

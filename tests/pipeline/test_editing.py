@@ -102,6 +102,13 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
         assert row["ssim"] == pytest.approx(float(structural_similarity(image, before)), abs=1e-4)
         np.testing.assert_allclose(vector[index], domain.perception.features(image)[0], atol=1e-4)
         np.testing.assert_allclose(logits[index], domain.perception.logits(image)[0], atol=1e-4)
+        squared = (image - before).square()[0].sum(dim=0)
+        own = squared[:, : squared.shape[1] // 2] if row["attribute"] == "age" else squared[squared.shape[0] // 2 :]
+        if squared.sum() > 0:
+            assert row["local_share"] == pytest.approx(float(own.sum() / squared.sum()), rel=1e-3)
+            assert row["parts_area"] == pytest.approx(0.5)
+        else:
+            assert (row["local_share"], row["parts_area"]) == (None, None)
         moved = float((edited - ws)[0, 0].norm()) / domain.mean_distance
         assert row["displacement"] == pytest.approx(moved, rel=1e-4)
 
@@ -122,12 +129,15 @@ def test_a_domain_that_knows_no_truth_has_null(run: Settings, tmp_path: Path, mo
     """The same edits by a domain without a reader: null in both columns, the rest to the bit, another stage."""
     card = scenes.describe()
     unread = replace(card, weights={role: sha for role, sha in card.weights.items() if role != "reader"})
-    blind = replace(base.load(scenes.NAME, "cpu"), card=unread, reader=None)
+    blind = replace(base.load(scenes.NAME, "cpu"), card=unread, reader=None, parts=None)
     monkeypatch.setattr(base, "load", lambda name, device: blind)
     monkeypatch.setattr(scenes, "describe", lambda: unread)
     settings = scene_settings(tmp_path, ("random",))
     run_to_edits(settings)
-    table, known = edits(settings, "random"), ["true_identity_distance", "true_identity_error"]
+    table, known = (
+        edits(settings, "random"),
+        ["true_identity_distance", "true_identity_error", "local_share", "parts_area"],
+    )
     assert all(table.column(name).null_count == table.num_rows for name in known)
     monkeypatch.undo()
     assert table.drop(known).equals(edits(run, "random").drop(known))

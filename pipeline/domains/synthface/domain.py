@@ -49,6 +49,7 @@ def describe() -> DomainCard:
 def load(device: torch.device) -> Domain:
     """The domain with its networks on a device. Raises WeightsError."""
     from pipeline.domains.synthface.factors import attributes_of
+    from pipeline.domains.synthface.parts import parts_of
     from pipeline.domains.synthface.truth import truth_factors
     from pipeline.networks.detector import Detector
     from pipeline.networks.files import load_network
@@ -75,5 +76,6 @@ def load(device: torch.device) -> Domain:
         detector=Detector().to(device),
         mean_distance=float(card_of("generator")["mean_distance"]),
         truth=lambda w: attributes_of(truth_factors(w)),
+        parts=lambda w, attribute: parts_of(w, attribute, card.resolution),
         reader=load_network(Reader, weights_path("reader"), device),
     )

@@ -35,10 +35,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from pipeline import attributes
-from pipeline.domains.synthface import camera
-from pipeline.domains.synthface.canvas import PART_INDEX, Faces
 from pipeline.domains.synthface.domain import weights_path
-from pipeline.domains.synthface.factors import FACTORS, PARTS, draw_factors
+from pipeline.domains.synthface.factors import FACTORS, draw_factors
+from pipeline.domains.synthface.parts import driven, inside, is_global
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.training.sets import RENDER_BLOCK
 from pipeline.domains.synthface.verification.figures import Bench, Figure
@@ -48,7 +47,6 @@ from pipeline.networks.scorer import Scorer
 from pipeline.progress import Display
 
 FACES, STEPS = 200, 9
-INSIDE_SHARE = 0.05
 VISIBLE, LOCAL, MONOTONE = 5.0, 0.8, 0.95
 SPEED, SPEED_PROCESSES, SPEED_FACES = 300.0, 2, 6 * 1024
 REPEATED_FACES = 256
@@ -78,23 +76,6 @@ def measure(bench: Bench) -> list[Figure]:
         *bench.measure("speed", speed),
         *bench.measure(f"35 attributes driven on {FACES} faces", lambda: drives(bench.workers)),
     ]
-
-
-def driven(faces: Tensor, index: int, value: float) -> Tensor:
-    """The factors (N, N_FACTORS) with one column at `value`."""
-    moved = faces.clone()
-    moved[:, index] = value
-    return moved
-
-
-def inside(masks: Tensor, faces: Tensor, parts: tuple[str, ...]) -> Tensor:
-    """Where (N, H, W) the named parts make up at least INSIDE_SHARE of a pixel once the camera has blurred it.
-
-    masks (N, len(PARTS), H, W) as `render` gives them, faces (N, N_FACTORS) whose blur they get.
-    """
-    share = masks[:, [PART_INDEX[part] for part in parts]].sum(dim=1, keepdim=True)
-    blurred = camera.blurred(share, Faces(faces)("blur")[:, 0, 0])
-    return blurred[:, 0] >= INSIDE_SHARE
 
 
 def changes(low: Tensor, high: Tensor, within: Tensor) -> tuple[float, float, float]:
@@ -151,7 +132,7 @@ def drives(workers: int) -> list[Figure]:
 def visible(one: Drive) -> Figure:
     """How much more the attribute changes inside its parts than outside."""
     name = attributes.NAMES[one.index]
-    if FACTORS[one.index].parts == PARTS:
+    if is_global(attributes.NAMES[one.index]):
         return Figure("visible, mean change", name, one.inside, one.n, note="global: every part is its own")
     ratio = one.inside / one.outside if one.outside else float("inf") if one.inside else 0.0
     note = f"mean change {one.inside:.4f} inside, which is {one.area:.1%} of the picture, {one.outside:.1e} outside"
@@ -160,7 +141,7 @@ def visible(one: Drive) -> Figure:
 
 def local(one: Drive) -> Figure:
     """The share of squared change inside the attribute's parts."""
-    note = "global: every part is its own" if FACTORS[one.index].parts == PARTS else ""
+    note = "global: every part is its own" if is_global(attributes.NAMES[one.index]) else ""
     return Figure("locality", attributes.NAMES[one.index], one.local, one.n, ">=", LOCAL, note)
 
 
