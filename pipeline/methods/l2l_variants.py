@@ -1,4 +1,4 @@
-"""The ablation of L2L: each loss removed, the width of paper and patent, W and W+, the residual and the plain mapper."""
+"""The ablation of L2L: each loss removed, the paper's and the patent's width, W and W+, residual and plain mapper."""
 
 from __future__ import annotations
 
@@ -25,9 +25,25 @@ ABLATION = Ablation(
         HeldOut("cycle", "cycle_error", "||w - f(f(w, da), -da)||: what is left when an edit is taken back", DISTANCE),
         HeldOut("identity", "noop_error", "||w - f(w, 0)||: how far an edit of zero moves", DISTANCE),
         HeldOut(
-            "attribute", "attribute_error", "||H(G(w')) - a'||^2 over all 35 values, by scorer A", "squared values"
+            "attribute",
+            "attribute_error",
+            "||H(G(w')) - a'||^2: what is missing to the wanted values, all 35 of them",
+            "squared attribute values",
+            role="scorer_a",
         ),
-        HeldOut("neighbourhood", "squared_displacement", "||w - w'||^2", f"square of the {DISTANCE}", "neither"),
-        HeldOut("face", "face_error", "||F(G(w)) - F(G(w'))||^2, by recognizer A", "squared feature distance"),
+        HeldOut(
+            "neighbourhood",
+            "squared_displacement",
+            "||w - w'||^2: how far edits go",
+            f"square of {DISTANCE}",
+            "neither",
+        ),
+        HeldOut(
+            "face",
+            "face_error",
+            "||F(G(w)) - F(G(w'))||^2: what the edit does to the person, by the network of the loss",
+            "squared feature distance",
+            role="recognizer_a",
+        ),
     ),
 )

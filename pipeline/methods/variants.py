@@ -1,8 +1,8 @@
 """Variants of a method: settings that an ablation changes one at a time, and what each of them tests.
 
-A method declares its own in a module beside it, as an `Ablation`, with one line in DECLARED. Every variant runs through the
-ordinary chain with the changed settings in place of the configured ones, so its stages have their own fingerprints,
-and those of `base` are an ordinary run's.
+A method declares its own in a module beside it, as an `Ablation`, with one line in DECLARED. Every variant runs
+through the ordinary chain with the changed settings in place of the configured ones, so its stages have their own
+fingerprints, and those of `base` are an ordinary run's.
 """
 
 from __future__ import annotations
@@ -41,13 +41,17 @@ class Variant:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A measure that a training leaves in its facts under `held_out_losses`: one value per code it was not trained on."""
+    """A measure that a training leaves in its facts, under `held_out_losses`: a value per code it never trained on.
+
+    `role`: the network that judges, or "none".
+    """
 
     loss: str
     metric: str
     meaning: str
     unit: str
     better: str = "lower"
+    role: str = "none"
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ def declared(method: str) -> Ablation:
 def choose(method: str, base: Mapping[str, Any], names: Sequence[str] = ()) -> tuple[Variant, ...]:
     """The base and the named variants of a method, or all of them; `base` has the method's configured settings.
 
-    A variant whose settings are the base's own is left out. Raises UnknownNameError for an unknown name, ConfigError for
-    a named variant that is the base itself.
+    A variant whose settings are the base's own is left out. Raises UnknownNameError for an unknown name, ConfigError
+    for a named variant that is the base itself.
     """
     variants = {variant.name: variant for variant in declared(method).variants}
     for name in names:
