@@ -231,5 +231,56 @@ RUNS = _schema(
     ],
 )
 
+ABLATION = _schema(
+    "ablation",
+    [
+        _field("domain", pa.string(), "name", "generator and judges"),
+        _field("profile", pa.string(), "name", "named set of sizes; only `full` is the published protocol's"),
+        _field("protocol", pa.string(), "name", "rule that chose images and strengths; held-out-codes: the training's"),
+        _field("method", pa.string(), "name", "the method that is ablated"),
+        _field("method_version", pa.int64(), "1", "version of the method's code"),
+        _field("variant", pa.string(), "name", "what was tried; `base` is the method as configured"),
+        _field("changed", pa.string(), "name", "the settings that differ from the base's; empty for the base"),
+        _field("attribute", pa.string(), "name", "the edited attribute, or `all`"),
+        _field("metric", pa.string(), "name", "the metric"),
+        _field("network", pa.string(), "name", "the network whose judgement this is, or `none`"),
+        _field("value", pa.float64(), "metric's unit", "the score"),
+        _field("ci_low", pa.float64(), "metric's unit", "lower end of the 95 % interval", nullable=True),
+        _field("ci_high", pa.float64(), "metric's unit", "upper end of the 95 % interval", nullable=True),
+        _field("n_faces", pa.int64(), "faces", "independent faces, or held-out codes, behind the score"),
+        _field("n_images", pa.int64(), "images", "images behind the score"),
+        _field("better", pa.string(), "name", "lower, higher, or neither"),
+        _field("unit", pa.string(), "name", "unit of the value"),
+        _field("flag", pa.string(), "name", "why the score should not be relied on", nullable=True),
+        _field(
+            "difference",
+            pa.float64(),
+            "metric's unit",
+            "the score minus the base's, over the faces that both have; null for the base",
+            nullable=True,
+        ),
+        _field(
+            "difference_low",
+            pa.float64(),
+            "metric's unit",
+            "lower end of the difference's 95 % interval, paired over faces; null for what is no mean over faces",
+            nullable=True,
+        ),
+        _field(
+            "difference_high", pa.float64(), "metric's unit", "upper end of the difference's interval", nullable=True
+        ),
+        _field("training_seconds", pa.float64(), "second", "what the variant's training took", nullable=True),
+        _field(
+            "training_loss",
+            pa.float64(),
+            "1",
+            "weighted loss on held-out codes after training; other weights make it another quantity",
+            nullable=True,
+        ),
+        _field("commit", pa.string(), "name", "the code that computed the variant's scores"),
+        _field("fingerprint", pa.string(), "sha256", "of the variant's scores"),
+    ],
+)
+
 # The tables of a report, in the order in which the page and `latentbench query` know them.
 PUBLISHED: dict[str, pa.Schema] = {"scores": SCORES, "ranges": RANGES, "edits": EDITS, "runs": RUNS}

@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.editing",),
     ("pipeline.scoring",),
     ("pipeline.chain",),
-    ("pipeline.planning", "pipeline.diagnosis"),
+    ("pipeline.ablation", "pipeline.planning", "pipeline.diagnosis"),
     ("pipeline.report",),
     ("tasks",),
 )

@@ -6,25 +6,41 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pipeline.methods.base import FitData, Method
 
 log = logging.getLogger("latentbench")
 
 
 class Checkpoint:
-    """NAME.pt in `data.checkpoints`; without that folder, nothing is kept."""
+    """NAME.pt in `data.checkpoints`; without that folder, nothing is kept.
 
-    def __init__(self, method: Method, data: FitData) -> None:
+    A part of a training that has a checkpoint of its own names it: NAME-PART.pt. `tensors` are what that part is made
+    from besides the codes and labels, and `also` whatever else its result hangs on, JSON-compatible.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        data: FitData,
+        part: str = "",
+        *,
+        tensors: Sequence[Tensor] = (),
+        also: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name, self.device = method.name, data.device
-        self.path = data.checkpoints / f"{method.name}.pt" if data.checkpoints is not None else None
+        file = f"{method.name}-{part}.pt" if part else f"{method.name}.pt"
+        self.path = data.checkpoints / file if data.checkpoints is not None else None
         content = hashlib.sha256()
         if self.path is not None:
-            for tensor in (data.w, data.values):
+            for tensor in (data.w, data.values, *tensors):
                 content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        made_with = {"version": method.version, "seed": data.seed, "data": content.hexdigest()}
+        made_with = {"version": method.version, "seed": data.seed, "data": content.hexdigest(), **(also or {})}
         self.key = json.dumps(made_with | {"parameters": method.parameters()}, sort_keys=True)
 
     def save(self, state: dict[str, Any]) -> None:

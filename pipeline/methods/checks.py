@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import ConfigError, UnknownNameError
@@ -34,6 +34,13 @@ def flag(method: str, key: str, value: object) -> bool:
     """`value` as true or false. Raises ConfigError."""
     if not isinstance(value, bool):
         raise _fault(method, key, "true or false", value)
+    return value
+
+
+def choice(method: str, key: str, value: object, options: Sequence[str]) -> str:
+    """`value` as one of these words. Raises ConfigError."""
+    if not isinstance(value, str) or value not in options:
+        raise _fault(method, key, " or ".join(options), value)
     return value
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.errors import TrainingDivergedError
 from pipeline.methods import checks
 from pipeline.methods.base import FitData, Method, Paper
-from pipeline.methods.checkpoints import Checkpoint
+from pipeline.methods.l2l_training import LOSSES, Training, frozen
 
 if TYPE_CHECKING:
     import torch
@@ -20,15 +16,9 @@ if TYPE_CHECKING:
     from pipeline.networks.mapper import Mapper
 
 
-CHECKPOINT_STEPS = 100  # between two checkpoints
-CURVE_POINTS = 200  # of the loss that are kept
-PROBE = 64  # held-out codes on which the mapper is measured before and after training
-DISTANCE_PAIRS = 20_000  # of codes, whose mean distance is the unit of the losses in W
+W, W_PLUS = "W", "W+"  # what `codes` may be
 WARM_UP = 0.02  # share of the steps in which the learning rate rises
 LAST_RATE = 0.05  # share of the learning rate at the last step
-LOSSES = ("attribute", "cycle", "identity", "neighbourhood", "face")
-# Purposes of random streams; that of step k is FIRST_STEP + k.
-START, PAIRS, PROBE_CHANGES, FIRST_STEP = 0, 1, 2, 1000
 
 
 class L2L(Method):
@@ -51,9 +41,11 @@ class L2L(Method):
     What the paper leaves open, and what is ours (loss weights, threshold, depth, optimiser are in no source we could
     read; those of the losses follow the one unofficial implementation):
 
-    - f takes and gives one code in W, put into every layer; codes that differ between layers go through it one by one;
+    - f takes and gives one code in W, put into every layer (`codes = W`); codes that differ between layers go through
+      it one by one. With `codes = W+` f gives a code per layer, by a last layer of the mapper for each of them;
     - norms in W are in units of the mean distance of two training codes, so that the weights mean the same for any
-      generator; the mapper standardises codes by their mean and standard deviation;
+      generator; those of codes per layer are root mean squares over the layers, as in the tables. The mapper
+      standardises codes by their mean and standard deviation;
     - the residual form w + g(w, da) is the default, `residual = false` the plain one;
     - the start values of the weights that da meets are larger (`networks/mapper.py`): with equal ones, 150 steps on the
       embedded domain lowered the target loss by less than 2 %, with these by more than 40 %;
@@ -84,6 +76,7 @@ class L2L(Method):
         *,
         layers: int = 4,
         width: int = 512,
+        codes: str = W,
         residual: bool = True,
         weight_attribute: float = 1.0,
         weight_cycle: float = 0.5,
@@ -99,6 +92,7 @@ class L2L(Method):
     ) -> None:
         self.layers = checks.whole(self.name, "layers", layers, 1, 64)
         self.width = checks.whole(self.name, "width", width, 1, 65_536)
+        self.codes = checks.choice(self.name, "codes", codes, (W, W_PLUS))
         self.residual = checks.flag(self.name, "residual", residual)
         self.weight_attribute = checks.number(self.name, "weight_attribute", weight_attribute, 0.0, 1e6)
         self.weight_cycle = checks.number(self.name, "weight_cycle", weight_cycle, 0.0, 1e6)
@@ -117,6 +111,7 @@ class L2L(Method):
         return {
             "layers": self.layers,
             "width": self.width,
+            "codes": self.codes,
             "residual": self.residual,
             **{f"weight_{name}": getattr(self, f"weight_{name}") for name in LOSSES},
             "threshold": self.threshold,
@@ -134,7 +129,7 @@ class L2L(Method):
         depends on (seed, k) alone. Raises TrainingDivergedError.
         """
         with frozen(data.generator, data.scorer_a, data.recognizer_a):
-            training = _Training(self, data)
+            training = Training(self, data)
             training.run()
         self.mapper_ = training.mapper.requires_grad_(False)
         self.facts_ = training.facts()
@@ -145,6 +140,9 @@ class L2L(Method):
 
         change = strengths.to(ws)
         with torch.no_grad():
+            if self.codes == W_PLUS:
+                each_layer: Tensor = self.mapper_(ws, change)
+                return each_layer
             if torch.equal(ws, ws[:, :1].expand_as(ws)):
                 return self.mapper_(ws[:, 0], change)[:, None].expand_as(ws).clone()
             count, layers, width = ws.shape
@@ -160,19 +158,27 @@ class L2L(Method):
         """Take back the mapper and the facts."""
         w_dim = len(state["mean"])
         attributes = state["hidden.0.weight"].shape[1] - w_dim
-        mapper = self.new_mapper(w_dim, attributes, None).to(state["mean"].device)
+        num_layers = len(state["last.weight"]) if self.codes == W_PLUS else 0
+        mapper = self.new_mapper(w_dim, attributes, num_layers, None).to(state["mean"].device)
         mapper.load_state_dict(state)
         self.mapper_ = mapper.eval().requires_grad_(False)
         self.facts_ = facts
 
     def facts(self) -> dict[str, Any]:
-        """`curve`: steps and losses; `start` and `end`: the losses on held-out codes; errors in mean distances."""
+        """`curve`: steps and losses; `start`, `end`: the mean losses on held-out codes; errors in mean distances.
+
+        `held_out_losses`: after training, every loss of each held-out code.
+        """
         return self.facts_
 
-    def new_mapper(self, w_dim: int, attributes: int, rng: torch.Generator | None) -> Mapper:
-        """An untrained mapper of these hyper-parameters."""
-        from pipeline.networks.mapper import Mapper
+    def new_mapper(self, w_dim: int, attributes: int, num_ws: int, rng: torch.Generator | None) -> Mapper:
+        """An untrained mapper of these hyper-parameters; `num_ws`, the generator's layers, is for codes in W+ alone."""
+        from pipeline.networks.mapper import LayerMapper, Mapper
 
+        if self.codes == W_PLUS:
+            return LayerMapper(
+                w_dim, attributes, num_ws, width=self.width, layers=self.layers, residual=self.residual, rng=rng
+            )
         return Mapper(w_dim, attributes, width=self.width, layers=self.layers, residual=self.residual, rng=rng)
 
     def draw_changes(self, values: Tensor, rng: torch.Generator) -> Tensor:
@@ -202,13 +208,28 @@ class L2L(Method):
     def losses(
         self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
     ) -> Tensor:
-        """The five losses (5,), in the order of LOSSES, means over the batch, not weighted.
+        """The five losses (5,), in the order of LOSSES, batch means of `each_loss`, not weighted."""
+        import torch
+
+        return torch.stack([loss.mean() for loss in self.each_loss(mapper, data, w, values, change, unit)])
+
+    def each_loss(
+        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
+    ) -> tuple[Tensor, ...]:
+        """The five losses, in the order of LOSSES, of every code, (N,) each, not weighted.
 
         w (N, 512), values and change (N, 35) on the device; `unit` is the mean distance of two codes.
         """
         import torch
 
-        broadcast, synthesis = data.generator.mapping.broadcast, data.generator.synthesis
+        synthesis = data.generator.synthesis
+        per_layer = self.codes == W_PLUS
+
+        def broadcast(codes: Tensor) -> Tensor:
+            layers: Tensor = codes if codes.dim() == 3 else data.generator.mapping.broadcast(codes)
+            return layers
+
+        w = broadcast(w) if per_layer else w
         edited = mapper(w, change)
         # One pass of the mapper for the two other terms in W.
         back, same = mapper(torch.cat([edited, w]), torch.cat([-change, torch.zeros_like(change)])).chunk(2)
@@ -217,10 +238,13 @@ class L2L(Method):
             before = data.recognizer_a(synthesis(broadcast(w)))
         attribute = (data.scorer_a(images) - (values + change)).square().sum(dim=1)
         face = (data.recognizer_a(images) - before).square().sum(dim=1)
+        if per_layer:  # root mean squares over the layers
+            unit = unit * w.shape[1] ** 0.5
+            w, edited, back, same = (codes.flatten(1) for codes in (w, edited, back, same))
         length = torch.linalg.vector_norm
         cycle, identity = length(w - back, dim=1) / unit, length(w - same, dim=1) / unit
         neighbourhood = (w - edited).square().sum(dim=1) / unit**2
-        return torch.stack([loss.mean() for loss in (attribute, cycle, identity, neighbourhood, face)])
+        return attribute, cycle, identity, neighbourhood, face
 
     def weights(self) -> list[float]:
         """The losses' weights, in the order of LOSSES."""
@@ -233,163 +257,3 @@ class L2L(Method):
             return self.learning_rate * (step + 1) / rising
         done = (step - rising) / max(1, self.steps - rising)
         return self.learning_rate * (LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * done)) / 2)
-
-
-@contextmanager
-def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Networks in evaluation mode and without gradients of their own; as they were, afterwards."""
-    modes = [(module, module.training) for network in networks for module in network.modules()]
-    grads = [(parameter, parameter.requires_grad) for network in networks for parameter in network.parameters()]
-    try:
-        for network in networks:
-            network.eval().requires_grad_(False)
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for parameter, wanted in grads:
-            parameter.requires_grad_(wanted)
-
-
-@dataclass
-class _Curve:
-    """Losses over the steps, thinned."""
-
-    steps: list[int] = field(default_factory=list)
-    losses: list[list[float]] = field(default_factory=list)
-
-
-class _Training:
-    """One training of the mapper: its state, steps, checkpoints and final facts."""
-
-    def __init__(self, method: L2L, data: FitData) -> None:
-        import torch
-
-        self.method, self.data = method, data
-        held_out = min(PROBE, len(data.w) // 4)
-        self.trained = len(data.w) - held_out
-        self.unit = mean_distance(data)
-        self.mapper = method.new_mapper(data.w.shape[1], len(data.attributes), data.rng(START)).to(data.device)
-        spread, mean = torch.std_mean(data.w[: self.trained].double(), dim=0)
-        floor = 1e-3 * spread.max().clamp(min=1e-12)
-        self.mapper.mean.copy_(mean)
-        self.mapper.scale.copy_(spread.clamp(min=floor))
-        self.optimiser = torch.optim.Adam(self.mapper.parameters(), lr=method.learning_rate)
-        self.weights = torch.tensor(method.weights(), device=data.device)
-        self.step = 0
-        self.curve = _Curve()
-        self.kept = Checkpoint(method, data)
-        self.start = self.measure()
-
-    def run(self) -> None:
-        """Every step that is left. Raises TrainingDivergedError."""
-        self.resume()
-        every = max(1, self.method.steps // CURVE_POINTS)
-        while self.step < self.method.steps:
-            losses = self.advance()
-            if self.step % every == 0 or self.step == self.method.steps:
-                self.note(losses)
-            if self.step % CHECKPOINT_STEPS == 0:
-                self.save()
-        self.end = self.measure()
-        self.check(self.end["total"], "at the end")
-
-    def advance(self) -> Tensor:
-        """One step of Adam; returns the five losses before it."""
-        import torch
-
-        method, data = self.method, self.data
-        rng = data.rng(FIRST_STEP + self.step)
-        rows = torch.randint(self.trained, (method.batch,), generator=rng).to(data.w.device)
-        values = data.values[rows].cpu()
-        change = method.draw_changes(values, rng)
-        w, values, change = (tensor.to(data.device) for tensor in (data.w[rows], values, change))
-        losses = method.losses(self.mapper, data, w, values, change, self.unit)
-        for group in self.optimiser.param_groups:
-            group["lr"] = method.rate(self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        (losses * self.weights).sum().backward()
-        self.optimiser.step()
-        self.step += 1
-        return losses.detach()
-
-    def note(self, losses: Tensor) -> None:
-        """Keep the losses of a step, tell them, and stop if they are not numbers."""
-        total = float((losses * self.weights).sum())
-        self.curve.steps.append(self.step)
-        self.curve.losses.append([round(value, 6) for value in losses.tolist()])
-        if not math.isfinite(total):
-            self.check(total, f"at step {self.step}")
-        self.data.progress(self.step, self.method.steps, f"loss {total:.3f}")
-
-    def check(self, total: float, when: str) -> None:
-        """Raise TrainingDivergedError unless a loss is finite and no higher than at the start, on the same codes."""
-        start = self.start["total"]
-        if math.isfinite(total) and total <= start:
-            return
-        self.kept.discard()
-        raise TrainingDivergedError(
-            f"l2l: the loss on held-out codes was {start:.4g} before training and is {total:.4g} {when}, after "
-            f"{self.step} of {self.method.steps} steps: training diverged, nothing was published. Lower learning_rate "
-            f"(now {self.method.learning_rate:g}) or raise steps in luigi.cfg: [method.l2l]."
-        )
-
-    def measure(self) -> dict[str, float]:
-        """The losses on the held-out codes, always with the same changes: their weighted `total` and each."""
-        import torch
-
-        data = self.data
-        w, values = data.w[self.trained :], data.values[self.trained :].cpu()
-        change = self.method.draw_changes(values, data.rng(PROBE_CHANGES))
-        with torch.no_grad():
-            w, values, change = (tensor.to(data.device) for tensor in (w, values, change))
-            losses = self.method.losses(self.mapper, data, w, values, change, self.unit)
-            total = float((losses * self.weights).sum())
-        return {"total": total, **dict(zip(LOSSES, losses.tolist(), strict=True))}
-
-    def facts(self) -> dict[str, Any]:
-        """What the training came to."""
-        return {
-            "mean_distance": self.unit,
-            "start": self.start,
-            "end": self.end,
-            "noop_error": self.end["identity"],
-            "cycle_error": self.end["cycle"],
-            "attribute_error_kept": self.end["attribute"] / max(self.start["attribute"], 1e-12),
-            "held_out": len(self.data.w) - self.trained,
-            "curve": {"steps": self.curve.steps, "names": list(LOSSES), "losses": self.curve.losses},
-        }
-
-    # Checkpoints
-
-    def save(self) -> None:
-        """Keep what a later call goes on from."""
-        self.kept.save(
-            {
-                "step": self.step,
-                "mapper": self.mapper.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "curve_steps": self.curve.steps,
-                "curve_losses": self.curve.losses,
-            }
-        )
-
-    def resume(self) -> None:
-        """Take the checkpoint's state, if there is one of the same settings and data."""
-        state = self.kept.load()
-        if state is None:
-            return
-        self.mapper.load_state_dict(state["mapper"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
-        self.curve = _Curve(state["curve_steps"], state["curve_losses"])
-
-
-def mean_distance(data: FitData) -> float:
-    """Mean of ||w - w'|| over random pairs of the training codes."""
-    import torch
-
-    rng = data.rng(PAIRS)
-    first, second = torch.randint(len(data.w), (2, DISTANCE_PAIRS), generator=rng).to(data.w.device)
-    apart = first != second
-    return float((data.w[first[apart]] - data.w[second[apart]]).double().norm(dim=1).mean())

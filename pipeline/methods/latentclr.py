@@ -18,7 +18,7 @@ from pipeline.methods.direction_sets import (
     parse_groups,
     rebuild_candidates,
 )
-from pipeline.methods.l2l import frozen
+from pipeline.methods.l2l_training import frozen
 from pipeline.methods.naming import Unnamed
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pipeline.methods.direction_sets import (
     parse_groups,
     rebuild_candidates,
 )
-from pipeline.methods.l2l import frozen
+from pipeline.methods.l2l_training import frozen
 from pipeline.methods.llf_masks import fit_clusters, inside_and_outside, label_maps, region_of, seed_of
 from pipeline.methods.naming import Unnamed
 

@@ -13,6 +13,8 @@ nothing else uses (`FitData.naming_w`), and is the same for all methods:
 
 How many candidates were tried, signs counted, is a fact of the method (`naming_candidates`) and a column of the
 published scores: scorer A's looking at them is supervision that a method "without labels" gets.
+
+An interrupted naming goes on where it was: what was measured of each candidate is kept, and gives the same names.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import StageError
 from pipeline.methods.base import FitData, Method
+from pipeline.methods.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +36,7 @@ STEP = 0.15  # mean distances of two random w by which a candidate moves codes: 
 LEAST_SELECTIVITY = 0.75  # three times the mean change of the other attributes
 LEAST_SPREAD = 1e-3  # standard deviation of an attribute's labels below which its changes say nothing
 BATCH = 64  # images at once
+CHECKPOINT_IMAGES = 2048  # between two checkpoints
 SIGNS = (1, -1)
 
 
@@ -140,13 +144,16 @@ class Naming:
         return cls(tuple(Name(**entry) for entry in facts["naming"]), facts["naming_candidates"], facts["naming_codes"])
 
 
-def name_directions(data: FitData, candidates: Candidates) -> Naming:
-    """A name for every attribute. Raises StageError if there is nothing to name, or nothing to name it on."""
+def name_directions(data: FitData, candidates: Candidates, method: Method | None = None) -> Naming:
+    """A name for every attribute, going on from a checkpoint of the method's if there is one.
+
+    Raises StageError if there is nothing to name, or nothing to name it on.
+    """
     if data.naming_w is None or not len(data.naming_w) or data.mean_distance is None:
         raise StageError("Naming directions takes FitData.naming_w, codes that nothing else uses, and mean_distance.")
     if not candidates.count:
         raise StageError("There is no direction to name: the layer groups reach beyond the generator's last layer.")
-    changes, strengths = measure(data, candidates)
+    changes, strengths = measure(data, candidates, None if method is None else _checkpoint(method, data, candidates))
     selectivity = selectivities(changes)
     names = []
     for column, attribute in enumerate(data.attributes):
@@ -179,10 +186,11 @@ def pick(changes: Tensor, selectivity: Tensor) -> tuple[int, int, bool]:
     return index, side, qualified
 
 
-def measure(data: FitData, candidates: Candidates) -> tuple[Tensor, Tensor]:
+def measure(data: FitData, candidates: Candidates, kept: Checkpoint | None = None) -> tuple[Tensor, Tensor]:
     """Normalised changes (K, 2, 35), one per candidate, sign and attribute, and native strengths (K,) of a step.
 
-    Both float64 on the CPU. A candidate that moves nothing has a strength of 0 and changes nothing.
+    Both float64 on the CPU. A candidate that moves nothing has a strength of 0 and changes nothing. `kept` is where
+    the candidates that were measured before an interruption are found, and kept for the next.
     """
     import torch
 
@@ -193,7 +201,14 @@ def measure(data: FitData, candidates: Candidates) -> tuple[Tensor, Tensor]:
         before = _values(data, ws)
         changes = torch.zeros(candidates.count, len(SIGNS), len(data.attributes), dtype=torch.float64)
         strengths = torch.zeros(candidates.count, dtype=torch.float64)
-        for index in range(candidates.count):
+        state = None if kept is None else kept.load()
+        first = 0
+        if state is not None:
+            first, changes, strengths = state["measured"], state["changes"].cpu(), state["strengths"].cpu()
+        every = max(1, CHECKPOINT_IMAGES // (len(SIGNS) * len(ws)))
+        for index in range(first, candidates.count):
+            if kept is not None and index > first and index % every == 0:
+                kept.save({"measured": index, "changes": changes, "strengths": strengths})
             data.progress(index, candidates.count, f"naming, {candidates.label(index)}")
             one = candidates.shift(ws, index, ws.new_ones(len(ws)))
             moved = float(displacement(one).mean())
@@ -207,6 +222,15 @@ def measure(data: FitData, candidates: Candidates) -> tuple[Tensor, Tensor]:
         data.progress(candidates.count, candidates.count, "")
     spread = data.values.double().std(dim=0).cpu()
     return changes / torch.where(spread < LEAST_SPREAD, torch.inf, spread), strengths
+
+
+def _checkpoint(method: Method, data: FitData, candidates: Candidates) -> Checkpoint:
+    """Where a naming of these candidates on these codes is kept."""
+    assert data.naming_w is not None
+    state = candidates.state()
+    rule = {"naming": VERSION, "mean_distance": data.mean_distance, "candidates": candidates.count}
+    tensors = (data.naming_w, *(state[name] for name in sorted(state)))
+    return Checkpoint(method, data, "naming", tensors=tensors, also=rule)
 
 
 def displacement(shift: Tensor) -> Tensor:
@@ -255,7 +279,7 @@ class Unnamed(Method):
     def fit(self, data: FitData) -> None:
         """Find directions and name them."""
         self.candidates_ = self.find(data)
-        self.naming_ = name_directions(data, self.candidates_)
+        self.naming_ = name_directions(data, self.candidates_, self)
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
         """ws (N, L, 512) plus the shift of every attribute whose strength (N, 35) is not 0 for all."""

@@ -1,4 +1,4 @@
-"""The L2L mapper: a code and a change of attribute values -> the edited code."""
+"""The L2L mapper: a code, or one per layer, and a change of attribute values -> the edited code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Mapper(nn.Module):
         self.residual, self.attributes = residual, attributes
         widths = [w_dim + attributes, *[width] * layers]
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
-        self.last = nn.Linear(widths[-1], w_dim)
+        self.last: nn.Linear | PerLayer = nn.Linear(widths[-1], w_dim)
         self.register_buffer("mean", torch.zeros(w_dim))
         self.register_buffer("scale", torch.ones(w_dim))
         if rng is not None:
@@ -44,7 +44,7 @@ class Mapper(nn.Module):
     def draw(self, rng: torch.Generator) -> None:
         """Glorot's uniform start values for tanh, biases zero."""
         for layer in [*self.hidden, self.last]:
-            assert isinstance(layer, nn.Linear)
+            assert isinstance(layer, nn.Linear | PerLayer)
             bound = (6 / (layer.in_features + layer.out_features)) ** 0.5
             start = torch.rand(layer.weight.shape, generator=rng) * 2 - 1
             layer.weight.copy_(start * bound)
@@ -56,8 +56,55 @@ class Mapper(nn.Module):
 
     def forward(self, w: Tensor, change: Tensor) -> Tensor:
         """w (N, w_dim), change (N, attributes) -> (N, w_dim)."""
-        x = torch.cat([(w - self.mean) / self.scale, change], dim=1)
+        x = self.last(self.hidden_of(w, change)) * self.scale
+        return (w if self.residual else self.mean) + x
+
+    def hidden_of(self, w: Tensor, change: Tensor) -> Tensor:
+        """The last hidden layer (..., width) of w (..., w_dim) and change (..., attributes)."""
+        x = torch.cat([(w - self.mean) / self.scale, change], dim=-1)
         for layer in self.hidden:
             x = torch.tanh(layer(x))
+        return x
+
+
+class LayerMapper(Mapper):
+    """f in W+: the hidden layers read each layer's code, and each of `num_ws` layers has a last layer of its own.
+
+    So a code that is the same in every layer may become one that is not.
+    """
+
+    def __init__(
+        self,
+        w_dim: int,
+        attributes: int,
+        num_ws: int,
+        *,
+        width: int,
+        layers: int,
+        residual: bool,
+        rng: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(w_dim, attributes, width=width, layers=layers, residual=residual)
+        self.last = PerLayer(num_ws, width, w_dim)
+        if rng is not None:
+            self.draw(rng)
+
+    def forward(self, w: Tensor, change: Tensor) -> Tensor:
+        """w (N, num_ws, w_dim), change (N, attributes) -> (N, num_ws, w_dim)."""
+        x = self.hidden_of(w, change[:, None].expand(-1, w.shape[1], -1))
         x = self.last(x) * self.scale
         return (w if self.residual else self.mean) + x
+
+
+class PerLayer(nn.Module):
+    """A linear map for each of the generator's layers: weight (num_ws, out, in), bias (num_ws, out)."""
+
+    def __init__(self, num_ws: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = nn.Parameter(torch.zeros(num_ws, out_features, in_features))
+        self.bias = nn.Parameter(torch.zeros(num_ws, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, num_ws, features in) -> (N, num_ws, features out)."""
+        return torch.einsum("nli,loi->nlo", x, self.weight) + self.bias

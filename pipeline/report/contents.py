@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +23,31 @@ PROTOCOL_SIZES: dict[str, tuple[int, str]] = {
     "edits_per_method": (16_400, "edited images per method"),
 }
 JSON_COLUMNS = ("settings", "weights", "packages", "machine", "stages")
+
+
+class Sized(Protocol):
+    """A run as its sizes tell it, under the names of PROTOCOL_SIZES."""
+
+    @property
+    def profile(self) -> str:
+        """The named set of sizes."""
+
+
+def smaller_sizes(run: Sized) -> list[str]:
+    """Where a run is smaller than the published protocol, in words with both numbers."""
+    found = ((getattr(run, name), full, noun) for name, (full, noun) in PROTOCOL_SIZES.items())
+    return [f"{size:,} {noun} instead of {full:,}" for size, full, noun in found if size < full]
+
+
+def size_warning(run: Sized) -> str:
+    """What a reader must know of a run that is not of the published size; empty for one that is."""
+    smaller = smaller_sizes(run)
+    if smaller:
+        sizes = "; ".join(smaller)
+        return f"The sizes of profile {run.profile} are smaller than those of the published protocol: {sizes}."
+    if run.profile != "full":
+        return f"Profile {run.profile} is not `full`, the profile of the published protocol, though its sizes are."
+    return ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +100,7 @@ class RunRecord:
     @property
     def smaller(self) -> list[str]:
         """Where this run is smaller than the published protocol, in words with both numbers."""
-        found = ((getattr(self, name), full, noun) for name, (full, noun) in PROTOCOL_SIZES.items())
-        return [f"{size:,} {noun} instead of {full:,}" for size, full, noun in found if size < full]
+        return smaller_sizes(self)
 
     @property
     def as_published(self) -> bool:
@@ -86,12 +110,7 @@ class RunRecord:
     @property
     def warning(self) -> str:
         """What a reader must know of a run that is not of the published size; empty for one that is."""
-        if self.as_published:
-            return ""
-        if not self.smaller:
-            return f"Profile {self.profile} is not `full`, the profile of the published protocol, though its sizes are."
-        sizes = "; ".join(self.smaller)
-        return f"The sizes of profile {self.profile} are smaller than those of the published protocol: {sizes}."
+        return size_warning(self)
 
 
 @dataclass(frozen=True)

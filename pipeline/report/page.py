@@ -108,14 +108,19 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
 
 
 def comparability(contents: Contents) -> str:
+    """What must be said wherever the numbers of a run's domain stand."""
+    return comparable_within(contents.run.domain)
+
+
+def comparable_within(domain: str) -> str:
     """What must be said wherever the numbers of a domain stand."""
-    if contents.run.domain == "ffhq":
+    if domain == "ffhq":
         return (
             "Numbers compare only where domain and network are the same: other weights, another detector or another "
             "feature extractor measure another quantity."
         )
     return (
-        f"Every number here is of the domain {contents.run.domain}: its own generator, its own judges. None of them is "
+        f"Every number here is of the domain {domain}: its own generator, its own judges. None of them is "
         "comparable with a published FFHQ number, whatever the table looks like; compare methods within this domain "
         "and network only."
     )

@@ -81,7 +81,7 @@ def run_report(settings: Settings, *, run_date: datetime | None = None, again: b
         if found is None:
             inputs = input_digests(stage, settings.outputs)
             run_id, date = _new_run_id(settings.outputs, stage, run_date or builder.started)
-            with _publishing(settings.outputs, stage, run_id) as folder:
+            with publishing(settings.outputs, stage, run_folder(settings.outputs, run_id)) as folder:
                 _fill(folder, chain, stage, inputs, run_id, date)
             found = run_folder(settings.outputs, run_id)
         _point_latest(settings.outputs)
@@ -159,10 +159,10 @@ def _new_run_id(outputs: Path, stage: Stage, date: datetime) -> tuple[str, datet
 
 
 @contextmanager
-def _publishing(outputs: Path, stage: Stage, run_id: str) -> Iterator[Path]:
-    """A folder outside the reports which becomes the run's when the block ends well, and vanishes otherwise.
+def publishing(outputs: Path, stage: Stage, target: Path) -> Iterator[Path]:
+    """A folder elsewhere which becomes `target` when the block ends well, and vanishes otherwise.
 
-    What an attempt of the same report left there when it was killed is removed; the caller holds the stage's lock.
+    What an attempt of the same stage left there when it was killed is removed; the caller holds the stage's lock.
     """
     workshop = outputs / PUBLISHING
     mark = stage.fingerprint[:16]
@@ -171,18 +171,18 @@ def _publishing(outputs: Path, stage: Stage, run_id: str) -> Iterator[Path]:
         for leftover in workshop.glob(f"{mark}-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         temporary.mkdir(parents=True)
-        (outputs / REPORTS).mkdir(exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         yield temporary
         for path in temporary.iterdir():
             _sync(path)
         _sync(temporary)
-        os.rename(temporary, run_folder(outputs, run_id))
-        _sync(outputs / REPORTS)
+        os.rename(temporary, target)
+        _sync(target.parent)
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
         raise StageError(
-            f"The disk is full: run {run_id} could not be written to {workshop}. Nothing was published. "
+            f"The disk is full: {target.name} could not be written to {workshop}. Nothing was published. "
             "Make room and run again; everything that is computed is kept."
         ) from error
     finally:

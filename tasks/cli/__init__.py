@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
 from tasks import cli_synthface
-from tasks.cli import clusters, health, listing, planning, results, running
+from tasks.cli import ablation, clusters, health, listing, planning, results, running
 from tasks.cli.options import err, out
 
 INTERRUPTED = 130
@@ -57,6 +57,7 @@ app.command("report", rich_help_panel=RESULTS)(results.report)
 app.command("compare", rich_help_panel=RESULTS)(results.compare)
 app.command("query", rich_help_panel=RESULTS)(results.query)
 listing.methods_app.command("llf-clusters")(clusters.llf_clusters)
+listing.methods_app.command("ablate")(ablation.ablate)
 app.add_typer(listing.methods_app, name="methods", rich_help_panel=NAMES)
 app.command("attributes", rich_help_panel=NAMES)(listing.attributes)
 app.command("metrics", rich_help_panel=NAMES)(listing.metrics)

@@ -15,7 +15,7 @@ from pipeline.chain import Chain
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from tasks.base import RunTask
-from tasks.nightly import Evaluation
+from tasks.nightly import Evaluation, Stages
 
 PIPED = 140  # columns of a table that goes to a file or another program
 
@@ -73,6 +73,11 @@ class Request:
     def evaluation(self) -> Evaluation:
         """The task that is the whole run."""
         return Evaluation(**self.parameters)
+
+    @property
+    def stages(self) -> Stages:
+        """The task that is every stage of the run, without its report."""
+        return Stages(**self.parameters)
 
     @property
     def settings(self) -> Settings:

@@ -15,6 +15,7 @@ import typer
 from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
 from luigi.retcodes import retcode
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -77,16 +78,23 @@ def evaluate(request: Request, *, verbose: bool = False) -> int:
 
     Raises BusyError if another process runs the very same settings.
     """
+    return compute(request.evaluation, request.settings, verbose=verbose)
+
+
+def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console: Console = out) -> int:
+    """Run a task and every one that it requires and that is missing; returns the exit code.
+
+    The seconds that stages took go to `console`. Raises BusyError if another process runs the very same settings.
+    """
     recorder = Recorder()
     handlers = recorder.listen()
     for event, handler in handlers.items():
         RunTask.event_handler(event)(handler)
     began = time.perf_counter()
-    settings = request.settings
     try:
         with _alone(settings):
             result = luigi.build(
-                [request.evaluation],
+                [task],
                 local_scheduler=True,
                 workers=1,  # one stage at a time: the shards inside it have the cores
                 detailed_summary=True,
@@ -96,7 +104,7 @@ def evaluate(request: Request, *, verbose: bool = False) -> int:
         for event, handler in handlers.items():
             RunTask.remove_event_handler(event, handler)
     code = exit_code(result, recorder)
-    _show_seconds(recorder, time.perf_counter() - began, reused=len(request.chain.links))
+    _show_seconds(recorder, time.perf_counter() - began, reused=len(task.chain.links), console=console)
     return code
 
 
@@ -137,7 +145,7 @@ def exit_code(result: LuigiRunResult, recorder: Recorder) -> int:
     return int(by_status[result.status])
 
 
-def _show_seconds(recorder: Recorder, total: float, reused: int) -> None:
+def _show_seconds(recorder: Recorder, total: float, reused: int, console: Console) -> None:
     table = Table(title="Wall seconds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage")
     table.add_column("seconds", justify="right")
@@ -146,9 +154,9 @@ def _show_seconds(recorder: Recorder, total: float, reused: int) -> None:
     table.add_section()
     table.add_row("whole run", f"{total:.1f}", style="bold")
     if recorder.seconds:
-        out.print(table)
+        console.print(table)
     else:
-        out.print(f"Nothing to compute: all {reused} stages and the report are there.", highlight=False)
+        console.print(f"Nothing to compute: all {reused} stages are there.", highlight=False)
 
 
 def run(

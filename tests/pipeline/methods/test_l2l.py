@@ -11,9 +11,10 @@ import torch
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import TrainingDivergedError
-from pipeline.methods import l2l
+from pipeline.methods import l2l_training
 from pipeline.methods.base import FitData
-from pipeline.methods.l2l import L2L, LOSSES
+from pipeline.methods.l2l import L2L
+from pipeline.methods.l2l_training import LOSSES
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
@@ -41,7 +42,7 @@ def strengths(count: int, name: str, strength: float) -> torch.Tensor:
 def test_each_loss_alone_moves_the_mapper(name: str) -> None:
     data = toy.fit_data(32)
     method = small()
-    mapper = method.new_mapper(512, len(NAMES), data.rng())
+    mapper = method.new_mapper(512, len(NAMES), data.generator.num_ws, data.rng())
     losses(method, data, mapper)[LOSSES.index(name)].backward()
     gradients = [parameter.grad for parameter in mapper.parameters()]
     assert all(gradient is not None and bool(torch.isfinite(gradient).all()) for gradient in gradients)
@@ -68,7 +69,7 @@ def test_gradients_pass_through_each_network(network: str, expected: set[str]) -
     else:
         getattr(data, network).forward = lambda images: blocked(images).detach()
     method = small()
-    mapper = method.new_mapper(512, len(NAMES), data.rng())
+    mapper = method.new_mapper(512, len(NAMES), data.generator.num_ws, data.rng())
     found, last = losses(method, data, mapper), mapper.last.weight
     still = set()
     for name, loss in zip(LOSSES, found, strict=True):
@@ -166,7 +167,7 @@ class InterruptedTrainingError(Exception):
 
 @pytest.mark.parametrize("stop", [3, 5, 11])
 def test_a_resumed_training_gives_the_same_bits(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(l2l, "CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr(l2l_training, "CHECKPOINT_STEPS", 2)
     whole, resumed, done = small(), small(), []
     whole.fit(toy.fit_data(64))
 
@@ -186,7 +187,7 @@ def test_a_resumed_training_gives_the_same_bits(stop: int, tmp_path: Path, monke
 def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(l2l, "CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr(l2l_training, "CHECKPOINT_STEPS", 2)
     whole = small()
     whole.fit(toy.fit_data(64))
     small(threshold=0.4).fit(toy.fit_data(64, checkpoints=tmp_path))
@@ -212,10 +213,53 @@ def test_a_loss_that_is_not_a_number_is_told() -> None:
 
 
 @pytest.mark.parametrize("residual", [True, False])
-def test_both_forms_of_the_mapper_train(residual: bool) -> None:
-    method = small(residual=residual, steps=60, learning_rate=1e-3)
+@pytest.mark.parametrize("codes", ["W", "W+"])
+def test_every_form_of_the_mapper_trains(codes: str, residual: bool, tmp_path: Path) -> None:
+    method = small(codes=codes, residual=residual, steps=60, learning_rate=1e-3)
     method.fit(toy.fit_data(200))
     assert method.facts()["end"]["total"] < method.facts()["start"]["total"]
+    faces, change = toy.faces(5), strengths(5, "age", 0.5)
+    edited = method.edit(faces.ws, change, faces.values)
+    assert bool((edited != edited[:, :1]).any()) == (codes == "W+"), "layers differ in W+ alone"
+    method.save(tmp_path)
+    assert torch.equal(L2L.load(tmp_path).edit(faces.ws, change, faces.values), edited)
+
+
+def test_a_code_per_layer_that_is_the_same_in_all_has_the_losses_of_one() -> None:
+    """With the same last layer everywhere, W+ is W put into every layer, and so are its losses."""
+    data, one, each = toy.fit_data(32), small(), small(codes="W+")
+    mapper = one.new_mapper(512, len(NAMES), toy.LAYERS, data.rng())
+    per_layer = each.new_mapper(512, len(NAMES), toy.LAYERS, data.rng())
+    per_layer.hidden.load_state_dict(mapper.hidden.state_dict())
+    with torch.no_grad():
+        per_layer.last.weight.copy_(mapper.last.weight.expand_as(per_layer.last.weight))
+    assert torch.allclose(losses(one, data, mapper), losses(each, data, per_layer), rtol=1e-4)
+
+
+def test_every_loss_of_every_held_out_code_is_kept() -> None:
+    method = small()
+    method.fit(toy.fit_data(100))
+    facts = method.facts()
+    for name in LOSSES:
+        kept = facts["held_out_losses"][name]
+        assert len(kept) == facts["held_out"] == 25
+        assert sum(kept) / len(kept) == pytest.approx(facts["end"][name], rel=1e-5, abs=1e-9)
+
+
+def test_cycle_and_no_op_errors_are_what_edits_say() -> None:
+    """By the published edit itself: there and back, and nowhere, in mean distances of two random codes."""
+    data, method = toy.fit_data(100), small(codes="W+", noop_share=0.0)
+    method.fit(data)
+    facts, held_out = method.facts(), slice(75, None)
+    ws, values = data.generator.mapping.broadcast(data.w[held_out]), data.values[held_out]
+    change = method.draw_changes(values, data.rng(l2l_training.PROBE_CHANGES))
+    there = method.edit(ws, change, values)
+    for name, found in (
+        ("cycle", method.edit(there, -change, values)),
+        ("identity", method.edit(ws, torch.zeros_like(change), values)),
+    ):
+        lengths = (found - ws).norm(dim=2).square().mean(dim=1).sqrt() / facts["mean_distance"]
+        assert facts["held_out_losses"][name] == pytest.approx(lengths.tolist(), rel=1e-4)
 
 
 def test_training_passes_through_the_real_networks() -> None:
@@ -232,7 +276,7 @@ def test_training_passes_through_the_real_networks() -> None:
     method = small(steps=40, learning_rate=1e-3)
     method.fit(FitData(w, values, generator, scorer, recognizer, seed=5, device=cpu))
     data = FitData(w, values, generator, scorer, recognizer, seed=5, device=cpu)
-    mapper = method.new_mapper(512, len(NAMES), data.rng())
+    mapper = method.new_mapper(512, len(NAMES), data.generator.num_ws, data.rng())
     for name, loss in zip(LOSSES, losses(method, data, mapper), strict=True):
         gradient = torch.autograd.grad(loss, mapper.last.weight, retain_graph=True)[0]
         assert float(gradient.abs().max()) > 0 and bool(torch.isfinite(gradient).all()), name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,14 +17,15 @@ from pipeline.domains import base
 from pipeline.editing import displacement as published_displacement
 from pipeline.errors import StageError
 from pipeline.latents import SETS, id_range, naming_w, read_w, run_latents
-from pipeline.methods import registry
-from pipeline.methods.base import FitData
+from pipeline.methods import naming, registry
+from pipeline.methods.base import FitData, Paper
 from pipeline.methods.naming import (
     LEAST_SELECTIVITY,
     STEP,
     Candidates,
     LinearCandidates,
     Naming,
+    Unnamed,
     measure,
     name_directions,
     pick,
@@ -125,6 +127,70 @@ def test_facts_give_the_naming_back() -> None:
     naming = name_directions(toy.fit_data(200), candidates(toy.DIRECTIONS[:4]))
     assert Naming.from_facts(naming.facts()) == naming
     assert naming.facts()["naming_candidates"] == 8
+
+
+class InterruptedNamingError(Exception):
+    """A naming that was stopped."""
+
+
+class Given(Unnamed):
+    """A method that finds what it is given."""
+
+    name: ClassVar[str] = "given"
+    version: ClassVar[int] = 1
+    paper: ClassVar[Paper] = Paper("Given", "tests")
+    unit: ClassVar[str] = "one"
+
+    def __init__(self, vectors: Tensor) -> None:
+        self.vectors = vectors
+
+    def parameters(self) -> dict[str, Any]:
+        return {}
+
+    def find(self, data: FitData) -> Candidates:
+        return candidates(self.vectors)
+
+    def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> Candidates:
+        return candidates(state["vectors"])
+
+
+def interrupted_fit(method: Given, folder: Path, stop: int) -> None:
+    """Name until the candidate of that number is reached."""
+
+    def interrupt(done: int, total: int, message: str) -> None:
+        if done == stop:
+            raise InterruptedNamingError
+
+    with pytest.raises(InterruptedNamingError):
+        method.fit(toy.fit_data(200, checkpoints=folder, progress=interrupt))
+
+
+@pytest.mark.parametrize("stop", [1, 4, 9])
+def test_a_resumed_naming_gives_the_same_bits(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(naming, "CHECKPOINT_IMAGES", 2 * 2 * 32)  # every second candidate, of 32 codes and two signs
+    whole, resumed, done = Given(toy.DIRECTIONS[:10]), Given(toy.DIRECTIONS[:10]), []
+    whole.fit(toy.fit_data(200))
+    interrupted_fit(Given(toy.DIRECTIONS[:10]), tmp_path, stop)
+    resumed.fit(toy.fit_data(200, checkpoints=tmp_path, progress=lambda done_, total, text: done.append(done_)))
+    assert done[0] == stop // 2 * 2, "measured candidates are not measured again"
+    assert resumed.facts() == whole.facts()
+    assert all(torch.equal(tensor, resumed.state()[name]) for name, tensor in whole.state().items())
+
+
+def test_a_naming_of_other_candidates_or_codes_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(naming, "CHECKPOINT_IMAGES", 2 * 32)
+    interrupted_fit(Given(toy.DIRECTIONS[:10]), tmp_path, 5)
+    kept = (tmp_path / "given-naming.pt").read_bytes()
+    for vectors, codes in ((toy.DIRECTIONS[10:20], 77), (toy.DIRECTIONS[:10], 78)):
+        whole, other = Given(vectors), Given(vectors)
+        changes = {"naming_w": toy.draw_w(32, seed=codes)}
+        whole.fit(toy.fit_data(200, **changes))
+        (tmp_path / "given-naming.pt").write_bytes(kept)
+        other.fit(toy.fit_data(200, checkpoints=tmp_path, **changes))
+        assert "other settings or data" in caplog.text and other.facts() == whole.facts()
+        caplog.clear()
 
 
 def test_neither_labelled_codes_nor_the_truth_are_looked_at() -> None:

@@ -1,0 +1,100 @@
+"""Variants of a method: settings that an ablation changes one at a time, and what each of them tests.
+
+A method declares its own in a module beside it, as an `Ablation`, with one line in DECLARED. Every variant runs
+through the ordinary chain with the changed settings in place of the configured ones, so its stages have their own
+fingerprints, and those of `base` are an ordinary run's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
+from pipeline.methods import registry
+
+BASE = "base"
+
+DECLARED: dict[str, str] = {
+    "l2l": "pipeline.methods.l2l_variants:ABLATION",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with some of its settings changed: `changes` maps keys of [method.NAME] to values."""
+
+    name: str
+    tests: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def overrides(self, method: str) -> dict[str, str]:
+        """The changes as `config.load_settings` takes them: "method.NAME.key" -> text."""
+        return {f"method.{method}.{key}": as_text(value) for key, value in self.changes.items()}
+
+    def changed(self, base: Mapping[str, Any]) -> str:
+        """What differs from the base's settings, in words; empty for the base itself."""
+        return ", ".join(f"{key} = {as_text(value)} (not {as_text(base[key])})" for key, value in self.changes.items())
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A measure that a training leaves in its facts, under `held_out_losses`: a value per code it never trained on.
+
+    `role`: the network that judges, or "none".
+    """
+
+    loss: str
+    metric: str
+    meaning: str
+    unit: str
+    better: str = "lower"
+    role: str = "none"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What a method declares: its variants without the base, and what its training measures on held-out codes."""
+
+    variants: tuple[Variant, ...]
+    held_out: tuple[HeldOut, ...] = ()
+
+
+def declared(method: str) -> Ablation:
+    """The ablation of a method. Raises UnknownNameError for a method that has none."""
+    if method not in DECLARED:
+        registry.get(method)
+        raise UnknownNameError("method with an ablation", method, DECLARED)
+    module, _, attribute = DECLARED[method].partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, Ablation):
+        raise LatentbenchError(f"{DECLARED[method]} is not an Ablation.")
+    return found
+
+
+def choose(method: str, base: Mapping[str, Any], names: Sequence[str] = ()) -> tuple[Variant, ...]:
+    """The base and the named variants of a method, or all of them; `base` has the method's configured settings.
+
+    A variant whose settings are the base's own is left out. Raises UnknownNameError for an unknown name, ConfigError
+    for a named variant that is the base itself.
+    """
+    variants = {variant.name: variant for variant in declared(method).variants}
+    for name in names:
+        if name not in (BASE, *variants):
+            raise UnknownNameError(f"variant of {method}", name, (BASE, *variants))
+        if name in variants and not _differs(variants[name], base):
+            changes = ", ".join(f"{key} = {as_text(value)}" for key, value in variants[name].changes.items())
+            raise ConfigError(f"Variant {name} of {method} is the base itself: [method.{method}] has {changes}.")
+    chosen = [variant for name, variant in variants.items() if not names or name in names]
+    return (Variant(BASE, "settings as configured"), *(variant for variant in chosen if _differs(variant, base)))
+
+
+def as_text(value: object) -> str:
+    """A setting as luigi.cfg has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _differs(variant: Variant, base: Mapping[str, Any]) -> bool:
+    return any(base[key] != value for key, value in variant.changes.items())
