@@ -77,6 +77,24 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Downloads:
+    """How weight files of other people come here. Nothing here is part of a fingerprint.
+
+    `folder` and `mirror` are empty for the defaults. `retries` are attempts that follow a failure; `timeout` is the
+    longest silence of a server, `pause` the wait before the first retry, `lock_wait` that for another process, in
+    seconds.
+    """
+
+    folder: str = ""
+    mirror: str = ""
+    proxy: str = ""
+    retries: int = 5
+    timeout: float = 30.0
+    pause: float = 1.0
+    lock_wait: float = 86400.0
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole run: what is computed (domain, protocol, methods), where and how."""
 
@@ -273,6 +291,28 @@ def _machine(parser: configparser.ConfigParser, path: Path) -> Machine:
         threads=threads,
         train_threads=section.number("train_threads", int, 0, 1024) or available,
         shard_size=section.number("shard_size", int, BLOCK, 2**30, multiple=BLOCK),
+        lock_wait=section.number("lock_wait", float, 0, 10**7),
+    )
+
+
+def load_downloads(path: Path | None = None) -> Downloads:
+    """[weights] of the settings file; what is not there has its default. Raises ConfigError."""
+    path = path or find_config()
+    section, default = _Section(read_config(path), "weights", path), Downloads()
+    for key in section.values:
+        if key not in asdict(default):
+            raise UnknownNameError(f"key of [weights] in {path.name}", key, asdict(default))
+    section.values = {key: str(value) for key, value in asdict(default).items()} | section.values
+    for key in ("mirror", "proxy"):
+        if section.text(key) and not section.text(key).startswith(("http://", "https://")):
+            raise section.fail(key, "a URL that starts with https:// or http://, or nothing")
+    return Downloads(
+        folder=section.text("folder"),
+        mirror=section.text("mirror"),
+        proxy=section.text("proxy"),
+        retries=section.number("retries", int, 0, 1000),
+        timeout=section.number("timeout", float, 0.1, 3600),
+        pause=section.number("pause", float, 0.0, 3600),
         lock_wait=section.number("lock_wait", float, 0, 10**7),
     )
 

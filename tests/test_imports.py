@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.config", "pipeline.schemas"),
     ("pipeline.cluster", "pipeline.provenance"),
     ("pipeline.stages",),
+    ("pipeline.weights",),
     ("pipeline.states", "pipeline.tables", "pipeline.compute", "pipeline.images"),
     ("pipeline.networks",),
     ("pipeline.domains",),

@@ -1,0 +1,138 @@
+"""A file of the table into the weights folder: from its publisher, from a mirror, or from another folder."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from pipeline.config import Downloads
+from pipeline.errors import ConfigError, WeightsError
+from pipeline.progress import Display
+from pipeline.stages import FULL_DISK
+from pipeline.weights.partial import Partial
+from pipeline.weights.store import PRESENT, UNVERIFIED, Standing, Store, WrongFileError
+from pipeline.weights.table import Weight
+from pipeline.weights.transfer import CHUNK, RESERVE, Wanted, download
+
+log = logging.getLogger("latentbench")
+
+THERE, FETCHED, COPIED, TAKEN = "was there", "fetched", "copied", "taken as found"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How a file came here: `how` is THERE, FETCHED, COPIED or TAKEN."""
+
+    standing: Standing
+    how: str
+
+
+def address(weight: Weight, mirror: str = "") -> str:
+    """The URL of a file: its publisher's, or the mirror's with the file's published name. Raises ConfigError."""
+    if not mirror:
+        return weight.url
+    parts = urlsplit(mirror)
+    if parts.scheme not in ("https", "http") or not parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(f"--mirror {mirror}: expected a URL such as https://mirror.example/weights, without ? and #.")
+    return f"{mirror.rstrip('/')}/{quote(weight.file)}"
+
+
+def fetch(weight: Weight, store: Store, settings: Downloads, *, source: Path | None = None) -> Fetched:
+    """Have the file of an entry in its place, checked and recorded: nothing else is ever placed.
+
+    `source` is a folder that holds it under its published name; without one it is downloaded, from `settings.mirror`
+    if that is set. A file in its place that is not the right one is set aside as FILE.wrong. Raises
+    WeightsError, and BusyError if another process fetches the same file for longer than `settings.lock_wait` seconds.
+    """
+    url = address(weight, settings.mirror)
+    with store.held(weight, settings.lock_wait):
+        found = store.verify(weight)
+        if found.state == PRESENT:
+            _tidy(store, weight)
+            return Fetched(found, THERE)
+        if source is not None:
+            arrived = _copy(weight, store, source)
+            return Fetched(_place(weight, store, arrived, str(source / weight.file)), COPIED)
+        if found.state == UNVERIFIED:
+            log.warning("%s: %s is taken as it is found; its sha256 is %s.", weight.name, found.path, found.sha256)
+            return Fetched(store.adopt(weight), TAKEN)
+        return Fetched(_download(weight, store, settings, url), FETCHED)
+
+
+def _download(weight: Weight, store: Store, settings: Downloads, url: str) -> Standing:
+    partial = Partial(store.partial(weight))
+    wanted = Wanted(weight.name, url, weight.size, store.expected(weight))
+    if not wanted.sha256 and not url.startswith("https://"):
+        log.warning(
+            "%s: no sha256 is known, and %s is not https: anybody between here and there may change it.",
+            weight.name,
+            url,
+        )
+    resumed = bool(partial.size)
+    while True:
+        download(wanted, partial, settings)
+        try:
+            standing = _place(weight, store, partial.path, url)
+        except WrongFileError as error:
+            partial.discard()
+            if not resumed:
+                raise
+            # Parts of two files may have been put together: once more, all of it from one.
+            log.warning("%s Its beginning came with an earlier attempt: starting over.", error)
+            resumed = False
+        else:
+            partial.discard()
+            return standing
+
+
+def _copy(weight: Weight, store: Store, source: Path) -> Path:
+    """A copy of a file beside its place, not yet checked. Raises WeightsError."""
+    origin, arrived = source / weight.file, store.folder / f".{weight.file}.copy"
+    if not origin.is_file():
+        raise WeightsError(
+            f"{weight.name}: expected {weight.file} in {source}, which is not there. It comes from {weight.url}"
+        )
+    size = origin.stat().st_size
+    free = shutil.disk_usage(store.folder).free
+    if free < size + RESERVE:
+        raise WeightsError(
+            f"Disk full: {weight.name} needs {size:,} bytes in {store.folder}; {free:,} are free there. Make room, or "
+            f"choose "
+            "another folder: set LATENTBENCH_WEIGHTS."
+        )
+    arrived.unlink(missing_ok=True)
+    try:
+        with (
+            origin.open("rb") as reading,
+            arrived.open("xb") as writing,
+            Display(f"copy {weight.name}", size / 1e6, "MB") as display,
+        ):
+            done = 0
+            while chunk := reading.read(16 * CHUNK):
+                done += writing.write(chunk)
+                display.update(done / 1e6)
+    except OSError as error:
+        arrived.unlink(missing_ok=True)
+        full = "Disk full: " if error.errno in FULL_DISK else ""
+        raise WeightsError(f"{full}{weight.name}: cannot copy {origin} to {arrived}: {error.strerror}.") from error
+    return arrived
+
+
+def _place(weight: Weight, store: Store, arrived: Path, source: str) -> Standing:
+    """Place what has arrived; what is not the right file is removed."""
+    try:
+        return store.place(weight, arrived, source)
+    except WrongFileError:
+        arrived.unlink(missing_ok=True)
+        raise
+    except OSError as error:
+        raise WeightsError(f"{weight.name}: cannot put {arrived} into its place: {error.strerror}.") from error
+
+
+def _tidy(store: Store, weight: Weight) -> None:
+    """Remove what an earlier attempt left of a file that is in its place by now."""
+    Partial(store.partial(weight)).discard()
+    (store.folder / f".{weight.file}.copy").unlink(missing_ok=True)

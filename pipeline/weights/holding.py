@@ -1,0 +1,61 @@
+"""One process at a time: a lock file that the kernel drops when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from pipeline.errors import BusyError, WeightsError
+
+log = logging.getLogger("latentbench")
+
+LOOK_AGAIN = 0.2  # seconds
+
+
+@contextmanager
+def held(path: Path, title: str, wait: float) -> Iterator[None]:
+    """Hold the lock file `path` for as long as the block runs; it stays behind, empty of meaning.
+
+    Another holder is waited for, up to `wait` seconds. Raises BusyError that names it, WeightsError if the folder
+    cannot be written or does not lock files.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise WeightsError(
+            f"Cannot write {path} ({error.strerror}). Choose another folder for weights: set LATENTBENCH_WEIGHTS."
+        ) from error
+    with file:
+        _take(file, path, title, wait)
+        yield
+
+
+def _take(file: IO[str], path: Path, title: str, wait: float) -> None:
+    deadline, told = time.monotonic() + wait, False
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read() or "another process"
+        except OSError as error:
+            raise WeightsError(f"Cannot lock {path}: {error.strerror}. Choose a folder whose files can be.") from error
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise BusyError(f"{title} is being fetched by {holder}. Wait for it and try again. The lock is {path}.")
+        if not told:
+            log.warning("Waiting for %s, which is fetching %s.", holder, title)
+            told = True
+        time.sleep(min(LOOK_AGAIN, left))
+    with suppress(OSError):  # who holds it is told as well as it goes; the lock holds on a full disk too
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), f"process {os.getpid()} on {platform.node()}".encode())

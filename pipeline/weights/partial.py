@@ -1,0 +1,77 @@
+"""A file that has not come in full yet, and the note beside it that says of what it is a part."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import WeightsError
+from pipeline.weights.records import replace_text
+
+
+class Partial:
+    """The bytes that have arrived, in `path`, and its note: url, etag, last_modified, total."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.note_path = path.with_name(f"{path.name}.json")
+
+    @property
+    def size(self) -> int:
+        """Bytes that have arrived; 0 if none have."""
+        try:
+            return self.path.lstat().st_size
+        except OSError:
+            return 0
+
+    def note(self) -> dict[str, Any]:
+        """What was noted when the download began; empty if that cannot be read."""
+        try:
+            note = json.loads(self.note_path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+    def resume(self, url: str, size: int, *, known: bool) -> tuple[int, dict[str, str]]:
+        """Where to go on, and the headers that ask for it; (0, {}) to start over.
+
+        With the same URL and a strong ETag (or a time of change), the server is asked for the rest of that very file.
+        Without, the rest is asked for only if the whole file's sha256 is `known`, which then tells whether the parts
+        fit.
+        """
+        offset, note = self.size, self.note()
+        if not offset or offset > (size or note.get("total") or 0) or self.path.is_symlink():
+            return 0, {}
+        etag = str(note.get("etag") or "")
+        mark = etag if etag and not etag.startswith("W/") else str(note.get("last_modified") or "")
+        headers = {"Range": f"bytes={offset}-"}
+        if note.get("url") == url and mark:
+            return offset, headers | {"If-Range": mark}
+        return (offset, headers) if known else (0, {})
+
+    def begin(self, url: str, etag: str, last_modified: str, total: int) -> None:
+        """Start over: an empty file, then the note. Never a new note beside old bytes."""
+        self.discard()
+        self.appending().close()
+        note = {"url": url, "etag": etag, "last_modified": last_modified, "total": total}
+        replace_text(self.note_path, json.dumps(note, indent=1) + "\n")
+
+    def appending(self) -> IO[bytes]:
+        """The file, to be written at its end, unbuffered: a kill loses nothing that has arrived. Follows no link.
+
+        Raises WeightsError if it cannot be opened.
+        """
+        try:
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise WeightsError(
+                f"Cannot write {self.path}: {error.strerror}. Is something else in its place?"
+            ) from error
+        return os.fdopen(handle, "ab", buffering=0)
+
+    def discard(self) -> None:
+        """Forget what has arrived."""
+        self.path.unlink(missing_ok=True)
+        self.note_path.unlink(missing_ok=True)

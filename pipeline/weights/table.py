@@ -1,0 +1,89 @@
+"""The table of weight files: data in table.toml beside this file, checked when it is read."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import ConfigError, UnknownNameError
+
+TABLE = Path(__file__).with_name("table.toml")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")  # no separators, not hidden: it stays in the folder
+HEXADECIMAL = re.compile(r"[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One published file. Sizes are in bytes, 0 where unknown; a sha256 is empty where unknown.
+
+    `sha256_start` is what is known of the sha256 where only its first digits are published; `size_about` is a rounded
+    size, never enforced. `evidence` says where size and sha256 come from.
+    """
+
+    name: str
+    file: str
+    url: str
+    licence: str
+    domain: str
+    used_by: str
+    size: int = 0
+    size_about: int = 0
+    sha256: str = ""
+    sha256_start: str = ""
+    evidence: str = ""
+
+
+@lru_cache(maxsize=4)
+def read_table(path: Path = TABLE) -> dict[str, Weight]:
+    """Name -> file, in the table's order. Raises ConfigError that names the entry and key that is wrong."""
+    try:
+        entries = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"Cannot read the table of weights {path}: {error}") from error
+    table = {name: _entry(name, entry, path) for name, entry in entries.items()}
+    files = [weight.file for weight in table.values()]
+    for file in files:
+        if files.count(file) > 1:
+            raise ConfigError(f"{path}: two entries have the file {file}; expected one each.")
+    return table
+
+
+def find(names: Iterable[str], table: dict[str, Weight]) -> list[Weight]:
+    """The entries of these names, each once, in the table's order. Raises UnknownNameError."""
+    wanted = list(names)
+    for name in wanted:
+        if name not in table:
+            raise UnknownNameError("weight file", name, table)
+    return [weight for name, weight in table.items() if name in wanted]
+
+
+def _entry(name: str, entry: Any, path: Path) -> Weight:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{path}: {name}: expected a table, found {entry!r}.")
+    known = {field.name: field for field in fields(Weight) if field.name != "name"}
+    for key, value in entry.items():
+        if key not in known:
+            raise UnknownNameError(f"key of [{name}] in {path.name}", key, known)
+        if key.startswith("size") and not (type(value) is int and value > 0):
+            raise ConfigError(f"{path}: [{name}] {key}: expected a whole number above 0, found {value!r}.")
+        if not (key.startswith("size") or isinstance(value, str)):
+            raise ConfigError(f"{path}: [{name}] {key}: expected a text, found {value!r}.")
+    for key, field in known.items():
+        if field.default is MISSING and not entry.get(key):
+            raise ConfigError(f"{path}: [{name}] {key}: expected a text, found nothing.")
+    weight = Weight(name=name, **entry)
+    if not FILE_NAME.fullmatch(weight.file):
+        raise ConfigError(f"{path}: [{name}] file: expected a bare file name, found {weight.file!r}.")
+    if urlsplit(weight.url).scheme != "https":
+        raise ConfigError(f"{path}: [{name}] url: expected one that starts with https://, found {weight.url!r}.")
+    if weight.sha256 and not (len(weight.sha256) == 64 and HEXADECIMAL.fullmatch(weight.sha256)):
+        raise ConfigError(f"{path}: [{name}] sha256: expected 64 hexadecimal digits, found {weight.sha256!r}.")
+    if weight.sha256_start and not HEXADECIMAL.fullmatch(weight.sha256_start):
+        raise ConfigError(f"{path}: [{name}] sha256_start: expected hexadecimal digits, found {weight.sha256_start!r}.")
+    return weight

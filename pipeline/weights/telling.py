@@ -1,0 +1,31 @@
+"""Sizes and missing files, in words: the same words in every error, listing and doctor's finding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.weights.table import Weight
+
+
+def in_bytes(size: int) -> str:
+    """A number of bytes for people: "381.6 MB", "4.1 kB", "12 bytes"."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def in_size(weight: Weight) -> str:
+    """What is known of a file's size: exactly, about, or nothing."""
+    if weight.size:
+        return f"{weight.size:,} bytes"
+    return f"about {in_bytes(weight.size_about)}" if weight.size_about else "size not published"
+
+
+def what_to_do(weight: Weight, path: Path) -> str:
+    """How a missing file gets to its place: from the network, or by hand."""
+    return (
+        f"Fetch it: latentbench weights fetch {weight.name} (from {weight.url}, {in_size(weight)}). Without a network, "
+        f"bring {weight.file} in a folder DIR: latentbench weights fetch {weight.name} --from DIR. It belongs at "
+        f"{path}."
+    )
