@@ -17,6 +17,7 @@ from tasks.calibration import CalibrateRange
 from tasks.edits import DrawGallery, EmbedReference, GenerateEdits, TimeEdits
 from tasks.labels import LabelLatents
 from tasks.latents import SampleLatents
+from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
 from tasks.methods import TrainMethod
 from tasks.nightly import Evaluation, Nightly, Stages
 from tasks.report import PublishReport
@@ -29,8 +30,11 @@ __all__ = [
     "Evaluation",
     "GenerateEdits",
     "LabelLatents",
+    "MatchEdits",
+    "MeasureSpread",
     "Nightly",
     "PublishReport",
+    "RescoreMethod",
     "RunTask",
     "SampleLatents",
     "ScoreMethod",

@@ -16,7 +16,7 @@ from pipeline.tables import read_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-KEY = ["domain", "protocol", "method", "attribute", "metric", "network"]
+KEY = ["domain", "protocol", "method", "attribute", "metric", "network", "level"]
 SIDE = ["value", "ci_low", "ci_high", "n_faces", "n_images", "flag", "method_version"]
 VERDICTS = ("better", "worse", "changed", "same", "within intervals", "no interval", "not comparable")
 

@@ -50,4 +50,5 @@ def edit_set(
         "rules": Rules(10, 50, 4),
     }
     columns |= {name: given.pop(name) for name in list(given) if name not in parts}
-    return EditSet("noop", attributes[0] if len(attributes) == 1 else "all", columns, **(parts | given))
+    name = attributes[0] if len(attributes) == 1 else "all"
+    return EditSet(method="noop", attribute=name, columns=columns, **(parts | given))
