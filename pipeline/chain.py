@@ -10,7 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from pipeline import calibration, editing, labelling, latents, matched, rescoring, scoring, spread, training
+from pipeline import (
+    calibration,
+    editing,
+    labelling,
+    latents,
+    matched,
+    rates,
+    rating,
+    rescoring,
+    scoring,
+    spread,
+    training,
+)
 from pipeline.config import Settings
 from pipeline.domains.base import DomainCard, describe
 from pipeline.errors import UnknownNameError
@@ -128,6 +140,18 @@ class Chain:
         run = partial(matched.run_matched, self.settings, method)
         return Link(stage, run, self.settings.protocol.matched_per_method, "edits", method)
 
+    def rates(self, method: str) -> Link:
+        """A method's edits for its rate curves."""
+        stage = rates.rates_stage(self.settings, self.card, method)
+        run = partial(rates.run_rates, self.settings, method)
+        return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
+
+    def rating(self, method: str) -> Link:
+        """The scores of a method's rate curves."""
+        stage = rating.rating_stage(self.settings, self.card, method)
+        run = partial(rating.run_rating, self.settings, method)
+        return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
+
     def rescoring(self, method: str) -> Link:
         """The scores and the re-scoring matrix of a method at matched change."""
         stage = rescoring.rescoring_stage(self.settings, self.card, method)
@@ -146,7 +170,7 @@ class Chain:
             found.append(self.train(method))
             found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]
             found += [self.edits(method), self.timing(method), self.gallery(method), self.scores(method)]
-            found += [self.matched(method), self.rescoring(method)]
+            found += [self.matched(method), self.rescoring(method), self.rates(method), self.rating(method)]
         return tuple(found)
 
     def position(self, link: Link) -> int:

@@ -60,6 +60,9 @@ class Protocol:
     matched_levels: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
     matched_bisections: int = 10
     matched_tolerance: float = 0.05
+    n_rate_faces: int = 1000
+    rate_strengths: int = 10
+    false_accept_rate: float = 0.001
 
     @property
     def edits_per_method(self) -> int:
@@ -70,6 +73,11 @@ class Protocol:
     def matched_per_method(self) -> int:
         """Changes sought per method at matched change: attributes x faces x up and down x levels."""
         return len(self.attributes) * self.n_matched_faces * 2 * len(self.matched_levels)
+
+    @property
+    def rated_per_method(self) -> int:
+        """Images generated per method for rate curves: attributes x faces x strengths."""
+        return len(self.attributes) * self.n_rate_faces * self.rate_strengths
 
 
 @dataclass(frozen=True)
@@ -252,6 +260,9 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         matched_levels=rules.rising("matched_levels", 0.01, 100.0),
         matched_bisections=rules.number("matched_bisections", int, 0, 60),
         matched_tolerance=rules.number("matched_tolerance", float, 1e-4, 1.0),
+        n_rate_faces=sizes.number("n_rate_faces", int, 2, 10**6),
+        rate_strengths=rules.number("rate_strengths", int, 2, 1000),
+        false_accept_rate=rules.number("false_accept_rate", float, 1e-6, 0.5),
     )
     if protocol.n_spread > protocol.n_reference:
         raise sizes.fail("n_spread", f"no more than the n_reference of {protocol.n_reference:,} images")
@@ -268,7 +279,11 @@ def _check_apart(protocol: Protocol, path: Path) -> None:
     sets = sorted(
         [
             (0, protocol.n_latents, "n_latents"),
-            (protocol.first_face_id, max(protocol.n_faces, protocol.n_matched_faces), "first_face_id"),
+            (
+                protocol.first_face_id,
+                max(protocol.n_faces, protocol.n_matched_faces, protocol.n_rate_faces),
+                "first_face_id",
+            ),
             (protocol.first_reference_id, protocol.n_reference, "first_reference_id"),
             (protocol.first_naming_id, protocol.n_naming_codes, "first_naming_id"),
         ]

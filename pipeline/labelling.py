@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
 
 VERSION = 1
-SETS = ("train", "faces", "matched")
+SETS = ("train", "faces", "matched", "rates")
 
 
 @dataclass(frozen=True)

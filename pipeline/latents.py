@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stylegan.generator import Generator
 
 VERSION = 1
-SETS = ("train", "faces", "reference", "matched")
+SETS = ("train", "faces", "reference", "matched", "rates")
 NAMING = "naming"  # codes that directions are named on: few, so that they are computed where they are wanted
 
 
@@ -42,9 +42,9 @@ class LatentShard:
 
 
 def id_range(settings: Settings, which: str) -> tuple[int, int]:
-    """First id and number of ids of the set "train", "faces", "reference", "matched" or "naming".
+    """First id and number of ids of the set "train", "faces", "reference", "matched", "rates" or "naming".
 
-    "matched" begins with the very faces of "faces", and may go on beyond them. Raises UnknownNameError.
+    "matched" and "rates" begin with the very faces of "faces", and may go on beyond them. Raises UnknownNameError.
     """
     protocol = settings.protocol
     ranges = {
@@ -52,6 +52,7 @@ def id_range(settings: Settings, which: str) -> tuple[int, int]:
         "faces": (protocol.first_face_id, protocol.n_faces),
         "reference": (protocol.first_reference_id, protocol.n_reference),
         "matched": (protocol.first_face_id, protocol.n_matched_faces),
+        "rates": (protocol.first_face_id, protocol.n_rate_faces),
         NAMING: (protocol.first_naming_id, protocol.n_naming_codes),
     }
     if which not in ranges:

@@ -140,6 +140,26 @@ SPREAD = _schema(
         _field("latent_id", pa.int64(), "id", "the unedited latent"),
         _field("logits_a", pa.list_(pa.float32(), len(NAMES)), "logit", "the 35 logits by scorer A, cut at +-7"),
         _field("logits_b", pa.list_(pa.float32(), len(NAMES)), "logit", "the 35 logits by scorer B, cut at +-7"),
+        _field("identity_b", pa.list_(pa.float32()), "1", "recognizer B's embedding, of unit norm"),
+    ],
+)
+
+RATES = _schema(
+    "rates",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the edited attribute"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("strength_index", pa.int32(), "1", "1 to rate_strengths, the method's largest"),
+        _field("strength", pa.float64(), "method's unit", "signed strength, towards the other side of the label"),
+        _field("label", pa.bool_(), "flag", "the edited attribute's label on the unedited image, by scorer B"),
+        _field("displacement", pa.float32(), "mean distance of two random w", "||w' - w||"),
+        _field("detected", pa.bool_(), "flag", "the detector finds a face"),
+        _field("flipped", pa.bool_(), "flag", "the label is the other one, on a face that is found"),
+        _field("preserved", pa.float32(), "1", "share of the 34 other labels that are kept; 0 where no face is found"),
+        _field("identity_recognizer_b", pa.float32(), "cosine distance", "recognizer B against the unedited image"),
+        _field("largest_accepted_distance", pa.float64(), "cosine distance", "at which false_accept_rate is kept"),
+        _field("accepted", pa.bool_(), "flag", "recognizer B accepts the same person, on a face that is found"),
     ],
 )
 
@@ -240,7 +260,13 @@ SCORES = _schema(
             "signed directions that scorer A looked at to give the method's their names; null if they had names",
             nullable=True,
         ),
-        _field("level", pa.float64(), SIGMA, "the matched change; null where none was matched", nullable=True),
+        _field(
+            "level",
+            pa.float64(),
+            "protocol's unit",
+            "matched-change-1: the change, in standard deviations of the logit; rates-1: the rate; else null",
+            nullable=True,
+        ),
     ],
 )
 
@@ -301,6 +327,7 @@ PUBLISHED: dict[str, pa.Schema] = {
     "edits": EDITS,
     "matched": MATCHED,
     "rescoring": RESCORING,
+    "rates": RATES,
     "runs": RUNS,
 }
-LATER = ("matched", "rescoring")  # which runs published before these tables were thought of do not have
+LATER = ("matched", "rescoring", "rates")  # which runs published before these tables were thought of do not have

@@ -155,7 +155,8 @@ def read_faces(
 ) -> tuple[np.ndarray, Faces]:
     """Ids (N,) of the faces `first` to `stop` - 1 of a set, counted from 0, and all that a method may know of them.
 
-    `which` is "faces", those of the grid over ranges, or "matched", those edited to a matched change.
+    `which` is "faces", those of the grid over ranges, "matched", those edited to a matched change, or
+    "rates", those of the rate curves.
 
     Raises StageError if their latents or labels are not published, CorruptShardError naming a file that differs.
     """

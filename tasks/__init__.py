@@ -20,6 +20,7 @@ from tasks.latents import SampleLatents
 from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
 from tasks.methods import TrainMethod
 from tasks.nightly import Evaluation, Nightly, Stages
+from tasks.rates import CrossLabels, RateMethod
 from tasks.report import PublishReport
 from tasks.scores import ScoreMethod
 
@@ -30,7 +31,9 @@ __all__ = [
     "Evaluation",
     "GenerateEdits",
     "LabelLatents",
+    "CrossLabels",
     "MatchEdits",
+    "RateMethod",
     "MeasureSpread",
     "Nightly",
     "PublishReport",

@@ -21,6 +21,7 @@ from pipeline.statistics import Bootstrap, Estimate
 ALL = "all"  # the attribute of a score over all attributes
 NO_NETWORK = "none"
 PAPER = "l2l-2022"  # the rule by which images and strengths were chosen: the paper's grid over calibrated ranges
+RATES = "rates-1"  # every face towards the other side of its label, at strengths up to the method's largest
 MATCHED = "matched-change-1"  # strengths at which the edited attribute has moved equally far
 
 
@@ -92,6 +93,16 @@ class MatchedSet(Measured):
     targets: np.ndarray
     all_faces: np.ndarray
     all_reached: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSet(Measured):
+    """The edits of one method for its rate curves, in rows of the `rates` table.
+
+    level: the target-change rate at which curves are read; None for what is said of a curve as a whole.
+    """
+
+    level: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +193,11 @@ BUILT_IN: dict[str, str] = {
     "attribute_dependency_max": "pipeline.metrics.dependency:ATTRIBUTE_DEPENDENCY_MAX",
     "attribute_change_reported": "pipeline.metrics.reach:ATTRIBUTE_CHANGE_REPORTED",
     "unreached_share": "pipeline.metrics.reach:UNREACHED_SHARE",
+    "target_change_rate": "pipeline.metrics.rates:TARGET_CHANGE_RATE",
+    "preservation_area": "pipeline.metrics.rates:PRESERVATION_AREA",
+    "acceptance_area": "pipeline.metrics.rates:ACCEPTANCE_AREA",
+    "preservation_rate": "pipeline.metrics.rates:PRESERVATION_RATE",
+    "acceptance_rate": "pipeline.metrics.rates:ACCEPTANCE_RATE",
     "detected_share": "pipeline.metrics.detection:DETECTED_SHARE",
     "seconds_per_edit": "pipeline.metrics.speed:SECONDS_PER_EDIT",
     "seconds_per_edit_and_synthesis": "pipeline.metrics.speed:SECONDS_PER_EDIT_AND_SYNTHESIS",

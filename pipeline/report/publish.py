@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_st
 from pipeline.errors import StageError
 from pipeline.matched import matched_stage
 from pipeline.provenance import code_commit, machine_facts, package_versions
+from pipeline.rates import rates_stage
+from pipeline.rating import rating_stage
 from pipeline.report import page
 from pipeline.report.archive import (
     LATEST,
@@ -43,7 +46,18 @@ from pipeline.report.archive import (
 from pipeline.report.contents import contents_of
 from pipeline.report.pictures import strips_of
 from pipeline.rescoring import rescoring_stage
-from pipeline.schemas import EDITS, FORMAT_VERSION, MATCHED, PUBLISHED, RANGES, RESCORING, RUN_COLUMNS, RUNS, SCORES
+from pipeline.schemas import (
+    EDITS,
+    FORMAT_VERSION,
+    MATCHED,
+    PUBLISHED,
+    RANGES,
+    RATES,
+    RESCORING,
+    RUN_COLUMNS,
+    RUNS,
+    SCORES,
+)
 from pipeline.scoring import scores_stage
 from pipeline.stages import FULL_DISK, MANIFEST, Stage, building, file_sha256, read_manifest
 from pipeline.tables import read_stage, write_table
@@ -64,7 +78,7 @@ def report_stage(settings: Settings, card: DomainCard) -> Stage:
     for method in settings.method_names:
         upstream.append(scores_stage(settings, card, method))
         upstream += [range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes]
-        shown = (edits_stage, timing_stage, gallery_stage, matched_stage, rescoring_stage)
+        shown = (edits_stage, timing_stage, gallery_stage, matched_stage, rescoring_stage, rates_stage, rating_stage)
         upstream += [of(settings, card, method) for of in shown]
     return Stage("report", VERSION, settings.as_json(), card.weights, tuple(upstream), label=settings.protocol.profile)
 
@@ -204,6 +218,7 @@ def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_
         "rescoring": pa.concat_tables(
             _per_method(settings, lambda m: rescoring_stage(settings, chain.card, m), RESCORING)
         ),
+        "rates": pa.concat_tables(_per_method(settings, lambda m: rates_stage(settings, chain.card, m), RATES)),
         "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
     }
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
@@ -234,11 +249,11 @@ def _per_method(settings: Settings, stage_of: Callable[[str], Stage], schema: pa
 
 
 def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -> pa.Table:
-    """The scores of every method by either protocol, with the run that publishes them."""
+    """The scores of every method by every protocol, with the run that publishes them."""
     own = [name for name in SCORES.names if name not in RUN_COLUMNS]
     found: list[pa.Table] = []
-    for stage_of in (scores_stage, rescoring_stage):
-        found += _per_method(settings, lambda m, of=stage_of: of(settings, card, m), SCORES, columns=own)
+    for stage_of in (scores_stage, rescoring_stage, rating_stage):
+        found += _per_method(settings, partial(stage_of, settings, card), SCORES, columns=own)
     table = pa.concat_tables(found)
     tried = {method: _naming_candidates(settings, card, method) for method in settings.method_names}
     stamped = {
