@@ -12,6 +12,7 @@ from functools import cached_property, partial
 
 from pipeline import (
     calibration,
+    consistency,
     editing,
     labelling,
     latents,
@@ -146,8 +147,14 @@ class Chain:
         run = partial(rates.run_rates, self.settings, method)
         return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
 
+    def consistency(self, method: str) -> Link:
+        """A method's edits in every order, at once, and undone."""
+        stage = consistency.consistency_stage(self.settings, self.card, method)
+        run = partial(consistency.run_consistency, self.settings, method)
+        return Link(stage, run, self.settings.protocol.n_consistency_faces, "faces", method)
+
     def rating(self, method: str) -> Link:
-        """The scores of a method's rate curves."""
+        """The scores of a method's rate curves and of its consistency."""
         stage = rating.rating_stage(self.settings, self.card, method)
         run = partial(rating.run_rating, self.settings, method)
         return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
@@ -170,7 +177,8 @@ class Chain:
             found.append(self.train(method))
             found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]
             found += [self.edits(method), self.timing(method), self.gallery(method), self.scores(method)]
-            found += [self.matched(method), self.rescoring(method), self.rates(method), self.rating(method)]
+            found += [self.matched(method), self.rescoring(method), self.rates(method)]
+            found += [self.consistency(method), self.rating(method)]
         return tuple(found)
 
     def position(self, link: Link) -> int:

@@ -63,6 +63,8 @@ class Protocol:
     n_rate_faces: int = 1000
     rate_strengths: int = 10
     false_accept_rate: float = 0.001
+    n_consistency_faces: int = 200
+    consistency_share: float = 0.5
 
     @property
     def edits_per_method(self) -> int:
@@ -263,7 +265,11 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         n_rate_faces=sizes.number("n_rate_faces", int, 2, 10**6),
         rate_strengths=rules.number("rate_strengths", int, 2, 1000),
         false_accept_rate=rules.number("false_accept_rate", float, 1e-6, 0.5),
+        n_consistency_faces=sizes.number("n_consistency_faces", int, 2, 10**6),
+        consistency_share=rules.number("consistency_share", float, 0.01, 1.0),
     )
+    if protocol.n_consistency_faces > protocol.n_rate_faces:
+        raise sizes.fail("n_consistency_faces", f"no more than the n_rate_faces of {protocol.n_rate_faces:,}")
     if protocol.n_spread > protocol.n_reference:
         raise sizes.fail("n_spread", f"no more than the n_reference of {protocol.n_reference:,} images")
     if protocol.matched_tolerance >= protocol.matched_levels[0]:

@@ -1,4 +1,4 @@
-"""What the edits for rate curves are worth: the scores of the protocol `rates-1`."""
+"""What edits for rate curves, and edits in every order, are worth: the scores of `rates-1` and `consistency-1`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pyarrow as pa
 from pipeline import schemas
 from pipeline.compute import Progress, run_stage
 from pipeline.config import Settings
+from pipeline.consistency import consistency_stage
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.metrics.base import ALL, RATES, RateSet, get, names
+from pipeline.metrics.base import ALL, CONSISTENCY, RATES, Measured, RateSet, get, names
 from pipeline.metrics.rates import AT
 from pipeline.rates import rates_stage
 from pipeline.scoring import score_row
@@ -27,29 +28,30 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class RatingShard:
-    """All that is scored of one method's rate curves."""
+    """All that is scored here of one method."""
 
     name: str
     method: str
 
 
 def rating_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
-    """The scores of a method's rate curves."""
+    """The scores of a method's rate curves and of its consistency."""
     protocol = settings.protocol
     parameters = {
         "method": method,
-        "protocol": RATES,
-        "metrics": {name: get(name).version for name in names(RATES)},
+        "protocols": [RATES, CONSISTENCY],
+        "metrics": {name: get(name).version for protocol in (RATES, CONSISTENCY) for name in names(protocol)},
         "at": list(AT),
         "seed": protocol.seed,
         "bootstrap_samples": protocol.bootstrap_samples,
         "confidence": protocol.confidence,
     }
-    return Stage("rating", VERSION, parameters, {}, (rates_stage(settings, card, method),), label=method)
+    upstream = (rates_stage(settings, card, method), consistency_stage(settings, card, method))
+    return Stage("rating", VERSION, parameters, {}, upstream, label=method)
 
 
 def run_rating(settings: Settings, method: str) -> Manifest:
-    """Publish the scores of a method's rate curves, whose edits must be published. Raises as `compute.run_stage`."""
+    """Publish those scores of a method, whose edits must be published. Raises as `compute.run_stage`."""
     stage = rating_stage(settings, base.describe(settings.domain), method)
     shards = [RatingShard("scores.parquet", method)]
     return run_stage(stage, settings, rating_shard, shards, units=[settings.protocol.rated_per_method], unit="images")
@@ -66,6 +68,8 @@ def rating_shard(settings: Settings, shard: RatingShard, progress: Progress) -> 
     for done, attribute in enumerate(attributes):
         progress(done, len(attributes), attribute)
         rows += curve_scores(card, table, shard.method, attribute, bootstrap)
+    table = read_stage(consistency_stage(settings, card, shard.method), settings.outputs, schemas.CONSISTENCY)
+    rows += consistency_scores(card, table, shard.method, bootstrap)
     scores = pa.Table.from_pylist(rows, schema=schemas.STAGE_SCORES)
     folder = rating_stage(settings, card, shard.method).folder(settings.outputs)
     seconds = time.perf_counter() - started
@@ -85,3 +89,14 @@ def curve_scores(
         for metric in (get(name) for name in names(RATES)):
             for judgement in metric.judge(edits):
                 yield score_row(card, edits, metric, judgement, RATES, level=level)
+
+
+def consistency_scores(
+    card: DomainCard, table: pa.Table, method: str, bootstrap: Bootstrap
+) -> Iterator[dict[str, Any]]:
+    """Rows of STAGE_SCORES of a method's `consistency` table, over all attributes."""
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    edits = Measured(method=method, attribute=ALL, columns=columns, bootstrap=bootstrap)
+    for metric in (get(name) for name in names(CONSISTENCY)):
+        for judgement in metric.judge(edits):
+            yield score_row(card, edits, metric, judgement, CONSISTENCY)

@@ -163,6 +163,26 @@ RATES = _schema(
     ],
 )
 
+CONSISTENCY = _schema(
+    "consistency",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("attributes", pa.list_(pa.string()), "name", "the face's triple of attributes"),
+        _field("strengths", pa.list_(pa.float64()), "method's unit", "signed strength of each"),
+        _field("displacement", pa.float32(), "mean distance of two random w", "mean ||w' - w|| over the orders' ends"),
+        _field("order_score_spread", pa.float32(), SIGMA, "over the orders, by scorer B, mean of the three attributes"),
+        _field("order_displacement", pa.float32(), "mean distance of two random w", "mean over pairs of orders' ends"),
+        _field("order_lpips", pa.float32(), "1", "mean perceptual distance over pairs of orders' ends"),
+        _field("at_once_score_difference", pa.float32(), SIGMA, "one edit of all three, against the orders' mean"),
+        _field("at_once_displacement", pa.float32(), "mean distance of two random w", "mean to the orders' ends"),
+        _field("at_once_lpips", pa.float32(), "1", "mean perceptual distance to the orders' ends"),
+        _field("undo_displacement", pa.float32(), "mean distance of two random w", "||w - edit^-1(edit(w))||"),
+        _field("undo_identity_recognizer_b", pa.float32(), "cosine distance", "recognizer B, undone and unedited"),
+        _field("undo_lpips", pa.float32(), "1", "perceptual distance, undone and unedited"),
+    ],
+)
+
 MATCHED = _schema(
     "matched",
     [
@@ -328,6 +348,12 @@ PUBLISHED: dict[str, pa.Schema] = {
     "matched": MATCHED,
     "rescoring": RESCORING,
     "rates": RATES,
+    "consistency": CONSISTENCY,
     "runs": RUNS,
 }
-LATER = ("matched", "rescoring", "rates")  # which runs published before these tables were thought of do not have
+LATER = (
+    "matched",
+    "rescoring",
+    "rates",
+    "consistency",
+)  # absent from runs published before them

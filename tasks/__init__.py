@@ -20,7 +20,7 @@ from tasks.latents import SampleLatents
 from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
 from tasks.methods import TrainMethod
 from tasks.nightly import Evaluation, Nightly, Stages
-from tasks.rates import CrossLabels, RateMethod
+from tasks.rates import CrossLabels, RateMethod, ReorderEdits
 from tasks.report import PublishReport
 from tasks.scores import ScoreMethod
 
@@ -34,6 +34,7 @@ __all__ = [
     "CrossLabels",
     "MatchEdits",
     "RateMethod",
+    "ReorderEdits",
     "MeasureSpread",
     "Nightly",
     "PublishReport",

@@ -18,7 +18,7 @@ from tasks.labels import LabelLatents
 from tasks.latents import SampleLatents
 from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
 from tasks.methods import TrainMethod
-from tasks.rates import CrossLabels, RateMethod
+from tasks.rates import CrossLabels, RateMethod, ReorderEdits
 from tasks.report import PublishReport
 from tasks.scores import ScoreMethod
 
@@ -42,7 +42,7 @@ class Stages(RunTask, luigi.WrapperTask):
             yield self.clone(TrainMethod, method=method)
             for attribute in self.settings.protocol.attributes:
                 yield self.clone(CalibrateRange, method=method, attribute=attribute)
-            matched, rated = (MatchEdits, RescoreMethod), (CrossLabels, RateMethod)
+            matched, rated = (MatchEdits, RescoreMethod), (CrossLabels, ReorderEdits, RateMethod)
             for task in (GenerateEdits, TimeEdits, DrawGallery, ScoreMethod, *matched, *rated):
                 yield self.clone(task, method=method)
 

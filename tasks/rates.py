@@ -1,4 +1,4 @@
-"""Rate curves: the edits, and their scores."""
+"""Rate curves and consistency: the edits, and their scores."""
 
 from __future__ import annotations
 
@@ -31,14 +31,33 @@ class CrossLabels(StageTask):
         return self.chain.rates(self.method)
 
 
+class ReorderEdits(StageTask):
+    """Three attributes of every face edited in every order, at once, and one undone."""
+
+    method = luigi.Parameter(positional=False, description="the method that edits")
+
+    def requires(self) -> Iterator[StageTask]:
+        """What unedited images look like, the faces with their labels, and each attribute's range."""
+        yield self.clone(MeasureSpread)
+        yield self.clone(LabelLatents, which="rates")
+        for attribute in self.settings.protocol.attributes:
+            yield self.clone(CalibrateRange, attribute=attribute)
+
+    @property
+    def link(self) -> Link:
+        """Stage `consistency`."""
+        return self.chain.consistency(self.method)
+
+
 class RateMethod(StageTask):
-    """The scores of a method's rate curves."""
+    """The scores of a method's rate curves and of its consistency."""
 
     method = luigi.Parameter(positional=False, description="the method to score")
 
-    def requires(self) -> CrossLabels:
+    def requires(self) -> Iterator[StageTask]:
         """The judged edits."""
-        return self.clone(CrossLabels)
+        yield self.clone(CrossLabels)
+        yield self.clone(ReorderEdits)
 
     @property
     def link(self) -> Link:

@@ -21,6 +21,7 @@ from pipeline.statistics import Bootstrap, Estimate
 ALL = "all"  # the attribute of a score over all attributes
 NO_NETWORK = "none"
 PAPER = "l2l-2022"  # the rule by which images and strengths were chosen: the paper's grid over calibrated ranges
+CONSISTENCY = "consistency-1"  # three edits in every order, at once, and one undone
 RATES = "rates-1"  # every face towards the other side of its label, at strengths up to the method's largest
 MATCHED = "matched-change-1"  # strengths at which the edited attribute has moved equally far
 
@@ -198,6 +199,16 @@ BUILT_IN: dict[str, str] = {
     "acceptance_area": "pipeline.metrics.rates:ACCEPTANCE_AREA",
     "preservation_rate": "pipeline.metrics.rates:PRESERVATION_RATE",
     "acceptance_rate": "pipeline.metrics.rates:ACCEPTANCE_RATE",
+    "consistency_displacement": "pipeline.metrics.consistency:CONSISTENCY_DISPLACEMENT",
+    "order_score_spread": "pipeline.metrics.consistency:ORDER_SCORE_SPREAD",
+    "order_displacement": "pipeline.metrics.consistency:ORDER_DISPLACEMENT",
+    "order_lpips": "pipeline.metrics.consistency:ORDER_LPIPS",
+    "at_once_score_difference": "pipeline.metrics.consistency:AT_ONCE_SCORE_DIFFERENCE",
+    "at_once_displacement": "pipeline.metrics.consistency:AT_ONCE_DISPLACEMENT",
+    "at_once_lpips": "pipeline.metrics.consistency:AT_ONCE_LPIPS",
+    "undo_displacement": "pipeline.metrics.consistency:UNDO_DISPLACEMENT",
+    "undo_identity_distance": "pipeline.metrics.consistency:UNDO_IDENTITY",
+    "undo_lpips": "pipeline.metrics.consistency:UNDO_LPIPS",
     "detected_share": "pipeline.metrics.detection:DETECTED_SHARE",
     "seconds_per_edit": "pipeline.metrics.speed:SECONDS_PER_EDIT",
     "seconds_per_edit_and_synthesis": "pipeline.metrics.speed:SECONDS_PER_EDIT_AND_SYNTHESIS",

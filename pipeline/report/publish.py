@@ -23,6 +23,7 @@ import pyarrow as pa
 from pipeline.calibration import range_stage
 from pipeline.chain import Chain, Link
 from pipeline.config import Settings, digest
+from pipeline.consistency import consistency_stage
 from pipeline.domains.base import DomainCard
 from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
 from pipeline.errors import StageError
@@ -47,6 +48,7 @@ from pipeline.report.contents import contents_of
 from pipeline.report.pictures import strips_of
 from pipeline.rescoring import rescoring_stage
 from pipeline.schemas import (
+    CONSISTENCY,
     EDITS,
     FORMAT_VERSION,
     MATCHED,
@@ -78,8 +80,9 @@ def report_stage(settings: Settings, card: DomainCard) -> Stage:
     for method in settings.method_names:
         upstream.append(scores_stage(settings, card, method))
         upstream += [range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes]
-        shown = (edits_stage, timing_stage, gallery_stage, matched_stage, rescoring_stage, rates_stage, rating_stage)
-        upstream += [of(settings, card, method) for of in shown]
+        shown = (edits_stage, timing_stage, gallery_stage, matched_stage, rescoring_stage)
+        rated = (rates_stage, consistency_stage, rating_stage)
+        upstream += [of(settings, card, method) for of in (*shown, *rated)]
     return Stage("report", VERSION, settings.as_json(), card.weights, tuple(upstream), label=settings.protocol.profile)
 
 
@@ -219,6 +222,9 @@ def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_
             _per_method(settings, lambda m: rescoring_stage(settings, chain.card, m), RESCORING)
         ),
         "rates": pa.concat_tables(_per_method(settings, lambda m: rates_stage(settings, chain.card, m), RATES)),
+        "consistency": pa.concat_tables(
+            _per_method(settings, lambda m: consistency_stage(settings, chain.card, m), CONSISTENCY)
+        ),
         "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
     }
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}

@@ -14,6 +14,7 @@ from pipeline import rates, schemas
 from pipeline.attributes import ATTRIBUTES, index_of
 from pipeline.calibration import read_range, run_range
 from pipeline.config import Settings
+from pipeline.consistency import run_consistency
 from pipeline.domains import base
 from pipeline.labelling import read_values, run_labels
 from pipeline.latents import read_w, run_latents
@@ -31,7 +32,9 @@ FACES, STRENGTHS = 7, 4
 def rated(outputs: Path, methods: tuple[str, ...] = ("noop", "random")) -> Settings:
     """A run up to the scores of rate curves."""
     settings = scene_settings(outputs, methods)
-    sizes = replace(settings.protocol, n_rate_faces=FACES, rate_strengths=STRENGTHS, n_spread=200, n_matched_faces=2)
+    sizes = replace(
+        settings.protocol, n_rate_faces=FACES, rate_strengths=STRENGTHS, n_spread=200, n_consistency_faces=4
+    )
     settings = replace(settings, protocol=sizes)
     for which in ("train", "faces", "reference", "rates"):
         run_latents(settings, which)
@@ -42,6 +45,7 @@ def rated(outputs: Path, methods: tuple[str, ...] = ("noop", "random")) -> Setti
         run_train(settings, method)
         run_range(settings, method, settings.protocol.attributes)
         run_rates(settings, method)
+        run_consistency(settings, method)
         run_rating(settings, method)
     return settings
 
@@ -95,8 +99,10 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
 def test_no_edit_flips_nothing_and_scores_no_area(run: Settings) -> None:
     assert not table(run, "noop")["flipped"].any()
     scores = read_stage(rating_stage(run, scenes.describe(), "noop"), run.outputs, schemas.STAGE_SCORES).to_pandas()
+    assert set(scores["protocol"]) == {"rates-1", "consistency-1"}
+    scores = scores[scores["protocol"] == "rates-1"]
     areas = scores[scores["metric"].isin(["preservation_area", "acceptance_area", "target_change_rate"])]
-    assert (areas["value"] == 0).all() and set(scores["protocol"]) == {"rates-1"}
+    assert (areas["value"] == 0).all()
     assert set(scores["attribute"]) == {"age", "glasses", "all"}
     rates_at = scores[scores["metric"] == "preservation_rate"]
     assert sorted(rates_at["level"].unique()) == [0.5, 0.75, 0.9] and rates_at["value"].isna().all()
