@@ -131,7 +131,3 @@ def test_the_chain_scores_it(tmp_path: Path) -> None:
     assert own["value"]["undo_displacement"] == pytest.approx(np.mean(table.column("undo_displacement").to_pylist()))
     assert own["value"]["consistency_displacement"] > 0
     assert own["flag"].str.contains("fewer than 10 faces").all()
-    assert (
-        run_consistency(settings, "random").fingerprint
-        and run_rating(settings, "random").fingerprint == stage.fingerprint
-    )
