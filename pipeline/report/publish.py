@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +239,7 @@ def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -
     own = [name for name in SCORES.names if name not in RUN_COLUMNS]
     found: list[pa.Table] = []
     for stage_of in (scores_stage, rescoring_stage):
-        found += _per_method(settings, lambda m, of=stage_of: of(settings, card, m), SCORES, columns=own)
+        found += _per_method(settings, partial(stage_of, settings, card), SCORES, columns=own)
     table = pa.concat_tables(found)
     tried = {method: _naming_candidates(settings, card, method) for method in settings.method_names}
     stamped = {
