@@ -209,7 +209,8 @@ def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
         return link
 
-    for name in ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores"):
+    plain = ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores")
+    for name in (*plain, "spread", "matched", "rescoring"):
         monkeypatch.setattr(Chain, name, replaced(getattr(Chain, name)))
     monkeypatch.setattr(
         Chain, "calibrate_all", lambda self, method, names: [self.calibrate(method, name).run() for name in names]
