@@ -120,7 +120,7 @@ def rescoring_plot(contents: Contents) -> Plot | None:
         drawn = svg_of(figure, "rescoring")
     caption = (
         f"Rows: the edited attribute, raised by {level:g} standard deviations of scorer A's logit; columns: what "
-        "scorer B sees of all 35. Red rises, blue falls; a perfect edit colours its own column alone. Edits that lower the "
-        "attribute count the other way round. Blank: no face reached the change."
+        "scorer B sees of all 35. Red rises, blue falls; a perfect edit colours its own column alone. Edits that lower "
+        "the attribute count the other way round. Blank: no face reached the change."
     )
     return Plot("rescoring", "Re-scoring at matched change", caption, drawn)
