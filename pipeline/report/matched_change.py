@@ -116,6 +116,7 @@ def rescoring_plot(contents: Contents) -> Plot | None:
             panel.grid(visible=False)
         panels[-1].set_xticks(np.arange(len(NAMES)) + 0.5, NAMES, rotation=90, fontsize=7)
         bar = figure.colorbar(mesh, ax=panels, shrink=min(1.0, 2.5 / len(methods)), pad=0.01)
+        bar.solids.set_rasterized(False)  # else it is drawn as a picture, which has an address
         bar.set_label("signed change, standard deviations", color=INK)
         drawn = svg_of(figure, "rescoring")
     caption = (
