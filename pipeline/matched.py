@@ -38,7 +38,7 @@ from pipeline.editing import (
 )
 from pipeline.labelling import labels_stage
 from pipeline.schemas import CHANGE_COLUMNS, MATCHED
-from pipeline.spread import Spread, logits_of, read_spread, spread_stage
+from pipeline.spread import LARGEST_LOGIT, Spread, logits_of, read_spread, spread_stage
 from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
 from pipeline.tables import value_columns, write_table
 from pipeline.training import load_method, read_faces, train_stage
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 VERSION = 1
 SHARD_FACES = 16  # at most so many make one shard of an attribute
 OVER_CAP = 1.001  # a displacement over the cap by less is rounding
-LOST, UNEDITED = "lost", "unedited"
+LOST, UNEDITED, CEILING = "lost", "unedited", "ceiling"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class MatchedShard:
 
 @dataclass(frozen=True)
 class Matching:
-    """What a search of one attribute needs to know: its ends of the range over all faces, and the protocol's numbers."""
+    """What a search of one attribute needs to know: the ends of its range over all faces, the protocol's numbers."""
 
     attribute: str
     low: float
@@ -183,7 +183,8 @@ def match(
         told=lambda done, total: progress(done, total + 1, ""),
     )
     there = unedited.found.cpu().numpy()[targets.rows]
-    why = np.where(there, found.unreached, UNEDITED).astype(object)
+    why = np.where(found.reached | ~editor.beyond_logits(targets), found.unreached, CEILING).astype(object)
+    why[~there] = UNEDITED
     tried = np.flatnonzero(found.reached & there)
     measured = editor.measure(found.strengths[tried], targets.rows[tried])
     why[tried[~measured["detected"]]] = LOST
@@ -253,6 +254,12 @@ class _Editor:
     def _change_a(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
         change: np.ndarray = (logits.astype(np.float64) - self.start_logits[rows]) / self.spread.a[self.column]
         return change
+
+    def beyond_logits(self, targets: Targets) -> np.ndarray:
+        """Whether a target (T,) asks for a logit that is cut off, so that nothing could reach it."""
+        levels = targets.directions * (targets.levels - self.matching.tolerance) * self.spread.a[self.column]
+        beyond: np.ndarray = np.abs(self.start_logits[targets.rows] + levels) > LARGEST_LOGIT
+        return beyond
 
     def farthest(self, end: float) -> np.ndarray:
         """Each face's largest strength (N,) up to an end of the range at which its displacement is within the cap."""

@@ -1,9 +1,9 @@
 """What edits at matched change are worth: the scores of the protocol `matched-change-1`, and the re-scoring matrix.
 
-The matrix says how far, with its sign, each of the 35 attributes moved by scorer B where the edited one moved by a level
-by scorer A: the re-scoring of InterFaceGAN (Shen et al., CVPR 2020) at an equal change, in standard deviations of the
-logit. Every entry is a mean over the faces that reached the level, with an interval from a bootstrap over them; an entry
-that no face reached is null and stays.
+The matrix says how far, with its sign, each of the 35 attributes moved by scorer B where the edited one moved by a
+level by scorer A: the re-scoring of InterFaceGAN (Shen et al., CVPR 2020) at an equal change, in standard deviations of
+the logit. Every entry is a mean over the faces that reached the level, with an interval from a bootstrap over them; an
+entry that no face reached is null and stays.
 """
 
 from __future__ import annotations

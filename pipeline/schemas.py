@@ -196,8 +196,9 @@ MATCHED = _schema(
             "unreached",
             pa.string(),
             "name",
-            "why not: weak (no strength moves it so far), jump (the change leaps over the level), lost (no face is found "
-            "there), unedited (no face is found without an edit); null where reached",
+            "why not: weak (no strength moves it so far), ceiling (nothing could: the logit would be beyond its cut), "
+            "jump (the change leaps over the level), lost (no face is found there), unedited (no face is found without "
+            "an edit); null where reached",
             nullable=True,
         ),
         _field("tolerance", pa.float64(), SIGMA, "how near to the level counts as reached"),

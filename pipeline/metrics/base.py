@@ -1,8 +1,8 @@
 """What a metric is, what it sees, and the names of all metrics. No torch.
 
-A metric is a file with a `Metric`: its facts and a function from a `Measured` set of edits to one `Judgement` per network
-that judged. A new one is a new file and a line in BUILT_IN. Its `protocols` say whose edits it judges: those of the paper's
-grid over calibrated ranges (an `EditSet`), those at matched change (a `MatchedSet`), or both alike.
+A metric is a file with a `Metric`: its facts and a function from a `Measured` set of edits to one `Judgement` per
+network that judged. A new one is a new file and a line in BUILT_IN. Its `protocols` say whose edits it judges: those of
+the paper's grid over calibrated ranges (an `EditSet`), those at matched change (a `MatchedSet`), or both alike.
 """
 
 from __future__ import annotations

@@ -31,8 +31,9 @@ def query(outputs: Path, sql: str, *, all_runs: bool = False) -> pd.DataFrame:
     """The rows that one SELECT gives over the tables of the newest run, or of every run.
 
     Every table has a column `run_id`. Over several runs tables are united by column name; a column that a run is too
-    old to have is NULL, and of a table that it is too old to have there are no rows of it. Files, network and settings are out of the query's reach. Raises QueryError, StageError if
-    no run is published, CorruptShardError if a file of the newest run is damaged.
+    old to have is NULL there, and of a table that it is too old to have it has no rows. Files, network and settings
+    are out of the query's reach. Raises QueryError, StageError if no run is published, CorruptShardError if a file of
+    the newest run is damaged.
     """
     import duckdb
 

@@ -87,7 +87,16 @@ def load(device: torch.device) -> Domain:
 def scene_settings(outputs: Path, methods: tuple[str, ...] = ("noop", "random"), **machine: Any) -> Settings:
     """Six faces, five steps, two attributes."""
     found = shard_settings(outputs, **machine)
-    sizes = protocol(n_faces=6, n_steps=5, n_latents=256, n_reference=300, n_timings=6, kid_subset_size=20)
+    sizes = protocol(
+        n_faces=6,
+        n_steps=5,
+        n_latents=256,
+        n_reference=300,
+        n_timings=6,
+        kid_subset_size=20,
+        n_spread=100,
+        n_matched_faces=6,
+    )
     return replace(found, domain=NAME, protocol=sizes, methods=tuple((name, ()) for name in methods))
 
 
