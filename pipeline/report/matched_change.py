@@ -31,8 +31,8 @@ BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity
 BY_LEVEL = ("attribute_dependency_mean", "attribute_dependency_max", "attribute_change_reported", "unreached_share")
 NOTES = {
     "attribute_dependency_mean": "Attribute dependency (StyleSpace): how far the other 34 attributes move on average, "
-    "by scorer B, in standard deviations of their logits, where the edited one has moved so far by scorer A. Only edits "
-    "that reached it count.",
+    "by scorer B, in standard deviations of their logits, where the edited one has moved so far by scorer A. Edits "
+    "that did not reach it are not in it.",
     "unreached_share": "Every other score is of the edits that reached the change, so read it beside this share. Part "
     "of it is no method's fault: a face that has all of an attribute already cannot have more. matched.parquet says "
     "why, face by face.",
