@@ -15,6 +15,7 @@ from pipeline.report.contents import Contents
 from pipeline.report.figures import INK, Plot, blank_figure, plain, plot_style, svg_of
 from pipeline.report.summary import (
     ALL,
+    IDENTITY,
     Grid,
     attribute_grid,
     decimals_for,
@@ -28,14 +29,14 @@ from pipeline.report.summary import (
 SHOWN_LEVEL = 1.0
 BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity_distance", "unreached_share")
 BY_LEVEL = ("attribute_dependency_mean", "attribute_dependency_max", "attribute_change_reported", "unreached_share")
-DEPENDENCY_NOTE = (
-    "Attribute dependency (StyleSpace): how far the other 34 attributes move on average, by scorer B, in standard "
-    "deviations of their logits, where the edited one has moved by {level:g} by scorer A. Only edits that reached it."
-)
-REACH_NOTE = (
-    "A score is of the edits that reached the change, so read it beside this share. Part of it is no method's fault: a "
-    "face that has all of an attribute already cannot have more; `matched.parquet` says why for every face."
-)
+NOTES = {
+    "attribute_dependency_mean": "Attribute dependency (StyleSpace): how far the other 34 attributes move on average, "
+    "by scorer B, in standard deviations of their logits, where the edited one has moved so far by scorer A. Edits "
+    "that did not reach it are not in it.",
+    "unreached_share": "Every other score is of the edits that reached the change, so read it beside this share. Part "
+    "of it is no method's fault: a face that has all of an attribute already cannot have more. matched.parquet says "
+    "why, face by face.",
+}
 
 
 def matched_scores(contents: Contents) -> pd.DataFrame:
@@ -49,40 +50,48 @@ def shown_level(contents: Contents) -> float:
     return float(min(levels, key=lambda level: abs(level - SHOWN_LEVEL))) if len(levels) else float("nan")
 
 
-def matched_tables(contents: Contents) -> list[Grid]:
-    """Tables of attributes x methods at one level, then of levels x methods over all attributes."""
+def matched_tables(contents: Contents) -> tuple[list[Grid], list[Grid]]:
+    """The tables that are read first, and all others: a new metric appears among these by itself.
+
+    Attributes x methods at one level for every metric and network, and levels x methods over all attributes.
+    """
     scores, level = matched_scores(contents), shown_level(contents)
-    grids = []
-    for metric in BY_ATTRIBUTE:
-        own = scores[(scores["metric"] == metric) & (scores["level"] == level)]
-        grids += _by_network(contents, own, metric, level)
-    for metric in BY_LEVEL:
-        own = scores[(scores["metric"] == metric) & (scores["attribute"] == ALL)]
+    first, others = [], []
+    for (metric, network), part in scores.groupby(["metric", "network"], sort=False):
+        own, overall = part[part["level"] == level], part[part["attribute"] == ALL]
+        judge = "" if _judges(scores, metric) == 1 else f", by {short(str(network), contents.run.domain)}"
         if len(own):
-            grids.append(_level_grid(contents, own, metric))
-    return grids
+            title = f"{_title(metric)} at a change of {level:g}{judge}"
+            grid = attribute_grid(contents, own, f"matched-{metric}-{network}", title, NOTES.get(metric, ""))
+            (first if metric in BY_ATTRIBUTE else others).append(grid)
+        if len(overall):
+            title = f"{_title(metric)} over all attributes, by level of change{judge}"
+            (first if metric in BY_LEVEL else others).append(_level_grid(contents, overall, metric, network, title))
+    trained_with = [grid for grid in _of_metric(first, IDENTITY) if grid in doubtful(_of_metric(first, IDENTITY))]
+    first = [grid for grid in first if grid not in trained_with]
+    return sorted(first, key=_place), [*others, *trained_with]
 
 
-def _by_network(contents: Contents, scores: pd.DataFrame, metric: str, level: float) -> list[Grid]:
-    """One table per network, those left out that a method was trained with."""
-    grids = []
-    for network, part in scores.groupby("network", sort=False):
-        title = f"{_title(metric)} at a change of {level:g}"
-        if scores["network"].nunique() > 1:
-            title += f", by {short(str(network), contents.run.domain)}"
-        note = {BY_ATTRIBUTE[0]: DEPENDENCY_NOTE.format(level=level), "unreached_share": REACH_NOTE}.get(metric, "")
-        grids.append(attribute_grid(contents, part, f"matched-{metric}-{network}", title, note))
-    left_out = doubtful(grids) if len(grids) > 1 else []
-    return [grid for grid in grids if grid not in left_out]
+def _of_metric(grids: list[Grid], metric: str) -> list[Grid]:
+    return [grid for grid in grids if grid.key.startswith(f"matched-{metric}-")]
 
 
-def _level_grid(contents: Contents, scores: pd.DataFrame, metric: str) -> Grid:
+def _place(grid: Grid) -> int:
+    """Tables by attribute before those by level, in the order in which BY_ATTRIBUTE and BY_LEVEL name them."""
+    keys = [f"matched-{metric}-" for metric in BY_ATTRIBUTE] + [f"matched-levels-{metric}-" for metric in BY_LEVEL]
+    return next(place for place, key in enumerate(keys) if grid.key.startswith(key))
+
+
+def _judges(scores: pd.DataFrame, metric: str) -> int:
+    return int(scores[scores["metric"] == metric]["network"].nunique())
+
+
+def _level_grid(contents: Contents, scores: pd.DataFrame, metric: str, network: str, title: str) -> Grid:
     """Levels x methods of one metric over all attributes."""
     decimals = decimals_for(scores["value"].tolist())
     levels = sorted(scores["level"].unique())
     rows = [row_of(contents, scores[scores["level"] == level], f"{level:g}", decimals) for level in levels]
-    title = f"{_title(metric)} over all attributes, by level of change"
-    return grid_of(contents, scores, f"matched-levels-{metric}", title, rows, corner="level")
+    return grid_of(contents, scores, f"matched-levels-{metric}-{network}", title, rows, corner="level")
 
 
 def _title(metric: str) -> str:

@@ -82,6 +82,7 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         pretty=lambda value: json.dumps(value, indent=1, sort_keys=True),
     )
     drawn, matrices = figures.plots(contents), rescoring_plot(contents)
+    matched, matched_further = matched_tables(contents)
     return environment.get_template(TEMPLATE).render(
         run=contents.run,
         contents=contents,
@@ -95,7 +96,8 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         colours=figures.colours(contents),
         tables=summary.paper_tables(contents),
         further=summary.further_tables(contents),
-        matched=matched_tables(contents),
+        matched=matched,
+        matched_further=matched_further,
         matrices=[(plot, Markup(plot.svg)) for plot in (matrices,) if plot is not None],
         rates=rate_tables(contents),
         consistency=consistency_table(contents),

@@ -18,7 +18,7 @@ CONTENTS = contents_of(synthetic.tables())
 
 
 def test_tables_by_attribute_are_of_level_one() -> None:
-    grids = {grid.key: grid for grid in matched_change.matched_tables(CONTENTS)}
+    grids = {grid.key: grid for grid in matched_change.matched_tables(CONTENTS)[0]}
     grid = grids["matched-attribute_dependency_mean-scorer_b"]
     assert [row.name for row in grid.rows] == [*EVALUATED, "mean"] and grid.protocol == "matched-change-1"
     scores = CONTENTS.scores.set_index(["protocol", "method", "metric", "attribute", "level"])["value"]
@@ -34,11 +34,21 @@ def test_tables_by_attribute_are_of_level_one() -> None:
 
 
 def test_tables_by_level_have_every_level_once() -> None:
-    grids = {grid.key: grid for grid in matched_change.matched_tables(CONTENTS)}
-    grid = grids["matched-levels-unreached_share"]
+    grids = {grid.key: grid for grid in matched_change.matched_tables(CONTENTS)[0]}
+    grid = grids["matched-levels-unreached_share-scorer_a"]
     assert [row.name for row in grid.rows] == ["0.5", "1", "1.5", "2"] and grid.corner == "level"
     noop = [row.cells[grid.methods.index("noop")] for row in grid.rows]
     assert [cell.value for cell in noop if cell is not None] == [1.0] * 4
+
+
+def test_every_score_of_the_level_and_every_one_over_all_stands_in_a_table() -> None:
+    first, others = matched_change.matched_tables(CONTENTS)
+    cells = sum(cell is not None for grid in [*first, *others] for row in grid.rows for cell in row.cells)
+    scores = matched_change.matched_scores(CONTENTS)
+    assert cells == (scores["level"] == 1.0).sum() + (scores["attribute"] == "all").sum()
+    assert first[0].title == "Attribute dependency mean at a change of 1"
+    assert "attribute_dependency_max" in "".join(grid.key for grid in others)
+    assert len({grid.key for grid in [*first, *others]}) == len(first) + len(others)
 
 
 def test_the_other_tables_keep_to_the_paper_s_protocol() -> None:
