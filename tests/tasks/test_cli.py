@@ -210,7 +210,7 @@ def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         return link
 
     plain = ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores")
-    for name in (*plain, "spread", "matched", "rescoring"):
+    for name in (*plain, "spread", "matched", "rescoring", "rates", "consistency", "rating"):
         monkeypatch.setattr(Chain, name, replaced(getattr(Chain, name)))
     monkeypatch.setattr(
         Chain, "calibrate_all", lambda self, method, names: [self.calibrate(method, name).run() for name in names]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import LatentbenchError, UnknownNameError
-from pipeline.metrics.base import MATCHED, PAPER, Judgement, get, names
+from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, RATES, Judgement, get, names
 from pipeline.statistics import Estimate
 from tests.pipeline.metrics.sets import edit_set, matched_set
 
@@ -48,7 +48,7 @@ def test_the_order_of_the_images_says_nothing(name):
 
 
 def test_every_metric_belongs_to_a_protocol():
-    assert set(names(PAPER)) | set(names(MATCHED)) == set(names())
+    assert set().union(*map(names, (PAPER, MATCHED, RATES, CONSISTENCY))) == set(names())
     assert {"identity_distance", "true_identity_distance", "lpips", "ssim"} <= set(names(PAPER)) & set(names(MATCHED))
     assert {"fid", "seconds_per_edit"} & set(names(MATCHED)) == set()
 

@@ -65,7 +65,7 @@ def published(settings: Settings) -> Path:
 
 def rows_of(method: str) -> list[dict]:
     """Every score of a method, as its stages have them."""
-    return synthetic.score_rows(method) + synthetic.matched_score_rows(method)
+    return synthetic.score_rows(method) + synthetic.matched_score_rows(method) + synthetic.rated_score_rows(method)
 
 
 def visible(outputs: Path) -> list[str]:
@@ -97,7 +97,7 @@ def test_a_run_has_its_tables_its_page_and_its_manifest(settings: Settings, publ
 
 def test_scores_are_those_of_the_stages(published: Path) -> None:
     scores = pd.read_parquet(published / "scores.parquet")
-    kinds = (synthetic.score_rows, synthetic.matched_score_rows)
+    kinds = (synthetic.score_rows, synthetic.matched_score_rows, synthetic.rated_score_rows)
     expected = pd.DataFrame([row for kind in kinds for method in METHODS for row in kind(method)])
     assert scores["level"].fillna(0).tolist() == expected["level"].fillna(0).tolist()
     assert scores["value"].tolist() == expected["value"].tolist()
