@@ -10,7 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from pipeline import calibration, editing, labelling, latents, scoring, training
+from pipeline import (
+    calibration,
+    consistency,
+    editing,
+    labelling,
+    latents,
+    matched,
+    rates,
+    rating,
+    rescoring,
+    scoring,
+    spread,
+    training,
+)
 from pipeline.config import Settings
 from pipeline.domains.base import DomainCard, describe
 from pipeline.errors import UnknownNameError
@@ -61,12 +74,12 @@ class Chain:
     # One link at a time
 
     def latents(self, which: str) -> Link:
-        """Sampling of z and mapping to w, of the "train", "faces" or "reference" latents."""
+        """Sampling of z and mapping to w, of one of LATENT_SETS."""
         stage = latents.latents_stage(self.settings, self.card, which)
         return Link(stage, partial(latents.run_latents, self.settings, which), self._count(which), "latents")
 
     def labels(self, which: str) -> Link:
-        """Scorer A's values and the detector's probability, of the "train" or "faces" latents."""
+        """Scorer A's values and the detector's probability, of one of LABELLED_SETS."""
         stage = labelling.labels_stage(self.settings, self.card, which)
         return Link(stage, partial(labelling.run_labels, self.settings, which), self._count(which), "images")
 
@@ -116,6 +129,42 @@ class Chain:
         run = partial(scoring.run_scores, self.settings, method)
         return Link(stage, run, self.settings.protocol.edits_per_method, "images", method)
 
+    def spread(self) -> Link:
+        """How far scorers' logits differ between unedited images: the unit of matched change."""
+        stage = spread.spread_stage(self.settings, self.card)
+        run = partial(spread.run_spread, self.settings)
+        return Link(stage, run, self.settings.protocol.n_spread, "images")
+
+    def matched(self, method: str) -> Link:
+        """A method's edits at matched change, searched and measured."""
+        stage = matched.matched_stage(self.settings, self.card, method)
+        run = partial(matched.run_matched, self.settings, method)
+        return Link(stage, run, self.settings.protocol.matched_per_method, "edits", method)
+
+    def rates(self, method: str) -> Link:
+        """A method's edits for its rate curves."""
+        stage = rates.rates_stage(self.settings, self.card, method)
+        run = partial(rates.run_rates, self.settings, method)
+        return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
+
+    def consistency(self, method: str) -> Link:
+        """A method's edits in every order, at once, and undone."""
+        stage = consistency.consistency_stage(self.settings, self.card, method)
+        run = partial(consistency.run_consistency, self.settings, method)
+        return Link(stage, run, self.settings.protocol.n_consistency_faces, "faces", method)
+
+    def rating(self, method: str) -> Link:
+        """The scores of a method's rate curves and of its consistency."""
+        stage = rating.rating_stage(self.settings, self.card, method)
+        run = partial(rating.run_rating, self.settings, method)
+        return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
+
+    def rescoring(self, method: str) -> Link:
+        """The scores and the re-scoring matrix of a method at matched change."""
+        stage = rescoring.rescoring_stage(self.settings, self.card, method)
+        run = partial(rescoring.run_rescoring, self.settings, method)
+        return Link(stage, run, self.settings.protocol.matched_per_method, "edits", method)
+
     # All of them
 
     @cached_property
@@ -123,11 +172,13 @@ class Chain:
         """Every link, each after those that it reads."""
         found = [self.latents(which) for which in LATENT_SETS]
         found += [self.labels(which) for which in LABELLED_SETS]
-        found.append(self.reference())
+        found += [self.reference(), self.spread()]
         for method in self.settings.method_names:
             found.append(self.train(method))
             found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]
             found += [self.edits(method), self.timing(method), self.gallery(method), self.scores(method)]
+            found += [self.matched(method), self.rescoring(method), self.rates(method)]
+            found += [self.consistency(method), self.rating(method)]
         return tuple(found)
 
     def position(self, link: Link) -> int:

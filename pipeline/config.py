@@ -55,11 +55,31 @@ class Protocol:
     first_reference_id: int
     n_naming_codes: int = 256
     first_naming_id: int = 3_000_000_000
+    n_spread: int = 5000
+    n_matched_faces: int = 500
+    matched_levels: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
+    matched_bisections: int = 10
+    matched_tolerance: float = 0.05
+    n_rate_faces: int = 1000
+    rate_strengths: int = 10
+    false_accept_rate: float = 0.001
+    n_consistency_faces: int = 200
+    consistency_share: float = 0.5
 
     @property
     def edits_per_method(self) -> int:
         """Images generated per method: attributes x faces x steps."""
         return len(self.attributes) * self.n_faces * self.n_steps
+
+    @property
+    def matched_per_method(self) -> int:
+        """Changes sought per method at matched change: attributes x faces x up and down x levels."""
+        return len(self.attributes) * self.n_matched_faces * 2 * len(self.matched_levels)
+
+    @property
+    def rated_per_method(self) -> int:
+        """Images generated per method for rate curves: attributes x faces x strengths."""
+        return len(self.attributes) * self.n_rate_faces * self.rate_strengths
 
 
 @dataclass(frozen=True)
@@ -195,6 +215,17 @@ class _Section:
             raise self.fail(key, " or ".join(options))
         return value
 
+    def rising(self, key: str, low: float, high: float) -> tuple[float, ...]:
+        expected = f"rising numbers from {low:g} to {high:g}, separated by commas"
+        try:
+            values = tuple(float(part) for part in self.names(key))
+        except ValueError:
+            raise self.fail(key, expected) from None
+        rises = all(one < other for one, other in pairwise(values))
+        if not values or not rises or not low <= values[0] <= values[-1] <= high:
+            raise self.fail(key, expected)
+        return values
+
     def names(self, key: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(key).split(",") if part.strip())
 
@@ -244,7 +275,25 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         first_reference_id=rules.number("first_reference_id", int, 0, far, multiple=BLOCK),
         n_naming_codes=sizes.number("n_naming_codes", int, 16, 10**6),
         first_naming_id=rules.number("first_naming_id", int, 0, far, multiple=BLOCK),
+        n_spread=sizes.number("n_spread", int, 16, 10**7),
+        n_matched_faces=sizes.number("n_matched_faces", int, 2, 10**6),
+        matched_levels=rules.rising("matched_levels", 0.01, 100.0),
+        matched_bisections=rules.number("matched_bisections", int, 0, 60),
+        matched_tolerance=rules.number("matched_tolerance", float, 1e-4, 1.0),
+        n_rate_faces=sizes.number("n_rate_faces", int, 2, 10**6),
+        rate_strengths=rules.number("rate_strengths", int, 2, 1000),
+        false_accept_rate=rules.number("false_accept_rate", float, 1e-6, 0.5),
+        n_consistency_faces=sizes.number("n_consistency_faces", int, 2, 10**6),
+        consistency_share=rules.number("consistency_share", float, 0.01, 1.0),
     )
+    if protocol.n_consistency_faces > protocol.n_rate_faces:
+        raise sizes.fail("n_consistency_faces", f"no more than the n_rate_faces of {protocol.n_rate_faces:,}")
+    if protocol.n_spread > protocol.n_reference:
+        raise sizes.fail("n_spread", f"no more than the n_reference of {protocol.n_reference:,} images")
+    if protocol.matched_tolerance >= protocol.matched_levels[0]:
+        raise rules.fail(
+            "matched_tolerance", f"less than the smallest of matched_levels, {protocol.matched_levels[0]:g}"
+        )
     _check_apart(protocol, path)
     return protocol
 
@@ -254,7 +303,11 @@ def _check_apart(protocol: Protocol, path: Path) -> None:
     sets = sorted(
         [
             (0, protocol.n_latents, "n_latents"),
-            (protocol.first_face_id, protocol.n_faces, "first_face_id"),
+            (
+                protocol.first_face_id,
+                max(protocol.n_faces, protocol.n_matched_faces, protocol.n_rate_faces),
+                "first_face_id",
+            ),
             (protocol.first_reference_id, protocol.n_reference, "first_reference_id"),
             (protocol.first_naming_id, protocol.n_naming_codes, "first_naming_id"),
         ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
 
 VERSION = 1
-SETS = ("train", "faces")
+SETS = ("train", "faces", "matched", "rates")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LabelShard:
 
 
 def labels_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
-    """The stage of the labels of the set "train" or "faces". Raises UnknownNameError."""
+    """The stage of the labels of one of SETS. Raises UnknownNameError."""
     if which not in SETS:
         raise UnknownNameError("labelled set", which, SETS)
     roles = ("generator", "scorer_a", "detector")

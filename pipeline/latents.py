@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stylegan.generator import Generator
 
 VERSION = 1
-SETS = ("train", "faces", "reference")
+SETS = ("train", "faces", "reference", "matched", "rates")
 NAMING = "naming"  # codes that directions are named on: few, so that they are computed where they are wanted
 
 
@@ -42,12 +42,17 @@ class LatentShard:
 
 
 def id_range(settings: Settings, which: str) -> tuple[int, int]:
-    """First id and number of ids of the set "train", "faces", "reference" or "naming". Raises UnknownNameError."""
+    """First id and number of ids of the set "train", "faces", "reference", "matched", "rates" or "naming".
+
+    "matched" and "rates" begin with the very faces of "faces", and may go on beyond them. Raises UnknownNameError.
+    """
     protocol = settings.protocol
     ranges = {
         "train": (0, protocol.n_latents),
         "faces": (protocol.first_face_id, protocol.n_faces),
         "reference": (protocol.first_reference_id, protocol.n_reference),
+        "matched": (protocol.first_face_id, protocol.n_matched_faces),
+        "rates": (protocol.first_face_id, protocol.n_rate_faces),
         NAMING: (protocol.first_naming_id, protocol.n_naming_codes),
     }
     if which not in ranges:

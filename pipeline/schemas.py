@@ -30,8 +30,21 @@ def value_column(attribute: str) -> str:
 VALUE_COLUMNS: tuple[str, ...] = tuple(value_column(name) for name in NAMES)
 
 
-def _values(scorer: str) -> list[pa.Field]:
-    return [_field(value_column(name), pa.float32(), "1", f"{name} in [0, 1], by {scorer}") for name in NAMES]
+def _values(scorer: str, *, nullable: bool = False) -> list[pa.Field]:
+    return [
+        _field(value_column(name), pa.float32(), "1", f"{name} in [0, 1], by {scorer}", nullable=nullable)
+        for name in NAMES
+    ]
+
+
+def change_column(attribute: str) -> str:
+    """The column that holds the signed change of one of the 35 attributes, in standard deviations of its logit."""
+    return f"change_{attribute}"
+
+
+CHANGE_COLUMNS: tuple[str, ...] = tuple(change_column(name) for name in NAMES)
+SIGMA = "standard deviation of the logit over unedited images"
+RANDOM_PERSONS = "mean distance of two random persons"
 
 
 LATENTS = _schema(
@@ -136,6 +149,111 @@ EDITS = _schema(
 )
 
 
+SPREAD = _schema(
+    "spread",
+    [
+        _field("latent_id", pa.int64(), "id", "the unedited latent"),
+        _field("logits_a", pa.list_(pa.float32(), len(NAMES)), "logit", "the 35 logits by scorer A, cut at +-7"),
+        _field("logits_b", pa.list_(pa.float32(), len(NAMES)), "logit", "the 35 logits by scorer B, cut at +-7"),
+        _field("identity_b", pa.list_(pa.float32()), "1", "recognizer B's embedding, of unit norm"),
+    ],
+)
+
+RATES = _schema(
+    "rates",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the edited attribute"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("strength_index", pa.int32(), "1", "1 to rate_strengths, the method's largest"),
+        _field("strength", pa.float64(), "method's unit", "signed strength, towards the other side of the label"),
+        _field("label", pa.bool_(), "flag", "the edited attribute's label on the unedited image, by scorer B"),
+        _field("displacement", pa.float32(), "mean distance of two random w", "||w' - w||"),
+        _field("detected", pa.bool_(), "flag", "the detector finds a face"),
+        _field("flipped", pa.bool_(), "flag", "the label is the other one, on a face that is found"),
+        _field("preserved", pa.float32(), "1", "share of the 34 other labels that are kept; 0 where no face is found"),
+        _field("identity_recognizer_b", pa.float32(), "cosine distance", "recognizer B against the unedited image"),
+        _field("largest_accepted_distance", pa.float64(), "cosine distance", "at which false_accept_rate is kept"),
+        _field("accepted", pa.bool_(), "flag", "recognizer B accepts the same person, on a face that is found"),
+    ],
+)
+
+CONSISTENCY = _schema(
+    "consistency",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("attributes", pa.list_(pa.string()), "name", "the face's triple of attributes"),
+        _field("strengths", pa.list_(pa.float64()), "method's unit", "signed strength of each"),
+        _field("displacement", pa.float32(), "mean distance of two random w", "mean ||w' - w|| over the orders' ends"),
+        _field("order_score_spread", pa.float32(), SIGMA, "over the orders, by scorer B, mean of the three attributes"),
+        _field("order_displacement", pa.float32(), "mean distance of two random w", "mean over pairs of orders' ends"),
+        _field("order_lpips", pa.float32(), "1", "mean perceptual distance over pairs of orders' ends"),
+        _field("at_once_score_difference", pa.float32(), SIGMA, "one edit of all three, against the orders' mean"),
+        _field("at_once_displacement", pa.float32(), "mean distance of two random w", "mean to the orders' ends"),
+        _field("at_once_lpips", pa.float32(), "1", "mean perceptual distance to the orders' ends"),
+        _field("undo_displacement", pa.float32(), "mean distance of two random w", "||w - edit^-1(edit(w))||"),
+        _field("undo_identity_recognizer_b", pa.float32(), "cosine distance", "recognizer B, undone and unedited"),
+        _field("undo_lpips", pa.float32(), "1", "perceptual distance, undone and unedited"),
+    ],
+)
+
+MATCHED = _schema(
+    "matched",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the edited attribute"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("direction", pa.int32(), "1", "+1: the attribute shall rise, -1: fall, as scorer A sees it"),
+        _field("level", pa.float64(), SIGMA, "how far it shall move, by scorer A"),
+        _field("reached", pa.bool_(), "flag", "it moves so far and a face is still found; else nothing is measured"),
+        _field(
+            "unreached",
+            pa.string(),
+            "name",
+            "why not: weak (no strength moves it so far), ceiling (nothing could: the logit would be beyond its cut), "
+            "jump (the change leaps over the level), lost (no face is found there), unedited (no face is found without "
+            "an edit); null where reached",
+            nullable=True,
+        ),
+        _field("tolerance", pa.float64(), SIGMA, "how near to the level counts as reached"),
+        _field("strength", pa.float64(), "method's unit", "signed strength; null where none was found", nullable=True),
+        _field("displacement", pa.float32(), "mean distance of two random w", "||w' - w||", nullable=True),
+        _field("detected", pa.bool_(), "flag", "the detector finds a face at that strength", nullable=True),
+        _field("change_a", pa.float32(), SIGMA, "the edited attribute's signed change by scorer A", nullable=True),
+        _field("change_b", pa.float32(), SIGMA, "the same by scorer B", nullable=True),
+        *_values("scorer B", nullable=True),
+        *(
+            _field(change_column(name), pa.float32(), SIGMA, f"signed change of {name}, by scorer B", nullable=True)
+            for name in NAMES
+        ),
+        _field("identity_mtcnn", pa.float32(), "cosine distance", "as in `edits`", nullable=True),
+        _field("identity_recognizer_a", pa.float32(), "cosine distance", "as in `edits`", nullable=True),
+        _field("identity_recognizer_b", pa.float32(), "cosine distance", "as in `edits`", nullable=True),
+        _field("true_identity_distance", pa.float32(), RANDOM_PERSONS, "as in `edits`", nullable=True),
+        _field("true_identity_error", pa.float32(), RANDOM_PERSONS, "as in `edits`", nullable=True),
+        _field("lpips", pa.float32(), "1", "perceptual distance to the unedited image", nullable=True),
+        _field("ssim", pa.float32(), "1", "structural similarity to the unedited image", nullable=True),
+    ],
+)
+
+RESCORING = _schema(
+    "rescoring",
+    [
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the edited attribute"),
+        _field("direction", pa.int32(), "1", "+1: it rises, -1: it falls, as scorer A sees it"),
+        _field("level", pa.float64(), SIGMA, "how far it moves, by scorer A"),
+        _field("scored_attribute", pa.string(), "name", "one of the 35 attributes"),
+        _field("network", pa.string(), "name", "the network that scores it"),
+        _field("change", pa.float64(), SIGMA, "mean signed change of it; null where no face reached", nullable=True),
+        _field("ci_low", pa.float64(), SIGMA, "lower end of the 95 % interval", nullable=True),
+        _field("ci_high", pa.float64(), SIGMA, "upper end of the 95 % interval", nullable=True),
+        _field("n_faces", pa.int64(), "faces", "faces that reached the level, of which this is the mean"),
+    ],
+)
+
+
 def features(width: int, classes: int) -> pa.Schema:
     """Schema of `features`: one image's perception vector (width) and class logits (classes)."""
     return _schema(
@@ -176,6 +294,13 @@ SCORES = _schema(
             pa.int64(),
             "directions",
             "signed directions that scorer A looked at to give the method's their names; null if they had names",
+            nullable=True,
+        ),
+        _field(
+            "level",
+            pa.float64(),
+            "protocol's unit",
+            "matched-change-1: the change, in standard deviations of the logit; rates-1: the rate; else null",
             nullable=True,
         ),
     ],
@@ -283,4 +408,19 @@ ABLATION = _schema(
 )
 
 # The tables of a report, in the order in which the page and `latentbench query` know them.
-PUBLISHED: dict[str, pa.Schema] = {"scores": SCORES, "ranges": RANGES, "edits": EDITS, "runs": RUNS}
+PUBLISHED: dict[str, pa.Schema] = {
+    "scores": SCORES,
+    "ranges": RANGES,
+    "edits": EDITS,
+    "matched": MATCHED,
+    "rescoring": RESCORING,
+    "rates": RATES,
+    "consistency": CONSISTENCY,
+    "runs": RUNS,
+}
+LATER = (
+    "matched",
+    "rescoring",
+    "rates",
+    "consistency",
+)  # absent from runs published before them

@@ -25,12 +25,22 @@ from pipeline.domains.base import DomainCard
 from pipeline.editing import edits_stage, reference_stage, timing_stage
 from pipeline.errors import UnknownNameError
 from pipeline.methods import registry
-from pipeline.metrics.base import ALL, NO_NETWORK, EditSet, Judgement, Metric, Reference, Rules, get, names
+from pipeline.metrics.base import (
+    ALL,
+    NO_NETWORK,
+    PAPER,
+    EditSet,
+    Judgement,
+    Measured,
+    Metric,
+    Reference,
+    Rules,
+    get,
+    names,
+)
 from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
 from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, vectors, write_table
-
-PROTOCOL = "l2l-2022"  # the rule by which images and strengths were chosen: the paper's grid over calibrated ranges
 
 
 @dataclass(frozen=True)
@@ -47,8 +57,8 @@ def scores_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     protocol = settings.protocol
     parameters = {
         "method": method,
-        "protocol": PROTOCOL,
-        "metrics": {name: get(name).version for name in names()},
+        "protocol": PAPER,
+        "metrics": {name: get(name).version for name in names(PAPER)},
         "seed": protocol.seed,
         "bootstrap_samples": protocol.bootstrap_samples,
         "confidence": protocol.confidence,
@@ -94,12 +104,12 @@ def score_shard(settings: Settings, shard: ScoreShard, progress: Progress) -> Sh
     started = time.perf_counter()
     card = base.describe(settings.domain)
     edits = read_edits(settings, card, shard.method, shard.attribute)
-    chosen = [get(name) for name in names()]
+    chosen = [get(name) for name in names(PAPER)]
     chosen = [metric for metric in chosen if metric.per_attribute or shard.attribute == ALL]
     rows = []
     for done, metric in enumerate(chosen):
         progress(done, len(chosen), metric.name)
-        rows += [_row(card, edits, metric, judgement) for judgement in metric.judge(edits)]
+        rows += [score_row(card, edits, metric, judgement, PAPER) for judgement in metric.judge(edits)]
     table = pa.Table.from_pylist(rows, schema=schemas.STAGE_SCORES)
     stage = scores_stage(settings, card, shard.method)
     return write_shard(
@@ -110,11 +120,20 @@ def score_shard(settings: Settings, shard: ScoreShard, progress: Progress) -> Sh
     )
 
 
-def _row(card: DomainCard, edits: EditSet, metric: Metric, judgement: Judgement) -> dict[str, Any]:
+def score_row(
+    card: DomainCard,
+    edits: Measured,
+    metric: Metric,
+    judgement: Judgement,
+    protocol: str,
+    *,
+    level: float | None = None,
+) -> dict[str, Any]:
+    """A judgement as a row of STAGE_SCORES."""
     estimate = judgement.estimate
     return {
         "domain": card.name,
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         "method": edits.method,
         "method_version": registry.get(edits.method).version,
         "attribute": edits.attribute,
@@ -128,6 +147,7 @@ def _row(card: DomainCard, edits: EditSet, metric: Metric, judgement: Judgement)
         "better": metric.better,
         "unit": metric.unit,
         "flag": metric.flags(judgement) or None,
+        "level": level,
     }
 
 

@@ -151,23 +151,26 @@ def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progres
 
 
 def read_faces(
-    settings: Settings, domain: base.Domain, first: int = 0, stop: int | None = None
+    settings: Settings, domain: base.Domain, first: int = 0, stop: int | None = None, which: str = "faces"
 ) -> tuple[np.ndarray, Faces]:
-    """Ids (N,) of the edited faces `first` to `stop` - 1, counted from 0, and all that a method may know of them.
+    """Ids (N,) of the faces `first` to `stop` - 1 of a set, counted from 0, and all that a method may know of them.
+
+    `which` is "faces", those of the grid over ranges, "matched", those edited to a matched change, or
+    "rates", those of the rate curves.
 
     Raises StageError if their latents or labels are not published, CorruptShardError naming a file that differs.
     """
     import numpy as np
     import torch
 
-    start, count = id_range(settings, "faces")
+    start, count = id_range(settings, which)
     stop = count if stop is None else stop
-    ids, w = read_w(settings, "faces", start + first, start + stop)
-    _, values, _ = read_values(settings, "faces")
+    ids, w = read_w(settings, which, start + first, start + stop)
+    _, values, _ = read_values(settings, which)
     faces = Faces(
         ws=domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device)),
         values=torch.from_numpy(values[first:stop]).to(domain.device),
-        z=torch.from_numpy(z_of(settings, "faces", np.arange(first, stop))).to(domain.device),
+        z=torch.from_numpy(z_of(settings, which, np.arange(first, stop))).to(domain.device),
         mapping=domain.generator.mapping,
         truncation_psi=settings.protocol.truncation_psi,
     )

@@ -17,8 +17,10 @@ from tasks.calibration import CalibrateRange
 from tasks.edits import DrawGallery, EmbedReference, GenerateEdits, TimeEdits
 from tasks.labels import LabelLatents
 from tasks.latents import SampleLatents
+from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
 from tasks.methods import TrainMethod
 from tasks.nightly import Evaluation, Nightly, Stages
+from tasks.rates import CrossLabels, RateMethod, ReorderEdits
 from tasks.report import PublishReport
 from tasks.scores import ScoreMethod
 
@@ -29,8 +31,14 @@ __all__ = [
     "Evaluation",
     "GenerateEdits",
     "LabelLatents",
+    "CrossLabels",
+    "MatchEdits",
+    "RateMethod",
+    "ReorderEdits",
+    "MeasureSpread",
     "Nightly",
     "PublishReport",
+    "RescoreMethod",
     "RunTask",
     "SampleLatents",
     "ScoreMethod",

@@ -16,7 +16,9 @@ from tasks.calibration import CalibrateRange
 from tasks.edits import DrawGallery, EmbedReference, GenerateEdits, TimeEdits
 from tasks.labels import LabelLatents
 from tasks.latents import SampleLatents
+from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
 from tasks.methods import TrainMethod
+from tasks.rates import CrossLabels, RateMethod, ReorderEdits
 from tasks.report import PublishReport
 from tasks.scores import ScoreMethod
 
@@ -35,11 +37,13 @@ class Stages(RunTask, luigi.WrapperTask):
         for which in LABELLED_SETS:
             yield self.clone(LabelLatents, which=which)
         yield self.clone(EmbedReference)
+        yield self.clone(MeasureSpread)
         for method in self.settings.method_names:
             yield self.clone(TrainMethod, method=method)
             for attribute in self.settings.protocol.attributes:
                 yield self.clone(CalibrateRange, method=method, attribute=attribute)
-            for task in (GenerateEdits, TimeEdits, DrawGallery, ScoreMethod):
+            matched, rated = (MatchEdits, RescoreMethod), (CrossLabels, ReorderEdits, RateMethod)
+            for task in (GenerateEdits, TimeEdits, DrawGallery, ScoreMethod, *matched, *rated):
                 yield self.clone(task, method=method)
 
 

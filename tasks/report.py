@@ -11,6 +11,8 @@ from pipeline.config import Settings
 from pipeline.report.publish import find_report, run_report
 from tasks.base import RunTask, StageTask
 from tasks.edits import DrawGallery
+from tasks.matched import RescoreMethod
+from tasks.rates import RateMethod
 from tasks.scores import ScoreMethod
 
 
@@ -34,10 +36,12 @@ class PublishReport(RunTask):
     """The tables and the page of a run, under outputs/reports."""
 
     def requires(self) -> Iterator[StageTask]:
-        """Scores and pictures of every method."""
+        """Scores, of every protocol, and pictures of every method."""
         for method in self.settings.method_names:
             yield self.clone(ScoreMethod, method=method)
             yield self.clone(DrawGallery, method=method)
+            yield self.clone(RescoreMethod, method=method)
+            yield self.clone(RateMethod, method=method)
 
     @property
     def title(self) -> str:

@@ -21,6 +21,8 @@ SIZES = {
     "n_faces": 3,
     "n_steps": 3,
     "n_reference": 128,
+    "n_spread": 128,
+    "n_matched_faces": 2,
     "n_timings": 2,
     "l2l.steps": 24,
     "interfacegan.chosen": 0.2,
@@ -61,7 +63,7 @@ class Finished:
 
     def scores(self) -> dict[tuple[str, ...], float]:
         """Value of every score that is no measurement of the machine."""
-        keys = ("method", "attribute", "metric", "network")
+        keys = ("protocol", "method", "attribute", "metric", "network", "level")
         return {
             tuple(row[key] for key in keys): row["value"] for row in self.table("scores") if row["metric"] not in TIMED
         }
@@ -114,9 +116,12 @@ def test_the_tables_are_complete(whole: Finished) -> None:
     assert len(whole.table("edits")) == 3 * 2 * SIZES["n_faces"] * SIZES["n_steps"]
     assert len(whole.table("ranges")) == 3 * 2
     assert {row["profile"] for row in whole.table("scores")} == {"smoke"}
-    noop = {key: value for key, value in whole.scores().items() if key[0] == "noop"}
-    assert all(abs(value) < 1e-5 for key, value in noop.items() if key[2] in UNMOVED)
-    assert {key[2] for key in noop} > set(UNMOVED)
+    noop = {key: value for key, value in whole.scores().items() if key[1] == "noop"}
+    assert all(abs(value) < 1e-5 for key, value in noop.items() if key[3] in UNMOVED)
+    assert {key[3] for key in noop} > set(UNMOVED)
+    assert len(whole.table("matched")) == 3 * 2 * SIZES["n_matched_faces"] * 2 * 4
+    assert len(whole.table("rescoring")) == 3 * 2 * 2 * 4 * 35
+    assert {value for key, value in noop.items() if key[3] == "unreached_share"} == {1.0}
     page = (whole.outputs / "latest" / "report.html").read_text()
     assert "smoke" in page
     assert str(whole.outputs) not in page
@@ -126,6 +131,7 @@ def test_killed_and_resumed_on_other_workers_gives_the_same(whole: Finished, bat
     assert np.array_equal(whole.latents(), battered.latents())
     assert whole.table("edits") == battered.table("edits")
     assert whole.table("ranges") == battered.table("ranges")
+    assert whole.table("matched") == battered.table("matched")
     # Linear algebra over all images of a method may end in another last bit on another number of workers.
     assert whole.scores() == pytest.approx(battered.scores(), rel=1e-5, abs=1e-5)
 

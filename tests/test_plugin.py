@@ -40,6 +40,7 @@ print()
 print(json.dumps([[result.exit_code, result.output] for result in results]))
 """
 SIZES = {"n_latents": 256, "n_faces": 3, "n_steps": 3, "n_reference": 32, "n_timings": 1, "n_naming_codes": 16}
+SIZES |= {"n_spread": 32, "n_matched_faces": 2}
 CHECK = ["methods", "check", "--domain", "scenes", "--latents", "64"]
 
 

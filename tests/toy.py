@@ -137,6 +137,8 @@ class Recognizer(nn.Module):
 class Perception(nn.Module):
     """Sixteen pixel averages as features, four as logits."""
 
+    map_channels = (3, 3, 3, 3, 3)
+
     def features(self, images: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(images, 4).mean(dim=1).flatten(1)
 

@@ -1,7 +1,8 @@
 """What a metric is, what it sees, and the names of all metrics. No torch.
 
-A metric is a file with a `Metric`: its facts and a function from an `EditSet` to one `Judgement` per network that
-judged. A new one is a new file and a line in BUILT_IN.
+A metric is a file with a `Metric`: its facts and a function from a `Measured` set of edits to one `Judgement` per
+network that judged. A new one is a new file and a line in BUILT_IN. Its `protocols` say whose edits it judges: those of
+the paper's grid over calibrated ranges (an `EditSet`), those at matched change (a `MatchedSet`), or both alike.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,10 @@ from pipeline.statistics import Bootstrap, Estimate
 
 ALL = "all"  # the attribute of a score over all attributes
 NO_NETWORK = "none"
+PAPER = "l2l-2022"  # the rule by which images and strengths were chosen: the paper's grid over calibrated ranges
+CONSISTENCY = "consistency-1"  # three edits in every order, at once, and one undone
+RATES = "rates-1"  # every face towards the other side of its label, at strengths up to the method's largest
+MATCHED = "matched-change-1"  # strengths at which the edited attribute has moved equally far
 
 
 @dataclass(frozen=True)
@@ -49,23 +55,17 @@ class Rules:
     inception_score_splits: int = 10
 
 
-@dataclass(frozen=True)
-class EditSet:
-    """The measured edits of one method, for one attribute or for all of them (`attribute` = "all").
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Measured images of one method, for one attribute or for all of them (`attribute` = "all").
 
-    columns: those of the edits table, by name, each (N,), ordered by attribute, face and step. features (N, d), logits
-    (N, classes): the perception net's, in the same order. timings: columns of the timings table.
+    columns: those of the table that they stand in, by name, each (N,).
     """
 
     method: str
     attribute: str
     columns: Mapping[str, np.ndarray]
-    features: np.ndarray
-    logits: np.ndarray
-    reference: Reference
-    timings: Mapping[str, np.ndarray]
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
-    rules: Rules = field(default_factory=Rules)
 
     @property
     def faces(self) -> np.ndarray:
@@ -79,6 +79,46 @@ class EditSet:
         """Mean of values (N,) over the images, or those `where` (N,) is true, with its interval."""
         chosen = np.ones(len(self), dtype=bool) if where is None else where
         return self.bootstrap.mean(values[chosen], self.faces[chosen])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchedSet(Measured):
+    """The edits of one method at one level of matched change: those N that reached it, in rows of the matched table.
+
+    changes (N, 35): of every attribute, signed, by scorer B, in standard deviations; targets (N,): the edited one's
+    column. all_faces, all_reached (M,): of every change that was sought, the face and whether it was reached.
+    """
+
+    level: float
+    changes: np.ndarray
+    targets: np.ndarray
+    all_faces: np.ndarray
+    all_reached: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSet(Measured):
+    """The edits of one method for its rate curves, in rows of the `rates` table.
+
+    level: the target-change rate at which curves are read; None for what is said of a curve as a whole.
+    """
+
+    level: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditSet(Measured):
+    """The measured edits of one method on the grid over calibrated ranges.
+
+    columns: those of the edits table, ordered by attribute, face and step. features (N, d), logits (N, classes): the
+    perception net's, in the same order. timings: columns of the timings table.
+    """
+
+    features: np.ndarray
+    logits: np.ndarray
+    reference: Reference
+    timings: Mapping[str, np.ndarray]
+    rules: Rules = field(default_factory=Rules)
 
     def rows_by_edit(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows (E, steps) of every (attribute, face), steps in order, and the face of each, (E,).
@@ -109,7 +149,7 @@ class Metric:
 
     version: raised whenever results change. better: "lower", "higher" or "neither". roles: the domain's networks
     whose judgement it is. minimum_faces, minimum_images: below these a score is flagged. per_attribute: whether
-    it is computed for each attribute or over all alone.
+    it is computed for each attribute or over all alone. protocols: whose edits it judges, PAPER, MATCHED or both.
     """
 
     name: str
@@ -118,11 +158,12 @@ class Metric:
     paper: str
     unit: str
     better: str
-    judge: Callable[[EditSet], list[Judgement]]
+    judge: Callable[[Any], list[Judgement]]
     roles: tuple[str, ...] = ()
     minimum_faces: int = 10
     minimum_images: int = 0
     per_attribute: bool = True
+    protocols: tuple[str, ...] = (PAPER,)
 
     def flags(self, judgement: Judgement) -> str:
         """Why a judgement should not be relied on, in words; empty if nothing is known against it."""
@@ -151,15 +192,34 @@ BUILT_IN: dict[str, str] = {
     "parts_area": "pipeline.metrics.locality:PARTS_AREA",
     "attribute_change": "pipeline.metrics.change:ATTRIBUTE_CHANGE",
     "attribute_monotonicity": "pipeline.metrics.change:ATTRIBUTE_MONOTONICITY",
+    "attribute_dependency_mean": "pipeline.metrics.dependency:ATTRIBUTE_DEPENDENCY_MEAN",
+    "attribute_dependency_max": "pipeline.metrics.dependency:ATTRIBUTE_DEPENDENCY_MAX",
+    "attribute_change_reported": "pipeline.metrics.reach:ATTRIBUTE_CHANGE_REPORTED",
+    "unreached_share": "pipeline.metrics.reach:UNREACHED_SHARE",
+    "target_change_rate": "pipeline.metrics.rates:TARGET_CHANGE_RATE",
+    "preservation_area": "pipeline.metrics.rates:PRESERVATION_AREA",
+    "acceptance_area": "pipeline.metrics.rates:ACCEPTANCE_AREA",
+    "preservation_rate": "pipeline.metrics.rates:PRESERVATION_RATE",
+    "acceptance_rate": "pipeline.metrics.rates:ACCEPTANCE_RATE",
+    "consistency_displacement": "pipeline.metrics.consistency:CONSISTENCY_DISPLACEMENT",
+    "order_score_spread": "pipeline.metrics.consistency:ORDER_SCORE_SPREAD",
+    "order_displacement": "pipeline.metrics.consistency:ORDER_DISPLACEMENT",
+    "order_lpips": "pipeline.metrics.consistency:ORDER_LPIPS",
+    "at_once_score_difference": "pipeline.metrics.consistency:AT_ONCE_SCORE_DIFFERENCE",
+    "at_once_displacement": "pipeline.metrics.consistency:AT_ONCE_DISPLACEMENT",
+    "at_once_lpips": "pipeline.metrics.consistency:AT_ONCE_LPIPS",
+    "undo_displacement": "pipeline.metrics.consistency:UNDO_DISPLACEMENT",
+    "undo_identity_distance": "pipeline.metrics.consistency:UNDO_IDENTITY",
+    "undo_lpips": "pipeline.metrics.consistency:UNDO_LPIPS",
     "detected_share": "pipeline.metrics.detection:DETECTED_SHARE",
     "seconds_per_edit": "pipeline.metrics.speed:SECONDS_PER_EDIT",
     "seconds_per_edit_and_synthesis": "pipeline.metrics.speed:SECONDS_PER_EDIT_AND_SYNTHESIS",
 }
 
 
-def names() -> tuple[str, ...]:
-    """Every metric that can be named, in the order in which tables show them."""
-    return tuple(BUILT_IN)
+def names(protocol: str = "") -> tuple[str, ...]:
+    """Every metric that can be named, or those of one protocol, in the order in which tables show them."""
+    return tuple(name for name in BUILT_IN if not protocol or protocol in get(name).protocols)
 
 
 def get(name: str) -> Metric:

@@ -8,7 +8,7 @@ persons where MTCNN knows faces: B judges only; A is in L2L's training loss, and
 
 from __future__ import annotations
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
 
 COLUMNS = {
     "mtcnn": "identity_mtcnn",
@@ -18,11 +18,13 @@ COLUMNS = {
 TRAINED_ON = "recognizer A is in the training loss of l2l"
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def judge(edits: Measured) -> list[Judgement]:
     """Mean distance over the images on which the detector finds a face, one judgement per network.
 
     How many images that leaves out is `detected_share`.
     """
+    if not len(edits):
+        return []
     detected = edits.columns["detected"].astype(bool)
     return [
         Judgement(edits.mean(edits.columns[column], detected), role, TRAINED_ON if role == "recognizer_a" else "")
@@ -39,4 +41,5 @@ IDENTITY_DISTANCE = Metric(
     better="lower",
     judge=judge,
     roles=tuple(COLUMNS),
+    protocols=(PAPER, MATCHED),
 )

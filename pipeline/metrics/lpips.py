@@ -9,12 +9,12 @@ and without heads do not compare.
 
 from __future__ import annotations
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def judge(edits: Measured) -> list[Judgement]:
     """Mean distance over all images."""
-    return [Judgement(edits.mean(edits.columns["lpips"]), "lpips")]
+    return [Judgement(edits.mean(edits.columns["lpips"]), "lpips")] if len(edits) else []
 
 
 LPIPS = Metric(
@@ -26,4 +26,5 @@ LPIPS = Metric(
     better="lower",
     judge=judge,
     roles=("lpips",),
+    protocols=(PAPER, MATCHED),
 )

@@ -6,12 +6,12 @@ pytorch-msssim, computed while the images were on the device (`pipeline.networks
 
 from __future__ import annotations
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def judge(edits: Measured) -> list[Judgement]:
     """Mean similarity over all images."""
-    return [Judgement(edits.mean(edits.columns["ssim"]))]
+    return [Judgement(edits.mean(edits.columns["ssim"]))] if len(edits) else []
 
 
 SSIM = Metric(
@@ -22,4 +22,5 @@ SSIM = Metric(
     unit="1",
     better="higher",
     judge=judge,
+    protocols=(PAPER, MATCHED),
 )

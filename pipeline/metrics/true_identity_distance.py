@@ -18,12 +18,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
 
 UNIT = "mean distance of two random persons"
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def judge(edits: Measured) -> list[Judgement]:
     """Mean distance over the images on which the detector finds a face; no judgement where no truth is known."""
     read = _read(edits)
     if read is None:
@@ -34,7 +34,7 @@ def judge(edits: EditSet) -> list[Judgement]:
     return [Judgement(replace(estimate, low=edits.mean(certain, detected).low), "reader")]
 
 
-def judge_error(edits: EditSet) -> list[Judgement]:
+def judge_error(edits: Measured) -> list[Judgement]:
     """Root mean square distance of two pictures of one person, over the same images."""
     read = _read(edits)
     if read is None:
@@ -43,10 +43,10 @@ def judge_error(edits: EditSet) -> list[Judgement]:
     return [Judgement(edits.mean(error, detected), "reader")]
 
 
-def _read(edits: EditSet) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _read(edits: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Distance, error and whether a face is found, of every image (N,); None in a domain that knows no truth."""
     distance, error = (edits.columns[name] for name in ("true_identity_distance", "true_identity_error"))
-    if len(distance) and np.isnan(distance).all():
+    if np.isnan(distance).all():
         return None
     return distance.astype(np.float64), error.astype(np.float64), edits.columns["detected"].astype(bool)
 
@@ -61,6 +61,7 @@ TRUE_IDENTITY_DISTANCE = Metric(
     better="lower",
     judge=judge,
     roles=("reader",),
+    protocols=(PAPER, MATCHED),
 )
 
 TRUE_IDENTITY_ERROR = Metric(
@@ -73,4 +74,5 @@ TRUE_IDENTITY_ERROR = Metric(
     better="neither",
     judge=judge_error,
     roles=("reader",),
+    protocols=(PAPER, MATCHED),
 )

@@ -1,6 +1,7 @@
 """The published runs: where they lie, how one is named, found and checked.
 
-    outputs/reports/run_id=20261120T031500Z-1a2b3c4d/{scores,ranges,edits,runs}.parquet, report.html, manifest.json
+    outputs/reports/run_id=20261120T031500Z-1a2b3c4d/{scores,ranges,edits,matched,...,runs}.parquet
+    (and report.html, manifest.json)
     outputs/latest -> reports/run_id=...
 
 Analysts read `outputs/reports/*/scores.parquet` with whatever they like. A run id is a time and the first digits of the

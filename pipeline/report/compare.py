@@ -16,7 +16,7 @@ from pipeline.tables import read_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-KEY = ["domain", "protocol", "method", "attribute", "metric", "network"]
+KEY = ["domain", "protocol", "method", "attribute", "metric", "network", "level"]
 SIDE = ["value", "ci_low", "ci_high", "n_faces", "n_images", "flag", "method_version"]
 VERDICTS = ("better", "worse", "changed", "same", "within intervals", "no interval", "not comparable")
 
@@ -121,7 +121,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
     rows = comparison.rows
     if not everything and (rows["attribute"] == "all").any():
         rows = rows[rows["attribute"] == "all"]
-    shown = ["method", "attribute", "metric", "network", "value_a", "value_b", "difference", "verdict"]
+    shown = ["method", "attribute", "metric", "network", "level", "value_a", "value_b", "difference", "verdict"]
     console.print(text_table(rows[shown]))
     counts = comparison.rows["verdict"].value_counts()
     console.print(Text(f"{len(comparison.rows)} scores in both: " + ", ".join(f"{n} {v}" for v, n in counts.items())))

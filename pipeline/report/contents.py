@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.errors import StageError
-from pipeline.schemas import PUBLISHED
+from pipeline.schemas import LATER, PUBLISHED, RESCORING
 from pipeline.tables import read_table
 
 # The sizes of the published protocol (L2L, WACV 2022): what a profile is measured against.
@@ -126,6 +126,7 @@ class Contents:
     edits: pd.DataFrame
     strips: tuple[Strip, ...] = ()
     controls: frozenset[str] = field(default_factory=frozenset)
+    rescoring: pd.DataFrame = field(default_factory=lambda: RESCORING.empty_table().to_pandas())
 
     @property
     def methods(self) -> list[str]:
@@ -166,7 +167,7 @@ def controls_among(names: list[str]) -> frozenset[str]:
 
 
 def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> Contents:
-    """Contents from the four published tables, named as in `schemas.PUBLISHED`."""
+    """Contents from the published tables, named as in `schemas.PUBLISHED`; those of LATER may be missing."""
     scores = tables["scores"].to_pandas()
     return Contents(
         run=record_of(tables["runs"]),
@@ -175,9 +176,11 @@ def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> 
         edits=tables["edits"].to_pandas(),
         strips=strips,
         controls=controls_among(list(dict.fromkeys(scores["method"]))),
+        rescoring=tables.get("rescoring", RESCORING.empty_table()).to_pandas(),
     )
 
 
 def read_contents(folder: Path) -> Contents:
     """Contents of a published run, without its strips (they live in the page)."""
-    return contents_of({name: read_table(folder / f"{name}.parquet", schema) for name, schema in PUBLISHED.items()})
+    there = {name for name in PUBLISHED if name not in LATER or (folder / f"{name}.parquet").is_file()}
+    return contents_of({name: read_table(folder / f"{name}.parquet", PUBLISHED[name]) for name in there})

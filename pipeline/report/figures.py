@@ -187,8 +187,8 @@ def ranges_plot(contents: Contents) -> Plot:
 
 def _draw_ranges(contents: Contents, ends: pd.DataFrame) -> str:
     shades, methods, attributes = colours(contents), contents.methods, contents.attributes
-    with _style():
-        figure = _figure(9.2, 1.1 + len(attributes) * (0.14 + 0.11 * len(methods)))
+    with plot_style():
+        figure = blank_figure(9.2, 1.1 + len(attributes) * (0.14 + 0.11 * len(methods)))
         panel = figure.subplots()
         for _, row in ends.iterrows():
             if row["attribute"] not in attributes or row["method"] not in methods:
@@ -205,7 +205,7 @@ def _draw_ranges(contents: Contents, ends: pd.DataFrame) -> str:
         panel.set_xlabel("displacement of w at each end of the range, in mean distances of two random w")
         panel.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         _legend(figure, shades)
-        return _svg(figure, "ranges")
+        return svg_of(figure, "ranges")
 
 
 def _end_mark(panel: Axes, x: float, y: float, set_by: str, colour: str) -> None:
@@ -220,8 +220,8 @@ def _panels(contents: Contents, draw: Callable[[Axes, str, str, str], None], key
     shades, attributes = colours(contents), contents.attributes
     columns = min(4, max(1, len(attributes)))
     rows = -(-len(attributes) // columns)
-    with _style():
-        figure = _figure(2.3 * columns + 0.3, 1.95 * rows + 0.75)
+    with plot_style():
+        figure = blank_figure(2.3 * columns + 0.3, 1.95 * rows + 0.75)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for panel, attribute in zip(grid.flat, attributes, strict=False):
             panel.set_title(attribute, loc="left")
@@ -232,16 +232,18 @@ def _panels(contents: Contents, draw: Callable[[Axes, str, str, str], None], key
         figure.supxlabel(across, fontsize=9)
         figure.supylabel(up, fontsize=9)
         _legend(figure, shades)
-        return _svg(figure, key)
+        return svg_of(figure, key)
 
 
-def _style() -> AbstractContextManager[None]:
+def plot_style() -> AbstractContextManager[None]:
+    """While it lasts, matplotlib draws in the page's style."""
     import matplotlib
 
     return matplotlib.rc_context(STYLE)
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank_figure(width: float, height: float) -> Figure:
+    """An empty figure of that many inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -259,7 +261,7 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$").lstrip("_")
 
 
-def _svg(figure: Figure, key: str) -> str:
+def svg_of(figure: Figure, key: str) -> str:
     """The figure as SVG for an HTML page: scalable, its ids its own, its ink the page's, no address in it."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)

@@ -22,6 +22,8 @@ from pipeline.errors import LatentbenchError
 from pipeline.report import figures, summary
 from pipeline.report.contents import PROTOCOL_SIZES, Contents, Picture, Strip
 from pipeline.report.glossary import Entry, glossary
+from pipeline.report.matched_change import matched_tables, rescoring_plot
+from pipeline.report.rated import consistency_table, rate_tables
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE = "page.html.j2"
@@ -79,7 +81,8 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         signed=signed,
         pretty=lambda value: json.dumps(value, indent=1, sort_keys=True),
     )
-    drawn = figures.plots(contents)
+    drawn, matrices = figures.plots(contents), rescoring_plot(contents)
+    matched, matched_further = matched_tables(contents)
     return environment.get_template(TEMPLATE).render(
         run=contents.run,
         contents=contents,
@@ -93,6 +96,11 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         colours=figures.colours(contents),
         tables=summary.paper_tables(contents),
         further=summary.further_tables(contents),
+        matched=matched,
+        matched_further=matched_further,
+        matrices=[(plot, Markup(plot.svg)) for plot in (matrices,) if plot is not None],
+        rates=rate_tables(contents),
+        consistency=consistency_table(contents),
         arrows=summary.ARROWS,
         plots=[(plot, Markup(plot.svg)) for plot in drawn],
         ranges=range_lines(contents),

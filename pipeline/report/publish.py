@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ import pyarrow as pa
 from pipeline.calibration import range_stage
 from pipeline.chain import Chain, Link
 from pipeline.config import Settings, digest
+from pipeline.consistency import consistency_stage
 from pipeline.domains.base import DomainCard
 from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
 from pipeline.errors import StageError
+from pipeline.matched import matched_stage
 from pipeline.provenance import code_commit, machine_facts, package_versions
+from pipeline.rates import rates_stage
+from pipeline.rating import rating_stage
 from pipeline.report import page
 from pipeline.report.archive import (
     LATEST,
@@ -41,7 +46,20 @@ from pipeline.report.archive import (
 )
 from pipeline.report.contents import contents_of
 from pipeline.report.pictures import strips_of
-from pipeline.schemas import EDITS, FORMAT_VERSION, PUBLISHED, RANGES, RUN_COLUMNS, RUNS, SCORES
+from pipeline.rescoring import rescoring_stage
+from pipeline.schemas import (
+    CONSISTENCY,
+    EDITS,
+    FORMAT_VERSION,
+    MATCHED,
+    PUBLISHED,
+    RANGES,
+    RATES,
+    RESCORING,
+    RUN_COLUMNS,
+    RUNS,
+    SCORES,
+)
 from pipeline.scoring import scores_stage
 from pipeline.stages import FULL_DISK, MANIFEST, Stage, building, file_sha256, read_manifest
 from pipeline.tables import read_stage, write_table
@@ -51,7 +69,7 @@ __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_rep
 
 log = logging.getLogger("latentbench")
 
-VERSION = 1  # raise it when the page or the published tables change
+VERSION = 2  # raise it when the page or the published tables change
 PUBLISHING = ".publishing"
 TRAIN = "train"  # the stage whose manifest tells what a method learned
 
@@ -62,7 +80,9 @@ def report_stage(settings: Settings, card: DomainCard) -> Stage:
     for method in settings.method_names:
         upstream.append(scores_stage(settings, card, method))
         upstream += [range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes]
-        upstream += [of(settings, card, method) for of in (edits_stage, timing_stage, gallery_stage)]
+        shown = (edits_stage, timing_stage, gallery_stage, matched_stage, rescoring_stage)
+        rated = (rates_stage, consistency_stage, rating_stage)
+        upstream += [of(settings, card, method) for of in (*shown, *rated)]
     return Stage("report", VERSION, settings.as_json(), card.weights, tuple(upstream), label=settings.protocol.profile)
 
 
@@ -197,6 +217,14 @@ def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_
         "scores": _scores(settings, chain.card, run_id, date),
         "ranges": _ranges(settings, chain.card),
         "edits": pa.concat_tables(_per_method(settings, lambda m: edits_stage(settings, chain.card, m), EDITS)),
+        "matched": pa.concat_tables(_per_method(settings, lambda m: matched_stage(settings, chain.card, m), MATCHED)),
+        "rescoring": pa.concat_tables(
+            _per_method(settings, lambda m: rescoring_stage(settings, chain.card, m), RESCORING)
+        ),
+        "rates": pa.concat_tables(_per_method(settings, lambda m: rates_stage(settings, chain.card, m), RATES)),
+        "consistency": pa.concat_tables(
+            _per_method(settings, lambda m: consistency_stage(settings, chain.card, m), CONSISTENCY)
+        ),
         "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
     }
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
@@ -227,9 +255,12 @@ def _per_method(settings: Settings, stage_of: Callable[[str], Stage], schema: pa
 
 
 def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -> pa.Table:
-    """The scores of every method, with the run that publishes them."""
+    """The scores of every method by every protocol, with the run that publishes them."""
     own = [name for name in SCORES.names if name not in RUN_COLUMNS]
-    table = pa.concat_tables(_per_method(settings, lambda m: scores_stage(settings, card, m), SCORES, columns=own))
+    found: list[pa.Table] = []
+    for stage_of in (scores_stage, rescoring_stage, rating_stage):
+        found += _per_method(settings, partial(stage_of, settings, card), SCORES, columns=own)
+    table = pa.concat_tables(found)
     tried = {method: _naming_candidates(settings, card, method) for method in settings.method_names}
     stamped = {
         "run_id": pa.array([run_id] * table.num_rows, pa.string()),

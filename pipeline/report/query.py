@@ -1,4 +1,4 @@
-"""SQL over published runs: `scores`, `ranges`, `edits`, `runs`, in a DuckDB that can read nothing else."""
+"""SQL over published runs: the tables of `schemas.PUBLISHED`, in a DuckDB that can read nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from pipeline.errors import LatentbenchError, StageError
-from pipeline.report.archive import REPORTS, check_report, latest_report, published_runs
-from pipeline.schemas import PUBLISHED
+from pipeline.report.archive import REPORTS, check_report, latest_report, published_runs, read_report_manifest
+from pipeline.schemas import LATER, PUBLISHED
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,8 +31,9 @@ def query(outputs: Path, sql: str, *, all_runs: bool = False) -> pd.DataFrame:
     """The rows that one SELECT gives over the tables of the newest run, or of every run.
 
     Every table has a column `run_id`. Over several runs tables are united by column name; a column that a run is too
-    old to have is NULL. Files, network and settings are out of the query's reach. Raises QueryError, StageError if
-    no run is published, CorruptShardError if a file of the newest run is damaged.
+    old to have is NULL there, and of a table that it is too old to have it has no rows. Files, network and settings
+    are out of the query's reach. Raises QueryError, StageError if no run is published, CorruptShardError if a file of
+    the newest run is damaged.
     """
     import duckdb
 
@@ -77,6 +78,10 @@ def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
 
 def united(folders: list[Path], table: str) -> pyarrow.dataset.Dataset:
     """One table of several runs as a data set, columns united by name, `run_id` first."""
+    if table in LATER:
+        folders = [folder for folder in folders if f"{table}.parquet" in read_report_manifest(folder)["files"]]
+    if not folders:
+        return pyarrow.dataset.dataset(pa.schema([RUN_ID, *PUBLISHED[table]]).empty_table())
     paths = [folder / f"{table}.parquet" for folder in folders]
     missing = [path for path in paths if not path.is_file()]
     if missing:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from pipeline.metrics.base import MATCHED, PAPER
 from pipeline.report.contents import Contents, read_contents
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-PAPER_PROTOCOL = "l2l-2022"
 IDENTITY = "identity_distance"
 CHANGE = "attribute_change"
 QUALITY = ("fid", "kid", "inception_score", "inception_score_spread", "inception_score_difference")
@@ -165,7 +165,8 @@ def mark_best(cells: Sequence[Cell | None], better: str, rivals: Sequence[bool])
     return tuple(marked)
 
 
-def _row(contents: Contents, scores: pd.DataFrame, name: str, decimals: int, *, mean: bool = False) -> Row:
+def row_of(contents: Contents, scores: pd.DataFrame, name: str, decimals: int, *, mean: bool = False) -> Row:
+    """The row of some scores, at most one per method, with the best marked."""
     by_method = {score["method"]: _cell(score) for _, score in scores.iterrows()}
     methods = contents.methods
     better = str(scores["better"].iloc[0])
@@ -175,7 +176,8 @@ def _row(contents: Contents, scores: pd.DataFrame, name: str, decimals: int, *, 
     return Row(name, cells, str(scores["unit"].iloc[0]), better, decimals, mean)
 
 
-def _grid(contents: Contents, scores: pd.DataFrame, key: str, title: str, rows: list[Row], **texts: str) -> Grid:
+def grid_of(contents: Contents, scores: pd.DataFrame, key: str, title: str, rows: list[Row], **texts: str) -> Grid:
+    """The table of those rows, which shows these scores; `texts` are its corner and note."""
     networks = list(dict.fromkeys(scores["network"]))
     return Grid(
         key=key,
@@ -195,25 +197,23 @@ def attribute_grid(contents: Contents, scores: pd.DataFrame, key: str, title: st
     """Attributes x methods for the scores of one metric by one network; the row of `all` is last, as the mean."""
     decimals = decimals_for(scores["value"].tolist())
     names = [name for name in contents.attributes if (scores["attribute"] == name).any()]
-    rows = [_row(contents, scores[scores["attribute"] == name], name, decimals) for name in names]
+    rows = [row_of(contents, scores[scores["attribute"] == name], name, decimals) for name in names]
     overall = scores[scores["attribute"] == ALL]
     if len(overall):
-        rows.append(_row(contents, overall, "mean" if rows else ALL, decimals, mean=bool(rows)))
-    return _grid(contents, scores, key, title, rows, note=note)
+        rows.append(row_of(contents, overall, "mean" if rows else ALL, decimals, mean=bool(rows)))
+    return grid_of(contents, scores, key, title, rows, note=note)
 
 
 def _metric_grid(contents: Contents, metrics: Sequence[str], key: str, title: str, note: str = "") -> Grid | None:
     scores = contents.scores
-    chosen = scores[
-        scores["metric"].isin(metrics) & (scores["attribute"] == ALL) & (scores["protocol"] == PAPER_PROTOCOL)
-    ]
+    chosen = scores[scores["metric"].isin(metrics) & (scores["attribute"] == ALL) & (scores["protocol"] == PAPER)]
     rows = []
     for metric in metrics:
         for network, part in chosen[chosen["metric"] == metric].groupby("network", sort=False):
             several = chosen[chosen["metric"] == metric]["network"].nunique() > 1
             name = f"{label(metric)} ({network})" if several else label(metric)
-            rows.append(_row(contents, part, name, decimals_for(part["value"].tolist())))
-    return _grid(contents, chosen, key, title, rows, corner="metric", note=note) if rows else None
+            rows.append(row_of(contents, part, name, decimals_for(part["value"].tolist())))
+    return grid_of(contents, chosen, key, title, rows, corner="metric", note=note) if rows else None
 
 
 def identity_grids(contents: Contents) -> list[Grid]:
@@ -223,7 +223,7 @@ def identity_grids(contents: Contents) -> list[Grid]:
     as one that a method was trained with.
     """
     scores = contents.scores
-    chosen = scores[(scores["metric"] == IDENTITY) & (scores["protocol"] == PAPER_PROTOCOL)]
+    chosen = scores[(scores["metric"] == IDENTITY) & (scores["protocol"] == PAPER)]
     grids = []
     for network in chosen["network"].unique():
         papers = "mtcnn" in network
@@ -269,19 +269,21 @@ def paper_tables(contents: Contents) -> list[Grid]:
 def further_tables(contents: Contents) -> list[Grid]:
     """Every other metric of every protocol, attributes x methods: a new metric appears here by itself.
 
+    Without those at matched change, which have levels and a section of their own (`pipeline.report.matched_change`).
+
     The attribute change, without which no identity distance can be read, comes first.
     """
     scores = contents.scores
-    papers = scores["metric"].isin([IDENTITY, *QUALITY, *SECONDS]) & (scores["protocol"] == PAPER_PROTOCOL)
+    papers = scores["metric"].isin([IDENTITY, *QUALITY, *SECONDS]) & (scores["protocol"] == PAPER)
     per_attribute = scores["metric"].isin([*QUALITY, *SECONDS]) & (scores["attribute"] != ALL)
-    rest = scores[~papers | per_attribute]
+    rest = scores[(~papers | per_attribute) & (scores["protocol"] != MATCHED)]
     grids = []
     for (protocol, metric, network), part in rest.groupby(["protocol", "metric", "network"], sort=False):
         title = label(metric)[0].upper() + label(metric)[1:]
         if metric in (*QUALITY, *SECONDS):
             title += " of each attribute"
         grids.append(attribute_grid(contents, part, f"{protocol}-{metric}-{network}", title))
-    return sorted(grids, key=lambda grid: not grid.key.startswith(f"{PAPER_PROTOCOL}-{CHANGE}-"))
+    return sorted(grids, key=lambda grid: not grid.key.startswith(f"{PAPER}-{CHANGE}-"))
 
 
 def _text(cell: Cell | None, row: Row, *, control: bool, flags: Sequence[str], interval: bool) -> Text:
@@ -363,7 +365,7 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
         console.print(Text(run.warning, style="yellow"))
     left_out = doubtful(identity_grids(contents))
     tables = [grid for grid in paper_tables(contents) if grid not in left_out]
-    change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER_PROTOCOL}-{CHANGE}-")]
+    change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER}-{CHANGE}-")]
     for grid in [*tables, *change]:
         console.print()
         _print_grid(grid, console)

@@ -131,7 +131,7 @@ def attributes(as_json: AsJson = False) -> None:
 
 
 def metrics(as_json: AsJson = False) -> None:
-    """List the metrics, with unit, which way is better, and what they mean."""
+    """List the metrics, with unit, which way is better, whose edits they judge, and what they mean."""
     found = [known_metrics.get(name) for name in known_metrics.names()]
     rows = [
         {
@@ -139,6 +139,7 @@ def metrics(as_json: AsJson = False) -> None:
             "version": metric.version,
             "unit": metric.unit,
             "better": metric.better,
+            "protocols": ", ".join(metric.protocols),
             "judged by": ", ".join(metric.roles) or known_metrics.NO_NETWORK,
             "meaning": metric.meaning,
             "paper": metric.paper,

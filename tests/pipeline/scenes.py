@@ -97,7 +97,18 @@ def half_of_the_picture(w: torch.Tensor, attribute: str) -> torch.Tensor:
 def scene_settings(outputs: Path, methods: tuple[str, ...] = ("noop", "random"), **machine: Any) -> Settings:
     """Six faces, five steps, two attributes."""
     found = shard_settings(outputs, **machine)
-    sizes = protocol(n_faces=6, n_steps=5, n_latents=256, n_reference=300, n_timings=6, kid_subset_size=20)
+    sizes = protocol(
+        n_faces=6,
+        n_steps=5,
+        n_latents=256,
+        n_reference=300,
+        n_timings=6,
+        kid_subset_size=20,
+        n_spread=100,
+        n_matched_faces=6,
+        matched_levels=(0.05, 0.1, 0.2, 0.4),  # random directions of a generator at random do little
+        matched_tolerance=0.01,
+    )
     return replace(found, domain=NAME, protocol=sizes, methods=tuple((name, ()) for name in methods))
 
 

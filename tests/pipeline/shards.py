@@ -43,6 +43,8 @@ def protocol(**changes: object) -> Protocol:
         "inception_score_splits": 2,
         "first_face_id": 1_000_000_000,
         "first_reference_id": 2_000_000_000,
+        "n_spread": 32,
+        "n_matched_faces": 4,
     }
     return Protocol(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -14,7 +14,7 @@ from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.editing import edits_stage
 from pipeline.errors import UnknownNameError
-from pipeline.metrics.base import get, names
+from pipeline.metrics.base import PAPER, get, names
 from pipeline.scoring import network_name, read_edits, run_scores, scores_stage
 from pipeline.tables import read_stage
 from tests.pipeline import scenes
@@ -40,7 +40,7 @@ def scores(settings: Settings, method: str) -> pd.DataFrame:
 
 def test_every_metric_scores_every_attribute_and_all(run: Settings) -> None:
     found = scores(run, "random")
-    for name in names():
+    for name in names(PAPER):
         attributes = {"age", "glasses", "all"} if get(name).per_attribute else {"all"}
         assert set(found[found["metric"] == name]["attribute"]) == attributes
     assert not found.duplicated(["attribute", "metric", "network"]).any()

@@ -209,7 +209,8 @@ def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
         return link
 
-    for name in ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores"):
+    plain = ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores")
+    for name in (*plain, "spread", "matched", "rescoring", "rates", "consistency", "rating"):
         monkeypatch.setattr(Chain, name, replaced(getattr(Chain, name)))
     monkeypatch.setattr(
         Chain, "calibrate_all", lambda self, method, names: [self.calibrate(method, name).run() for name in names]
@@ -218,7 +219,7 @@ def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
 
 def test_stages_are_computed_in_the_order_of_the_chain(links: dict[str, Any], tmp_path: Path) -> None:
-    links["scores noop"] = StageError("The last one.")
+    links["rescoring noop"] = StageError("The last one.")
     result = latentbench("run", *RUN, "--outputs", tmp_path)
     titles = [link.title for link in chain(tmp_path).links]
     told = [line for line in result.stderr.splitlines() if line in titles]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.metrics.base import EditSet, Reference, Rules
+from pipeline.attributes import NAMES, index_of
+from pipeline.metrics.base import EditSet, MatchedSet, Reference, Rules
 from pipeline.statistics import Bootstrap
 
 
@@ -52,4 +53,49 @@ def edit_set(
         "rules": Rules(10, 50, 4),
     }
     columns |= {name: given.pop(name) for name in list(given) if name not in parts}
-    return EditSet("noop", attributes[0] if len(attributes) == 1 else "all", columns, **(parts | given))
+    name = attributes[0] if len(attributes) == 1 else "all"
+    return EditSet(method="noop", attribute=name, columns=columns, **(parts | given))
+
+
+def matched_set(
+    *,
+    faces: int = 12,
+    attribute: str = "age",
+    level: float = 1.0,
+    others: dict[str, float] | None = None,
+    reached: np.ndarray | None = None,
+    **columns: np.ndarray,
+) -> MatchedSet:
+    """Edits up and down that move their attribute by the level, the `others` by so many times that, and nothing else.
+
+    `reached` (2 faces,) says which of the changes were reached: of face 0 up and down, face 1 up and down, ...
+    """
+    face, direction = np.repeat(np.arange(faces), 2) + 1000, np.tile([1, -1], faces)
+    kept = np.ones(2 * faces, bool) if reached is None else reached
+    changes = np.zeros((2 * faces, len(NAMES)), np.float32)
+    changes[:, index_of(attribute)] = level * direction
+    for name, share in (others or {}).items():
+        changes[:, index_of(name)] = share * level * direction
+    zero = np.zeros(2 * faces, np.float32)
+    table: dict[str, np.ndarray] = {
+        "attribute": np.array([attribute] * 2 * faces),
+        "face_id": face,
+        "direction": direction,
+        "change_b": changes[:, index_of(attribute)],
+        "detected": np.ones(2 * faces, bool),
+        **dict.fromkeys(("identity_mtcnn", "identity_recognizer_a", "identity_recognizer_b", "lpips"), zero),
+        "true_identity_distance": zero,
+        "true_identity_error": zero + np.float32(0.3),
+        "ssim": zero + 1,
+    } | columns
+    return MatchedSet(
+        method="noop",
+        attribute=attribute,
+        columns={name: column[kept] for name, column in table.items()},
+        bootstrap=Bootstrap(100),
+        level=level,
+        changes=changes[kept],
+        targets=np.full(int(kept.sum()), index_of(attribute)),
+        all_faces=face,
+        all_reached=kept,
+    )

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 from pipeline.errors import LatentbenchError, UnknownNameError
-from pipeline.metrics.base import Judgement, get, names
+from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, RATES, Judgement, get, names
 from pipeline.statistics import Estimate
-from tests.pipeline.metrics.sets import edit_set
+from tests.pipeline.metrics.sets import edit_set, matched_set
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_metric_has_its_facts_and_a_score(name):
+@pytest.mark.parametrize(("name", "protocol"), [(name, which) for which in (PAPER, MATCHED) for name in names(which)])
+def test_every_metric_has_its_facts_and_a_score(name, protocol):
     metric = get(name)
     assert metric.name == name
     assert metric.better in ("lower", "higher", "neither")
     assert metric.meaning and metric.paper and metric.unit
-    edits = edit_set()
+    edits = edit_set() if protocol == PAPER else matched_set()
     judgements = metric.judge(edits)
+    assert judgements
     assert {judgement.role for judgement in judgements} <= {*metric.roles, "none"}
     for judgement in judgements:
         estimate = judgement.estimate
@@ -28,7 +29,7 @@ def test_every_metric_has_its_facts_and_a_score(name):
         assert estimate.low - 1e-9 <= estimate.value <= estimate.high + 1e-9 or name.startswith("inception")
 
 
-@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("inception")])
+@pytest.mark.parametrize("name", [name for name in names(PAPER) if not name.startswith("inception")])
 def test_the_order_of_the_images_says_nothing(name):
     """Face and step say what an image is, not its row (of the inception score alone the parts are drawn by row)."""
     rng = np.random.default_rng(5)
@@ -44,6 +45,12 @@ def test_the_order_of_the_images_says_nothing(name):
     plain = replace(edits, rules=shuffled.rules, reference=shuffled.reference)
     for one, other in zip(get(name).judge(plain), get(name).judge(shuffled), strict=True):
         assert one.estimate.value == pytest.approx(other.estimate.value, abs=1e-5)
+
+
+def test_every_metric_belongs_to_a_protocol():
+    assert set().union(*map(names, (PAPER, MATCHED, RATES, CONSISTENCY))) == set(names())
+    assert {"identity_distance", "true_identity_distance", "lpips", "ssim"} <= set(names(PAPER)) & set(names(MATCHED))
+    assert {"fid", "seconds_per_edit"} & set(names(MATCHED)) == set()
 
 
 def test_an_unknown_metric_names_the_closest():

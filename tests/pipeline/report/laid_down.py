@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -11,8 +10,8 @@ from pipeline.chain import Chain
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.schemas import EDITS, GALLERY, RANGES, SCORES
-from pipeline.stages import building, write_shard
+from pipeline.schemas import CONSISTENCY, EDITS, GALLERY, MATCHED, RANGES, RATES, RESCORING, SCORES
+from pipeline.stages import ShardRecord, building, write_shard
 from pipeline.tables import write_table
 from tests.pipeline.report import synthetic
 
@@ -35,17 +34,25 @@ def install() -> None:
 def lay_down(settings: Settings, seed: int = 0) -> None:
     """Publish every stage of a run."""
     for link in Chain(settings).links:
-        table, schema = _content(link.stage.name, link.method, link.attribute, seed)
+        name = {"range": "ranges.parquet", "rating": "scores.parquet"}.get(
+            link.stage.name, f"{link.stage.name}.parquet"
+        )
+        contents = {name: _content(link.stage.name, link.method, link.attribute, seed)}
+        if link.stage.name == "rescoring":
+            rows = synthetic.matched_score_rows(link.method, seed)
+            contents["scores.parquet"] = pa.Table.from_pylist(rows, OWN_SCORES), OWN_SCORES
         if not (link.stage.folder(settings.outputs) / "manifest.json").exists():
             with building(link.stage, settings) as builder:
-                name = f"{link.stage.name}.parquet" if link.stage.name != "range" else "ranges.parquet"
-
-                def write(path: Path, table: Any = table, schema: Any = schema) -> int:
-                    return write_table(table, schema, path)
-
                 tried = NAMED_AMONG.get(link.method) if link.stage.name == "train" else None
                 extra = {"facts": {"naming_candidates": tried}} if tried else {}
-                builder.publish([write_shard(builder.folder, name, write)], extra)
+                builder.publish([_written(builder.folder, *each) for each in contents.items()], extra)
+
+
+def _written(folder: Path, name: str, content: tuple[pa.Table, pa.Schema]) -> ShardRecord:
+    def write(path: Path) -> int:
+        return write_table(*content, path)
+
+    return write_shard(folder, name, write)
 
 
 def _content(stage: str, method: str, attribute: str, seed: int) -> tuple[pa.Table, pa.Schema]:
@@ -53,6 +60,16 @@ def _content(stage: str, method: str, attribute: str, seed: int) -> tuple[pa.Tab
         return synthetic.edits((method,), seed=seed), EDITS
     if stage == "scores":
         return pa.Table.from_pylist(synthetic.score_rows(method, seed), OWN_SCORES), OWN_SCORES
+    if stage == "matched":
+        return synthetic.matched((method,), seed=seed), MATCHED
+    if stage == "rescoring":
+        return synthetic.rescoring((method,), seed=seed), RESCORING
+    if stage == "rates":
+        return synthetic.rates((method,), seed=seed), RATES
+    if stage == "consistency":
+        return synthetic.consistency((method,), seed=seed), CONSISTENCY
+    if stage == "rating":
+        return pa.Table.from_pylist(synthetic.rated_score_rows(method, seed), OWN_SCORES), OWN_SCORES
     if stage == "gallery":
         return _gallery(method), GALLERY
     if attribute:

@@ -12,16 +12,29 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
-from pipeline.attributes import EVALUATED, index_of
+from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.config import BLOCK, Machine, Protocol, Settings
 from pipeline.report.contents import Picture, Strip
-from pipeline.schemas import EDITS, PUBLISHED, RANGES, RUNS, SCORES, VALUE_COLUMNS
+from pipeline.schemas import (
+    CHANGE_COLUMNS,
+    CONSISTENCY,
+    EDITS,
+    MATCHED,
+    PUBLISHED,
+    RANGES,
+    RATES,
+    RESCORING,
+    RUNS,
+    SCORES,
+    VALUE_COLUMNS,
+)
 from pipeline.stages import file_sha256
 from pipeline.tables import write_table
 
 METHODS = ("interfacegan", "l2l", "random", "noop")
 CAPS = {"interfacegan": 1.1, "l2l": 0.9, "random": 1.4, "noop": 0.0}
 UNITS = {"l2l": "difference of the attribute's value", "noop": "nothing"}
+LEVELS = (0.5, 1.0, 1.5, 2.0)
 DATE = datetime(2026, 11, 20, 3, 15, tzinfo=UTC)
 
 
@@ -48,6 +61,8 @@ def settings(outputs: Any = "outputs", *, profile: str = "smoke", methods: tuple
         inception_score_splits=10,
         first_face_id=BLOCK * 1000,
         first_reference_id=BLOCK * 2000,
+        n_spread=512,
+        n_matched_faces=4,
     )
     return Settings("synthface", protocol, tuple((name, ()) for name in methods), Machine(), outputs, "luigi.cfg")
 
@@ -179,9 +194,160 @@ def score_rows(method: str, seed: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
+def matched_score_rows(method: str, seed: int = 0) -> list[dict[str, Any]]:
+    """Every score of a method at matched change, at random; the no-op reaches nothing."""
+    rng = np.random.default_rng([seed, 5, METHODS.index(method) if method in METHODS else 9])
+    rows = []
+    for attribute in (*EVALUATED, "all"):
+        for level in LEVELS:
+            more: dict[str, Any] = {"protocol": "matched-change-1", "level": level, "n_faces": 4, "n_images": 8}
+            missed = 1.0 if method == "noop" else rng.uniform(0, 0.4)
+            rows.append(score(method, attribute, "unreached_share", missed, network="scorer_a", **more))
+            if method == "noop":
+                continue
+            judged = more | {"network": "scorer_b", "flag": "fewer than 10 faces"}
+            for metric, size in (("attribute_dependency_mean", 0.3), ("attribute_dependency_max", 1.2)):
+                rows.append(score(method, attribute, metric, level * rng.uniform(0.5, 1) * size, **judged))
+            told = level * rng.uniform(0.8, 1.1)
+            rows.append(score(method, attribute, "attribute_change_reported", told, **(judged | {"better": "neither"})))
+            rows.append(
+                score(method, attribute, "identity_distance", level * 0.1, **(more | {"network": "recognizer_b"}))
+            )
+    return rows
+
+
+def rated_score_rows(method: str, seed: int = 0) -> list[dict[str, Any]]:
+    """Every score of a method's rate curves and of its consistency, at random; the no-op flips nothing."""
+    rng = np.random.default_rng([seed, 7, METHODS.index(method) if method in METHODS else 9])
+    rows, still = [], method == "noop"
+    for attribute in (*EVALUATED, "all"):
+        more: dict[str, Any] = {"protocol": "rates-1", "n_faces": 6, "n_images": 60, "better": "higher"}
+        for metric, judge in (("preservation_area", "scorer_b"), ("acceptance_area", "recognizer_b")):
+            value = 0.0 if still else rng.uniform(0.3, 0.9)
+            rows.append(score(method, attribute, metric, value, **(more | {"network": judge})))
+        for metric, judge in (("preservation_rate", "scorer_b"), ("acceptance_rate", "recognizer_b")):
+            for level in (0.5, 0.75, 0.9):
+                found = float("nan") if still else rng.uniform(0.4, 1.0)
+                flag = {"flag": "the target-change rate is not reached"} if still else {}
+                rows.append(
+                    score(method, attribute, metric, found, **(more | {"network": judge, "level": level} | flag))
+                )
+    for metric in ("consistency_displacement", "order_score_spread", "undo_displacement"):
+        value = 0.0 if still else rng.uniform(0.01, 0.4)
+        rows.append(
+            score(method, "all", metric, value, network="none", protocol="consistency-1", n_faces=3, n_images=3)
+        )
+    return rows
+
+
+def rates(methods: tuple[str, ...] = METHODS, n_faces: int = 4, seed: int = 0) -> pa.Table:
+    """RATES whose labels flip at the strengths over one half; noop's never do."""
+    rows = [
+        {
+            "method": method,
+            "attribute": attribute,
+            "face_id": 256000 + face,
+            "strength_index": index,
+            "strength": index / 4,
+            "label": False,
+            "displacement": index / 8,
+            "detected": True,
+            "flipped": index > 2 and method != "noop",
+            "preserved": 1 - index / 20,
+            "identity_recognizer_b": index / 10,
+            "largest_accepted_distance": 0.25,
+            "accepted": index <= 2,
+        }
+        for method in methods
+        for attribute in EVALUATED
+        for face in range(n_faces)
+        for index in range(1, 5)
+    ]
+    return pa.Table.from_pylist(rows, schema=RATES)
+
+
+def consistency(methods: tuple[str, ...] = METHODS, n_faces: int = 3, seed: int = 0) -> pa.Table:
+    """CONSISTENCY at random."""
+    rng = np.random.default_rng([seed, 8])
+    known = {"method", "face_id", "attributes", "strengths"}
+    rows = [
+        {
+            "method": method,
+            "face_id": 256000 + face,
+            "attributes": ["age", "beard", "yaw"],
+            "strengths": [1.0, 2.0, 3.0],
+        }
+        | {name: float(rng.uniform(0, 0.3)) for name in CONSISTENCY.names if name not in known}
+        for method in methods
+        for face in range(n_faces)
+    ]
+    return pa.Table.from_pylist(rows, schema=CONSISTENCY)
+
+
+def matched(methods: tuple[str, ...] = METHODS, n_faces: int = 4, seed: int = 0) -> pa.Table:
+    """MATCHED whose edits move their own attribute by the level and the others at random; noop's reach nothing."""
+    rng = np.random.default_rng([seed, 6])
+    rows: list[dict[str, Any]] = []
+    for method in methods:
+        for attribute in EVALUATED:
+            for face in range(n_faces):
+                for direction in (1, -1):
+                    for level in LEVELS:
+                        reached = method != "noop"
+                        row: dict[str, Any] = {
+                            "method": method,
+                            "attribute": attribute,
+                            "face_id": 256000 + face,
+                            "direction": direction,
+                            "level": level,
+                            "reached": reached,
+                            "unreached": None if reached else "weak",
+                            "tolerance": 0.05,
+                        }
+                        if reached:
+                            changes = rng.normal(0, 0.2, len(NAMES))
+                            changes[index_of(attribute)] = direction * level
+                            own = {"strength": 0.3 * direction * level, "displacement": 0.3 * level, "detected": True}
+                            own |= {"change_a": direction * level, "change_b": direction * level}
+                            own |= dict.fromkeys(("identity_mtcnn", "identity_recognizer_b", "lpips"), 0.1 * level)
+                            row |= own | dict(zip(CHANGE_COLUMNS, map(float, changes), strict=True))
+                        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=MATCHED)
+
+
+def rescoring(methods: tuple[str, ...] = METHODS, seed: int = 0) -> pa.Table:
+    """RESCORING: the edited attribute moves by the level, the one after it by half of that, no other."""
+    rows = []
+    for method in methods:
+        for attribute in EVALUATED:
+            for direction in (1, -1):
+                for level in LEVELS:
+                    for column, scored in enumerate(NAMES):
+                        beside = column - index_of(attribute)
+                        change = direction * level * {0: 1.0, 1: 0.5}.get(beside, 0.0)
+                        none = method == "noop"
+                        rows.append(
+                            {
+                                "method": method,
+                                "attribute": attribute,
+                                "direction": direction,
+                                "level": level,
+                                "scored_attribute": scored,
+                                "network": "scorer_b",
+                                "change": None if none else change,
+                                "ci_low": None if none else change - 0.1,
+                                "ci_high": None if none else change + 0.1,
+                                "n_faces": 0 if none else 4,
+                            }
+                        )
+    return pa.Table.from_pylist(rows, schema=RESCORING)
+
+
 def scores(run_id: str = "20261120T031500Z-1a2b3c4d", methods: tuple[str, ...] = METHODS, seed: int = 0) -> pa.Table:
     """SCORES of a run."""
-    rows = [{"run_id": run_id, "run_date": DATE, **row} for method in methods for row in score_rows(method, seed)]
+    of_all = (score_rows, matched_score_rows, rated_score_rows)
+    found = [row for rows_of in of_all for method in methods for row in rows_of(method, seed)]
+    rows = [{"run_id": run_id, "run_date": DATE, **row} for row in found]
     return pa.Table.from_pylist(rows, schema=SCORES)
 
 
@@ -226,8 +392,17 @@ def runs(run_id: str = "20261120T031500Z-1a2b3c4d", **more: Any) -> pa.Table:
 
 
 def tables(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0) -> dict[str, pa.Table]:
-    """The four published tables of a run."""
-    return {"scores": scores(run_id, seed=seed), "ranges": ranges(), "edits": edits(seed=seed), "runs": runs(run_id)}
+    """The published tables of a run."""
+    return {
+        "scores": scores(run_id, seed=seed),
+        "ranges": ranges(),
+        "edits": edits(seed=seed),
+        "matched": matched(seed=seed),
+        "rescoring": rescoring(seed=seed),
+        "rates": rates(seed=seed),
+        "consistency": consistency(seed=seed),
+        "runs": runs(run_id),
+    }
 
 
 def strips(methods: tuple[str, ...] = METHODS, n_faces: int = 2, n_pictures: int = 5) -> tuple[Strip, ...]:

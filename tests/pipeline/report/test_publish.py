@@ -63,6 +63,11 @@ def published(settings: Settings) -> Path:
     return publish.run_report(settings)
 
 
+def rows_of(method: str) -> list[dict]:
+    """Every score of a method, as its stages have them."""
+    return synthetic.score_rows(method) + synthetic.matched_score_rows(method) + synthetic.rated_score_rows(method)
+
+
 def visible(outputs: Path) -> list[str]:
     """What the analysts' glob sees."""
     return sorted(glob.glob(str(outputs / "reports" / "*" / "scores.parquet")))
@@ -73,7 +78,7 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def test_a_run_has_its_tables_its_page_and_its_manifest(settings: Settings, published: Path) -> None:
-    names = {"scores.parquet", "ranges.parquet", "edits.parquet", "runs.parquet", "report.html", "manifest.json"}
+    names = {"report.html", "manifest.json", *(f"{name}.parquet" for name in PUBLISHED)}
     assert set(content(published)) == names
     manifest = json.loads((published / "manifest.json").read_text())
     for name, record in manifest["files"].items():
@@ -82,6 +87,7 @@ def test_a_run_has_its_tables_its_page_and_its_manifest(settings: Settings, publ
     tables = {name: read_table(published / f"{name}.parquet", schema) for name, schema in PUBLISHED.items()}
     assert tables["edits"].num_rows == 2 * 8 * 6 * 5 == manifest["files"]["edits.parquet"]["rows"]
     assert tables["ranges"].num_rows == 2 * 8
+    assert tables["matched"].num_rows == 2 * 8 * 4 * 2 * 4 and tables["rescoring"].num_rows == 2 * 8 * 2 * 4 * 35
     run_id = published.name.removeprefix("run_id=")
     assert set(tables["scores"].column("run_id").to_pylist()) == {run_id}
     assert tables["runs"].column("run_id").to_pylist() == [run_id]
@@ -91,7 +97,9 @@ def test_a_run_has_its_tables_its_page_and_its_manifest(settings: Settings, publ
 
 def test_scores_are_those_of_the_stages(published: Path) -> None:
     scores = pd.read_parquet(published / "scores.parquet")
-    expected = pd.DataFrame([row for method in METHODS for row in synthetic.score_rows(method)])
+    kinds = (synthetic.score_rows, synthetic.matched_score_rows, synthetic.rated_score_rows)
+    expected = pd.DataFrame([row for kind in kinds for method in METHODS for row in kind(method)])
+    assert scores["level"].fillna(0).tolist() == expected["level"].fillna(0).tolist()
     assert scores["value"].tolist() == expected["value"].tolist()
     assert scores["method"].tolist() == expected["method"].tolist()
 
@@ -100,7 +108,7 @@ def test_how_many_directions_were_tried_stands_beside_every_score(published: Pat
     table = read_table(published / "scores.parquet", PUBLISHED["scores"])
     tried = dict(zip(table.column("method").to_pylist(), table.column("naming_candidates").to_pylist(), strict=True))
     assert tried == {"interfacegan": 96, "noop": None}
-    assert table.column("naming_candidates").null_count == len(synthetic.score_rows("noop"))
+    assert table.column("naming_candidates").null_count == len(rows_of("noop"))
     assert ">96</td>" in (published / "report.html").read_text()
 
 
@@ -132,7 +140,7 @@ def test_every_reader_sees_each_run_once(settings: Settings, published: Path) ->
     assert publish.run_report(settings, run_date=date) == nightly
     pattern = f"{settings.outputs}/reports/*/scores.parquet"
     counted = duckdb.sql(f"SELECT run_id, count(*) FROM read_parquet('{pattern}') GROUP BY 1").fetchall()
-    rows = len(synthetic.score_rows("noop")) * 2
+    rows = len(rows_of("noop")) * 2
     assert sorted(counted) == sorted((f.name.removeprefix("run_id="), rows) for f in (published, nightly))
     paths = visible(settings.outputs)
     assert len(pd.concat([pd.read_parquet(path) for path in paths])) == 2 * rows

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import query as queries
+from pipeline.schemas import LATER, PUBLISHED
 from tests.pipeline.report import synthetic
 from tests.pipeline.report.synthetic import publish_folder
 
@@ -40,7 +41,7 @@ def test_the_query_of_the_issue_gives_the_scores(outputs: Path) -> None:
 
 
 def test_every_run_at_once_and_every_table_knows_its_run(outputs: Path) -> None:
-    for table in ("scores", "ranges", "edits", "runs"):
+    for table in PUBLISHED:
         rows = queries.query(outputs, f"SELECT run_id, count(*) AS n FROM {table} GROUP BY ALL", all_runs=True)
         assert sorted(rows["run_id"]) == [OLD, NEW]
         assert rows["n"].nunique() == 1
@@ -59,12 +60,24 @@ def test_a_column_that_an_old_run_lacks_is_null_there(tmp_path: Path) -> None:
     assert rows["later"].isna().tolist() == [True, False]
 
 
+def test_a_table_that_old_runs_lack_has_the_rows_of_the_others(tmp_path: Path) -> None:
+    new = synthetic.tables(NEW)
+    publish_folder(tmp_path, OLD, {name: table for name, table in synthetic.tables(OLD).items() if name not in LATER})
+    assert len(queries.query(tmp_path, "SELECT * FROM matched")) == 0
+    publish_folder(tmp_path, NEW, new)
+    rows = queries.query(tmp_path, "SELECT run_id, count(*) AS n FROM rescoring GROUP BY 1", all_runs=True)
+    assert rows.to_numpy().tolist() == [[NEW, new["rescoring"].num_rows]]
+    (tmp_path / "reports" / f"run_id={NEW}" / "matched.parquet").unlink()
+    with pytest.raises(StageError, match=r"matched\.parquet is missing"):
+        queries.query(tmp_path, "SELECT * FROM matched", all_runs=True)
+
+
 @pytest.mark.parametrize(
     ("sql", "hint"),
     [
         ("SELECT metod FROM scores", '"method"'),
         ("SELECT * FROM score", '"scores"'),
-        ("SELECT * FROM nothing_like_it", "Tables: scores, ranges, edits, runs"),
+        ("SELECT * FROM nothing_like_it", "Tables: scores, ranges, edits, matched, rescoring, runs"),
         ("SELEC 1", "syntax error"),
     ],
 )

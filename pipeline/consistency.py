@@ -1,0 +1,194 @@
+"""Consistency: three attributes edited one after another in every order, all at once, and one edited and undone.
+
+Abdal et al., "StyleFlow: Attribute-conditioned Exploration of StyleGAN-Generated Images using Conditional Continuous
+Normalizing Flows", TOG 2021, section 5 (edit consistency under changed orders), and the cycle of Khodadadeh et al.,
+"Latent to Latent", WACV 2022. Every face gets one triple of the protocol's attributes, drawn by (seed, face), and for
+each a strength of `consistency_share` of the end of the method's calibrated range on the side where the face has room:
+up where scorer A's value is below one half, else down. Before every edit the values that the method may know are read
+anew by scorer A off the image that the last one made. Adding a vector to w commutes and undoes exactly, so these
+numbers tell nonlinear methods apart; a method that hardly edits is consistent too, so how far the edits went stands
+beside them.
+
+Shards are blocks of faces whose limits are fixed, so that every bit is the same on any number of workers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.attributes import NAMES, index_of
+from pipeline.calibration import range_stage, read_range
+from pipeline.compute import Progress, run_stage
+from pipeline.config import Settings
+from pipeline.domains import base
+from pipeline.domains.base import DomainCard
+from pipeline.editing import displacement, synthesise
+from pipeline.labelling import labels_stage
+from pipeline.schemas import CONSISTENCY
+from pipeline.spread import Spread, logits_of, read_spread, spread_stage
+from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
+from pipeline.statistics import keyed_rng
+from pipeline.tables import write_table
+from pipeline.training import load_method, read_faces, train_stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.domains.base import Domain
+    from pipeline.methods.base import Faces, Method
+
+VERSION = 1
+JUDGES = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
+SHARD_FACES = 16  # at most so many make one shard
+
+
+@dataclass(frozen=True)
+class ConsistencyShard:
+    """The edits by one method of the faces `first` to `stop` - 1, counted from 0."""
+
+    name: str
+    method: str
+    first: int
+    stop: int
+
+
+def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """A method's edits in every order, at once, and undone."""
+    protocol = settings.protocol
+    parameters = {
+        "method": method,
+        "attributes": list(protocol.attributes),
+        "n_faces": protocol.n_consistency_faces,
+        "share": protocol.consistency_share,
+        "seed": protocol.seed,
+        "shard_faces": SHARD_FACES,
+    }
+    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
+    upstream = (
+        spread_stage(settings, card),
+        labels_stage(settings, card, "rates"),
+        train_stage(settings, card, method),
+        *ranges,
+    )
+    weights = {role: card.weights[role] for role in JUDGES}
+    return Stage("consistency", VERSION, parameters, weights, upstream, label=method)
+
+
+def run_consistency(settings: Settings, method: str) -> Manifest:
+    """Publish a calibrated method's edits in every order. Raises as `compute.run_stage`."""
+    count = settings.protocol.n_consistency_faces
+    blocks = [(first, min(first + SHARD_FACES, count)) for first in range(0, count, SHARD_FACES)]
+    shards = [
+        ConsistencyShard(f"consistency-{first:06d}-{stop:06d}.parquet", method, first, stop) for first, stop in blocks
+    ]
+    stage = consistency_stage(settings, base.describe(settings.domain), method)
+    return run_stage(
+        stage, settings, consistency_shard, shards, units=[shard.stop - shard.first for shard in shards], unit="faces"
+    )
+
+
+def consistency_shard(settings: Settings, shard: ConsistencyShard, progress: Progress) -> ShardRecord:
+    """Edit, judge and write one block of faces; runs on a worker."""
+    import torch
+
+    started = time.perf_counter()
+    domain = base.load(settings.domain, settings.machine.device)
+    method = load_method(settings, shard.method)
+    names, share = settings.protocol.attributes, settings.protocol.consistency_share
+    ranges = {name: read_range(settings, shard.method, name) for name in names}
+    ends = {name: (limits["low"], limits["high"]) for name, limits in ranges.items()}
+    with torch.inference_mode():
+        ids, faces = read_faces(settings, domain, shard.first, shard.stop, "rates")
+        triples = [triple_of(settings.protocol.seed, int(face), names) for face in ids]
+        strengths = strengths_of(triples, faces.values.cpu().numpy(), ends, share)
+        columns = reorder(domain, method, faces, triples, strengths, read_spread(settings), progress)
+    columns |= {"method": [method.name] * len(ids), "face_id": ids}
+    columns |= {"attributes": [list(triple) for triple in triples], "strengths": strengths.tolist()}
+    folder = consistency_stage(settings, domain.card, shard.method).folder(settings.outputs)
+    seconds = time.perf_counter() - started
+    return write_shard(folder, shard.name, lambda path: write_table(columns, CONSISTENCY, path), seconds=seconds)
+
+
+def triple_of(seed: int, face: int, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Three different attributes of `names` (all, if there are fewer), by (seed, face) alone."""
+    chosen = keyed_rng(seed, "triple", str(face)).permutation(len(names))[:3]
+    return tuple(names[place] for place in sorted(chosen.tolist()))
+
+
+def strengths_of(
+    triples: list[tuple[str, ...]], values: np.ndarray, ends: dict[str, tuple[float, float]], share: float
+) -> np.ndarray:
+    """Strengths (N, 3) of each face's attributes; values (N, 35) by scorer A."""
+    found = [
+        [share * ends[name][1 if value[index_of(name)] < 0.5 else 0] for name in triple]
+        for triple, value in zip(triples, values, strict=True)
+    ]
+    return np.array(found, dtype=np.float64)
+
+
+def reorder(
+    domain: Domain,
+    method: Method,
+    faces: Faces,
+    triples: list[tuple[str, ...]],
+    strengths: np.ndarray,
+    spread: Spread,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Columns of `consistency` of some faces: what the order, doing all at once, and undoing change."""
+    import torch
+
+    from pipeline.networks.pairs import perceptual_distance
+
+    count, width = len(faces.ws), strengths.shape[1]
+    vectors = torch.zeros(width, count, len(NAMES), device=faces.ws.device)
+    for place in range(width):
+        columns = torch.tensor([index_of(triple[place]) for triple in triples])
+        vectors[place, torch.arange(count), columns] = torch.from_numpy(strengths[:, place]).to(vectors)
+    orders = tuple(itertools.permutations(range(width)))
+    made: dict[tuple[int, ...], Faces] = {(): faces}
+    steps = sorted({order[:length] for order in orders for length in range(1, width + 1)}, key=lambda s: (len(s), s))
+    for done, step in enumerate(steps):
+        made[step] = edited(domain, method, made[step[:-1]], vectors[step[-1]])
+        progress(done, len(steps) + 2, "")
+    finals = [made[order].ws for order in orders]
+    at_once = method.edit_faces(faces, vectors.sum(dim=0))
+    undone = edited(domain, method, made[(0,)], -vectors[0]).ws
+    images = [synthesise(domain, ws) for ws in (*finals, at_once, undone, faces.ws)]
+    start = images.pop()
+    alike = perceptual_distance(domain.perception)
+    sigma = torch.from_numpy(spread.b).to(faces.ws)
+    own = torch.tensor([[index_of(name) for name in triple] for triple in triples], device=faces.ws.device)
+    logits = [(logits_of(domain.scorer_b(image)) / sigma).gather(1, own) for image in images[: len(orders) + 1]]
+    scores = torch.stack(logits[:-1])
+    apart = list(itertools.combinations(range(len(orders)), 2))
+
+    def mean(values: list[Tensor]) -> Tensor:
+        return torch.stack(values).mean(dim=0)
+
+    person = (domain.recognizer_b(images[-1]) * domain.recognizer_b(start)).sum(dim=1)
+    progress(1, 1, "")
+    columns_of = {
+        "displacement": mean([displacement(domain, ws, faces.ws) for ws in finals]),
+        "order_score_spread": scores.std(dim=0, correction=0).mean(dim=1),
+        "order_displacement": mean([displacement(domain, finals[a], finals[b]) for a, b in apart]),
+        "order_lpips": mean([alike(images[a], images[b]).flatten() for a, b in apart]),
+        "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().mean(dim=1),
+        "at_once_displacement": mean([displacement(domain, at_once, ws) for ws in finals]),
+        "at_once_lpips": mean([alike(images[-2], image).flatten() for image in images[: len(orders)]]),
+        "undo_displacement": displacement(domain, undone, faces.ws),
+        "undo_identity_recognizer_b": (1 - person).clamp(min=0.0),
+        "undo_lpips": alike(images[-1], start).flatten(),
+    }
+    return {name: values.float().cpu().numpy() for name, values in columns_of.items()}
+
+
+def edited(domain: Domain, method: Method, faces: Faces, vectors: Tensor) -> Faces:
+    """The faces after an edit of strengths (N, 35), with values read anew by scorer A off their images."""
+    ws = method.edit_faces(faces, vectors)
+    return replace(faces, ws=ws, values=domain.scorer_a(synthesise(domain, ws)))

@@ -1,0 +1,84 @@
+"""Consistency of edits: what the order of three, doing them at once, and undoing one change (`pipeline.consistency`).
+
+Abdal et al., "StyleFlow", TOG 2021, section 5: edits in another order should end in the same face. Khodadadeh et al.,
+"Latent to Latent", WACV 2022: one network edits many attributes in one pass, and its cycle loss asks that an edit can
+be undone. Every score is a mean over faces; 0 is perfect, and what an editor gets that does nothing, so
+`consistency_displacement` says how far the edits went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.metrics.base import CONSISTENCY, Judgement, Measured, Metric
+
+STYLEFLOW = "Abdal et al., TOG 2021"
+L2L = "Khodadadeh et al., WACV 2022"
+LENGTH = "mean distance of two random w"
+SIGMA = "standard deviation of the logit over unedited images"
+
+
+def _mean(column: str, role: str = "none") -> Callable[[Measured], list[Judgement]]:
+    return lambda edits: [Judgement(edits.mean(edits.columns[column]), role)]
+
+
+def _metric(name: str, column: str, meaning: str, paper: str, unit: str, role: str = "none") -> Metric:
+    return Metric(
+        name=name,
+        version=1,
+        meaning=meaning,
+        paper=paper,
+        unit=unit,
+        better="neither" if column == "displacement" else "lower",
+        judge=_mean(column, role),
+        roles=() if role == "none" else (role,),
+        per_attribute=False,
+        protocols=(CONSISTENCY,),
+    )
+
+
+CONSISTENCY_DISPLACEMENT = _metric(
+    "consistency_displacement", "displacement", "how far three edits in a row moved the code", STYLEFLOW, LENGTH
+)
+ORDER_SCORE_SPREAD = _metric(
+    "order_score_spread",
+    "order_score_spread",
+    "standard deviation over the six orders of the edited attributes, by scorer B",
+    STYLEFLOW,
+    SIGMA,
+    "scorer_b",
+)
+ORDER_DISPLACEMENT = _metric(
+    "order_displacement", "order_displacement", "mean distance of the codes in which two orders end", STYLEFLOW, LENGTH
+)
+ORDER_LPIPS = _metric(
+    "order_lpips", "order_lpips", "mean perceptual distance of two orders' images", STYLEFLOW, "1", "lpips"
+)
+AT_ONCE_SCORE_DIFFERENCE = _metric(
+    "at_once_score_difference",
+    "at_once_score_difference",
+    "of one edit of all three attributes to the mean of the six orders, by scorer B",
+    L2L,
+    SIGMA,
+    "scorer_b",
+)
+AT_ONCE_DISPLACEMENT = _metric(
+    "at_once_displacement", "at_once_displacement", "mean distance of its code to the orders' codes", L2L, LENGTH
+)
+AT_ONCE_LPIPS = _metric(
+    "at_once_lpips", "at_once_lpips", "mean perceptual distance of its image to the orders' images", L2L, "1", "lpips"
+)
+UNDO_DISPLACEMENT = _metric(
+    "undo_displacement", "undo_displacement", "cycle error: distance of w to itself, edited and undone", L2L, LENGTH
+)
+UNDO_IDENTITY = _metric(
+    "undo_identity_distance",
+    "undo_identity_recognizer_b",
+    "identity distance of the face to itself, edited and undone",
+    L2L,
+    "cosine distance",
+    "recognizer_b",
+)
+UNDO_LPIPS = _metric(
+    "undo_lpips", "undo_lpips", "perceptual distance of the image to itself, edited and undone", L2L, "1", "lpips"
+)

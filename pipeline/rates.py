@@ -1,0 +1,197 @@
+"""Edits for rate curves: each face is edited towards the other side of its label, up to the method's largest strength.
+
+Yao et al., "A Latent Transformer for Disentangled Face Editing in Images and Videos", ICCV 2021, section 4. A label is
+what scorer B says: a binary attribute's is its value over one half, a continuous one's over its median over unedited
+images (`pipeline.spread`). The largest strength is the end of the method's calibrated range on the side that raises
+the attribute for a face below the label, on the other side for a face above. What becomes of the edits is in
+`pipeline/metrics/rates.py`.
+
+A face counts as accepted where recognizer B's distance to the unedited image is at most the threshold at which, of all
+pairs of different unedited images, a share of `false_accept_rate` would be accepted.
+
+Shards are blocks of faces of one attribute, whose limits are fixed, so that batches, and every bit, are the same on any
+number of workers.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.attributes import NAMES, index_of
+from pipeline.calibration import range_stage, read_range
+from pipeline.compute import Progress, run_stage
+from pipeline.config import BATCH, Settings
+from pipeline.domains import base
+from pipeline.domains.base import DomainCard
+from pipeline.editing import displacement, strength_vectors, synthesise
+from pipeline.labelling import labels_stage
+from pipeline.schemas import RATES
+from pipeline.spread import Limits, logits_of, read_limits, spread_stage
+from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
+from pipeline.tables import write_table
+from pipeline.training import load_method, read_faces, train_stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.domains.base import Domain
+    from pipeline.methods.base import Faces, Method
+
+VERSION = 1
+JUDGES = ("generator", "scorer_b", "recognizer_b", "detector")
+SHARD_FACES = 50  # at most so many make one shard of an attribute
+
+
+@dataclass(frozen=True)
+class RatesShard:
+    """The edits of one attribute by one method on the faces `first` to `stop` - 1, counted from 0."""
+
+    name: str
+    method: str
+    attribute: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """What a block of edits needs to know: the ends of the method's range, and the protocol's numbers."""
+
+    attribute: str
+    low: float
+    high: float
+    strengths: int
+    false_accept_rate: float
+    threshold: float
+
+
+def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """The edits of a method for its rate curves, over every attribute of the protocol."""
+    protocol = settings.protocol
+    parameters = {
+        "method": method,
+        "attributes": list(protocol.attributes),
+        "strengths": protocol.rate_strengths,
+        "false_accept_rate": protocol.false_accept_rate,
+        "detection_threshold": protocol.detection_threshold,
+        "batch": BATCH,
+        "shard_faces": SHARD_FACES,
+    }
+    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
+    upstream = (
+        spread_stage(settings, card),
+        labels_stage(settings, card, "rates"),
+        train_stage(settings, card, method),
+        *ranges,
+    )
+    return Stage("rates", VERSION, parameters, {role: card.weights[role] for role in JUDGES}, upstream, label=method)
+
+
+def run_rates(settings: Settings, method: str) -> Manifest:
+    """Publish the edits for a calibrated method's rate curves. Raises as `compute.run_stage`."""
+    protocol = settings.protocol
+    shards = [
+        RatesShard(f"rates-{attribute}-{first:06d}-{stop:06d}.parquet", method, attribute, first, stop)
+        for attribute in protocol.attributes
+        for first, stop in rate_blocks(protocol.n_rate_faces)
+    ]
+    units = [(shard.stop - shard.first) * protocol.rate_strengths for shard in shards]
+    stage = rates_stage(settings, base.describe(settings.domain), method)
+    return run_stage(stage, settings, rates_shard, shards, units=units, unit="images")
+
+
+def rate_blocks(n_faces: int) -> list[tuple[int, int]]:
+    """Faces 0 to n_faces - 1 in blocks [first, stop) of SHARD_FACES, the last maybe shorter."""
+    return [(first, min(first + SHARD_FACES, n_faces)) for first in range(0, n_faces, SHARD_FACES)]
+
+
+def rates_shard(settings: Settings, shard: RatesShard, progress: Progress) -> ShardRecord:
+    """Edit, judge and write one block of faces; runs on a worker."""
+    import torch
+
+    started = time.perf_counter()
+    domain = base.load(settings.domain, settings.machine.device)
+    method = load_method(settings, shard.method)
+    protocol, limits = settings.protocol, read_range(settings, shard.method, shard.attribute)
+    crossing = Crossing(
+        shard.attribute,
+        limits["low"],
+        limits["high"],
+        protocol.rate_strengths,
+        protocol.false_accept_rate,
+        protocol.detection_threshold,
+    )
+    with torch.inference_mode():
+        ids, faces = read_faces(settings, domain, shard.first, shard.stop, "rates")
+        columns = cross(domain, method, ids, faces, crossing, read_limits(settings), progress)
+    folder = rates_stage(settings, domain.card, shard.method).folder(settings.outputs)
+    seconds = time.perf_counter() - started
+    return write_shard(folder, shard.name, lambda path: write_table(columns, RATES, path), seconds=seconds)
+
+
+def cross(
+    domain: Domain,
+    method: Method,
+    ids: np.ndarray,
+    faces: Faces,
+    crossing: Crossing,
+    limits: Limits,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Columns of `rates` of some faces, by face and strength; ids (N,)."""
+    import torch
+
+    column = index_of(crossing.attribute)
+    cuts = torch.from_numpy(limits.cuts)
+    largest_distance = limits.acceptance_distance(crossing.false_accept_rate)
+    starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
+    before = [_judged(domain, synthesise(domain, faces.ws[rows]), cuts) for rows in starts]
+    labels, persons = (torch.cat(parts) for parts in zip(*before, strict=True))
+    end = torch.where(labels[:, column], crossing.low, crossing.high).double()
+    face = torch.arange(len(ids)).repeat_interleave(crossing.strengths)
+    index = torch.arange(1, crossing.strengths + 1).repeat(len(ids))
+    strength = end[face] * index / crossing.strengths
+    others = [place for place in range(len(NAMES)) if place != column]
+    parts: list[dict[str, Tensor]] = []
+    for start in range(0, len(face), BATCH):
+        rows = slice(start, start + BATCH)
+        own = face[rows]
+        chosen = faces[own.to(domain.device)]
+        edited_ws = method.edit_faces(
+            chosen, strength_vectors(crossing.attribute, strength[rows].to(domain.device, torch.float32))
+        )
+        images = synthesise(domain, edited_ws)
+        after, person = _judged(domain, images, cuts)
+        found = domain.detector.detect(images, threshold=crossing.threshold).found.cpu()
+        distance = (1 - (person * persons[own]).sum(dim=1)).clamp(min=0.0)
+        same = after == labels[own]
+        parts.append(
+            {
+                "displacement": displacement(domain, edited_ws, chosen.ws).cpu(),
+                "detected": found,
+                "flipped": ~same[:, column] & found,
+                "preserved": same[:, others].float().mean(dim=1) * found,
+                "identity_recognizer_b": distance,
+                "accepted": (distance <= largest_distance) & found,
+            }
+        )
+        progress(min(start + BATCH, len(face)), len(face), "")
+    columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+    return columns | {
+        "method": [method.name] * len(face),
+        "attribute": [crossing.attribute] * len(face),
+        "face_id": ids[face.numpy()],
+        "strength_index": index.numpy().astype(np.int32),
+        "strength": strength.numpy(),
+        "label": labels[face, column].numpy(),
+        "largest_accepted_distance": np.full(len(face), largest_distance),
+    }
+
+
+def _judged(domain: Domain, images: Tensor, cuts: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels (N, 35) by scorer B and embeddings (N, D) by recognizer B, on the CPU."""
+    return logits_of(domain.scorer_b(images)).cpu() > cuts, domain.recognizer_b(images).cpu()

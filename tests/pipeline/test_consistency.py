@@ -1,0 +1,133 @@
+"""Consistency: vectors in w commute and undo exactly, an edit that depends on what it finds does neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline import schemas
+from pipeline.attributes import index_of
+from pipeline.consistency import consistency_stage, reorder, strengths_of, triple_of
+from pipeline.domains import base
+from pipeline.editing import displacement, synthesise
+from pipeline.methods.base import Faces, Method, silent
+from pipeline.methods.controls import NoOp
+from pipeline.rating import rating_stage
+from pipeline.spread import Spread, logits_of
+from pipeline.tables import read_stage
+from tests.pipeline import scenes
+from tests.pipeline.test_calibration import Along
+from tests.pipeline.test_rates import rated
+
+EIGHT = ("age", "baldness", "beard", "expression", "gender", "glasses", "pitch", "yaw")
+SPREAD = Spread(np.full(35, 0.5), np.full(35, 0.25))
+TRIPLES = [
+    ("age", "beard", "glasses"),
+    ("age", "pitch", "yaw"),
+    ("beard", "expression", "yaw"),
+    ("age", "beard", "yaw"),
+]
+
+
+class Turning(Along):
+    """An edit that is larger the farther the code is from the origin: it neither commutes nor undoes."""
+
+    name: ClassVar[str] = "turning"
+
+    def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
+        return ws + (super().edit(ws, strengths, values) - ws) * (1 + ws.norm(dim=2, keepdim=True) / 10)
+
+
+@pytest.fixture(autouse=True)
+def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+
+
+@torch.no_grad()
+def reordered(method: Method) -> tuple[dict[str, np.ndarray], Faces, np.ndarray]:
+    domain = base.load(scenes.NAME, "cpu")
+    z = torch.randn(4, 512, generator=torch.Generator().manual_seed(1))
+    ws = domain.generator.mapping.broadcast(domain.generator.map_to_w(z))
+    faces = Faces(ws, domain.scorer_a(synthesise(domain, ws)))
+    strengths = np.array([[1.0, -2.0, 1.5]] * 4)
+    return reorder(domain, method, faces, TRIPLES, strengths, SPREAD, silent), faces, strengths
+
+
+def test_a_vector_in_w_commutes_and_undoes() -> None:
+    found, _, _ = reordered(Along())
+    assert found.pop("displacement").min() > 0.05
+    for name, values in found.items():
+        assert np.abs(values).max() < 2e-3, name
+
+
+def test_no_edit_is_perfectly_consistent_and_went_nowhere() -> None:
+    found, _, _ = reordered(NoOp())
+    assert all(np.abs(values).max() < 1e-5 for values in found.values())
+
+
+@torch.no_grad()
+def test_numbers_are_those_of_a_slow_loop() -> None:
+    method, domain = Turning(), base.load(scenes.NAME, "cpu")
+    found, faces, strengths = reordered(method)
+
+    def step(ws: Tensor, name: str, strength: float) -> Tensor:
+        vector = torch.zeros(1, 35)
+        vector[0, index_of(name)] = strength
+        return method.edit(ws, vector, domain.scorer_a(synthesise(domain, ws)))
+
+    def scores(ws: Tensor, triple: tuple[str, ...]) -> np.ndarray:
+        logits = logits_of(domain.scorer_b(synthesise(domain, ws)))[0]
+        return np.array([float(logits[index_of(name)]) / 0.25 for name in triple])
+
+    for face in (0, 2):
+        start, triple, ends = faces.ws[face : face + 1], TRIPLES[face], []
+        for order in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
+            ws = start
+            for place in order:
+                ws = step(ws, triple[place], strengths[face, place])
+            ends.append(ws)
+        seen = np.stack([scores(ws, triple) for ws in ends])
+        assert found["order_score_spread"][face] == pytest.approx(seen.std(axis=0).mean(), rel=1e-3, abs=1e-5)
+        apart = [float(displacement(domain, a, b)) for i, a in enumerate(ends) for b in ends[:i]]
+        assert found["order_displacement"][face] == pytest.approx(np.mean(apart), rel=1e-3)
+        undone = step(step(start, triple[0], strengths[face, 0]), triple[0], -strengths[face, 0])
+        assert found["undo_displacement"][face] == pytest.approx(float(displacement(domain, undone, start)), rel=1e-3)
+        assert found["undo_displacement"][face] > 1e-3
+
+
+def test_a_triple_is_three_attributes_by_seed_and_face() -> None:
+    triples = [triple_of(7, face, EIGHT) for face in range(2000)]
+    assert triples == [triple_of(7, face, EIGHT) for face in range(2000)]
+    assert triples != [triple_of(8, face, EIGHT) for face in range(2000)]
+    counts = pd.Series([name for triple in triples for name in triple]).value_counts()
+    assert all(len(set(triple)) == 3 for triple in triples)
+    assert counts.min() > 0.9 * 750 and counts.max() < 1.1 * 750
+    assert triple_of(7, 3, ("age", "yaw")) == ("age", "yaw")
+
+
+def test_a_face_is_edited_where_it_has_room() -> None:
+    values = np.full((2, 35), 0.1)
+    values[1] = 0.9
+    ends: dict[str, Any] = {"age": (-4.0, 6.0), "yaw": (-1.0, 2.0), "beard": (-3.0, 3.0)}
+    assert strengths_of([("age", "beard", "yaw")] * 2, values, ends, 0.5).tolist() == [
+        [3.0, 1.5, 1.0],
+        [-2.0, -1.5, -0.5],
+    ]
+
+
+def test_the_chain_scores_it(tmp_path: Path) -> None:
+    settings = rated(tmp_path, ("random",))
+    table = read_stage(consistency_stage(settings, scenes.describe(), "random"), settings.outputs, schemas.CONSISTENCY)
+    assert table.num_rows == settings.protocol.n_consistency_faces
+    stage = rating_stage(settings, scenes.describe(), "random")
+    scores = read_stage(stage, settings.outputs, schemas.STAGE_SCORES).to_pandas()
+    own = scores[scores["protocol"] == "consistency-1"].set_index("metric")
+    assert own["value"]["undo_displacement"] == pytest.approx(np.mean(table.column("undo_displacement").to_pylist()))
+    assert own["value"]["consistency_displacement"] > 0
+    assert own["flag"].str.contains("fewer than 10 faces").all()
