@@ -28,6 +28,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.training",),
     ("pipeline.calibration",),
     ("pipeline.statistics",),
+    ("pipeline.differences",),
+    ("pipeline.ranks",),
     ("pipeline.metrics",),
     ("pipeline.editing",),
     ("pipeline.scoring",),

@@ -8,7 +8,7 @@ persons where MTCNN knows faces: B judges only; A is in L2L's training loss, and
 
 from __future__ import annotations
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import EditSet, Judgement, Metric, Samples
 
 COLUMNS = {
     "mtcnn": "identity_mtcnn",
@@ -18,15 +18,21 @@ COLUMNS = {
 TRAINED_ON = "recognizer A is in the training loss of l2l"
 
 
+def samples(edits: EditSet) -> list[Samples]:
+    """The images on which the detector finds a face, one distance per network."""
+    detected = edits.columns["detected"].astype(bool)
+    faces = edits.faces[detected]
+    return [Samples(edits.columns[column][detected], faces, role) for role, column in COLUMNS.items()]
+
+
 def judge(edits: EditSet) -> list[Judgement]:
     """Mean distance over the images on which the detector finds a face, one judgement per network.
 
     How many images that leaves out is `detected_share`.
     """
-    detected = edits.columns["detected"].astype(bool)
     return [
-        Judgement(edits.mean(edits.columns[column], detected), role, TRAINED_ON if role == "recognizer_a" else "")
-        for role, column in COLUMNS.items()
+        Judgement(part.estimate(edits.bootstrap), part.role, TRAINED_ON if part.role == "recognizer_a" else "")
+        for part in samples(edits)
     ]
 
 
@@ -39,4 +45,5 @@ IDENTITY_DISTANCE = Metric(
     better="lower",
     judge=judge,
     roles=tuple(COLUMNS),
+    samples=samples,
 )

@@ -9,12 +9,17 @@ and without heads do not compare.
 
 from __future__ import annotations
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import EditSet, Judgement, Metric, Samples
+
+
+def samples(edits: EditSet) -> list[Samples]:
+    """Every image's distance."""
+    return [Samples(edits.columns["lpips"], edits.faces, "lpips")]
 
 
 def judge(edits: EditSet) -> list[Judgement]:
     """Mean distance over all images."""
-    return [Judgement(edits.mean(edits.columns["lpips"]), "lpips")]
+    return [Judgement(part.estimate(edits.bootstrap), part.role) for part in samples(edits)]
 
 
 LPIPS = Metric(
@@ -26,4 +31,5 @@ LPIPS = Metric(
     better="lower",
     judge=judge,
     roles=("lpips",),
+    samples=samples,
 )

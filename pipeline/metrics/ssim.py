@@ -6,12 +6,17 @@ pytorch-msssim, computed while the images were on the device (`pipeline.networks
 
 from __future__ import annotations
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import EditSet, Judgement, Metric, Samples
+
+
+def samples(edits: EditSet) -> list[Samples]:
+    """Every image's similarity."""
+    return [Samples(edits.columns["ssim"], edits.faces)]
 
 
 def judge(edits: EditSet) -> list[Judgement]:
     """Mean similarity over all images."""
-    return [Judgement(edits.mean(edits.columns["ssim"]))]
+    return [Judgement(part.estimate(edits.bootstrap)) for part in samples(edits)]
 
 
 SSIM = Metric(
@@ -22,4 +27,5 @@ SSIM = Metric(
     unit="1",
     better="higher",
     judge=judge,
+    samples=samples,
 )

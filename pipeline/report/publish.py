@@ -22,6 +22,7 @@ import pyarrow as pa
 from pipeline.calibration import range_stage
 from pipeline.chain import Chain, Link
 from pipeline.config import Settings, digest
+from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
 from pipeline.errors import StageError
@@ -39,11 +40,16 @@ from pipeline.report.archive import (
     read_report_manifest,
     run_folder,
 )
-from pipeline.report.contents import contents_of
+from pipeline.report.by_face import face_scores
+from pipeline.report.comparisons import comparison_tables
+from pipeline.report.contents import contents_of, controls_among
+from pipeline.report.controls import broken, control_checks
+from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.pictures import strips_of
 from pipeline.schemas import EDITS, FORMAT_VERSION, PUBLISHED, RANGES, RUN_COLUMNS, RUNS, SCORES
 from pipeline.scoring import scores_stage
 from pipeline.stages import FULL_DISK, MANIFEST, Stage, building, file_sha256, read_manifest
+from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, write_table
 from pipeline.training import train_stage
 
@@ -51,19 +57,20 @@ __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_rep
 
 log = logging.getLogger("latentbench")
 
-VERSION = 1  # raise it when the page or the published tables change
+VERSION = 2  # raise it when the page or the published tables change
 PUBLISHING = ".publishing"
 TRAIN = "train"  # the stage whose manifest tells what a method learned
 
 
 def report_stage(settings: Settings, card: DomainCard) -> Stage:
-    """What a report is made of: every setting that can change a number, and the stages whose results it shows."""
+    """What a report is made of: all settings that can change a number, the stages whose results it shows, the cards."""
     upstream: list[Stage] = []
     for method in settings.method_names:
         upstream.append(scores_stage(settings, card, method))
         upstream += [range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes]
         upstream += [of(settings, card, method) for of in (edits_stage, timing_stage, gallery_stage)]
-    return Stage("report", VERSION, settings.as_json(), card.weights, tuple(upstream), label=settings.protocol.profile)
+    parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain))}
+    return Stage("report", VERSION, parameters, card.weights, tuple(upstream), label=settings.protocol.profile)
 
 
 def run_report(settings: Settings, *, run_date: datetime | None = None, again: bool = False) -> Path:
@@ -199,6 +206,7 @@ def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_
         "edits": pa.concat_tables(_per_method(settings, lambda m: edits_stage(settings, chain.card, m), EDITS)),
         "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
     }
+    tables |= _compared(settings, chain.card, tables)
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
     rows = {
         f"{name}.parquet": write_table(table, PUBLISHED[name], folder / f"{name}.parquet", metadata=stamp)
@@ -253,6 +261,20 @@ def _ranges(settings: Settings, card: DomainCard) -> pa.Table:
         for method in settings.method_names
         for attribute in settings.protocol.attributes
     )
+
+
+def _compared(settings: Settings, card: DomainCard, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """What is computed at publication from the edits' columns: means by face, differences, ranks; and the judges."""
+    protocol = settings.protocol
+    scores, edits = tables["scores"].to_pandas(), tables["edits"].to_pandas()
+    means = face_scores(tables["edits"], card)
+    judges = judges_table(card, base.measured(settings.domain), edits)
+    bootstrap = Bootstrap(protocol.comparison_samples, protocol.confidence, protocol.seed)
+    errors = judge_errors(judges.to_pandas())
+    compared = comparison_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)
+    for sentence in broken(control_checks(scores)):
+        log.warning("A control does not score what it must. %s", sentence)
+    return {**compared, "judges": judges, "face_scores": means}
 
 
 def _record(chain: Chain, stage: Stage, run_id: str, date: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""SQL over published runs: `scores`, `ranges`, `edits`, `runs`, in a DuckDB that can read nothing else."""
+"""SQL over published runs: the tables of `schemas.PUBLISHED`, in a DuckDB that can read nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from pipeline.errors import LatentbenchError, StageError
-from pipeline.report.archive import REPORTS, check_report, latest_report, published_runs
-from pipeline.schemas import PUBLISHED
+from pipeline.report.archive import REPORTS, check_report, latest_report, published_runs, read_report_manifest
+from pipeline.schemas import LATER, PUBLISHED
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,11 +76,20 @@ def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
 
 
 def united(folders: list[Path], table: str) -> pyarrow.dataset.Dataset:
-    """One table of several runs as a data set, columns united by name, `run_id` first."""
+    """One table of several runs as a data set, columns united by name, `run_id` first.
+
+    A run that was published before a table of `schemas.LATER` existed has no rows of it. Raises StageError for a table
+    that is missing.
+    """
     paths = [folder / f"{table}.parquet" for folder in folders]
+    if table in LATER:
+        paths = [path for path in paths if path.name in read_report_manifest(path.parent)["files"]]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise StageError(f"{missing[0]} is missing: restore it, or move its folder out of `{REPORTS}`.")
+    if not paths:
+        own = [RUN_ID, *PUBLISHED[table].remove_metadata()]
+        return pyarrow.dataset.dataset(pa.schema(own).empty_table())
     found = [pq.read_schema(path).remove_metadata() for path in paths]
     schema = pa.unify_schemas([pa.schema([RUN_ID]), *found], promote_options="permissive")
     return pyarrow.dataset.dataset(

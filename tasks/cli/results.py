@@ -63,7 +63,13 @@ def compare(
 
 
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT over scores, ranges, edits and runs.")],
+    sql: Annotated[
+        str,
+        typer.Argument(
+            metavar="SQL",
+            help="One SELECT over scores, differences, ranks, judges, ranges, edits, face_scores and runs.",
+        ),
+    ],
     outputs: options.Outputs = None,
     all_runs: Annotated[
         bool, typer.Option("--all-runs", help="Over every published run, not the newest alone.")
@@ -76,6 +82,7 @@ def query(
 
         latentbench query "DESCRIBE scores"
         latentbench query "SELECT method, attribute, value FROM scores WHERE metric = 'identity_distance'"
+        latentbench query "SELECT metric, network, method, other, difference FROM differences WHERE significant"
         latentbench query --all-runs --format csv "SELECT run_id, method, value FROM scores WHERE metric = 'fid'"
     """
     rows = queries.query(options.outputs_folder(outputs), sql, all_runs=all_runs)
