@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipeline.differences import Differences, FaceSums, holm, paired
 from pipeline.errors import UnknownNameError
 from pipeline.metrics.base import Metric, get
-from pipeline.ranks import ranked, ends_of_tests
+from pipeline.ranks import ends_of_tests, ranked
 from pipeline.report.by_face import GROUP, Group, groups
 from pipeline.schemas import DIFFERENCES, RANKS
 from pipeline.statistics import Bootstrap

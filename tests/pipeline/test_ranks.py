@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import rankdata
 
 from pipeline.differences import FaceSums
-from pipeline.ranks import ranked, ends_of_tests
+from pipeline.ranks import ends_of_tests, ranked
 from pipeline.statistics import Bootstrap
 
 
