@@ -20,8 +20,8 @@ from pipeline.domains.base import DomainCard, describe
 from pipeline.editing import edits_stage
 from pipeline.methods import registry
 from pipeline.methods.variants import Variant, declared
-from pipeline.metrics.base import ALL, NO_NETWORK, EditSet, Metric, Reference, get
-from pipeline.scoring import PROTOCOL, edit_columns, network_name, scores_stage
+from pipeline.metrics.base import ALL, NO_NETWORK, PAPER, EditSet, Metric, Reference, get
+from pipeline.scoring import edit_columns, network_name, scores_stage
 from pipeline.stages import Manifest, Stage, read_manifest
 from pipeline.statistics import Bootstrap, Estimate
 from pipeline.tables import read_stage
@@ -128,7 +128,7 @@ class Results:
         outputs = run.settings.outputs
         self.training: Manifest = read_manifest(train_stage(run.settings, self.card, method), outputs)
         self.scoring: Manifest = read_manifest(scores_stage(run.settings, self.card, method), outputs)
-        self._scores = [row for row in self._read(schemas.STAGE_SCORES) if row["protocol"] == PROTOCOL]
+        self._scores = [row for row in self._read(schemas.STAGE_SCORES) if row["protocol"] == PAPER]
         self._held_out = list(self._measured())
         self.values = {score_key(row): row["value"] for row in (*self._scores, *(row for row, _ in self._held_out))}
         self.samples = dict(self._means()) | {score_key(row): samples for row, samples in self._held_out}
@@ -195,7 +195,7 @@ class Results:
             part = {name: column[own] for name, column in columns.items()}
             for name in MEANS:
                 for role, samples in means_of(get(name), edit_set(self.method, attribute, part)).items():
-                    yield (PROTOCOL, attribute, name, network_name(self.card, role)), samples
+                    yield (PAPER, attribute, name, network_name(self.card, role)), samples
 
 
 def edit_set(method: str, attribute: str, columns: dict[str, np.ndarray]) -> EditSet:

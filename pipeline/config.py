@@ -54,6 +54,7 @@ class Protocol:
     first_face_id: int
     first_reference_id: int
     n_naming_codes: int = 256
+    comparison_samples: int = 10_000
     first_naming_id: int = 3_000_000_000
     n_spread: int = 5000
     n_matched_faces: int = 500
@@ -274,6 +275,7 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         first_face_id=rules.number("first_face_id", int, 0, far, multiple=BLOCK),
         first_reference_id=rules.number("first_reference_id", int, 0, far, multiple=BLOCK),
         n_naming_codes=sizes.number("n_naming_codes", int, 16, 10**6),
+        comparison_samples=rules.number("comparison_samples", int, 10, 10**6),
         first_naming_id=rules.number("first_naming_id", int, 0, far, multiple=BLOCK),
         n_spread=sizes.number("n_spread", int, 16, 10**7),
         n_matched_faces=sizes.number("n_matched_faces", int, 2, 10**6),

@@ -407,6 +407,88 @@ ABLATION = _schema(
     ],
 )
 
+FACE_SCORES = _schema(
+    "face_scores",
+    [
+        _field("protocol", pa.string(), "name", "named, versioned rule that chose images and strengths"),
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("attribute", pa.string(), "name", "the edited attribute"),
+        _field("metric", pa.string(), "name", "a metric that is a mean"),
+        _field("network", pa.string(), "name", "the network whose judgement this is, or `none`"),
+        _field("face_id", pa.int64(), "id", "the latent that was edited"),
+        _field("value", pa.float64(), "metric's unit", "the metric's mean over this face alone"),
+        _field("n", pa.int64(), "1", "what that mean is over: the face's images, or its edits of whole ranges"),
+    ],
+)
+
+DIFFERENCES = _schema(
+    "differences",
+    [
+        _field("protocol", pa.string(), "name", "named, versioned rule that chose images and strengths"),
+        _field("metric", pa.string(), "name", "a metric that is a mean"),
+        _field("network", pa.string(), "name", "the network whose judgement this is, or `none`"),
+        _field("attribute", pa.string(), "name", "the edited attribute, or `all`"),
+        _field("method", pa.string(), "name", "one editing method"),
+        _field("other", pa.string(), "name", "another"),
+        _field(
+            "difference", pa.float64(), "metric's unit", "method minus other, over faces that both have; may be NaN"
+        ),
+        _field("ci_low", pa.float64(), "metric's unit", "lower end of its 95 % interval, uncorrected", nullable=True),
+        _field("ci_high", pa.float64(), "metric's unit", "upper end of its 95 % interval, uncorrected", nullable=True),
+        _field("p", pa.float64(), "1", "two-sided studentised bootstrap over faces", nullable=True),
+        _field("p_holm", pa.float64(), "1", "p after Holm's correction within the family", nullable=True),
+        _field("n_comparisons", pa.int64(), "1", "the family: pairs of one metric, network and attribute"),
+        _field("n_faces", pa.int64(), "faces", "faces that both have"),
+        _field("significant", pa.bool_(), "flag", "p_holm is at most 1 - the level of the intervals"),
+        _field("better", pa.string(), "name", "lower, higher, or neither"),
+        _field("unit", pa.string(), "name", "unit of the difference"),
+        _field("control", pa.bool_(), "flag", "at least one of the two is a control"),
+        _field(
+            "judge_error",
+            pa.float64(),
+            "metric's unit",
+            "the judge's own error of one reading, as in `judges`; null where none is known in that unit",
+            nullable=True,
+        ),
+        _field("flag", pa.string(), "name", "why the difference should not be relied on", nullable=True),
+    ],
+)
+
+RANKS = _schema(
+    "ranks",
+    [
+        _field("protocol", pa.string(), "name", "named, versioned rule that chose images and strengths"),
+        _field("metric", pa.string(), "name", "a metric that is a mean, and of which lower or higher is better"),
+        _field("network", pa.string(), "name", "the network whose judgement this is, or `none`"),
+        _field("attribute", pa.string(), "name", "the edited attribute, or `all`"),
+        _field("method", pa.string(), "name", "the editing method"),
+        _field("control", pa.bool_(), "flag", "not a competitor; its rank is what it would be if it alone joined them"),
+        _field("rank", pa.int64(), "1", "1 is best; equal ones share the better rank", nullable=True),
+        _field("rank_low", pa.int64(), "1", "best end of the 95 % interval by resampling faces", nullable=True),
+        _field("rank_high", pa.int64(), "1", "worst end of that interval", nullable=True),
+        _field("tested_low", pa.int64(), "1", "1 + the competitors that are significantly better"),
+        _field("tested_high", pa.int64(), "1", "number of methods less those that are significantly worse"),
+        _field("first", pa.float64(), "1", "share of resamples in which no competitor is better", nullable=True),
+        _field("n_methods", pa.int64(), "methods", "competitors, and the control if the row is one's"),
+        _field("n_faces", pa.int64(), "faces", "faces that all of these methods have"),
+        _field("flag", pa.string(), "name", "why the rank should not be relied on", nullable=True),
+    ],
+)
+
+JUDGES = _schema(
+    "judges",
+    [
+        _field("role", pa.string(), "name", "what the network is in its domain"),
+        _field("network", pa.string(), "name", "the network, as scores name it"),
+        _field("what", pa.string(), "name", "the figure"),
+        _field("attribute", pa.string(), "name", "the attribute it is of, or `all`"),
+        _field("value", pa.float64(), "unit", "the figure; null where it was not measured", nullable=True),
+        _field("unit", pa.string(), "name", "unit of the value"),
+        _field("n", pa.int64(), "1", "images, pairs or persons it was measured on", nullable=True),
+        _field("measured_on", pa.string(), "name", "what it was measured on; empty where it was not"),
+    ],
+)
+
 # The tables of a report, in the order in which the page and `latentbench query` know them.
 PUBLISHED: dict[str, pa.Schema] = {
     "scores": SCORES,
@@ -417,10 +499,10 @@ PUBLISHED: dict[str, pa.Schema] = {
     "rates": RATES,
     "consistency": CONSISTENCY,
     "runs": RUNS,
+    "differences": DIFFERENCES,
+    "ranks": RANKS,
+    "judges": JUDGES,
+    "face_scores": FACE_SCORES,
 }
-LATER = (
-    "matched",
-    "rescoring",
-    "rates",
-    "consistency",
-)  # absent from runs published before them
+# Runs that were published before these existed lack them.
+LATER = ("matched", "rescoring", "rates", "consistency", "differences", "ranks", "judges", "face_scores")

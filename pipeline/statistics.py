@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -44,6 +45,15 @@ def sums_by_face(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return sums
 
 
+@lru_cache(maxsize=4)
+def _drawn(seed: int, n_faces: int, samples: int) -> np.ndarray:
+    """`Bootstrap.counts`, which the differences and ranks of a run ask for over and over; not to be written to."""
+    rng = keyed_rng(seed, "faces", str(n_faces))
+    drawn = rng.multinomial(n_faces, np.full(n_faces, 1 / n_faces), size=samples).astype(np.float64)
+    drawn.setflags(write=False)
+    return drawn
+
+
 @dataclass(frozen=True)
 class Bootstrap:
     """How intervals are made: the number of resamples, the level of the interval, the seed of the run."""
@@ -54,9 +64,7 @@ class Bootstrap:
 
     def counts(self, n_faces: int, samples: int | None = None) -> np.ndarray:
         """How often each face is drawn: (samples, n_faces) float64, rows summing to n_faces."""
-        rng = keyed_rng(self.seed, "faces", str(n_faces))
-        drawn = rng.multinomial(n_faces, np.full(n_faces, 1 / n_faces), size=samples or self.samples)
-        return drawn.astype(np.float64)
+        return _drawn(self.seed, n_faces, samples or self.samples)
 
     def interval(self, resampled: np.ndarray) -> tuple[float | None, float | None]:
         """The percentile interval of resampled values; resamples without a value (NaN) are left out.

@@ -30,6 +30,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.training",),
     ("pipeline.calibration",),
     ("pipeline.statistics", "pipeline.crossing"),
+    ("pipeline.differences",),
+    ("pipeline.ranks",),
     ("pipeline.metrics",),
     ("pipeline.editing",),
     ("pipeline.matched",),

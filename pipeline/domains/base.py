@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError, UnknownNameError
 
@@ -78,6 +78,21 @@ def describe(name: str) -> DomainCard:
         raise UnknownNameError("domain", name, MODULES)
     card: DomainCard = import_module(MODULES[name]).describe()
     return card
+
+
+def measured(name: str) -> dict[str, dict[str, Any]]:
+    """What each network's card says of its own error: role -> the card's `measured`, empty for a role without one.
+
+    Empty for a domain whose module has no `card_of(role)`. Imports no torch. Raises UnknownNameError, WeightsError.
+    """
+    if name not in MODULES:
+        raise UnknownNameError("domain", name, MODULES)
+    module = import_module(MODULES[name])
+    card_of = getattr(module, "card_of", None)
+    if card_of is None:
+        return {}
+    found = {role: card_of(role).get("measured") for role in module.ROLES}
+    return {role: figures if isinstance(figures, dict) else {} for role, figures in found.items()}
 
 
 @lru_cache(maxsize=2)

@@ -27,6 +27,7 @@ BUILT_IN: dict[str, str] = {
     "llf": "pipeline.methods.llf:LLF",
     "styleflow": "pipeline.methods.styleflow:StyleFlow",
     "l2l": "pipeline.methods.l2l:L2L",
+    "interfacegan_shuffled": "pipeline.methods.interfacegan_shuffled:InterFaceGANShuffled",
     "random": "pipeline.methods.controls:RandomDirection",
     "noop": "pipeline.methods.controls:NoOp",
 }

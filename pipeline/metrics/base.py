@@ -135,6 +135,22 @@ class EditSet(Measured):
 
 
 @dataclass(frozen=True)
+class Samples:
+    """What a mean is taken of: values (M,), the id of each one's face (M,), the role of the network that judged.
+
+    A sample is an image, or one edit of a face over all its steps. The samples of all attributes are those of each.
+    """
+
+    values: np.ndarray
+    faces: np.ndarray
+    role: str = NO_NETWORK
+
+    def estimate(self, bootstrap: Bootstrap) -> Estimate:
+        """Their mean, with its interval."""
+        return bootstrap.mean(self.values, self.faces)
+
+
+@dataclass(frozen=True)
 class Judgement:
     """One score: its estimate, the role of the network that judged, or "none", and why not to rely on it, if so."""
 
@@ -149,7 +165,8 @@ class Metric:
 
     version: raised whenever results change. better: "lower", "higher" or "neither". roles: the domain's networks
     whose judgement it is. minimum_faces, minimum_images: below these a score is flagged. per_attribute: whether
-    it is computed for each attribute or over all alone. protocols: whose edits it judges, PAPER, MATCHED or both.
+    it is computed for each attribute or over all alone. protocols: whose edits it judges. samples: for a metric that is
+    a mean, what it is the mean of: such a metric has differences between methods, and ranks.
     """
 
     name: str
@@ -164,6 +181,7 @@ class Metric:
     minimum_images: int = 0
     per_attribute: bool = True
     protocols: tuple[str, ...] = (PAPER,)
+    samples: Callable[[EditSet], list[Samples]] | None = None
 
     def flags(self, judgement: Judgement) -> str:
         """Why a judgement should not be relied on, in words; empty if nothing is known against it."""

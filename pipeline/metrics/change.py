@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import EditSet, Judgement, Metric, Samples
+
+
+def changes(edits: EditSet) -> list[Samples]:
+    """Per face and attribute, the edited attribute's value at the last step minus that at the first."""
+    rows, faces = edits.rows_by_edit()
+    values = edits.columns["edited_value"].astype(np.float64)
+    return [Samples(values[rows[:, -1]] - values[rows[:, 0]], faces, "scorer_b")]
 
 
 def change(edits: EditSet) -> list[Judgement]:
-    """Value of the edited attribute at the last step minus that at the first, mean over faces (and attributes)."""
-    rows, faces = edits.rows_by_edit()
-    values = edits.columns["edited_value"].astype(np.float64)
-    estimate = edits.bootstrap.mean(values[rows[:, -1]] - values[rows[:, 0]], faces)
-    return [Judgement(estimate, "scorer_b")]
+    """Mean change over faces (and attributes)."""
+    return [Judgement(part.estimate(edits.bootstrap), part.role) for part in changes(edits)]
 
 
-def monotonicity(edits: EditSet) -> list[Judgement]:
-    """Spearman's correlation of strength and value within a face, mean over faces (and attributes).
-
-    0 for a face on which no step changes the value.
-    """
+def correlations(edits: EditSet) -> list[Samples]:
+    """Per face and attribute, Spearman's correlation of strength and value; 0 where no step changes the value."""
     rows, faces = edits.rows_by_edit()
     strength = _ranks(edits.columns["strength"][rows])
     value = _ranks(edits.columns["edited_value"][rows])
-    return [Judgement(edits.bootstrap.mean(_correlations(strength, value), faces), "scorer_b")]
+    return [Samples(_correlations(strength, value), faces, "scorer_b")]
+
+
+def monotonicity(edits: EditSet) -> list[Judgement]:
+    """Mean correlation over faces (and attributes)."""
+    return [Judgement(part.estimate(edits.bootstrap), part.role) for part in correlations(edits)]
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -53,6 +59,7 @@ ATTRIBUTE_CHANGE = Metric(
     better="higher",
     judge=change,
     roles=("scorer_b",),
+    samples=changes,
 )
 
 ATTRIBUTE_MONOTONICITY = Metric(
@@ -64,4 +71,5 @@ ATTRIBUTE_MONOTONICITY = Metric(
     better="higher",
     judge=monotonicity,
     roles=("scorer_b",),
+    samples=correlations,
 )

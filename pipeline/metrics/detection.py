@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import EditSet, Judgement, Metric, Samples
+
+
+def samples(edits: EditSet) -> list[Samples]:
+    """1 for every image on which a face is found, 0 for the others."""
+    return [Samples(edits.columns["detected"].astype(float), edits.faces, "detector")]
 
 
 def judge(edits: EditSet) -> list[Judgement]:
     """Share of detected images."""
-    return [Judgement(edits.mean(edits.columns["detected"].astype(float)), "detector")]
+    return [Judgement(part.estimate(edits.bootstrap), part.role) for part in samples(edits)]
 
 
 DETECTED_SHARE = Metric(
@@ -19,4 +24,5 @@ DETECTED_SHARE = Metric(
     better="higher",
     judge=judge,
     roles=("detector",),
+    samples=samples,
 )

@@ -8,7 +8,7 @@ persons where MTCNN knows faces: B judges only; A is in L2L's training loss, and
 
 from __future__ import annotations
 
-from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric, Samples
 
 COLUMNS = {
     "mtcnn": "identity_mtcnn",
@@ -18,17 +18,23 @@ COLUMNS = {
 TRAINED_ON = "recognizer A is in the training loss of l2l"
 
 
+def samples(edits: Measured) -> list[Samples]:
+    """The images on which the detector finds a face, one distance per network; none where there is no image."""
+    if not len(edits):
+        return []
+    detected = edits.columns["detected"].astype(bool)
+    faces = edits.faces[detected]
+    return [Samples(edits.columns[column][detected], faces, role) for role, column in COLUMNS.items()]
+
+
 def judge(edits: Measured) -> list[Judgement]:
     """Mean distance over the images on which the detector finds a face, one judgement per network.
 
     How many images that leaves out is `detected_share`.
     """
-    if not len(edits):
-        return []
-    detected = edits.columns["detected"].astype(bool)
     return [
-        Judgement(edits.mean(edits.columns[column], detected), role, TRAINED_ON if role == "recognizer_a" else "")
-        for role, column in COLUMNS.items()
+        Judgement(part.estimate(edits.bootstrap), part.role, TRAINED_ON if part.role == "recognizer_a" else "")
+        for part in samples(edits)
     ]
 
 
@@ -42,4 +48,5 @@ IDENTITY_DISTANCE = Metric(
     judge=judge,
     roles=tuple(COLUMNS),
     protocols=(PAPER, MATCHED),
+    samples=samples,
 )

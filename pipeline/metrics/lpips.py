@@ -9,12 +9,17 @@ and without heads do not compare.
 
 from __future__ import annotations
 
-from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric, Samples
+
+
+def samples(edits: Measured) -> list[Samples]:
+    """Every image's distance; none where there is no image."""
+    return [Samples(edits.columns["lpips"], edits.faces, "lpips")] if len(edits) else []
 
 
 def judge(edits: Measured) -> list[Judgement]:
     """Mean distance over all images."""
-    return [Judgement(edits.mean(edits.columns["lpips"]), "lpips")] if len(edits) else []
+    return [Judgement(part.estimate(edits.bootstrap), part.role) for part in samples(edits)]
 
 
 LPIPS = Metric(
@@ -27,4 +32,5 @@ LPIPS = Metric(
     judge=judge,
     roles=("lpips",),
     protocols=(PAPER, MATCHED),
+    samples=samples,
 )

@@ -6,12 +6,17 @@ pytorch-msssim, computed while the images were on the device (`pipeline.networks
 
 from __future__ import annotations
 
-from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric, Samples
+
+
+def samples(edits: Measured) -> list[Samples]:
+    """Every image's similarity; none where there is no image."""
+    return [Samples(edits.columns["ssim"], edits.faces)] if len(edits) else []
 
 
 def judge(edits: Measured) -> list[Judgement]:
     """Mean similarity over all images."""
-    return [Judgement(edits.mean(edits.columns["ssim"]))] if len(edits) else []
+    return [Judgement(part.estimate(edits.bootstrap)) for part in samples(edits)]
 
 
 SSIM = Metric(
@@ -23,4 +28,5 @@ SSIM = Metric(
     better="higher",
     judge=judge,
     protocols=(PAPER, MATCHED),
+    samples=samples,
 )

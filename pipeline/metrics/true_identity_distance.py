@@ -18,9 +18,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric
+from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric, Samples
 
 UNIT = "mean distance of two random persons"
+
+
+def samples(edits: Measured) -> list[Samples]:
+    """The images on which the detector finds a face, as read; none where no truth is known."""
+    read = _read(edits)
+    if read is None:
+        return []
+    distance, _, detected = read
+    return [Samples(distance[detected], edits.faces[detected], "reader")]
 
 
 def judge(edits: Measured) -> list[Judgement]:
@@ -60,6 +69,7 @@ TRUE_IDENTITY_DISTANCE = Metric(
     unit=UNIT,
     better="lower",
     judge=judge,
+    samples=samples,
     roles=("reader",),
     protocols=(PAPER, MATCHED),
 )

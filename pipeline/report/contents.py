@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.errors import StageError
-from pipeline.schemas import LATER, PUBLISHED, RESCORING
+from pipeline.schemas import LATER, PUBLISHED
 from pipeline.tables import read_table
 
 # The sizes of the published protocol (L2L, WACV 2022): what a profile is measured against.
@@ -117,7 +119,8 @@ class RunRecord:
 class Contents:
     """A run: its record, its tables as frames (columns as `pipeline.schemas`), and its strips of edits.
 
-    `controls` names the methods that are controls, not competitors.
+    `controls` names the methods that are controls, not competitors. `differences`, `ranks` and `judges` are empty for a
+    run that was published before these tables existed.
     """
 
     run: RunRecord
@@ -126,7 +129,23 @@ class Contents:
     edits: pd.DataFrame
     strips: tuple[Strip, ...] = ()
     controls: frozenset[str] = field(default_factory=frozenset)
-    rescoring: pd.DataFrame = field(default_factory=lambda: RESCORING.empty_table().to_pandas())
+    rescoring: pd.DataFrame = field(default_factory=lambda: _empty("rescoring"))
+    differences: pd.DataFrame = field(default_factory=lambda: _empty("differences"))
+    ranks: pd.DataFrame = field(default_factory=lambda: _empty("ranks"))
+    judges: pd.DataFrame = field(default_factory=lambda: _empty("judges"))
+
+    @cached_property
+    def told_apart(self) -> dict[tuple[str, ...], bool]:
+        """Whether a test tells two methods apart: (protocol, metric, network, attribute, method, other) -> significant.
+
+        Both orders of a pair are keys; a pair without a p value is not there.
+        """
+        frame = self.differences.dropna(subset=["p"])
+        names = ["protocol", "metric", "network", "attribute", "method", "other", "significant"]
+        found: dict[tuple[str, ...], bool] = {}
+        for *key, method, other, significant in frame[names].itertuples(index=False, name=None):
+            found[*key, method, other] = found[*key, other, method] = bool(significant)
+        return found
 
     @property
     def methods(self) -> list[str]:
@@ -142,6 +161,11 @@ class Contents:
         return wished + [name for name in found if name not in wished]
 
 
+def _empty(table: str) -> pd.DataFrame:
+    frame: pd.DataFrame = PUBLISHED[table].empty_table().to_pandas()
+    return frame
+
+
 def record_of(runs: pa.Table) -> RunRecord:
     """The one row of a run's RUNS table. Raises StageError if it has another number of rows."""
     if runs.num_rows != 1:
@@ -151,7 +175,7 @@ def record_of(runs: pa.Table) -> RunRecord:
     return RunRecord(**{key: json.loads(value) if key in JSON_COLUMNS else value for key, value in row.items()})
 
 
-def controls_among(names: list[str]) -> frozenset[str]:
+def controls_among(names: Iterable[str]) -> frozenset[str]:
     """Which of these methods are controls; one that is no longer registered counts as a method."""
     from pipeline.errors import LatentbenchError
     from pipeline.methods import registry
@@ -167,8 +191,11 @@ def controls_among(names: list[str]) -> frozenset[str]:
 
 
 def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> Contents:
-    """Contents from the published tables, named as in `schemas.PUBLISHED`; those of LATER may be missing."""
+    """Contents from the published tables, named as in `schemas.PUBLISHED`; those of `schemas.LATER` may be missing."""
     scores = tables["scores"].to_pandas()
+    later = {
+        name: tables[name].to_pandas() for name in ("rescoring", "differences", "ranks", "judges") if name in tables
+    }
     return Contents(
         run=record_of(tables["runs"]),
         scores=scores,
@@ -176,11 +203,12 @@ def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> 
         edits=tables["edits"].to_pandas(),
         strips=strips,
         controls=controls_among(list(dict.fromkeys(scores["method"]))),
-        rescoring=tables.get("rescoring", RESCORING.empty_table()).to_pandas(),
+        **later,
     )
 
 
 def read_contents(folder: Path) -> Contents:
     """Contents of a published run, without its strips (they live in the page)."""
-    there = {name for name in PUBLISHED if name not in LATER or (folder / f"{name}.parquet").is_file()}
-    return contents_of({name: read_table(folder / f"{name}.parquet", PUBLISHED[name]) for name in there})
+    paths = {name: folder / f"{name}.parquet" for name in PUBLISHED}
+    known = [name for name, path in paths.items() if name not in LATER or path.is_file()]
+    return contents_of({name: read_table(paths[name], PUBLISHED[name]) for name in known})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PALETTE = ("#2f7ed8", "#e07b00", "#0b9e77", "#c4529c", "#8a6fe0", "#b8860b", "#d1495b", "#00a0b0", "#7a9a01", "#a0522d")
-GREYS = ("#757575", "#b0b0b0")
+GREYS = ("#757575", "#b0b0b0", "#939393")
 INK = "#010203"  # stands for the page's own text colour; replaced by currentColor
 IDENTITY_COLUMNS = {
     "identity_recognizer_b": "recognizer B (in no training loss)",

@@ -20,10 +20,12 @@ import pandas as pd
 from pipeline.attributes import EVALUATED, get
 from pipeline.errors import LatentbenchError
 from pipeline.report import figures, summary
+from pipeline.report.certainty import certainty
 from pipeline.report.contents import PROTOCOL_SIZES, Contents, Picture, Strip
 from pipeline.report.glossary import Entry, glossary
 from pipeline.report.matched_change import matched_tables, rescoring_plot
 from pipeline.report.rated import consistency_table, rate_tables
+from pipeline.schemas import PUBLISHED
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE = "page.html.j2"
@@ -102,6 +104,8 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         rates=rate_tables(contents),
         consistency=consistency_table(contents),
         arrows=summary.ARROWS,
+        certainty=certainty(contents),
+        tables_published=list(PUBLISHED),
         plots=[(plot, Markup(plot.svg)) for plot in drawn],
         ranges=range_lines(contents),
         strips=strips_by_attribute(contents),

@@ -24,6 +24,7 @@ from pipeline.calibration import range_stage
 from pipeline.chain import Chain, Link
 from pipeline.config import Settings, digest
 from pipeline.consistency import consistency_stage
+from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
 from pipeline.errors import StageError
@@ -44,7 +45,11 @@ from pipeline.report.archive import (
     read_report_manifest,
     run_folder,
 )
-from pipeline.report.contents import contents_of
+from pipeline.report.by_face import face_scores
+from pipeline.report.comparisons import comparison_tables
+from pipeline.report.contents import contents_of, controls_among
+from pipeline.report.controls import broken, control_checks
+from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.pictures import strips_of
 from pipeline.rescoring import rescoring_stage
 from pipeline.schemas import (
@@ -62,6 +67,7 @@ from pipeline.schemas import (
 )
 from pipeline.scoring import scores_stage
 from pipeline.stages import FULL_DISK, MANIFEST, Stage, building, file_sha256, read_manifest
+from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, write_table
 from pipeline.training import train_stage
 
@@ -75,7 +81,7 @@ TRAIN = "train"  # the stage whose manifest tells what a method learned
 
 
 def report_stage(settings: Settings, card: DomainCard) -> Stage:
-    """What a report is made of: every setting that can change a number, and the stages whose results it shows."""
+    """What a report is made of: all settings that can change a number, the stages whose results it shows, the cards."""
     upstream: list[Stage] = []
     for method in settings.method_names:
         upstream.append(scores_stage(settings, card, method))
@@ -83,7 +89,8 @@ def report_stage(settings: Settings, card: DomainCard) -> Stage:
         shown = (edits_stage, timing_stage, gallery_stage, matched_stage, rescoring_stage)
         rated = (rates_stage, consistency_stage, rating_stage)
         upstream += [of(settings, card, method) for of in (*shown, *rated)]
-    return Stage("report", VERSION, settings.as_json(), card.weights, tuple(upstream), label=settings.protocol.profile)
+    parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain))}
+    return Stage("report", VERSION, parameters, card.weights, tuple(upstream), label=settings.protocol.profile)
 
 
 def run_report(settings: Settings, *, run_date: datetime | None = None, again: bool = False) -> Path:
@@ -227,6 +234,7 @@ def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_
         ),
         "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
     }
+    tables |= _compared(settings, chain.card, tables)
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
     rows = {
         f"{name}.parquet": write_table(table, PUBLISHED[name], folder / f"{name}.parquet", metadata=stamp)
@@ -284,6 +292,20 @@ def _ranges(settings: Settings, card: DomainCard) -> pa.Table:
         for method in settings.method_names
         for attribute in settings.protocol.attributes
     )
+
+
+def _compared(settings: Settings, card: DomainCard, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """What is computed at publication from the edits' columns: means by face, differences, ranks; and the judges."""
+    protocol = settings.protocol
+    scores, edits = tables["scores"].to_pandas(), tables["edits"].to_pandas()
+    means = face_scores(tables["edits"], card)
+    judges = judges_table(card, base.measured(settings.domain), edits)
+    bootstrap = Bootstrap(protocol.comparison_samples, protocol.confidence, protocol.seed)
+    errors = judge_errors(judges.to_pandas())
+    compared = comparison_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)
+    for sentence in broken(control_checks(scores)):
+        log.warning("A control does not score what it must. %s", sentence)
+    return {**compared, "judges": judges, "face_scores": means}
 
 
 def _record(chain: Chain, stage: Stage, run_id: str, date: datetime) -> dict[str, Any]:

@@ -77,15 +77,20 @@ def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
 
 
 def united(folders: list[Path], table: str) -> pyarrow.dataset.Dataset:
-    """One table of several runs as a data set, columns united by name, `run_id` first."""
-    if table in LATER:
-        folders = [folder for folder in folders if f"{table}.parquet" in read_report_manifest(folder)["files"]]
-    if not folders:
-        return pyarrow.dataset.dataset(pa.schema([RUN_ID, *PUBLISHED[table]]).empty_table())
+    """One table of several runs as a data set, columns united by name, `run_id` first.
+
+    A run that was published before a table of `schemas.LATER` existed has no rows of it. Raises StageError for a table
+    that is missing.
+    """
     paths = [folder / f"{table}.parquet" for folder in folders]
+    if table in LATER:
+        paths = [path for path in paths if path.name in read_report_manifest(path.parent)["files"]]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise StageError(f"{missing[0]} is missing: restore it, or move its folder out of `{REPORTS}`.")
+    if not paths:
+        own = [RUN_ID, *PUBLISHED[table].remove_metadata()]
+        return pyarrow.dataset.dataset(pa.schema(own).empty_table())
     found = [pq.read_schema(path).remove_metadata() for path in paths]
     schema = pa.unify_schemas([pa.schema([RUN_ID]), *found], promote_options="permissive")
     return pyarrow.dataset.dataset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ import pandas as pd
 
 from pipeline.metrics.base import MATCHED, PAPER
 from pipeline.report.contents import Contents, read_contents
+from pipeline.report.controls import control_checks
+from pipeline.report.judges import judge_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +38,7 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 class Cell:
     """One score: its value, the ends of its 95 % interval (None where it has none), and its flag ("" for none).
 
-    `best` marks the best of its row among competitors without a flag; `close` one whose interval overlaps the best's.
+    `best` marks the best of its row among competitors without a flag; `close` one that cannot be told from the best.
     """
 
     value: float
@@ -63,7 +65,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """One table: rows x methods, all of one domain; `network` judged it (`none` where no network did)."""
+    """One table: rows x methods, all of one domain; `network` judged it (`none` where no network did).
+
+    `judge` says what is known of that network's own error.
+    """
 
     key: str
     title: str
@@ -75,6 +80,7 @@ class Grid:
     controls: frozenset[str]
     rows: tuple[Row, ...]
     note: str = ""
+    judge: str = ""
 
     @property
     def flags(self) -> list[str]:
@@ -142,10 +148,16 @@ def _overlap(one: Cell, other: Cell) -> bool:
     return max(one.low, other.low) <= min(one.high, other.high)
 
 
-def mark_best(cells: Sequence[Cell | None], better: str, rivals: Sequence[bool]) -> tuple[Cell | None, ...]:
+def mark_best(
+    cells: Sequence[Cell | None],
+    better: str,
+    rivals: Sequence[bool],
+    apart: Callable[[int, int], bool | None] = lambda one, other: None,
+) -> tuple[Cell | None, ...]:
     """The cells with the best one (or several equal ones) marked, and those that the data cannot tell from it.
 
     `rivals` says which columns compete: controls do not. A flagged cell is never best, and one alone is no winner.
+    `apart` says whether a test tells two columns apart; where it knows no test (None), overlapping intervals do not.
     """
     open_to = [
         cell
@@ -156,11 +168,13 @@ def mark_best(cells: Sequence[Cell | None], better: str, rivals: Sequence[bool])
         return tuple(cells)
     top = (min if better == "lower" else max)(cell.value for cell in open_to)
     winner = next(cell for cell in open_to if cell.value == top)
+    won = next(place for place, cell in enumerate(cells) if cell is winner)
     marked: list[Cell | None] = []
-    for cell in cells:
+    for place, cell in enumerate(cells):
         if cell is not None and any(cell is other for other in open_to):
-            best = cell.value == top
-            cell = replace(cell, best=best, close=not best and _overlap(cell, winner))
+            best, tested = cell.value == top, apart(place, won)
+            together = _overlap(cell, winner) if tested is None else not tested
+            cell = replace(cell, best=best, close=not best and together)
         marked.append(cell)
     return tuple(marked)
 
@@ -170,9 +184,13 @@ def row_of(contents: Contents, scores: pd.DataFrame, name: str, decimals: int, *
     by_method = {score["method"]: _cell(score) for _, score in scores.iterrows()}
     methods = contents.methods
     better = str(scores["better"].iloc[0])
-    cells = mark_best(
-        [by_method.get(method) for method in methods], better, [method not in contents.controls for method in methods]
-    )
+    of = tuple(scores[["protocol", "metric", "network", "attribute"]].iloc[0])
+
+    def apart(one: int, other: int) -> bool | None:
+        return contents.told_apart.get((*of, methods[one], methods[other]))
+
+    rivals = [method not in contents.controls for method in methods]
+    cells = mark_best([by_method.get(method) for method in methods], better, rivals, apart)
     return Row(name, cells, str(scores["unit"].iloc[0]), better, decimals, mean)
 
 
@@ -190,6 +208,7 @@ def grid_of(contents: Contents, scores: pd.DataFrame, key: str, title: str, rows
         rows=tuple(rows),
         corner=texts.get("corner", "attribute"),
         note=texts.get("note", ""),
+        judge=judge_line(contents.judges, networks[0]) if len(networks) == 1 else "",
     )
 
 
@@ -369,5 +388,9 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
     for grid in [*tables, *change]:
         console.print()
         _print_grid(grid, console)
+    for check in control_checks(contents.scores):
+        verdict = {True: "holds", False: "DOES NOT HOLD", None: "not testable"}[check.holds]
+        style = "bold red" if check.holds is False else ""
+        console.print(Text(f"\nControl {check.control}: {check.found} ({verdict})", style=style), end="")
     console.print(Text("\nBold: best of the row, controls and flagged scores apart. In brackets: 95 % interval."))
     console.print(Text(f"Page: {folder / 'report.html'}"), soft_wrap=True)

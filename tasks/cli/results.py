@@ -16,6 +16,8 @@ from pipeline.report.summary import print_summary
 from tasks.cli import options
 from tasks.cli.options import err, out
 
+OUTSIDE_NOISE = 1  # the exit code of `compare --check`
+
 
 class Form(StrEnum):
     """How rows are printed."""
@@ -50,20 +52,38 @@ def compare(
     run_a: Annotated[str, typer.Argument(metavar="RUN", help="The run to compare with.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN", help="The run that is compared; `latest` for the newest.")],
     outputs: options.Outputs = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every score, not only those over all attributes.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every score, not only those outside noise and those over all attributes.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 if a score is outside noise, or the runs do not compare.")
+    ] = False,
 ) -> None:
-    """Compare two published runs score by score, and say where their intervals tell them apart.
+    """Compare two published runs score by score, and say which differences are outside noise.
 
-    Example:
+    Scores of the same faces are compared face by face, others by their intervals; the correction for many
+    comparisons (Holm's) is made over all of them. Exit codes: 0 compared, whatever was found; 1 with --check, if any
+    score is outside noise or the runs measure different things; 2 a run is missing or damaged.
+
+    Examples:
 
         latentbench compare 20261119T031500Z latest
+        latentbench compare 20261119T031500Z latest --check
     """
     comparison = comparisons.compare(options.outputs_folder(outputs), run_a, run_b)
     comparisons.print_comparison(comparison, out, everything=everything)
+    if check and (not comparison.comparable or len(comparison.outside)):
+        raise typer.Exit(OUTSIDE_NOISE)
 
 
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT over scores, ranges, edits and runs.")],
+    sql: Annotated[
+        str,
+        typer.Argument(
+            metavar="SQL",
+            help="One SELECT over scores, differences, ranks, judges, ranges, edits, face_scores and runs.",
+        ),
+    ],
     outputs: options.Outputs = None,
     all_runs: Annotated[
         bool, typer.Option("--all-runs", help="Over every published run, not the newest alone.")
@@ -76,6 +96,7 @@ def query(
 
         latentbench query "DESCRIBE scores"
         latentbench query "SELECT method, attribute, value FROM scores WHERE metric = 'identity_distance'"
+        latentbench query "SELECT metric, network, method, other, difference FROM differences WHERE significant"
         latentbench query --all-runs --format csv "SELECT run_id, method, value FROM scores WHERE metric = 'fid'"
     """
     rows = queries.query(options.outputs_folder(outputs), sql, all_runs=all_runs)

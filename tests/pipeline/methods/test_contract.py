@@ -15,6 +15,7 @@ QUICK = {
     "interfacegan": {"chosen": 0.2},
     "interfacegan_z": {"chosen": 12},
     "interfacegan_conditional": {"chosen": 0.2},
+    "interfacegan_shuffled": {"chosen": 0.2},
     "higan": {"chosen": 0.2, "rescored": 8},
     "rfm": {"iterations": 5},
     "ganspace": {"components": 4, "samples": 3000},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,8 +23,13 @@ NAMED_AMONG = {"interfacegan": 96}  # as if its directions had had no names
 
 def describe() -> DomainCard:
     """The card of the domain without networks."""
-    names = {role: role for role in ROLES}
-    return DomainCard("synthface", "Numbers at random.", 64, 8, 4, {role: "0" * 64 for role in ROLES}, names)
+    weights = {role: "0" * 64 for role in ROLES}
+    return DomainCard("synthface", "Numbers at random.", 64, 8, 4, weights, synthetic.NETWORKS)
+
+
+def card_of(role: str) -> dict[str, Any]:
+    """The cards of its networks, which hold figures for some."""
+    return {"measured": synthetic.MEASURED.get(role)}
 
 
 def install() -> None:

@@ -14,7 +14,11 @@ from PIL import Image, ImageDraw
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.config import BLOCK, Machine, Protocol, Settings
+from pipeline.domains.base import DomainCard
+from pipeline.report.by_face import face_scores
+from pipeline.report.comparisons import comparison_tables
 from pipeline.report.contents import Picture, Strip
+from pipeline.report.judges import judge_errors, judges_table
 from pipeline.schemas import (
     CHANGE_COLUMNS,
     CONSISTENCY,
@@ -29,6 +33,7 @@ from pipeline.schemas import (
     VALUE_COLUMNS,
 )
 from pipeline.stages import file_sha256
+from pipeline.statistics import Bootstrap
 from pipeline.tables import write_table
 
 METHODS = ("interfacegan", "l2l", "random", "noop")
@@ -63,6 +68,7 @@ def settings(outputs: Any = "outputs", *, profile: str = "smoke", methods: tuple
         first_reference_id=BLOCK * 2000,
         n_spread=512,
         n_matched_faces=4,
+        comparison_samples=200,
     )
     return Settings("synthface", protocol, tuple((name, ()) for name in methods), Machine(), outputs, "luigi.cfg")
 
@@ -392,7 +398,7 @@ def runs(run_id: str = "20261120T031500Z-1a2b3c4d", **more: Any) -> pa.Table:
 
 
 def tables(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0) -> dict[str, pa.Table]:
-    """The published tables of a run."""
+    """The tables of a run that was published before `differences`, `ranks` and their like."""
     return {
         "scores": scores(run_id, seed=seed),
         "ranges": ranges(),
@@ -403,6 +409,41 @@ def tables(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0) -> dict[str
         "consistency": consistency(seed=seed),
         "runs": runs(run_id),
     }
+
+
+NETWORKS = {
+    "scorer_a": "scorer_a",
+    "scorer_b": "scorer_b",
+    "recognizer_a": "recognizer_a",
+    "recognizer_b": "recognizer_b",
+    "perception": "perception",
+    "reader": "reader",
+    "detector": "detector",
+    "mtcnn": "mtcnn-onet256",
+}
+CARD = DomainCard("synthface", "Numbers at random.", 64, 8, 4, {}, NETWORKS)
+MEASURED = {
+    "scorer_a": {},
+    "scorer_b": {"natural": {"age": {"r2": 0.84, "auc": 0.9}, "smile": {"r2": 0.5}}, "n_natural": 4000},
+    "generator": {"r2_scorer_b": {"smile": 0.75, "age": 0.91, "blur": -0.2}, "n": 1000},
+    "recognizer_b": {"auc": 0.96, "equal_error_rate": 0.1, "n_pairs": 500},
+    "reader": {"error_of_the_distance": 0.3, "held_out_people": {"n_persons": 40}},
+}
+
+
+def whole(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0, samples: int = 200) -> dict[str, pa.Table]:
+    """All published tables of a run, those that publication computes from the edits by the code that computes them."""
+    given = tables(run_id, seed)
+    means = face_scores(given["edits"], CARD)
+    judges = judges_table(CARD, MEASURED, given["edits"].to_pandas())
+    compared = comparison_tables(
+        means.to_pandas(),
+        given["scores"].to_pandas(),
+        frozenset({"random", "noop"}),
+        Bootstrap(samples, 0.95, 7),
+        judge_errors(judges.to_pandas()),
+    )
+    return {**given, **compared, "judges": judges, "face_scores": means}
 
 
 def strips(methods: tuple[str, ...] = METHODS, n_faces: int = 2, n_pictures: int = 5) -> tuple[Strip, ...]:

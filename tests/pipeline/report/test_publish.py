@@ -21,7 +21,7 @@ from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import archive, figures, page, publish
-from pipeline.schemas import PUBLISHED
+from pipeline.schemas import LATER, PUBLISHED
 from pipeline.stages import invalidate, read_manifest
 from pipeline.tables import read_table
 from tests.pipeline.report import laid_down, synthetic
@@ -78,7 +78,7 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def test_a_run_has_its_tables_its_page_and_its_manifest(settings: Settings, published: Path) -> None:
-    names = {"report.html", "manifest.json", *(f"{name}.parquet" for name in PUBLISHED)}
+    names = {*(f"{name}.parquet" for name in PUBLISHED), "report.html", "manifest.json"}
     assert set(content(published)) == names
     manifest = json.loads((published / "manifest.json").read_text())
     for name, record in manifest["files"].items():
@@ -93,6 +93,37 @@ def test_a_run_has_its_tables_its_page_and_its_manifest(settings: Settings, publ
     assert tables["runs"].column("run_id").to_pylist() == [run_id]
     assert run_id.endswith(manifest["fingerprint"][:8])
     assert "data:image/webp" in (published / "report.html").read_text()
+
+
+def test_what_is_computed_at_publication_is_there_and_the_same_every_time(settings: Settings, published: Path) -> None:
+    tables = {name: read_table(published / f"{name}.parquet", PUBLISHED[name]) for name in LATER}
+    assert tables["differences"].num_rows == 9 * 9  # one pair of methods, nine means, eight attributes and all
+    assert tables["ranks"].num_rows == 2 * 9 * 9
+    assert tables["face_scores"].num_rows == 2 * 9 * 8 * 6
+    assert tables["judges"].num_rows > 10
+    again = publish.run_report(settings, again=True)
+    for name in LATER:
+        assert read_table(again / f"{name}.parquet", PUBLISHED[name]).equals(tables[name])
+    page_text = (published / "report.html").read_text()
+    assert 'id="table-ranks"' in page_text and "The judge&#39;s own error" in page_text
+
+
+def test_a_card_that_was_measured_again_leads_to_a_new_run(
+    settings: Settings, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(synthetic.MEASURED, "recognizer_b", {"auc": 0.5})
+    assert publish.find_report(settings) is None
+    monkeypatch.undo()
+
+
+def test_a_control_that_fails_is_warned_of(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    good = synthetic.score_rows("noop")
+    assert good[0]["metric"] == "identity_distance"
+    with caplog.at_level("WARNING", logger="latentbench"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "score_rows", lambda method, seed=0: [{**good[0], "method": method, "value": 0.2}])
+        laid_down.lay_down(settings)
+        publish.run_report(settings)
+    assert "A control does not score what it must. noop: expected no distance" in caplog.text
 
 
 def test_scores_are_those_of_the_stages(published: Path) -> None:

@@ -49,6 +49,21 @@ def test_every_run_at_once_and_every_table_knows_its_run(outputs: Path) -> None:
     assert queries.query(outputs, joined)["n"].tolist() == [4 * 8 * 6 * 5]
 
 
+def test_tables_that_an_old_run_lacks_have_no_rows_of_it(tmp_path: Path) -> None:
+    publish_folder(tmp_path, OLD, synthetic.tables(OLD))
+    assert queries.query(tmp_path, "SELECT count(*) AS n FROM differences")["n"].tolist() == [0]
+    publish_folder(tmp_path, NEW, synthetic.whole(NEW))
+    for table in ("differences", "ranks", "judges", "face_scores"):
+        rows = queries.query(tmp_path, f"SELECT DISTINCT run_id FROM {table}", all_runs=True)
+        assert rows["run_id"].tolist() == [NEW]
+    sql = "SELECT max(p_holm) AS p FROM differences WHERE significant"
+    assert len(queries.query(tmp_path, sql)) == 1
+    path = tmp_path / "reports" / f"run_id={NEW}" / "ranks.parquet"
+    path.unlink()
+    with pytest.raises(StageError, match=r"ranks\.parquet is missing"):
+        queries.query(tmp_path, "SELECT 1", all_runs=True)
+
+
 def test_a_column_that_an_old_run_lacks_is_null_there(tmp_path: Path) -> None:
     for run_id in (OLD, NEW):
         publish_folder(tmp_path, run_id, synthetic.tables(run_id))

@@ -1,0 +1,181 @@
+"""The judges judged: what each network's card says of its own error, beside the scores that the network produced.
+
+A figure that a card does not have is a row without a value, so that "not measured" is said and not left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import sqrt
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.attributes import EVALUATED, NAMES
+from pipeline.domains.base import DomainCard
+from pipeline.metrics.base import ALL
+from pipeline.report.comparisons import Errors
+from pipeline.schemas import JUDGES
+from pipeline.scoring import network_name
+
+Cards = Mapping[str, Mapping[str, Any]]  # role -> the `measured` of its card
+Row = dict[str, Any]
+
+ROLES = ("scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "reader", "detector", "mtcnn", "perception", "lpips")
+PERSONS = "mean distance of two random persons"
+GENERATED = "generated faces"
+RENDERED = {"natural": "rendered faces, natural", "broad": "rendered faces, broad"}
+SHOWN = {column: name for name, column in EVALUATED.items()}  # a column -> the attribute's name in the scores
+
+
+def judges_table(card: DomainCard, measured: Cards, edits: pd.DataFrame) -> pa.Table:
+    """JUDGES: every figure of every network that judges in the domain.
+
+    `edits`: EDITS of the run, whose unedited faces give the spread of each attribute, by scorer B. With it a scorer's
+    R2 becomes an error in the attribute's own unit: sqrt(1 - R2) times the spread.
+    """
+    spread = spreads(edits)
+    rows: list[Row] = []
+    for role in ROLES:
+        if role not in card.networks and role != "lpips":
+            continue
+        found = list(_figures(role, measured, spread)) or [_row("own error", None, "1")]
+        rows += [{"role": role, "network": network_name(card, role), **row} for row in found]
+    return pa.Table.from_pylist(rows, schema=JUDGES)
+
+
+def judge_errors(judges: pd.DataFrame) -> Errors:
+    """The error of one reading where a table tells it in the unit of a metric: of scorer B and of the truth reader.
+
+    For `attribute_change` that of scorer B on generated faces, for all attributes their root mean square; for
+    `true_identity_distance` what the reader shows between two pictures of one person.
+    """
+    errors: Errors = {}
+    values = judges.dropna(subset=["value"])
+    for metric, role, what in (
+        ("attribute_change", "scorer_b", "value_error"),
+        ("true_identity_distance", "reader", "error_of_the_distance"),
+    ):
+        own = values[(values["role"] == role) & (values["what"] == what)]
+        for network, attribute, value in own[["network", "attribute", "value"]].itertuples(index=False, name=None):
+            errors[metric, network, attribute] = float(value)
+            if metric == "true_identity_distance":
+                errors |= {(metric, network, name): float(value) for name in EVALUATED}
+    return errors
+
+
+def spreads(edits: pd.DataFrame) -> dict[str, float]:
+    """Standard deviation of each edited attribute over the unedited faces, by scorer B; none for a single face."""
+    starts = edits.drop_duplicates(["attribute", "face_id"]).groupby("attribute")["start_value"]
+    return {str(name): float(value) for name, value in starts.std(ddof=0).items() if starts.count()[name] > 1}
+
+
+def _figures(role: str, measured: Cards, spread: Mapping[str, float]) -> Iterator[Row]:
+    own = measured.get(role, {})
+    made = measured.get("generator", {})
+    if role.startswith("scorer"):
+        for name, faces in RENDERED.items():
+            yield from _scorer(own.get(name, {}), faces, own.get(f"n_{name}"))
+        on_made = {name: {"r2": r2} for name, r2 in made.get(f"r2_{role}", {}).items()}
+        found = list(_scorer(on_made, GENERATED, made.get("n")))
+        yield from [*found, *_value_errors(found, spread)]
+    elif role.startswith("recognizer"):
+        for what in ("auc", "equal_error_rate", "correlation_with_true_distance"):
+            yield _row(what, own.get(what), "1", own.get("n_pairs"), "pairs of pictures of unseen persons")
+    elif role == "reader":
+        yield from _reader(own)
+    elif role == "detector":
+        yield _row("found_share", made.get("mtcnn_found_share"), "share", made.get("n_mtcnn"), GENERATED)
+    elif role == "perception":
+        yield _row("accuracy", own.get("accuracy"), "share", own.get("n"), "rendered faces")
+
+
+def _scorer(by_attribute: Mapping[str, Mapping[str, Any]], faces: str, n: Any) -> Iterator[Row]:
+    """R2 against the truth, what it leaves as an error in standard deviations, and the AUC of what is yes or no."""
+    for column in sorted(by_attribute, key=lambda name: (name not in SHOWN, *_place(name))):
+        figures, name = by_attribute[column], SHOWN.get(column, column)
+        r2 = figures.get("r2")
+        yield _row("r2", r2, "1", n, faces, name)
+        yield _row("error", None if r2 is None else sqrt(max(0.0, 1 - r2)), "standard deviations", n, faces, name)
+        if figures.get("auc") is not None:
+            yield _row("auc", figures["auc"], "1", n, faces, name)
+
+
+def _value_errors(found: list[Row], spread: Mapping[str, float]) -> Iterator[Row]:
+    """Errors in the attribute's own unit, and their root mean square over all edited attributes."""
+    unit, squares, n = "attribute value", [], None
+    for row in found:
+        if row["what"] == "error" and row["value"] is not None and row["attribute"] in spread:
+            error, n = row["value"] * spread[row["attribute"]], row["n"]
+            squares.append(error**2)
+            yield _row("value_error", error, unit, n, GENERATED, row["attribute"])
+    if squares and len(squares) == len(spread):
+        yield _row("value_error", sqrt(sum(squares) / len(squares)), unit, n, GENERATED)
+
+
+def _reader(own: Mapping[str, Any]) -> Iterator[Row]:
+    people = own.get("held_out_people", {})
+    persons, unseen = people.get("n_persons"), "two pictures of one unseen person"
+    yield _row("error_of_the_distance", own.get("error_of_the_distance"), PERSONS, persons, unseen)
+    yield _row("two_persons_mean", people.get("two_persons_mean"), PERSONS, persons, "pictures of two unseen persons")
+    for key, faces in (("held_out_people", "unseen persons"), ("renders", "rendered faces"), ("made", GENERATED)):
+        part = own.get(key, {})
+        n = part.get("n", part.get("n_persons"))
+        yield _row("correlation_with_true_distance", part.get("correlation_with_true_distance"), "1", n, faces)
+        if key != "held_out_people":
+            yield _row("r2_mean_of_identity", part.get("r2_mean_of_identity"), "1", n, faces)
+    for name, value in own.get("unchanged_identity_with_one_attribute_driven", {}).items():
+        faces = "faces of which only this attribute changes"
+        yield _row("distance_of_the_same_person", value, PERSONS, None, faces, name)
+
+
+def _row(what: str, value: Any, unit: str, n: Any = None, faces: str = "", attribute: str = ALL) -> Row:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return {
+        "what": what,
+        "attribute": attribute,
+        "value": float(value) if known else None,
+        "unit": unit,
+        "n": int(n) if known and isinstance(n, (int, float)) else None,
+        "measured_on": faces if known else "",
+    }
+
+
+def _place(column: str) -> tuple[int, str]:
+    return (NAMES.index(column) if column in NAMES else len(NAMES), column)
+
+
+# For readers
+
+
+def judge_line(judges: pd.DataFrame, network: str) -> str:
+    """What is known of a network's own error, in one sentence; empty if the run knows nothing of the network."""
+    own = judges[judges["network"] == network]
+    if own.empty:
+        return ""
+    values = own.dropna(subset=["value"])
+    if values.empty:
+        return "The judge's own error was not measured."
+    texts = []
+    made = values[(values["what"] == "r2") & (values["measured_on"] == GENERATED)]
+    made = made[made["attribute"].isin(list(EVALUATED))]
+    if len(made):
+        worst = made.loc[made["value"].idxmin()]
+        texts.append(
+            f"R2 against the truth {made['value'].mean():.2f} in the mean of the edited attributes, "
+            f"{worst['value']:.2f} for {worst['attribute']}, on {GENERATED}"
+        )
+    for what, text in (
+        ("value_error", "its error of one reading is {:.3f} of the attribute's range"),
+        ("auc", "tells one person from two with an AUC of {:.3f}"),
+        ("equal_error_rate", "errs on {:.1%} of pairs where both errors are equal"),
+        ("error_of_the_distance", "shows a distance of {:.2f} between two pictures of one person"),
+        ("correlation_with_true_distance", "its distances correlate with the true ones by {:.2f}"),
+        ("found_share", "finds {:.1%} of unedited faces"),
+        ("accuracy", "names the kind of {:.1%} of rendered faces"),
+    ):
+        known = values[(values["what"] == what) & (values["attribute"] == ALL)]
+        if len(known):
+            texts.append(text.format(float(known["value"].iloc[0])))
+    return f"The judge's own error: {'; '.join(texts)}."
