@@ -56,7 +56,8 @@ def matched_tables(contents: Contents) -> tuple[list[Grid], list[Grid]]:
     Attributes x methods at one level for every metric and network, and levels x methods over all attributes.
     """
     scores, level = matched_scores(contents), shown_level(contents)
-    first, others = [], []
+    first: list[Grid] = []
+    others: list[Grid] = []
     for (metric, network), part in scores.groupby(["metric", "network"], sort=False):
         own, overall = part[part["level"] == level], part[part["attribute"] == ALL]
         judge = "" if _judges(scores, metric) == 1 else f", by {short(str(network), contents.run.domain)}"
@@ -125,7 +126,8 @@ def rescoring_plot(contents: Contents) -> Plot | None:
             panel.grid(visible=False)
         panels[-1].set_xticks(np.arange(len(NAMES)) + 0.5, NAMES, rotation=90, fontsize=7)
         bar = figure.colorbar(mesh, ax=panels, shrink=min(1.0, 2.5 / len(methods)), pad=0.01)
-        bar.solids.set_rasterized(False)  # else it is drawn as a picture, which has an address
+        if bar.solids is not None:
+            bar.solids.set_rasterized(False)  # else it is drawn as a picture, which has an address
         bar.set_label("signed change, standard deviations", color=INK)
         drawn = svg_of(figure, "rescoring")
     caption = (
