@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.editing import View
     from pipeline.methods.base import Faces, Method
 
 VERSION = 1
@@ -223,13 +222,8 @@ class _Editor:
     def __init__(self, domain: Domain, method: Method, faces: Faces, matching: Matching, spread: Spread) -> None:
         self.domain, self.method, self.faces, self.matching, self.spread = domain, method, faces, matching, spread
         self.column = index_of(matching.attribute)
-        views, logits = [], []
-        for start in range(0, len(faces.ws), BATCH):
-            images = synthesise(domain, faces.ws[start : start + BATCH])
-            views.append(look(domain, images, matching.threshold))
-            logits.append(self._logits_a(images))
-        self.unedited = _joined(views)
-        self.start_logits = np.concatenate(logits)
+        self.unedited = look(domain, synthesise(domain, faces.ws), matching.threshold)  # a shard's faces are one batch
+        self.start_logits = self._logits_a(self.unedited.images)
         rows = np.arange(len(faces.ws))
         self.starts = np.zeros(len(rows)) if method.exact_identity else self.changes(np.zeros(len(rows)), rows)
 
@@ -282,12 +276,12 @@ class _Editor:
         """Columns (M,) of `matched` that the images at these strengths have: the judges' pass of `edits`."""
         import torch
 
+        if not len(rows):
+            return {"detected": np.zeros(0, bool)}
         parts: list[dict[str, Tensor]] = []
-        for start in range(0, max(len(rows), 1), BATCH):
+        for start in range(0, len(rows), BATCH):
             cut = slice(start, start + BATCH)
             edited_ws = self.edit(strengths[cut], rows[cut])
-            if not len(edited_ws):
-                return {"detected": np.zeros(0, bool)}
             edited = look(self.domain, synthesise(self.domain, edited_ws), self.matching.threshold)
             before = self.unedited[torch.from_numpy(rows[cut]).to(edited_ws.device)]
             part = compare(self.domain, edited, before)
@@ -303,11 +297,3 @@ class _Editor:
         columns["change_b"] = changes[:, self.column].astype(np.float32)
         columns |= value_columns(columns.pop("values"))
         return columns | {name: changes[:, place].astype(np.float32) for place, name in enumerate(CHANGE_COLUMNS)}
-
-
-def _joined(views: list[View]) -> View:
-    """The view of all batches' images."""
-    import torch
-
-    names = views[0].__dataclass_fields__
-    return type(views[0])(*(torch.cat([getattr(view, name) for view in views]) for name in names))

@@ -204,3 +204,26 @@ def test_no_latent_may_be_in_two_sets(key: str, value: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         load(profile="smoke", overrides={f"protocol.{key}": value})
     load(profile="smoke", overrides={"protocol.first_naming_id": "2048"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("protocol.matched_levels", "1, 0.5", "expected rising numbers"),
+        ("protocol.matched_levels", "", "expected rising numbers"),
+        ("protocol.matched_levels", "0.5, one", "expected rising numbers"),
+        ("protocol.matched_tolerance", "0.5", "less than the smallest of matched_levels, 0.5"),
+        ("profile.smoke.n_spread", "1025", "no more than the n_reference of 1,024 images"),
+    ],
+)
+def test_a_matched_change_that_makes_no_sense_is_refused(key: str, value: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(profile="smoke", overrides={key: value})
+    protocol = load(profile="smoke", overrides={"protocol.matched_levels": "0.25, 3"}).protocol
+    assert protocol.matched_levels == (0.25, 3.0)
+    assert protocol.matched_per_method == 8 * protocol.n_matched_faces * 2 * 2
+
+
+def test_matched_faces_beyond_the_grid_s_may_not_run_into_another_set() -> None:
+    with pytest.raises(ConfigError, match="first_face_id"):
+        load(profile="full", overrides={"protocol.first_reference_id": "1000000256"})
