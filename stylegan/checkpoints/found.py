@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from stylegan.checkpoints.inert import Values
+from stylegan.checkpoints.inert import Values, count
 from stylegan.checkpoints.limits import RefusalError
+from stylegan.checkpoints.machine import describe
 from stylegan.generator import Architecture, Generator, resolutions_up_to
 from stylegan.layers import resampling_filter
 from stylegan.weights import parse_architecture
@@ -18,6 +19,8 @@ from stylegan.weights import parse_architecture
 MOST_FAULTS = 5
 AVERAGE_W = "mapping.w_avg"
 IMAGE_CHANNELS = 3
+SLACK = 2**20
+"""Bytes that small files may exceed their size by."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,16 @@ def check_shapes(values: Mapping[str, Values], architecture: Architecture) -> No
         raise RefusalError(f"its generator is not of a kind that is known: it {shown}{more}")
 
 
+def check_memory(values: Mapping[str, Values], size_bytes: int) -> None:
+    """RefusalError if the values take more memory than a file of that size can hold numbers for.
+
+    Half precision doubles when it is read; more than that is many tensors of the same bytes.
+    """
+    wanted = 4 * sum(count(value.shape) for value in values.values())
+    if wanted > 2 * size_bytes + SLACK:
+        raise RefusalError(f"its tensors have {wanted:,} bytes and the file {size_bytes:,}: they share the same data")
+
+
 def axis_of(values: Mapping[str, Values], name: str) -> int | None:
     """The length of a vector, if it is there."""
     return values[name].shape[0] if name in values and len(values[name].shape) == 1 else None
@@ -110,4 +123,9 @@ def check_setting(what: str, found: object, expected: object) -> None:
     if isinstance(found, float) and isinstance(expected, float) and math.isclose(found, expected, rel_tol=1e-6):
         return
     if type(found) is not type(expected) or found != expected:
-        raise RefusalError(f"its generator has {what} {str(found)[:60]!r}; this program's has {expected!r}")
+        raise RefusalError(f"its generator has {what} {told(found)}; this program's has {expected!r}")
+
+
+def told(value: object) -> str:
+    """A setting for messages. What holds other things is named by its kind: writing it out could take for ever."""
+    return repr(str(value)[:60]) if isinstance(value, str | int | float | None) else f"a {describe(value)}"

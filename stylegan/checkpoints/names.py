@@ -69,7 +69,7 @@ def _shape(sizes: object = ()) -> object:
 
 
 def _device(kind: object = "", index: object = None) -> str:
-    return f"{kind}:{index}" if type(kind) is str else ""
+    return kind if isinstance(kind, str) else ""
 
 
 def _dictionary() -> dict[Any, Any]:
@@ -129,7 +129,9 @@ _CONTAINERS: dict[Name, Builder | None] = {
     Name("dnnlib.util", "EasyDict"): _dictionary,
     Name("argparse", "Namespace"): _attributes("Namespace"),
     Name("_codecs", "encode"): _encoded,
-} | {Name(module, kind): _members for module in ("builtins", "__builtin__") for kind in ("set", "frozenset")}
+}
+for _module_name in ("builtins", "__builtin__"):
+    _CONTAINERS |= {Name(_module_name, "set"): _members, Name(_module_name, "frozenset"): _members}
 
 _NUMPY: dict[Name, Builder | None] = {Name("numpy", "dtype"): _number_type, Name("numpy", "ndarray"): None}
 for _core in ("numpy.core", "numpy._core"):
@@ -147,17 +149,18 @@ _TORCH: dict[Name, Builder | None] = {
 _TORCH |= {Name("torch", storage): None for storage in NUMBER_TYPES}
 _TORCH |= {Name("torch", number_type): None for number_type in TORCH_TYPES}
 
-TORCH_NAMES: Names = _CONTAINERS | _NUMPY | _TORCH
+TORCH_NAMES: Names = {**_CONTAINERS, **_NUMPY, **_TORCH}
 """What files of `torch.save` may mention."""
 
 
 def pickle_names(load_from_bytes: Callable[[memoryview], object]) -> Names:
     """What plain pickles of networks may mention; `load_from_bytes` reads a storage that was pickled as bytes."""
-    return dict(TORCH_NAMES) | {
+    own: dict[Name, Builder | None] = {
         Name("torch_utils.persistence", "_reconstruct_persistent_obj"): _module,
         Name("dnnlib.tflib.network", "Network"): _attributes("Network"),
         Name("torch.storage", "_load_from_bytes"): lambda data: load_from_bytes(_bytes_of(data)),
     }
+    return {**TORCH_NAMES, **own}
 
 
 def storage_of(reference: object) -> tuple[Storage, str]:

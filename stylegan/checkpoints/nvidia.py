@@ -163,14 +163,14 @@ def _number(value: Any) -> object:
 
 def _clamp(modules: dict[str, Module]) -> float | None:
     """The one bound of activations that all layers have, None for none."""
-    clamps = {
+    clamps = [
         _number(module.attributes.get("conv_clamp"))
         for module in modules.values()
         if module.class_name in ("SynthesisLayer", "ToRGBLayer")
-    }
+    ]
     if not clamps:
         raise RefusalError("it holds no StyleGAN2 generator: its synthesis network has no layers")
-    (clamp, *others) = clamps
-    if others or not (clamp is None or isinstance(clamp, float)):
+    clamp = clamps[0]
+    if not (clamp is None or isinstance(clamp, float)) or any(other != clamp for other in clamps):
         raise RefusalError("its layers bound their activations differently, which this program cannot")
     return clamp

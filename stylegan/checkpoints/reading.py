@@ -15,7 +15,14 @@ import safetensors.torch
 import torch
 
 from stylegan.checkpoints import nvidia, rosinality, tensorflow
-from stylegan.checkpoints.found import AVERAGE_W, FoundGenerator, check_shapes, infer_architecture, read_tensor
+from stylegan.checkpoints.found import (
+    AVERAGE_W,
+    FoundGenerator,
+    check_memory,
+    check_shapes,
+    infer_architecture,
+    read_tensor,
+)
 from stylegan.checkpoints.inert import Changed, Values
 from stylegan.checkpoints.instructions import load_pickle
 from stylegan.checkpoints.limits import LARGEST_FILE, Budget, CheckpointError, RefusalError
@@ -63,7 +70,7 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
                 "publisher tells"
             )
         found = _find(data)
-        generator, assumed = _build(found)
+        generator, assumed = _build(found, len(data))
     except RefusalError as refusal:
         raise CheckpointError(f"'{path}' is not imported: {refusal}. Nothing in it was executed.") from refusal
     note = found.license_note or UNKNOWN_LICENSE
@@ -140,10 +147,11 @@ def _values_of(tensor: torch.Tensor) -> Values:
     return Changed(tuple(tensor.shape), read)
 
 
-def _build(found: FoundGenerator) -> tuple[Generator, tuple[str, ...]]:
+def _build(found: FoundGenerator, size_bytes: int) -> tuple[Generator, tuple[str, ...]]:
     """Our generator with the found values, and what had to be assumed. Shapes are compared before values are read."""
     architecture = infer_architecture(found.values, found.conv_clamp)
     check_shapes(found.values, architecture)
+    check_memory(found.values, size_bytes)
     with torch.device("meta"):
         generator = Generator.from_architecture(architecture)
     tensors = {}

@@ -8,11 +8,12 @@ in, out to out, in, height, width; those of upsampling layers turned by 180 degr
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from stylegan.checkpoints.found import FoundGenerator, check_setting
+from stylegan.checkpoints.found import FoundGenerator, check_setting, told
 from stylegan.checkpoints.inert import Array, Attributes, Values, changed
 from stylegan.checkpoints.limits import RefusalError
 from stylegan.checkpoints.nvidia import LICENSE
@@ -50,7 +51,7 @@ def find_generator(content: Any) -> FoundGenerator:
     version, builder = network.attributes.get("version"), network.attributes.get("build_func_name")
     if type(version) is not int or version < OLDEST or builder == "G_style":
         raise RefusalError(
-            f"its generator is of an older format ({str(builder)[:40]}, version {str(version)[:10]}) than StyleGAN2's: "
+            f"its generator is of an older format ({told(builder)}, version {told(version)}) than StyleGAN2's: "
             "StyleGAN1 or progressive GAN, other networks that this program does not have"
         )
     settings = _dictionary(network, "static_kwargs")
@@ -124,7 +125,7 @@ def _renamed(name: str, value: Array) -> tuple[str, Values] | None:
     if match := re.fullmatch(r"synthesis/(\d{1,5})x\1/(Conv|Conv0_up|Conv1|ToRGB)/(\w+)", name):
         layer = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torgb"}[match[2]]
         prefix = f"synthesis.b{match[1]}.{layer}"
-        changes = {
+        changes: dict[str, tuple[str, Callable[[], Values]]] = {
             "weight": (f"{prefix}.weight", lambda: _kernel(value, turned=match[2] == "Conv0_up")),
             "bias": (f"{prefix}.bias", lambda: value),
             "noise_strength": (f"{prefix}.noise_strength", lambda: value),

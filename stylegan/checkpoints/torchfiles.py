@@ -6,6 +6,7 @@ import io
 import re
 import stat
 import zipfile
+from functools import partial
 from typing import Any, NamedTuple
 
 from stylegan.checkpoints.inert import Storage
@@ -61,7 +62,7 @@ def read_old(data: memoryview, budget: Budget) -> OldFile:
         if length_prefix(reader.take(8)) != storage.length:
             raise RefusalError(f"it is damaged: the storage {key[:40]!r} is announced in two lengths")
         view = reader.take(storage.length * storage.item_size)
-        storage.fetch = lambda view=view: view  # type: ignore[misc]
+        storage.fetch = partial(memoryview, view)
     return OldFile(content, reader.position)
 
 
@@ -110,7 +111,7 @@ def read_zip(data: bytes, budget: Budget) -> Any:
             raise RefusalError(
                 f"it is damaged: the storage {key[:40]!r} has another size than announced, or is missing"
             )
-        storage.fetch = lambda: _read_member(archive, member)
+        storage.fetch = partial(_read_member, archive, member)
         known = storages.setdefault(key, storage)
         return known if known.kind == storage.kind else storage
 

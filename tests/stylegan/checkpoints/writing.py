@@ -125,7 +125,13 @@ def nvidia(generator: Generator, *, protocol: int = 3, changes: dict[str, Any] |
     """A snapshot of stylegan2-ada-pytorch; `more` goes into its dictionary."""
     averaged = persistent(generator, "", changes)
     other = Persistent("Discriminator", {"_parameters": OrderedDict(x=nn.Parameter(torch.zeros(3)))}, {})
-    content = {"G": None, "D": other, "G_ema": averaged, "training_set_kwargs": EasyDict(path="x.zip")} | more
+    return pickled(
+        {"G": None, "D": other, "G_ema": averaged, "training_set_kwargs": EasyDict(path="x.zip")} | more, protocol
+    )
+
+
+def pickled(content: Any, protocol: int = 3) -> bytes:
+    """Anything with NVIDIA's classes in it."""
     with (
         module("torch_utils.persistence", _reconstruct_persistent_obj=_reconstruct_persistent_obj),
         module("dnnlib.util", EasyDict=EasyDict),
