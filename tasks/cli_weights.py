@@ -17,11 +17,14 @@ from pipeline.weights.listing import as_lines, as_row
 from pipeline.weights.store import PRESENT, Standing, open_store
 from pipeline.weights.table import find
 from pipeline.weights.telling import in_bytes
+from tasks.cli_weights_import import import_weights
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Weight files of other people: list them, fetch them, check them. docs/weights-files.md says more.",
+    help="Weight files of other people: list them, fetch them, check them, import them. docs/weights-files.md and docs/weights.md say more.",
 )
+
+app.command("import")(import_weights)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Files, by the names of `latentbench weights list`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

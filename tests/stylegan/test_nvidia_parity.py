@@ -6,6 +6,7 @@ Their code is under NVIDIA's own licence, so no copy of it is kept here.
 
 import importlib
 import os
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from stylegan.checkpoints.reading import read_checkpoint
 from stylegan.generator import Generator
 
 REFERENCE = os.environ.get("LATENTBENCH_NVIDIA_REFERENCE", "")
@@ -113,3 +115,21 @@ def test_same_start_values_as_the_reference(networks: Any) -> None:
             torch.testing.assert_close(ours[name].std(), value.std(), rtol=0.1, atol=0)
         elif "noise_const" not in name and "weight" not in name:
             torch.testing.assert_close(ours[name], value)
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_their_own_snapshot_is_read_without_their_code(networks: Any, protocol: int, tmp_path: Path) -> None:
+    """A snapshot as their training loop writes it; half precision is theirs on a GPU alone, hence force_fp32."""
+    arguments = dict(resolution=32, channel_base=256, channel_max=32, conv_clamp=256)
+    theirs = build_theirs(networks, arguments)
+    discriminator = networks.Discriminator(c_dim=0, img_resolution=32, img_channels=3, channel_base=256, channel_max=32)
+    content = {"G": theirs, "D": discriminator, "G_ema": theirs, "augment_pipe": None, "training_set_kwargs": {}}
+    path = tmp_path / "snapshot.pkl"
+    path.write_bytes(pickle.dumps(content, protocol))
+    ours = read_checkpoint(path).generator
+    assert ours.architecture.conv_clamp == 256
+    z = torch.randn(2, 96, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        for noise in ("const", "none"):
+            expected = theirs(z, None, truncation_psi=0.7, noise_mode=noise, force_fp32=True)
+            assert relative_error(ours(z, truncation_psi=0.7, noise=noise), expected) < TOLERANCE

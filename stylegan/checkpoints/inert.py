@@ -1,0 +1,197 @@
+"""The plain data that checkpoints are read into: networks, tensors and arrays as descriptions, nothing that acts.
+
+A tensor is a claim about bytes of the file: shape, strides and type are compared with the bytes that are
+there before any memory is taken, and the numbers are only read when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from stylegan.checkpoints.limits import MOST_AXES, RefusalError
+from stylegan.checkpoints.machine import Inert, describe
+
+BFLOAT16 = "bfloat16"
+
+
+class Values(Protocol):
+    """Numbers of a checkpoint, not read yet."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    def read(self) -> np.ndarray[Any, Any]:
+        """The numbers in their own type and of that shape."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Values with an array operation in front, such as a transposition, done when they are read."""
+
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray[Any, Any]]
+
+
+def changed(values: Values, shape: tuple[int, ...], change: Callable[[np.ndarray[Any, Any]], Any]) -> Changed:
+    """`values` after `change`, which answers `shape`."""
+    return Changed(shape, lambda: np.asarray(change(values.read())))
+
+
+def constant(array: np.ndarray[Any, Any]) -> Changed:
+    """Values that are not in the file."""
+    return Changed(array.shape, lambda: array)
+
+
+def count(shape: tuple[int, ...]) -> int:
+    """Numbers in an array of that shape, as an exact integer."""
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def check_shape(shape: object, what: str) -> tuple[int, ...]:
+    """The shape, if it is one. RefusalError otherwise."""
+    if type(shape) is not tuple or len(shape) > MOST_AXES:
+        raise RefusalError(f"{what} has a {describe(shape)} that is no shape")
+    for size in shape:
+        if type(size) is not int or not 0 <= size < 2**40:
+            raise RefusalError(f"{what} has an axis whose length is no sensible number")
+    return shape
+
+
+@dataclass(eq=False)
+class Storage:
+    """A run of numbers in the file that tensors are views of. `fetch` answers its bytes."""
+
+    kind: str
+    """A NumPy type such as '<f4', or BFLOAT16."""
+    length: int
+    """How many numbers."""
+    fetch: Callable[[], memoryview] | None = None
+
+    @property
+    def item_size(self) -> int:
+        """Bytes of a number."""
+        return 2 if self.kind == BFLOAT16 else np.dtype(self.kind).itemsize
+
+    def read(self) -> np.ndarray[Any, Any]:
+        """All its numbers; a view of the file where that is possible."""
+        if self.fetch is None:
+            raise RefusalError("a tensor's data are not in the file")
+        data = self.fetch()
+        if len(data) != self.length * self.item_size:
+            raise RefusalError(
+                f"a tensor's data are {len(data):,} bytes, {self.length * self.item_size:,} were announced"
+            )
+        if self.kind == BFLOAT16:
+            return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
+        return np.frombuffer(data, self.kind)
+
+
+@dataclass(eq=False)
+class Tensor(Inert):
+    """A view of a storage: from `offset` on, with a stride per axis, both counted in numbers."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check_shape(self.shape, "a tensor")
+        check_shape(self.strides, "a tensor")
+        if type(self.offset) is not int or self.offset < 0 or len(self.strides) != len(self.shape):
+            raise RefusalError("a tensor's offset and strides fit no tensor")
+        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        if count(self.shape) > self.storage.length or (count(self.shape) and last >= self.storage.length):
+            raise RefusalError(
+                f"a tensor claims the shape {self.shape} with strides {self.strides} at {self.offset}, beyond the "
+                f"{self.storage.length:,} numbers of its storage"
+            )
+
+    def read(self) -> np.ndarray[Any, Any]:
+        """The numbers of the tensor."""
+        flat = self.storage.read()
+        if not count(self.shape):
+            return np.zeros(self.shape, flat.dtype)
+        strides = tuple(s * flat.itemsize for s in self.strides)
+        return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides, writeable=False)
+
+
+@dataclass(eq=False)
+class NumberType(Inert):
+    """A NumPy number type; its byte order comes as its state."""
+
+    kind: str
+
+    def set_state(self, state: object) -> None:
+        """(version, byte order, ...). RefusalError for structured and big-endian types."""
+        if type(state) is not tuple or len(state) < 2 or state[1] not in ("<", "|", "="):
+            raise RefusalError("it has an array of a byte order or type that no known network has")
+        if any(part is not None for part in state[2:5]):
+            raise RefusalError("it has a structured array, which no known network has")
+
+
+@dataclass(eq=False)
+class Array(Inert):
+    """A NumPy array; all of it comes as its state."""
+
+    shape: tuple[int, ...] = ()
+    kind: str = ""
+    data: memoryview = field(default_factory=lambda: memoryview(b""))
+    columns_first: bool = False
+
+    def set_state(self, state: object) -> None:
+        """(version, shape, type, whether columns come first, bytes)."""
+        if type(state) is not tuple or len(state) != 5:
+            raise RefusalError("it has an array in a form that is not read")
+        _, shape, number_type, columns_first, data = state
+        self.fill(shape, number_type, data, columns_first is True)
+
+    def fill(self, shape: object, number_type: object, data: object, columns_first: bool) -> None:
+        """Set all, compared with the bytes that are there."""
+        if not isinstance(number_type, NumberType):
+            raise RefusalError("it has an array whose numbers have no type")
+        if isinstance(data, bytes):
+            data = memoryview(data)
+        if not isinstance(data, memoryview):
+            raise RefusalError("it has an array of objects, which could be anything")
+        checked = check_shape(shape, "an array")
+        wanted = count(checked) * np.dtype(number_type.kind).itemsize
+        if wanted != len(data):
+            raise RefusalError(f"an array of shape {checked} needs {wanted:,} bytes and has {len(data):,}")
+        self.shape, self.kind, self.data, self.columns_first = checked, number_type.kind, data, columns_first
+
+    def read(self) -> np.ndarray[Any, Any]:
+        """The numbers of the array, a view of the file."""
+        if not self.kind:
+            raise RefusalError("it has an array without numbers")
+        return np.frombuffer(self.data, self.kind).reshape(self.shape, order="F" if self.columns_first else "C")
+
+
+@dataclass(eq=False)
+class Module(Inert):
+    """A torch module as NVIDIA pickles them: the name of its class and the attributes it had."""
+
+    class_name: str
+    attributes: dict[Any, Any]
+
+
+@dataclass(eq=False)
+class Attributes(Inert):
+    """An object of which only the attributes are kept: a TensorFlow-era network, a Namespace."""
+
+    kind: str
+    attributes: dict[Any, Any] = field(default_factory=dict)
+
+    def set_state(self, state: object) -> None:
+        """The attributes."""
+        if type(state) is not dict:
+            raise RefusalError(f"it sets the state of a {self.kind} to a {describe(state)}")
+        self.attributes = state

@@ -1,0 +1,172 @@
+"""Which format a checkpoint has, and the generator in it. Nothing in a file is executed, whatever it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+
+from stylegan.checkpoints import nvidia, rosinality, tensorflow
+from stylegan.checkpoints.found import (
+    AVERAGE_W,
+    FoundGenerator,
+    check_memory,
+    check_shapes,
+    infer_architecture,
+    read_tensor,
+)
+from stylegan.checkpoints.inert import Changed, Values
+from stylegan.checkpoints.instructions import load_pickle
+from stylegan.checkpoints.limits import LARGEST_FILE, Budget, CheckpointError, RefusalError
+from stylegan.checkpoints.machine import PickleReader
+from stylegan.checkpoints.names import pickle_names
+from stylegan.checkpoints.torchfiles import OLD_MAGIC, ZIP_MAGIC, read_old, read_storage, read_zip
+from stylegan.generator import Generator
+from stylegan.layers import resampling_filter
+
+SAFETENSORS = "safetensors"
+PREFIXES = ("G_ema.", "g_ema.", "generator.")
+"""What may stand before all names of a safetensors file."""
+AVERAGE_SAMPLES = 100_000
+UNKNOWN_LICENSE = "not stated in the file"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A generator that was read from a file, and what is known of the file."""
+
+    generator: Generator
+    kind: str
+    """The format, in words."""
+    file: str
+    sha256: str
+    size_bytes: int
+    license_note: str
+    assumed: tuple[str, ...]
+
+
+def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> Checkpoint:
+    """The averaged generator of a checkpoint, on the CPU, frozen.
+
+    Reads NVIDIA's pickles of stylegan2-ada-pytorch and stylegan3 (StyleGAN2 networks), those of the
+    TensorFlow-era stylegan2, rosinality's .pt, and safetensors. Raises CheckpointError, with the reason, for
+    anything else, and before any tensor is read if the sha256 is not `expected_sha256`.
+    """
+    path = Path(path)
+    try:
+        data = _read_file(path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        if expected_sha256 is not None and sha256 != expected_sha256.strip().lower():
+            raise RefusalError(
+                f"its sha256 is {sha256}, expected {expected_sha256}. Fetch it again, or give the sha256 that its "
+                "publisher tells"
+            )
+        found = _find(data)
+        generator, assumed = _build(found, len(data))
+    except RefusalError as refusal:
+        raise CheckpointError(f"'{path}' is not imported: {refusal}. Nothing in it was executed.") from refusal
+    note = found.license_note or UNKNOWN_LICENSE
+    return Checkpoint(generator, found.kind, path.name, sha256, len(data), note, found.assumed + assumed)
+
+
+def _read_file(path: Path) -> bytes:
+    """All of a regular file, read once, so that what was hashed is what is used."""
+    try:
+        if path.is_symlink():
+            raise RefusalError(f"it is a symbolic link to '{os.readlink(path)}'; give the file itself")
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            facts = os.fstat(handle)
+            if not stat.S_ISREG(facts.st_mode):
+                raise RefusalError("it is no regular file")
+            if facts.st_size > LARGEST_FILE:
+                raise RefusalError(f"it has {facts.st_size:,} bytes; at most {LARGEST_FILE:,} are read")
+            return file.read(facts.st_size)
+    except OSError as error:
+        raise RefusalError(f"it cannot be read ({error.strerror or error})") from error
+
+
+def _find(data: bytes) -> FoundGenerator:
+    """The generator in the bytes of a file."""
+    budget = Budget()
+    if not data:
+        raise RefusalError("it is empty")
+    if data.startswith(ZIP_MAGIC):
+        return rosinality.find_generator(read_zip(data, budget))
+    if data[8:9] == b"{":
+        return _find_in_safetensors(data)
+    if data[:1] != b"\x80":
+        raise RefusalError(
+            "it is neither a pickle of NVIDIA's, nor a file of torch.save, nor safetensors; if it was downloaded, it "
+            "may be a page that says why not"
+        )
+    view = memoryview(data)
+    reader = PickleReader(view, pickle_names(lambda storage: read_storage(storage, budget)), budget)
+    content: Any = load_pickle(reader)
+    if content == OLD_MAGIC:
+        return rosinality.find_generator(read_old(view, budget).content)
+    networks = content if type(content) is tuple else (content,)
+    if any(tensorflow.is_network(network) for network in networks):
+        return tensorflow.find_generator(content)
+    return nvidia.find_generator(content)
+
+
+def _find_in_safetensors(data: bytes) -> FoundGenerator:
+    """Safetensors under NVIDIA's names or rosinality's. The format holds numbers alone."""
+    try:
+        tensors = safetensors.torch.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise RefusalError(f"it is damaged or no safetensors file: {error}") from error
+    values: dict[str, Values] = {name: _values_of(tensor) for name, tensor in tensors.items()}
+    for prefix in PREFIXES:
+        if any(name.startswith(prefix) for name in values):
+            values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+    if "style.1.weight" in values:
+        average = values.pop(rosinality.AVERAGE_W, None)
+        return FoundGenerator(f"{SAFETENSORS} with rosinality's names", rosinality.rename(values, average))
+    return FoundGenerator(
+        f"{SAFETENSORS} with NVIDIA's names",
+        values,
+        assumed=("activations are not bounded (conv_clamp): the format does not say",),
+    )
+
+
+def _values_of(tensor: torch.Tensor) -> Values:
+    def read() -> np.ndarray[Any, Any]:
+        plain = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        return np.asarray(plain.numpy())
+
+    return Changed(tuple(tensor.shape), read)
+
+
+def _build(found: FoundGenerator, size_bytes: int) -> tuple[Generator, tuple[str, ...]]:
+    """Our generator with the found values, and what had to be assumed. Shapes are compared before values are read."""
+    architecture = infer_architecture(found.values, found.conv_clamp)
+    check_shapes(found.values, architecture)
+    check_memory(found.values, size_bytes)
+    with torch.device("meta"):
+        generator = Generator.from_architecture(architecture)
+    tensors = {}
+    for name, placeholder in generator.state_dict().items():
+        if name in found.values:
+            tensors[name] = read_tensor(name, found.values[name])
+            if not bool(torch.isfinite(tensors[name]).all()):
+                raise RefusalError(f"its {name} holds infinite or undefined values")
+        elif name.endswith("resample_filter"):
+            tensors[name] = resampling_filter()
+        else:
+            tensors[name] = torch.zeros(placeholder.shape)
+    generator.load_state_dict(tensors, strict=True, assign=True)
+    generator.eval().requires_grad_(False)
+    if AVERAGE_W in found.values:
+        return generator, ()
+    generator.mapping.measure_average_w(samples=AVERAGE_SAMPLES)
+    return generator, (f"the average w is not in the file and was measured over {AVERAGE_SAMPLES:,} random z",)

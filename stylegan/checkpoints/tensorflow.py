@@ -1,0 +1,161 @@
+"""Pickles of the TensorFlow-era stylegan2 and stylegan2-ada: (G, D, Gs), each a description of a network.
+
+Gs is the averaged generator. Its variables are NumPy arrays, those of the parts (`components`) in
+descriptions of their own. What NVIDIA's own converter does is done here: kernels from height, width,
+in, out to out, in, height, width; those of upsampling layers turned by 180 degrees; style biases + 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from stylegan.checkpoints.found import FoundGenerator, check_setting, told
+from stylegan.checkpoints.inert import Array, Attributes, Values, changed
+from stylegan.checkpoints.limits import RefusalError
+from stylegan.checkpoints.nvidia import LICENSE
+
+KIND = "TensorFlow-era pickle (stylegan2 config-e/f, stylegan2-ada)"
+OLDEST = 4
+"""The version of stylegan2's own networks; StyleGAN1 wrote 2 and 3."""
+SETTINGS: dict[str, object] = {
+    "label_size": 0,
+    "num_channels": 3,
+    "architecture": "skip",
+    "mapping_nonlinearity": "lrelu",
+    "nonlinearity": "lrelu",
+    "mapping_lrmul": 0.01,
+    "normalize_latents": True,
+    "resample_kernel": [1, 3, 3, 1],
+    "use_noise": True,
+}
+MOST_PARTS = 64
+BUILDERS_OF_STYLEGAN1 = ("G_style", "G_mapping", "G_synthesis")
+
+
+def is_network(content: Any) -> bool:
+    """Whether this is one network of that era."""
+    return isinstance(content, Attributes) and content.kind == "Network"
+
+
+def find_generator(content: Any) -> FoundGenerator:
+    """The averaged generator of what the pickle held. RefusalError if it is none, or of another kind."""
+    network = content[2] if type(content) is tuple and len(content) == 3 else content
+    if not is_network(network):
+        raise RefusalError(
+            "it is no pickle of three TensorFlow-era networks (generator, discriminator, averaged generator)"
+        )
+    version, builder = network.attributes.get("version"), network.attributes.get("build_func_name")
+    if type(version) is not int or version < OLDEST or builder == "G_style":
+        raise RefusalError(
+            f"its generator is of an older format ({told(builder)}, version {told(version)}) than StyleGAN2's: "
+            "StyleGAN1 or progressive GAN, other networks that this program does not have"
+        )
+    settings = _dictionary(network, "static_kwargs")
+    for name, expected in SETTINGS.items():
+        found = settings.get(name, expected)
+        check_setting(f"the setting {name}", list(found) if type(found) is tuple else found, expected)
+    clamp = settings.get("conv_clamp")
+    if clamp is not None and type(clamp) not in (int, float):
+        raise RefusalError("its generator bounds activations by something that is no number")
+    return FoundGenerator(KIND, rename(_variables(network)), None if clamp is None else float(clamp), LICENSE)
+
+
+def _dictionary(network: Attributes, name: str) -> dict[Any, Any]:
+    found = network.attributes.get(name)
+    if type(found) is not dict:
+        raise RefusalError(f"it is damaged: a network without {name}")
+    return found
+
+
+def _variables(network: Attributes) -> dict[str, Array]:
+    """All variables by name, those of parts behind the part's name."""
+    found: dict[str, Array] = {}
+    waiting: list[tuple[str, Any]] = [("", network)]
+    for _ in range(MOST_PARTS):
+        if not waiting:
+            return found
+        prefix, part = waiting.pop()
+        if not is_network(part):
+            raise RefusalError("it is damaged: a part of a network that is none")
+        variables = part.attributes.get("variables")
+        if type(variables) is not list:
+            raise RefusalError("it is damaged: a network without variables")
+        for variable in variables:
+            if type(variable) is not tuple or len(variable) != 2:
+                raise RefusalError("it is damaged: a variable without name and values")
+            name, value = variable
+            if type(name) is not str or not isinstance(value, Array):
+                raise RefusalError("it is damaged: a variable without name and values")
+            found[prefix + name] = value
+        for name, child in _dictionary(part, "components").items():
+            waiting.append((f"{prefix}{str(name)[:60]}/", child))
+    raise RefusalError("its networks are nested without end")
+
+
+def rename(variables: dict[str, Array]) -> dict[str, Values]:
+    """TensorFlow's variables under NVIDIA's later names, laid out as there."""
+    values: dict[str, Values] = {}
+    for name, value in variables.items():
+        if name.split("/")[-1].startswith("ToRGB_lod") or "/ToRGB_lod" in name or name.endswith("Skip/weight"):
+            raise RefusalError(
+                "its generator has no skip connections to the image (configs a to d, or 'resnet'): only configs e and "
+                "f are StyleGAN2 as published"
+            )
+        found = _renamed(name, value)
+        if found is not None:
+            values[found[0]] = found[1]
+    return values
+
+
+def _renamed(name: str, value: Array) -> tuple[str, Values] | None:
+    """The new name and the values under it; None for a variable that only training uses."""
+    if name == "dlatent_avg":
+        return "mapping.w_avg", value
+    if match := re.fullmatch(r"mapping/Dense(\d+)/(weight|bias)", name):
+        return f"mapping.fc{match[1]}.{match[2]}", _transposed(value) if match[2] == "weight" else value
+    if match := re.fullmatch(r"synthesis/noise(\d{1,2})", name):
+        index = int(match[1])
+        return f"synthesis.b{2 ** ((index + 5) // 2)}.conv{(index + 1) % 2}.noise_const", _without_ones(value, 2)
+    if name == "synthesis/4x4/Const/const":
+        return "synthesis.b4.const", _without_ones(value, 1)
+    if match := re.fullmatch(r"synthesis/(\d{1,5})x\1/(Conv|Conv0_up|Conv1|ToRGB)/(\w+)", name):
+        layer = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torgb"}[match[2]]
+        prefix = f"synthesis.b{match[1]}.{layer}"
+        changes: dict[str, tuple[str, Callable[[], Values]]] = {
+            "weight": (f"{prefix}.weight", lambda: _kernel(value, turned=match[2] == "Conv0_up")),
+            "bias": (f"{prefix}.bias", lambda: value),
+            "noise_strength": (f"{prefix}.noise_strength", lambda: value),
+            "mod_weight": (f"{prefix}.affine.weight", lambda: _transposed(value)),
+            "mod_bias": (f"{prefix}.affine.bias", lambda: changed(value, value.shape, lambda bias: bias + 1)),
+        }
+        if match[3] in changes:
+            new, change = changes[match[3]]
+            return new, change()
+    if name in ("lod", "mapping/lod", "synthesis/lod"):
+        return None
+    raise RefusalError(f"its generator has a variable {name[:60]!r}, which StyleGAN2 without class labels has not")
+
+
+def _transposed(value: Array) -> Values:
+    return changed(value, value.shape[::-1], np.transpose)
+
+
+def _without_ones(value: Array, ones: int) -> Values:
+    """Without the leading axes, which have one entry each."""
+    if value.shape[:ones] != (1,) * ones:
+        raise RefusalError(
+            f"it has noise or a constant of the shape {value.shape}, expected {ones} axes of length 1 before it"
+        )
+    return changed(value, value.shape[ones:], lambda array: array[(0,) * ones])
+
+
+def _kernel(value: Array, *, turned: bool) -> Values:
+    if len(value.shape) != 4:
+        raise RefusalError(f"it has a kernel of the shape {value.shape}, expected 4 axes")
+    height, width, channels_in, channels_out = value.shape
+    shape = (channels_out, channels_in, height, width)
+    return changed(value, shape, lambda k: (k[::-1, ::-1] if turned else k).transpose(3, 2, 0, 1))

@@ -1,0 +1,152 @@
+"""What `torch.save` writes, in both of its forms, without torch: a zip archive, or pickles one after another."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import zipfile
+from functools import partial
+from typing import Any, NamedTuple
+
+from stylegan.checkpoints.inert import Storage
+from stylegan.checkpoints.instructions import load_pickle
+from stylegan.checkpoints.limits import LARGEST_DIRECTORY, Budget, RefusalError
+from stylegan.checkpoints.machine import PickleReader
+from stylegan.checkpoints.names import TORCH_NAMES, length_prefix, storage_of
+
+ZIP_MAGIC = b"PK\x03\x04"
+OLD_MAGIC = 0x1950A86A20F9469CFC6C
+OLD_PROTOCOL = 1001
+
+
+class OldFile(NamedTuple):
+    """What an old file held."""
+
+    content: Any
+    end: int
+    """The byte after the last one that belongs to it."""
+
+
+def read_old(data: memoryview, budget: Budget) -> OldFile:
+    """The object in a file of torch before 1.6, and in the storages of plain pickles.
+
+    Four pickles (magic number, version, facts about the machine, the object), a fifth with the keys of all
+    storages, then for each key eight bytes with its length and the numbers.
+    """
+    storages: dict[str, Storage] = {}
+
+    def find(reference: object) -> Storage:
+        storage, key = storage_of(reference)
+        known = storages.setdefault(key, storage)
+        if (known.kind, known.length) != (storage.kind, storage.length):
+            raise RefusalError(f"it describes the storage {key[:40]!r} in two ways")
+        return known
+
+    reader = PickleReader(data, TORCH_NAMES, budget)
+    if load_pickle(reader) != OLD_MAGIC or load_pickle(reader) != OLD_PROTOCOL:
+        raise RefusalError("it is neither a zip archive nor an old file of torch.save")
+    machine = load_pickle(reader)
+    if type(machine) is not dict or machine.get("little_endian") is not True:
+        raise RefusalError("it was written on a machine of another byte order, or is damaged")
+    reader.find = find
+    content = load_pickle(reader)
+    reader.find = None
+    keys = load_pickle(reader)
+    if type(keys) is not list or any(type(key) is not str for key in keys) or len(set(keys)) != len(keys):
+        raise RefusalError("it is damaged: its list of storages is none")
+    for key in keys:
+        storage = storages.get(key)
+        if storage is None:
+            raise RefusalError(f"it is damaged: it holds a storage {key[:40]!r} that no tensor refers to")
+        if length_prefix(reader.take(8)) != storage.length:
+            raise RefusalError(f"it is damaged: the storage {key[:40]!r} is announced in two lengths")
+        view = reader.take(storage.length * storage.item_size)
+        storage.fetch = partial(memoryview, view)
+    return OldFile(content, reader.position)
+
+
+def read_storage(data: memoryview, budget: Budget) -> Storage:
+    """A storage that was pickled as the bytes of a file of its own."""
+    storage, end = read_old(data, budget)
+    if not isinstance(storage, Storage) or end != len(data):
+        raise RefusalError("it is damaged, or hides something where the data of a tensor belong")
+    return storage
+
+
+class _Guarded(io.BytesIO):
+    """The file for `zipfile`, which reads as much at once as the file says: not more than a directory has."""
+
+    most = LARGEST_DIRECTORY
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.most:
+            raise RefusalError(f"its directory has {size:,} bytes; at most {self.most:,} are read")
+        return super().read(size)
+
+
+def read_zip(data: bytes, budget: Budget) -> Any:
+    """The object in a file of torch from 1.6 on. Members are looked at as torch writes them: stored, in one folder."""
+    try:
+        file = _Guarded(data)
+        archive = zipfile.ZipFile(file)
+        file.most = len(data)
+        members = _check_members(archive, len(data))
+        (pickled,) = [name for name in members if name.endswith("/data.pkl")] or [""]
+        if not pickled:
+            raise RefusalError("it is a zip archive without a data.pkl: not a file of torch.save")
+        folder = pickled.removesuffix("data.pkl")
+        order = members.get(f"{folder}byteorder")
+        if order is not None and archive.read(order) != b"little":
+            raise RefusalError("it was written on a machine of another byte order")
+        content = archive.read(members[pickled])
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+        raise RefusalError(f"its zip archive is damaged: {error}") from error
+    storages: dict[str, Storage] = {}
+
+    def find(reference: object) -> Storage:
+        storage, key = storage_of(reference)
+        member = members.get(f"{folder}data/{key}")
+        if member is None or member.file_size != storage.length * storage.item_size:
+            raise RefusalError(
+                f"it is damaged: the storage {key[:40]!r} has another size than announced, or is missing"
+            )
+        storage.fetch = partial(_read_member, archive, member)
+        known = storages.setdefault(key, storage)
+        return known if known.kind == storage.kind else storage
+
+    reader = PickleReader(memoryview(content), TORCH_NAMES, budget, find=find)
+    return load_pickle(reader)
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> memoryview:
+    try:
+        return memoryview(archive.read(member))
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+        raise RefusalError(f"its zip archive is damaged: {error}") from error
+
+
+def _check_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """Members by name. RefusalError for names that lead elsewhere, links, compression, encryption, and bombs."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename
+        told = repr(name[:80])
+        if not re.fullmatch(r"[\w.+=@ -]+(/[\w.+=@ -]+)*/?", name) or ".." in name.split("/"):
+            raise RefusalError(f"its zip archive has a member named {told}, which would leave the archive's folder")
+        mode = member.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise RefusalError(f"its zip archive has a member {told} that is a link or a device")
+        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
+            raise RefusalError(f"its zip archive has a compressed member {told}; torch.save stores them as they are")
+        if member.flag_bits & 0x1:
+            raise RefusalError(f"its zip archive has an encrypted member {told}")
+        if name in found:
+            raise RefusalError(f"its zip archive has two members named {told}")
+        found[name] = member
+    total = sum(member.file_size for member in found.values())
+    if total > size:
+        raise RefusalError(f"its zip archive unpacks to {total:,} bytes from {size:,}: members overlap")
+    if sum(name.endswith("/data.pkl") for name in found) > 1:
+        raise RefusalError("its zip archive has more than one data.pkl")
+    return found

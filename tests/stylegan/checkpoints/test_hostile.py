@@ -1,0 +1,412 @@
+"""Files that want more than to be read: each is refused by what is wrong with it, and nothing happens."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stylegan.checkpoints.limits import LARGEST_FILE, MOST_STEPS, CheckpointError
+from stylegan.checkpoints.reading import read_checkpoint
+from stylegan.generator import Generator
+from tests.stylegan.checkpoints.writing import (
+    make_generator,
+    module,
+    nvidia,
+    rosinality,
+    rosinality_state,
+    tensorflow,
+)
+
+ACTS = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "exec", "compile", "import", "pickle.find_class")
+MIB = 2**20
+
+_heard: list[str] | None = None
+
+
+def _listen(event: str, _: tuple[Any, ...]) -> None:
+    if _heard is not None and event.startswith(ACTS):
+        _heard.append(event)
+
+
+sys.addaudithook(_listen)
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return make_generator(resolution=8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> None:
+    """Read true files once: what reading imports by itself is imported then."""
+    path = tmp_path_factory.mktemp("warm") / "network.pkl"
+    for form in (nvidia, tensorflow, rosinality):
+        path.write_bytes(form(generator))
+        read_checkpoint(path)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the hostile files here would leave behind."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not (tmp_path / "executed").exists()
+
+
+def refuse(path: Path | bytes, *, most_mib: float = 4.0) -> str:
+    """The message with which a file is refused; it takes at most `most_mib` besides the file, and does nothing."""
+    global _heard
+    if isinstance(path, bytes):
+        data, path = path, Path("hostile.pkl")
+        path.write_bytes(data)
+    tracemalloc.start()
+    _heard = []
+    try:
+        with pytest.raises(CheckpointError) as refused:
+            read_checkpoint(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        heard, _heard = _heard, None
+    assert heard == []
+    size = path.stat().st_size if path.is_file() else 0
+    assert peak < 2 * min(size, 64 * MIB) + most_mib * MIB
+    message = str(refused.value)
+    assert f"'{path}' is not imported: " in message and "Nothing in it was executed" in message
+    return message
+
+
+class Call:
+    """Unpickles, in Python's own reader, to the answer of a call."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.function, self.arguments
+
+
+def name(module_name: str, attribute: str) -> bytes:
+    return f"c{module_name}\n{attribute}\n".encode()
+
+
+def sized(code: int, size: int, width: int) -> bytes:
+    return bytes([code]) + size.to_bytes(width, "little")
+
+
+# Code
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (Call(os.system, "touch executed"), "posix.system"),
+        (Call(eval, "open('executed', 'w')"), "builtin.*eval"),
+        (Call(exec, "open('executed', 'w')"), "builtin.*exec"),
+        (Call(getattr, Call(__import__, "os"), "system"), "builtin.*getattr"),
+        (Call(subprocess.Popen, ["touch", "executed"]), "subprocess.Popen"),
+        (Call(torch.load, "other.pt"), "torch.serialization.load"),
+        (Call(pickle.loads, b"cos\nsystem\n."), "_pickle.loads"),
+        (Call(open, "executed", "w"), "io.open"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_calls_are_refused_by_name(call: Call, named: str, protocol: int) -> None:
+    """At the top, and hidden among the settings of a network."""
+    data = pickle.dumps(call, protocol)
+    told = refuse(data) if protocol >= 2 else refuse(b"\x80\x02" + data)
+    assert re.search(f"names '(__)?{named}'", told)
+
+
+@pytest.mark.parametrize("place", ["G_ema", "D", "training_set_kwargs", "extra"])
+def test_calls_inside_a_true_snapshot_are_refused(place: str, generator: Generator) -> None:
+    assert "names 'posix.system'" in refuse(nvidia(generator, **{place: {"x": [Call(os.system, "touch executed")]}}))
+
+
+def test_calls_inside_other_formats_are_refused(generator: Generator) -> None:
+    call = Call(os.system, "touch executed")
+    assert "names 'posix.system'" in refuse(tensorflow(generator, settings={"x": call}))
+    assert "names 'posix.system'" in refuse(rosinality(generator, args=call))
+    assert "names 'posix.system'" in refuse(rosinality(generator, args=call, old=True))
+
+
+def test_source_code_in_a_network_is_left_alone(generator: Generator) -> None:
+    """The official reader would run the source that every true file carries; ours here touches a file."""
+    Path("network.pkl").write_bytes(nvidia(generator))
+    read_checkpoint("network.pkl")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\x80\x03(S'touch executed'\nios\nsystem\n.", "names 'os.system'"),
+        (b"\x80\x03" + name("builtins", "getattr.__self__") + b".", "names 'builtins.getattr.__self__'"),
+        (b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.", "names 'builtins.eval'"),
+        (b"\x80\x04K\x01K\x02\x93.", "a name that is no text"),
+        (b"\x80\x03" + name("torch", "Size.__class__") + b".", "names 'torch.Size.__class__'"),
+        (b"\x80\x03" + name("torch", "FloatStorage") + b"K\x05\x85R.", "calls 'torch.FloatStorage'"),
+        (b"\x80\x03K\x01K\x02\x85R.", "calls a int"),
+        (b"\x80\x03" + name("collections", "OrderedDict") + b"]R.", "with a list in place of arguments"),
+        (b"\x80\x03" + name("collections", "OrderedDict") + b"(K\x01K\x02K\x03tR.", "with 3 arguments"),
+        (b"\x80\x03" + name("collections", "OrderedDict") + b"}b.", "sets the state of a 'collections.OrderedDict'"),
+        (b"\x80\x03" + name("torch._utils", "_rebuild_tensor_v2") + b"(NK\x00)))tR.", "makes a tensor of a NoneType"),
+        (b"\x80\x03" + name("_codecs", "encode") + b"X\x01\x00\x00\x00xX\x03\x00\x00\x00rot\x86R.", "encodes a text"),
+        (b"\x80\x02\x82\x01.", "extension registry"),
+        (b"\x80\x04)}\x92.", "a way of making objects"),
+        (b"\x80\x03P1\n.", "a persistent id where none belongs"),
+        (b"\x80\x09N.", "protocol 9"),
+        (b"\x80\x03\xff.", "an instruction that is not read"),
+        (name("os", "system") + b".", "neither a pickle of NVIDIA's"),
+        (b"", "it is empty"),
+        (b"<html>not found</html>", "may be a page that says why not"),
+    ],
+)
+def test_odd_instructions_are_refused(data: bytes, told: str) -> None:
+    assert told in refuse(data)
+
+
+def test_a_nested_torch_file_is_no_way_in(generator: Generator) -> None:
+    """`_load_from_bytes` is Torch's own unrestricted reader; here it knows storages, and no further nesting."""
+
+    def nested(content: Any) -> bytes:
+        file = io.BytesIO()
+        torch.save(content, file, _use_new_zipfile_serialization=False)
+        return file.getvalue()
+
+    load = torch.storage._load_from_bytes  # type: ignore[attr-defined]
+    data = pickle.dumps({"G_ema": Call(load, nested(Call(os.system, "touch executed")))}, 4)
+    assert "names 'posix.system'" in refuse(data)
+    data = pickle.dumps({"G_ema": Call(load, nested(Call(load, nested(3))))}, 4)
+    assert "names 'torch.storage._load_from_bytes'" in refuse(data)
+    data = pickle.dumps({"G_ema": Call(load, nested([1, 2]))}, 4)
+    assert "hides something where the data of a tensor belong" in refuse(data)
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\x80\x04" + sized(0x8E, 2**60, 8) + b"x.", "truncated"),
+        (b"\x80\x04" + sized(0x8D, 2**62, 8) + b"x.", "text of"),
+        (b"\x80\x05" + sized(0x96, 2**63, 8) + b"x.", "truncated"),
+        (b"\x80\x03" + sized(ord("B"), 2**32 - 1, 4) + b"x.", "truncated"),
+        (b"\x80\x03" + sized(ord("X"), 2**31, 4) + b"x.", "text of"),
+        (b"\x80\x04" + sized(0x95, 2**62, 8) + b"N.", "truncated"),
+        (b"\x80\x03" + sized(0x8B, 2**31 - 1, 4) + b"1.", "an integer of"),
+        (b"\x80\x03" + sized(0x8B, 2**32 - 1, 4) + b"1.", "an integer of"),
+        (b"\x80\x03L" + b"9" * 900 + b"\n.", "an enormous one"),
+        (b"\x80\x03I" + b"9" * 5000 + b"\n.", "no line ends"),
+        (b"\x80\x03" + b"}" * (MOST_STEPS + 9), "pickle instructions"),
+        (b"\x80\x03j\xff\xff\xff\xff.", "recalls object 4294967295"),
+    ],
+)
+def test_announced_sizes_take_no_memory(data: bytes, told: str) -> None:
+    assert told in refuse(data, most_mib=80 if len(data) > MOST_STEPS else 4)
+
+
+def test_a_far_place_in_the_memo_takes_no_memory() -> None:
+    assert "no averaged generator" in refuse(b"\x80\x03Nr\xff\xff\xff\xff.")
+
+
+def test_laughing_lists_are_never_walked(generator: Generator) -> None:
+    """Sixty lists, each twice in the next, are 2**60 objects to whoever walks them; tuples, to whoever hashes them."""
+    laughing: list[Any] = []
+    for _ in range(60):
+        laughing = [laughing, laughing]
+    Path("network.pkl").write_bytes(nvidia(generator, extra=laughing))
+    read_checkpoint("network.pkl")
+    assert "has a tuple as a key" in refuse(b"\x80\x03})" + b"2\x86" * 60 + b"Ns.")
+    assert "has a tuple as a key" in refuse(b"\x80\x04\x8f()" + b"2\x86" * 60 + b"\x90.")
+
+
+def test_laughing_settings_are_not_written_out(generator: Generator) -> None:
+    """A message that showed them would take 2**60 characters."""
+    laughing: list[Any] = []
+    for _ in range(60):
+        laughing = [laughing, laughing]
+    for place in ("mapping:c_dim", "synthesis.b8.conv1:conv_clamp", "mapping.fc0:weight_gain"):
+        assert "is not imported" in refuse(nvidia(generator, changes={place: laughing}))
+    assert "the setting label_size a list" in refuse(tensorflow(generator, settings={"label_size": laughing}))
+    refuse(tensorflow(generator, version=laughing))
+
+
+def test_many_tensors_of_the_same_bytes_take_no_memory() -> None:
+    """Each of them is within the storage that all share."""
+    torch.manual_seed(0)
+    large = Generator(resolution=8, z_dim=256, w_dim=256, channels={4: 256, 8: 256}).requires_grad_(False)
+    shared = torch.randn(256 * 256 * 9)
+    state = {name: shared[: value.numel()].view(value.shape) for name, value in rosinality_state(large).items()}
+    assert "they share the same data" in refuse(rosinality(large, g_ema=state))
+
+
+def test_cycles_are_no_trap() -> None:
+    """A list in itself; a network that is its own part."""
+    assert "found a list" in refuse(b"\x80\x03]q\x00h\x00a.")
+    meta = b"}X\x04\x00\x00\x00typeX\x05\x00\x00\x00classsX\x07\x00\x00\x00versionK\x06sX\x0a\x00\x00\x00class_name"
+    meta += b"X\x09\x00\x00\x00Generators" + b"X\x05\x00\x00\x00state}q\x01s\x85R"
+    head = b"\x80\x03" + name("torch_utils.persistence", "_reconstruct_persistent_obj")
+    tail = b"q\x02h\x01X\x08\x00\x00\x00_modules}(X\x09\x00\x00\x00synthesish\x02X\x07\x00\x00\x00mappingh\x02us0."
+    assert "nested without end, or too many" in refuse(head + meta + tail)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset", "told"),
+    [
+        ((2**20, 2**20), (0, 0), 0, "beyond the 4 numbers of its storage"),
+        ((5,), (1,), 0, "beyond the 4 numbers"),
+        ((2,), (1,), 3, "beyond the 4 numbers"),
+        ((2,), (1,), -1, "offset and strides fit no tensor"),
+        ((2,), (1, 1), 0, "offset and strides fit no tensor"),
+        ((2,), (-1,), 3, "no sensible number"),
+        ((-2, -2), (1, 1), 0, "no sensible number"),
+        ((2.0,), (1,), 0, "no sensible number"),
+        ((1,) * 100, (1,) * 100, 0, "is no shape"),
+        ([4], (1,), 0, "is no shape"),
+    ],
+)
+def test_tensors_that_claim_more_than_there_is(
+    shape: Any, strides: Any, offset: int, told: str, generator: Generator
+) -> None:
+    storage = torch.ones(4)._typed_storage()  # type: ignore[attr-defined]
+    claim = Call(torch._utils._rebuild_tensor_v2, storage, offset, shape, strides, False, {})
+    assert told in refuse(nvidia(generator, extra=claim))
+
+
+def test_arrays_that_claim_more_than_there_is(generator: Generator) -> None:
+    data = tensorflow(generator, more=[("noise9", np.zeros((1, 1, 4, 4), "f4"))])
+    shape = data.index(b"noise9")
+    place = data.index(b"K\x04K\x04t", shape)
+    assert "needs" in refuse(data[:place] + b"K\x04K\xfft" + data[place + 5 :])
+
+
+# Files
+
+
+@pytest.mark.parametrize("form", [nvidia, tensorflow, rosinality, lambda g: rosinality(g, old=True)])
+def test_truncated_files_are_refused(form: Callable[[Generator], bytes], generator: Generator) -> None:
+    data = form(generator)
+    for kept in [1, 2, 3, 10, 100, *range(1000, len(data), len(data) // 12), len(data) - 1]:
+        refuse(data[:kept])
+
+
+def test_links_folders_and_pipes_are_refused(generator: Generator) -> None:
+    Path("real.pkl").write_bytes(nvidia(generator))
+    Path("link.pkl").symlink_to("real.pkl")
+    assert "it is a symbolic link to 'real.pkl'; give the file itself" in refuse(Path("link.pkl"))
+    Path("folder.pkl").mkdir()
+    assert "no regular file" in refuse(Path("folder.pkl"))
+    os.mkfifo("pipe.pkl")
+    assert "no regular file" in refuse(Path("pipe.pkl"))
+    assert "No such file" in refuse(Path("missing.pkl"))
+
+
+def test_enormous_files_are_refused_unread() -> None:
+    with open("enormous.pkl", "wb") as file:
+        file.truncate(LARGEST_FILE + 1)  # takes no disk
+    assert "at most 4,294,967,296 are read" in refuse(Path("enormous.pkl"))
+
+
+# Zip archives
+
+
+def rezipped(data: bytes, change: Callable[[zipfile.ZipFile], None]) -> bytes:
+    """A file of torch.save, written anew with something more in it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
+        for member in old.namelist():
+            new.writestr(member, old.read(member))
+        change(new)
+    return file.getvalue()
+
+
+def linked(archive: zipfile.ZipFile) -> None:
+    member = zipfile.ZipInfo("archive/data/link")
+    member.external_attr = 0o120777 << 16
+    archive.writestr(member, "/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda z: z.writestr("../../executed", b"x"), "'../../executed', which would leave the archive's folder"),
+        (lambda z: z.writestr("/executed", b"x"), "'/executed', which would leave the archive's folder"),
+        (lambda z: z.writestr("archive/a\\..\\b", b"x"), "which would leave the archive's folder"),
+        (linked, "'archive/data/link' that is a link or a device"),
+        (lambda z: z.writestr("archive/data/9", bytes(MIB), zipfile.ZIP_DEFLATED), "compressed member"),
+        (lambda z: z.writestr("other/data.pkl", b"N."), "more than one data.pkl"),
+    ],
+)
+def test_members_of_zip_archives_are_checked(change: Any, told: str, generator: Generator) -> None:
+    assert told in refuse(rezipped(rosinality(generator), change))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name_are_refused(generator: Generator) -> None:
+    told = refuse(rezipped(rosinality(generator), lambda z: z.writestr(z.namelist()[0], b"N.")))
+    assert "two members named" in told
+
+
+def test_a_zip_bomb_of_overlapping_members_is_refused(generator: Generator) -> None:
+    """All names lead to the same bytes: a small file that unpacks to a large one."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", b"N.")
+        archive.writestr("archive/data/0", bytes(MIB))
+        first = archive.getinfo("archive/data/0")
+        for place in range(1, 40):
+            member = zipfile.ZipInfo(f"archive/data/{place}")
+            for field in ("header_offset", "compress_size", "file_size", "CRC", "compress_type"):
+                setattr(member, field, getattr(first, field))
+            archive.filelist.append(member)
+            archive.NameToInfo[member.filename] = member
+    told = refuse(file.getvalue())
+    assert "members overlap" in told or "damaged" in told
+
+
+def test_a_directory_of_gigabytes_is_not_read(generator: Generator) -> None:
+    """The end of a zip archive tells how long its directory is."""
+    data = rosinality(generator) + bytes(8 * MIB)
+    place = len(data)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 9, 9, 6 * MIB, place - 6 * MIB, 0)
+    assert "its directory has 6,291,456 bytes" in refuse(data + end, most_mib=8)
+
+
+def test_storages_of_another_size_are_refused(generator: Generator) -> None:
+    data = rosinality(generator)
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
+        for member in old.namelist():
+            content = old.read(member)
+            new.writestr(member, content[:-4] if "/data/" in member else content)
+    assert "another size than announced" in refuse(file.getvalue())
+
+
+def test_a_zip_that_is_no_torch_file_is_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    assert "without a data.pkl" in refuse(file.getvalue())
+
+
+def test_names_of_the_true_formats_cannot_be_imported() -> None:
+    """The classes that the tests write are gone when the files are read."""
+    with module("dnnlib.tflib.network"):
+        pass
+    assert "dnnlib" not in sys.modules and "torch_utils" not in sys.modules

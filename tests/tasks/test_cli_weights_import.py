@@ -1,0 +1,114 @@
+"""`latentbench weights import`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from stylegan.generator import Generator
+from stylegan.weights import load_card, load_generator
+from tasks.cli import app
+from tests.stylegan.checkpoints.writing import make_generator, nvidia, rosinality
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return make_generator(conv_clamp=256.0)
+
+
+@pytest.fixture
+def source(generator: Generator, tmp_path: Path) -> Path:
+    path = tmp_path / "ffhq.pkl"
+    path.write_bytes(nvidia(generator))
+    return path
+
+
+def weights_import(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["weights", "import", *map(str, arguments)])
+
+
+def test_what_was_read_is_told_and_written(source: Path, generator: Generator, tmp_path: Path) -> None:
+    result = weights_import(source, "--to", tmp_path / "new" / "faces.safetensors", "--license-note", "mine")
+    assert result.exit_code == 0, result.stderr
+    path = tmp_path / "new" / "faces.safetensors"
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("read: ffhq.pkl, NVIDIA pickle of torch modules")
+    assert lines[1:] == [
+        "generator: 16 px, z 7, w 6, 3 mapping layers, activations within 256",
+        "channels by resolution: 4: 5, 8: 4, 16: 3",
+        "licence: mine",
+        f"sha256: {sha256}",
+        f"written: {path} and its card",
+    ]
+    z = torch.randn(2, 7)
+    assert torch.equal(load_generator(path, sha256)(z), generator(z))
+    assert sorted(file.name for file in path.parent.iterdir()) == ["faces.json", "faces.safetensors"]
+    card = load_card(path)
+    assert card["sha256"] == sha256 and card["license"] == "mine" and card["name"] == "ffhq"
+    assert card["source"]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert card["source"]["size_bytes"] == source.stat().st_size
+
+
+def test_a_name_and_json(source: Path, tmp_path: Path) -> None:
+    result = weights_import(source, "--name", "ffhq-1024", "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["path"] == str(tmp_path / "ffhq-1024.safetensors") and told["name"] == "ffhq-1024" and told["written"]
+    assert told["architecture"] == load_card(tmp_path / "ffhq-1024.safetensors")["architecture"]
+    assert "non-commercial" in told["license"]
+
+
+def test_other_weights_are_only_replaced_when_asked(source: Path, generator: Generator, tmp_path: Path) -> None:
+    target = tmp_path / "ffhq.safetensors"
+    assert weights_import(source).exit_code == 0
+    first = target.read_bytes()
+    again = weights_import(source)
+    assert again.exit_code == 0 and f"already there: {target}" in again.stdout
+    other = tmp_path / "other" / "ffhq.pt"
+    other.parent.mkdir()
+    other.write_bytes(rosinality(generator))
+    refused = weights_import(other, "--to", target)
+    assert refused.exit_code == 2 and "holds other weights: they were left as they are. Give --force" in refused.stderr
+    assert target.read_bytes() == first
+    assert weights_import(other, "--to", target, "--force").exit_code == 0
+    assert target.read_bytes() != first
+    assert load_card(target)["source"]["file"] == "ffhq.pt"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_what_is_wrong_is_told_and_nothing_is_written(source: Path, tmp_path: Path) -> None:
+    class Call:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.system, ("touch executed",)
+
+    hostile = tmp_path / "hostile.pkl"
+    hostile.write_bytes(pickle.dumps(Call(), 3))
+    link = tmp_path / "link.safetensors"
+    link.symlink_to("elsewhere.safetensors")
+    before = sorted(tmp_path.iterdir())
+    for arguments, told in [
+        ((hostile,), "it names 'posix.system'"),
+        ((tmp_path / "missing.pkl",), "missing.pkl' is not imported: it cannot be read (No such file"),
+        ((source, "--sha256", "0" * 64), f"expected {'0' * 64}"),
+        ((source, "--to", tmp_path / "faces.pt"), "Weights are written as .safetensors"),
+        ((source, "--to", link), "is a symbolic link: weights are not written through links"),
+        ((source, "--name", "../faces"), "--name ../faces cannot name a file"),
+        ((source, "--to", source / "faces.safetensors"), "cannot be written"),
+    ]:
+        result = weights_import(*arguments)
+        assert result.exit_code == 2 and told in result.stderr, result.stderr
+        assert "Traceback" not in result.stderr and sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_is_not_imported_over_itself(source: Path, tmp_path: Path) -> None:
+    assert weights_import(source).exit_code == 0
+    result = weights_import(tmp_path / "ffhq.safetensors")
+    assert result.exit_code == 2 and "is the file to import" in result.stderr
