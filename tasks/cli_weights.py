@@ -21,7 +21,8 @@ from tasks.cli_weights_import import import_weights
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Weight files of other people: list them, fetch them, check them, import them. docs/weights-files.md and docs/weights.md say more.",
+    help="Weight files of other people: list, fetch, check and import them. docs/weights-files.md and docs/weights.md "
+    "say more.",
 )
 
 app.command("import")(import_weights)
