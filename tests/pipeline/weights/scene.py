@@ -15,7 +15,7 @@ from pipeline.weights.table import Weight
 CONTENT = random.Random(5).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 OTHER = random.Random(6).randbytes(3_000_000)
-FACTS = {"licence": "ours", "domain": "toy", "used_by": "tests"}
+FACTS = {"licence": "ours", "domain": "toy", "role": "generator", "used_by": "tests"}
 
 TABLE = {
     weight.name: weight
