@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -437,6 +438,18 @@ def test_a_disk_that_fills_up_midway_keeps_what_came(here: Store, server: Server
     server.asked.clear()
     get(KNOWN, here, server)
     assert server.asked[0].range == "bytes=1000000-" and here.require("known").read_bytes() == CONTENT
+
+
+def test_a_disk_that_takes_chunks_in_parts(here: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a nearly full one does: no byte may be lost between two writes."""
+
+    class Hesitant(io.FileIO):
+        def write(self, data: object) -> int:
+            return super().write(bytes(data)[:50_000])  # type: ignore
+
+    monkeypatch.setattr(Partial, "appending", lambda self: Hesitant(self.path, "ab"))
+    get(UNKNOWN, here, server)
+    assert here.require("unknown").read_bytes() == CONTENT
 
 
 # Hashes that are not published
