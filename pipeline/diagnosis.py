@@ -20,8 +20,10 @@ from packaging.specifiers import SpecifierSet
 
 from pipeline.config import Machine, cores, find_config, read_config
 from pipeline.domains import base as domains
-from pipeline.errors import LatentbenchError
+from pipeline.errors import LatentbenchError, UnknownNameError
 from pipeline.networks import mtcnn_weights
+from pipeline.weights.store import MISSING, PRESENT, open_store
+from pipeline.weights.table import read_table
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
 SMALLEST_DISK = 2 * 2**30  # bytes; profile `full` writes about as much per method
@@ -37,8 +39,15 @@ class Finding:
     told: str
 
 
-def diagnose(machine: Machine, outputs: Path) -> Iterator[Finding]:
-    """Look at everything that a run needs, cheap things first."""
+def diagnose(machine: Machine, outputs: Path, domain: str = "") -> Iterator[Finding]:
+    """Look at everything that a run needs, cheap things first; with weights of one domain, or of every one.
+
+    `domain` may also be one whose weights alone are known, by the table of `latentbench weights`. Raises
+    UnknownNameError.
+    """
+    wanted = {weight.domain for weight in read_table().values()}
+    if domain and domain not in (*domains.names(), *wanted):
+        raise UnknownNameError("domain", domain, (*domains.names(), *wanted))
     yield _python()
     yield from _packages()
     yield _settings_file()
@@ -46,8 +55,12 @@ def diagnose(machine: Machine, outputs: Path) -> Iterator[Finding]:
     yield _device(machine)
     yield from _folder(outputs)
     yield _detector()
-    for name in domains.names():
-        yield from _weights(name)
+    for name in (domain,) if domain else domains.names():
+        if name in domains.names():
+            yield from _weights(name)
+        else:
+            yield Finding(f"domain {name}", BAD, "not part of this version: only its weight files were looked at")
+        yield from _fetched(name)
 
 
 def _python() -> Finding:
@@ -183,3 +196,28 @@ def _weights(domain: str) -> Iterator[Finding]:
         else:
             good += 1
     yield Finding(f"weights {domain}", GOOD, f"{good} files with the sha256 of their cards")
+
+
+def _fetched(domain: str) -> Iterator[Finding]:
+    """Whether the weight files of other people that a domain uses are here, one for each role, with their sha256."""
+    weights = [weight for weight in read_table().values() if weight.domain == domain]
+    if not weights:
+        return
+    try:
+        store = open_store()
+        standings = [store.verify(weight) for weight in weights]
+    except LatentbenchError as error:
+        yield Finding(f"weights {domain}", BAD, str(error))
+        return
+    for role in dict.fromkeys(weight.role for weight in weights):
+        filling = [standing for standing in standings if standing.weight.role == role]
+        present = [standing for standing in filling if standing.state == PRESENT]
+        for standing in filling:
+            subject = f"weights {domain} {role} {standing.weight.name}"
+            if standing.state == PRESENT:
+                yield Finding(subject, GOOD, f"{standing.path}, sha256 {standing.sha256}")
+            elif standing.state != MISSING:
+                yield Finding(subject, BAD, standing.told)
+            elif not present:
+                others = "" if len(filling) == 1 else f" One of {len(filling)} files for this role is enough."
+                yield Finding(subject, BAD, standing.told + others)

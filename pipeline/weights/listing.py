@@ -29,6 +29,7 @@ def as_row(standing: Standing) -> dict[str, Any]:
         "evidence": weight.evidence or None,
         "licence": weight.licence,
         "domain": weight.domain,
+        "role": weight.role,
         "used_by": weight.used_by,
     }
 

@@ -22,6 +22,7 @@ HEXADECIMAL = re.compile(r"[0-9a-f]+")
 class Weight:
     """One published file. Sizes are in bytes, 0 where unknown; a sha256 is empty where unknown.
 
+    `role` is what its domain uses it for; of several files with one role, one is enough.
     `sha256_start` is what is known of the sha256 where only its first digits are published; `size_about` is a rounded
     size, never enforced. `evidence` says where size and sha256 come from.
     """
@@ -31,6 +32,7 @@ class Weight:
     url: str
     licence: str
     domain: str
+    role: str
     used_by: str
     size: int = 0
     size_about: int = 0

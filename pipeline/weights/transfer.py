@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pipeline.config import Downloads
 from pipeline.errors import WeightsError
@@ -208,14 +208,24 @@ def _write(answer: requests.Response, wanted: Wanted, partial: Partial, offset: 
                     "and nothing was taken. Is it the right server?"
                 )
             try:
-                file.write(chunk)
+                offset += _write_all(file, chunk)
             except OSError as error:
                 raise _cannot_write(partial, error, total) from error
-            offset += len(chunk)
             display.update(offset / 1e6)
         if offset < total:
             raise _FailedError(f"the connection ended at byte {offset:,} of {total:,}")
-        os.fsync(file.fileno())
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:  # some file systems find out only now that they are full
+            raise _cannot_write(partial, error, total) from error
+
+
+def _write_all(file: IO[bytes], chunk: bytes) -> int:
+    """Write a chunk to an unbuffered file, which may take it in parts; answers its length."""
+    left = memoryview(chunk)
+    while left:
+        left = left[file.write(left) :]
+    return len(chunk)
 
 
 def _check_room(folder: Path, needed: int, wanted: Wanted) -> None:

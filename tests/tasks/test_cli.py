@@ -28,7 +28,20 @@ from tasks.cli.running import run_stage
 
 ROOT = Path(__file__).parents[2]
 RUN = ("--profile", "smoke", "--method", "noop", "--attribute", "age")
-VERBS = ("run", "plan", "status", "report", "compare", "query", "methods", "attributes", "metrics", "domains", "doctor")
+VERBS = (
+    "run",
+    "plan",
+    "status",
+    "report",
+    "compare",
+    "query",
+    "methods",
+    "attributes",
+    "metrics",
+    "domains",
+    "doctor",
+    "weights",
+)
 
 
 @pytest.fixture(autouse=True)
