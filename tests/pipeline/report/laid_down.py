@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.chain import Chain
+from pipeline.chain import Chain, Link
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
@@ -35,17 +34,17 @@ def install() -> None:
 def lay_down(settings: Settings, seed: int = 0) -> None:
     """Publish every stage of a run."""
     for link in Chain(settings).links:
-        table, schema = _content(link.stage.name, link.method, link.attribute, seed)
         if not (link.stage.folder(settings.outputs) / "manifest.json").exists():
-            with building(link.stage, settings) as builder:
-                name = f"{link.stage.name}.parquet" if link.stage.name != "range" else "ranges.parquet"
+            tried = NAMED_AMONG.get(link.method) if link.stage.name == "train" else None
+            lay_down_link(link, settings, seed, {"facts": {"naming_candidates": tried}} if tried else {})
 
-                def write(path: Path, table: Any = table, schema: Any = schema) -> int:
-                    return write_table(table, schema, path)
 
-                tried = NAMED_AMONG.get(link.method) if link.stage.name == "train" else None
-                extra = {"facts": {"naming_candidates": tried}} if tried else {}
-                builder.publish([write_shard(builder.folder, name, write)], extra)
+def lay_down_link(link: Link, settings: Settings, seed: int = 0, extra: dict[str, Any] | None = None) -> None:
+    """Publish one stage of a run, with `extra` in its manifest."""
+    table, schema = _content(link.stage.name, link.method, link.attribute, seed)
+    with building(link.stage, settings) as builder:
+        name = f"{link.stage.name}.parquet" if link.stage.name != "range" else "ranges.parquet"
+        builder.publish([write_shard(builder.folder, name, lambda path: write_table(table, schema, path))], extra or {})
 
 
 def _content(stage: str, method: str, attribute: str, seed: int) -> tuple[pa.Table, pa.Schema]:
