@@ -31,7 +31,7 @@ class Verbs(TyperGroup):
             err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(MENDABLE) from error
         except KeyboardInterrupt:
-            err.print("\nInterrupted. What is finished is kept: `latentbench run` continues from here.")
+            err.print("\nInterrupted. What is finished is kept: the same command continues from here.")
             raise typer.Exit(INTERRUPTED) from None
 
 

@@ -16,7 +16,7 @@ from pipeline.ablation import VariantRun
 from pipeline.chain import Chain
 from pipeline.errors import BusyError
 from pipeline.methods import registry
-from pipeline.methods.variants import choose
+from pipeline.methods.variants import as_text, choose
 from pipeline.planning import THERE, plan
 from pipeline.progress import in_time
 from pipeline.report.ablation import PAGE, read_ablation, run_ablation
@@ -106,7 +106,9 @@ def _compute(method: str, runs: Sequence[VariantRun], requests: Sequence[Request
     """Every missing stage of every variant; exits with one of [retcode] if some could not be computed."""
     failed = {}
     for place, (run, request) in enumerate(zip(runs, requests, strict=True), start=1):
-        changes = ", ".join(f"{key} = {value}" for key, value in run.variant.changes.items()) or run.variant.tests
+        changes = (
+            ", ".join(f"{key} = {as_text(value)}" for key, value in run.variant.changes.items()) or run.variant.tests
+        )
         told = f"{method}, variant {run.variant.name} ({place} of {len(runs)}): {changes}"
         err.print(f"[bold cyan]{escape(told)}[/]", highlight=False)
         try:

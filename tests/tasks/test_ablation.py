@@ -41,6 +41,7 @@ l2l.learning_rate = 0.001
 """
 CHEAPER = {"bootstrap_samples = 1000": "bootstrap_samples = 50", "kid_subsets = 100": "kid_subsets = 2"}
 CHEAPER |= {"kid_subset_size = 1000": "kid_subset_size = 30", "bisections = 5": "bisections = 2"}
+CHEAPER |= {"train_threads = 0": "train_threads = 1"}
 CHOICE = ("--domain", "scenes", "--profile", "tiny", "--attribute", "age", "--attribute", "yaw", "--executor", "inline")
 ABLATE = ("methods", "ablate", "l2l", *CHOICE)
 VARIANTS = ["base", "no-cycle", "w-plus"]
@@ -211,30 +212,3 @@ def test_a_damaged_table_is_set_aside_and_written_again(done: Done) -> None:
     again = latentbench(*ABLATE, "--variant", "no-cycle", "--variant", "w-plus", "--outputs", done.outputs)
     assert again.exit_code == 0 and "not as it was published" in again.stderr
     assert (done.folder / "ablation.parquet").read_bytes() == whole
-
-
-# Names
-
-
-def test_help_teaches_by_example() -> None:
-    shown = latentbench("methods", "ablate", "--help").stdout
-    assert "latentbench methods ablate l2l --profile smoke --variant no-cycle" in shown and "--dry-run" in shown
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (("l2ll",), "Did you mean 'l2l'?"),
-        (("sefa",), "No method with an ablation named 'sefa'"),
-        (("l2l", "--variant", "no-cicle"), "Did you mean 'no-cycle'?"),
-        (("l2l", "--variant", "residual"), "is the base itself"),
-        (("l2l", "--set", "method.l2l.codes=Z"), "codes: expected W or W+"),
-    ],
-)
-def test_a_wrong_name_is_told_before_anything_is_computed(
-    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    result = latentbench("methods", "ablate", *arguments, "--profile", "smoke", "--outputs", tmp_path)
-    assert result.exit_code == 2 and told in result.stderr
-    assert not list(tmp_path.iterdir())

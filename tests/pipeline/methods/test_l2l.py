@@ -15,6 +15,8 @@ from pipeline.methods import l2l_training
 from pipeline.methods.base import FitData
 from pipeline.methods.l2l import L2L
 from pipeline.methods.l2l_training import LOSSES
+from pipeline.methods.l2l_variants import ABLATION
+from pipeline.methods.variants import Variant
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
@@ -260,6 +262,17 @@ def test_cycle_and_no_op_errors_are_what_edits_say() -> None:
     ):
         lengths = (found - ws).norm(dim=2).square().mean(dim=1).sqrt() / facts["mean_distance"]
         assert facts["held_out_losses"][name] == pytest.approx(lengths.tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize("variant", ABLATION.variants, ids=lambda variant: variant.name)
+def test_every_variant_of_the_ablation_trains(variant: Variant) -> None:
+    """Also without the target loss, where training starts almost at the best there is and must not end above it."""
+    method = small(**({"steps": 60, "learning_rate": 3e-4, "batch": 16} | dict(variant.changes)))
+    method.fit(toy.fit_data(200))
+    facts = method.facts()
+    assert facts["end"]["total"] <= facts["start"]["total"]
+    for name in LOSSES:
+        assert facts["end"][name] >= 0 and len(facts["held_out_losses"][name]) == facts["held_out"]
 
 
 def test_training_passes_through_the_real_networks() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.chain import Chain
+from pipeline.chain import Chain, Link
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
@@ -40,18 +39,20 @@ def install() -> None:
 def lay_down(settings: Settings, seed: int = 0) -> None:
     """Publish every stage of a run."""
     for link in Chain(settings).links:
-        name = {"range": "ranges.parquet", "rating": "scores.parquet"}.get(
-            link.stage.name, f"{link.stage.name}.parquet"
-        )
-        contents = {name: _content(link.stage.name, link.method, link.attribute, seed)}
-        if link.stage.name == "rescoring":
-            rows = synthetic.matched_score_rows(link.method, seed)
-            contents["scores.parquet"] = pa.Table.from_pylist(rows, OWN_SCORES), OWN_SCORES
         if not (link.stage.folder(settings.outputs) / "manifest.json").exists():
-            with building(link.stage, settings) as builder:
-                tried = NAMED_AMONG.get(link.method) if link.stage.name == "train" else None
-                extra = {"facts": {"naming_candidates": tried}} if tried else {}
-                builder.publish([_written(builder.folder, *each) for each in contents.items()], extra)
+            tried = NAMED_AMONG.get(link.method) if link.stage.name == "train" else None
+            lay_down_link(link, settings, seed, {"facts": {"naming_candidates": tried}} if tried else {})
+
+
+def lay_down_link(link: Link, settings: Settings, seed: int = 0, extra: dict[str, Any] | None = None) -> None:
+    """Publish one stage of a run, with `extra` in its manifest."""
+    table = {"range": "ranges", "rating": "scores"}.get(link.stage.name, link.stage.name)
+    contents = {f"{table}.parquet": _content(link.stage.name, link.method, link.attribute, seed)}
+    if link.stage.name == "rescoring":
+        rows = synthetic.matched_score_rows(link.method, seed)
+        contents["scores.parquet"] = pa.Table.from_pylist(rows, OWN_SCORES), OWN_SCORES
+    with building(link.stage, settings) as builder:
+        builder.publish([_written(builder.folder, *each) for each in contents.items()], extra or {})
 
 
 def _written(folder: Path, name: str, content: tuple[pa.Table, pa.Schema]) -> ShardRecord:
