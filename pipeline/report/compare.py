@@ -36,7 +36,7 @@ VERDICTS = (*OUTSIDE, "same", "within noise", "no interval", "not tested", "not 
 SAME_FACES, INDEPENDENT, UNTESTED = "same faces", "independent", ""
 HOW = {SAME_FACES: "pairs of the same faces", INDEPENDENT: "their intervals, as independent"}
 INDIFFERENT = ("profile", "comparison_samples")  # of the protocol: they change no score
-RESAMPLES = 40  # per score compared, so that Holm's correction can still leave a p value of half the level
+RESAMPLES = 100  # per score compared, so that a p value that Holm's correction leaves at the level rests on several
 MOST_RESAMPLES = 200_000
 
 

@@ -183,12 +183,12 @@ def test_a_shift_is_found_on_the_same_faces_and_not_between_other_faces() -> Non
 
 
 def test_noise_alone_is_flagged_as_rarely_as_said() -> None:
-    """Forty pairs of runs that differ by noise alone: at most one in twenty may hold even one flag."""
+    """Forty pairs of runs that differ by noise alone: one in twenty may hold a flag, give or take three errors."""
     flagged = sum(
         len(compared(by_face(noise=0.05, seed=2 * trial), by_face(noise=0.05, seed=2 * trial + 1)).outside) > 0
         for trial in range(40)
     )
-    assert flagged <= 0.05 * 40 + 2
+    assert flagged <= 0.05 * 40 + 3 * np.sqrt(0.05 * 0.95 * 40)
 
 
 def test_a_mean_by_other_rules_than_the_score_s_is_not_used() -> None:
