@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from stylegan.checkpoints.inert import Values, count
@@ -112,7 +113,8 @@ def read_tensor(name: str, values: Values) -> torch.Tensor:
     array = values.read()
     if array.dtype.kind != "f":
         raise RefusalError(f"its {name} holds {array.dtype} in place of real numbers")
-    tensor = torch.from_numpy(array.astype("float32", order="C", copy=True))
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused for that
+        tensor = torch.from_numpy(array.astype("float32", order="C", copy=True))
     if name.endswith("resample_filter") and not torch.allclose(tensor, resampling_filter(), atol=1e-6):
         raise RefusalError(f"its {name} is another low-pass filter than [1, 3, 3, 1], which this program has")
     return tensor

@@ -7,7 +7,7 @@ from stylegan.weights import WeightsFileError
 LARGEST_FILE = 4 * 2**30
 """Bytes. The largest known one, a training state of 1024 px with its optimisers, has about 1.1 GB."""
 MOST_STEPS = 500_000
-"""Instructions of all pickles in one file. NVIDIA's three networks of 1024 px take about 30,000."""
+"""Instructions of all pickles in one file. A generator of 1024 px takes about 22,500, a snapshot has three networks."""
 LONGEST_TEXT = 2 * 2**20
 """Bytes of one text. The longest known ones are Python sources of 40 KB, which nothing here runs."""
 MOST_TEXT = 32 * 2**20

@@ -72,7 +72,8 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
         found = _find(data)
         generator, assumed = _build(found, len(data))
     except RefusalError as refusal:
-        raise CheckpointError(f"'{path}' is not imported: {refusal}. Nothing in it was executed.") from refusal
+        reason = "".join(c if c.isprintable() else "?" for c in str(refusal))  # it may quote the file
+        raise CheckpointError(f"'{path}' is not imported: {reason}. Nothing in it was executed.") from refusal
     note = found.license_note or UNKNOWN_LICENSE
     return Checkpoint(generator, found.kind, path.name, sha256, len(data), note, found.assumed + assumed)
 
@@ -82,9 +83,8 @@ def _read_file(path: Path) -> bytes:
     try:
         if path.is_symlink():
             raise RefusalError(f"it is a symbolic link to '{os.readlink(path)}'; give the file itself")
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as file:
-            facts = os.fstat(handle)
+        with open(path, "rb", opener=_open_itself) as file:
+            facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise RefusalError("it is no regular file")
             if facts.st_size > LARGEST_FILE:
@@ -92,6 +92,11 @@ def _read_file(path: Path) -> bytes:
             return file.read(facts.st_size)
     except OSError as error:
         raise RefusalError(f"it cannot be read ({error.strerror or error})") from error
+
+
+def _open_itself(path: str, flags: int) -> int:
+    """Open a file, not what a link leads to, and without waiting for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _find(data: bytes) -> FoundGenerator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import pickle
@@ -53,6 +54,7 @@ def generator() -> Generator:
 @pytest.fixture(scope="module", autouse=True)
 def warm(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> None:
     """Read true files once: what reading imports by itself is imported then."""
+    codecs.lookup("cp437")  # of names in zip archives
     path = tmp_path_factory.mktemp("warm") / "network.pkl"
     for form in (nvidia, tensorflow, rosinality):
         path.write_bytes(form(generator))
@@ -115,14 +117,14 @@ def sized(code: int, size: int, width: int) -> bytes:
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (Call(os.system, "touch executed"), "posix.system"),
-        (Call(eval, "open('executed', 'w')"), "builtin.*eval"),
-        (Call(exec, "open('executed', 'w')"), "builtin.*exec"),
-        (Call(getattr, Call(__import__, "os"), "system"), "builtin.*getattr"),
-        (Call(subprocess.Popen, ["touch", "executed"]), "subprocess.Popen"),
-        (Call(torch.load, "other.pt"), "torch.serialization.load"),
-        (Call(pickle.loads, b"cos\nsystem\n."), "_pickle.loads"),
-        (Call(open, "executed", "w"), "io.open"),
+        (Call(os.system, "touch executed"), "system"),
+        (Call(eval, "open('executed', 'w')"), "eval"),
+        (Call(exec, "open('executed', 'w')"), "exec"),
+        (Call(getattr, Call(__import__, "os"), "system"), "getattr"),
+        (Call(subprocess.Popen, ["touch", "executed"]), "Popen"),
+        (Call(torch.load, "other.pt"), "load"),
+        (Call(pickle.loads, b"cos\nsystem\n."), "loads"),
+        (Call(open, "executed", "w"), "open"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -130,7 +132,7 @@ def test_calls_are_refused_by_name(call: Call, named: str, protocol: int) -> Non
     """At the top, and hidden among the settings of a network."""
     data = pickle.dumps(call, protocol)
     told = refuse(data) if protocol >= 2 else refuse(b"\x80\x02" + data)
-    assert re.search(f"names '(__)?{named}'", told)
+    assert re.search(rf"names '[\w.]+\.{named}'", told)
 
 
 @pytest.mark.parametrize("place", ["G_ema", "D", "training_set_kwargs", "extra"])
@@ -311,7 +313,7 @@ def test_links_folders_and_pipes_are_refused(generator: Generator) -> None:
     Path("link.pkl").symlink_to("real.pkl")
     assert "it is a symbolic link to 'real.pkl'; give the file itself" in refuse(Path("link.pkl"))
     Path("folder.pkl").mkdir()
-    assert "no regular file" in refuse(Path("folder.pkl"))
+    assert "Is a directory" in refuse(Path("folder.pkl"))
     os.mkfifo("pipe.pkl")
     assert "no regular file" in refuse(Path("pipe.pkl"))
     assert "No such file" in refuse(Path("missing.pkl"))
@@ -349,7 +351,7 @@ def linked(archive: zipfile.ZipFile) -> None:
         (lambda z: z.writestr("/executed", b"x"), "'/executed', which would leave the archive's folder"),
         (lambda z: z.writestr("archive/a\\..\\b", b"x"), "which would leave the archive's folder"),
         (linked, "'archive/data/link' that is a link or a device"),
-        (lambda z: z.writestr("archive/data/9", bytes(MIB), zipfile.ZIP_DEFLATED), "compressed member"),
+        (lambda z: z.writestr("archive/data/999", bytes(MIB), zipfile.ZIP_DEFLATED), "compressed member"),
         (lambda z: z.writestr("other/data.pkl", b"N."), "more than one data.pkl"),
     ],
 )
