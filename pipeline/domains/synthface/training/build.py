@@ -63,7 +63,7 @@ SCHEDULES: dict[str, Schedule] = {
     "scorer_a": Schedule(steps=2800, batch=128, rate=4e-3, seed=22),
     "scorer_b": Schedule(steps=2800, batch=128, rate=4e-3, seed=23),
     "recognizer_a": Schedule(steps=3600, batch=128, rate=4e-3, seed=24),
-    "recognizer_b": Schedule(steps=3000, batch=128, rate=4e-3, seed=25),
+    "recognizer_b": Schedule(steps=2000, batch=128, rate=4e-3, seed=25),
     "reader": Schedule(steps=1800, batch=128, rate=4e-3, seed=26),
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
