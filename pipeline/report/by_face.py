@@ -97,5 +97,5 @@ def groups(scores: pd.DataFrame) -> Iterator[Group]:
             np.add.at(sizes, (rows["method"], rows["face"]), rows["size"])
             parts.append(FaceSums(sums, sizes))
             yield Group(protocol, metric, network, str(attribute), methods, parts[-1])
-        whole = FaceSums(sum(one.sums for one in parts), sum(one.sizes for one in parts))
+        whole = FaceSums(np.sum([one.sums for one in parts], axis=0), np.sum([one.sizes for one in parts], axis=0))
         yield Group(protocol, metric, network, ALL, methods, whole)

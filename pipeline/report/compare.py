@@ -154,7 +154,7 @@ def _on_the_same_faces(
     nothing = FaceSums(np.empty((0, 0)), np.empty((0, 0)))
     if faces is None or any(frame.empty for frame in faces):
         return np.empty(0, np.intp), nothing, nothing
-    if not np.array_equal(*(np.unique(frame["face_id"]) for frame in faces)):
+    if not np.array_equal(np.unique(faces[0]["face_id"]), np.unique(faces[1]["face_id"])):
         return np.empty(0, np.intp), nothing, nothing
     means = [_means(frame) for frame in faces]
     chosen, sums = [], []
@@ -171,7 +171,8 @@ def _on_the_same_faces(
     if not chosen:
         return np.empty(0, np.intp), nothing, nothing
     stacked = np.array(sums)  # (K, runs, sums or sizes, F)
-    return np.array(chosen), *(FaceSums(stacked[:, run, 0], stacked[:, run, 1]) for run in (0, 1))
+    first, second = (FaceSums(stacked[:, run, 0], stacked[:, run, 1]) for run in (0, 1))
+    return np.array(chosen), first, second
 
 
 def _means(frame: pd.DataFrame) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
