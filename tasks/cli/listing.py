@@ -27,7 +27,7 @@ def _show(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column, name in enumerate(rows[0]):
-        table.add_column(name, no_wrap=not column)
+        table.add_column(name, no_wrap=not column, overflow="fold")
     for row in rows:
         table.add_row(*(escape(_text(value)) for value in row.values()))
     out.print(table)
