@@ -39,8 +39,8 @@ def edit_set(
         "true_identity_error": np.full(count, 0.3, np.float32),
         "lpips": np.zeros(count, np.float32),
         "ssim": np.ones(count, np.float32),
-        "local_share": np.full(count, np.nan, np.float32),
-        "parts_area": np.full(count, np.nan, np.float32),
+        "local_share": np.full(count, 0.6, np.float32),
+        "parts_area": np.full(count, 0.2, np.float32),
     }
     parts: dict[str, Any] = {
         "features": rng.normal(size=(count, width)).astype(np.float32),

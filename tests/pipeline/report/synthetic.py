@@ -114,6 +114,8 @@ def edits(methods: tuple[str, ...] = METHODS, n_faces: int = 6, n_steps: int = 5
                         "true_identity_error": 0.3,
                         "lpips": 0.5 * identity,
                         "ssim": 1 - 0.5 * identity,
+                        "local_share": 0.6 if identity and attribute not in ("pitch", "yaw") else None,
+                        "parts_area": 0.3 if identity and attribute not in ("pitch", "yaw") else None,
                         **dict(zip(VALUE_COLUMNS, map(float, values), strict=True)),
                     }
                     for name, value in row.items():
