@@ -110,6 +110,7 @@ def compare_scores(
     )
     both = joined[joined["_merge"] == "both"].drop(columns="_merge").reset_index(drop=True)
     both["difference"] = both["value_b"] - both["value_a"]
+    both.loc[both["value_a"].isna() & both["value_b"].isna(), "difference"] = 0.0  # neither run has a number
     both[["ci_low", "ci_high", "p"]] = np.nan
     both["how"] = UNTESTED
     if not reasons:

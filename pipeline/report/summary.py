@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline.metrics.base import MATCHED, PAPER
+from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, RATES
 from pipeline.report.contents import Contents, read_contents
 from pipeline.report.controls import control_checks
 from pipeline.report.judges import judge_line
@@ -295,7 +295,7 @@ def further_tables(contents: Contents) -> list[Grid]:
     scores = contents.scores
     papers = scores["metric"].isin([IDENTITY, *QUALITY, *SECONDS]) & (scores["protocol"] == PAPER)
     per_attribute = scores["metric"].isin([*QUALITY, *SECONDS]) & (scores["attribute"] != ALL)
-    rest = scores[(~papers | per_attribute) & (scores["protocol"] != MATCHED)]
+    rest = scores[(~papers | per_attribute) & ~scores["protocol"].isin([MATCHED, RATES, CONSISTENCY])]
     grids = []
     for (protocol, metric, network), part in rest.groupby(["protocol", "metric", "network"], sort=False):
         title = label(metric)[0].upper() + label(metric)[1:]

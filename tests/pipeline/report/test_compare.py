@@ -149,7 +149,13 @@ def score_frame(faces: pa.Table) -> pd.DataFrame:
         for place, method in enumerate(group.methods):
             found = Bootstrap(200).mean(group.sums.sums[place] / group.sums.sizes[place], np.arange(FACES))
             better = "higher" if group.metric == "ssim" else "lower"
-            more = {"network": group.network, "ci_low": found.low, "ci_high": found.high, "better": better}
+            more: dict[str, Any] = {
+                "level": float("nan"),
+                "network": group.network,
+                "ci_low": found.low,
+                "ci_high": found.high,
+                "better": better,
+            }
             rows.append(score(method, group.attribute, group.metric, found.value, **more))
     return pd.DataFrame(rows)
 
