@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import query as queries
-from pipeline.schemas import LATER, PUBLISHED
+from pipeline.schemas import LATER
 from tests.pipeline.report import synthetic
 from tests.pipeline.report.synthetic import publish_folder
 
@@ -41,7 +41,7 @@ def test_the_query_of_the_issue_gives_the_scores(outputs: Path) -> None:
 
 
 def test_every_run_at_once_and_every_table_knows_its_run(outputs: Path) -> None:
-    for table in PUBLISHED:
+    for table in synthetic.tables(NEW):
         rows = queries.query(outputs, f"SELECT run_id, count(*) AS n FROM {table} GROUP BY ALL", all_runs=True)
         assert sorted(rows["run_id"]) == [OLD, NEW]
         assert rows["n"].nunique() == 1
@@ -92,7 +92,7 @@ def test_a_table_that_old_runs_lack_has_the_rows_of_the_others(tmp_path: Path) -
     [
         ("SELECT metod FROM scores", '"method"'),
         ("SELECT * FROM score", '"scores"'),
-        ("SELECT * FROM nothing_like_it", "Tables: scores, ranges, edits, matched, rescoring, runs"),
+        ("SELECT * FROM nothing_like_it", "Tables: scores, ranges, edits, matched, rescoring, rates, consistency, runs"),
         ("SELEC 1", "syntax error"),
     ],
 )
