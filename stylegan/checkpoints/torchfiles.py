@@ -104,7 +104,7 @@ def read_zip(data: bytes, budget: Budget) -> Any:
         if order is not None and archive.read(order) != b"little":
             raise RefusalError("it was written on a machine of another byte order")
         content = archive.read(members[pickled])
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
         raise RefusalError(f"its zip archive is damaged: {error}") from error
     storages: dict[str, Storage] = {}
 
@@ -126,7 +126,7 @@ def read_zip(data: bytes, budget: Budget) -> Any:
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> memoryview:
     try:
         return memoryview(archive.read(member))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
         raise RefusalError(f"its zip archive is damaged: {error}") from error
 
 

@@ -118,7 +118,7 @@ def test_our_own_errors_come_as_they_are_and_are_not_tried_again(tmp_path: Path)
 
 def test_ctrl_c_stops_everything_quietly_and_the_next_run_goes_on(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
-    process = start(tmp_path, notes, "dask", 0.8, 0, 0, 128, start_new_session=True)
+    process = start(tmp_path, notes, "dask", 3, 0, 0, 128, start_new_session=True)
     wait_for(lambda: len(list(STAGE.folder(tmp_path).glob("*.parquet.json"))) >= 2)
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)

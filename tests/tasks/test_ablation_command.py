@@ -69,7 +69,8 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return link
 
-    for name in ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores"):
+    plain = ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores")
+    for name in (*plain, "spread", "matched", "rescoring", "rates", "consistency", "rating"):
         monkeypatch.setattr(Chain, name, replaced(getattr(Chain, name)))
     monkeypatch.setattr(
         Chain, "calibrate_all", lambda self, method, names: [self.calibrate(method, name).run() for name in names]
