@@ -242,7 +242,7 @@ def text_table(table: pd.DataFrame, judge: str) -> Table:
     first = table.iloc[0]
     title = f"Ablation of {first['method']} ({first['domain']}, profile {first['profile']})"
     shown = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("variant", no_wrap=True)
+    shown.add_column("variant", no_wrap=True, min_width=max(map(len, table["variant"])))
     own = table[(table["attribute"] == ALL) & ((table["metric"] != "identity_distance") | (table["network"] == judge))]
     variants = list(dict.fromkeys(table["variant"]))
     rows = {row.key: row for row in _metric_rows(own) if row.key in SHOWN}
@@ -255,8 +255,7 @@ def text_table(table: pd.DataFrame, judge: str) -> Table:
         seconds = _optional(table.loc[table["variant"] == variant, "training_seconds"].iloc[0])
         shown.add_row(Text(variant), *cells, "–" if seconds is None else page.duration(seconds))
     shown.caption = Text(
-        "Second line: difference to the base, with its interval, paired over the same faces where there is one; green: "
-        "better, red: worse than the base.",
+        "Second line: difference to the base, green: better, red: worse; third: its interval, paired by face.",
         style="dim",
     )
     shown.caption_justify = "left"
@@ -270,8 +269,8 @@ def _text(cell: Cell | None, decimals: int) -> Text:
         return Text("–", style="dim")
     text = Text(summary.number(cell.value, decimals) + (" ⚑" if cell.flag else ""))
     if cell.difference is not None:
-        ends = ""
+        text.append(f"\n{signed(cell.difference, decimals)}", style=STYLES.get(cell.verdict, "dim"))
         if cell.difference_low is not None:
-            ends = f" [{signed(cell.difference_low, decimals)}, {signed(cell.difference_high, decimals)}]"
-        text.append(f"\n{signed(cell.difference, decimals)}{ends}", style=STYLES.get(cell.verdict, "dim"))
+            ends = f"{signed(cell.difference_low, decimals)} {signed(cell.difference_high, decimals)}"
+            text.append(f"\n{ends}", style="dim")
     return text

@@ -171,7 +171,15 @@ def test_held_out_losses_are_those_of_the_trainings(done: Done) -> None:
 
 
 def test_nothing_is_computed_twice(done: Done) -> None:
-    for stage, count in (("latents", 3), ("labels", 2), ("reference", 1), ("train", 3), ("edits", 3), ("scores", 3)):
+    for stage, count in (
+        ("latents", 5),
+        ("labels", 4),
+        ("reference", 1),
+        ("spread", 1),
+        ("train", 3),
+        ("edits", 3),
+        ("scores", 3),
+    ):
         assert len(list(done.outputs.glob(f"stages/{stage}/*/manifest.json"))) == count, stage
     assert not (done.outputs / "reports").exists(), "variants are no runs of the archive"
 
@@ -191,7 +199,7 @@ def test_the_base_is_an_ordinary_run(done: Done) -> None:
     rows = json.loads(latentbench(*ABLATE, "--outputs", done.outputs, "--dry-run", "--json").stdout)
     left = {row["variant"]: row["stages to compute"] for row in rows}
     assert {name for name, count in left.items() if not count} == set(VARIANTS)
-    assert {"no-face", "plain", "width-512"} <= set(left) and left["no-face"] == 7  # no latents, labels or reference
+    assert {"no-face", "plain", "width-512"} <= set(left) and left["no-face"] == 12  # no latents, labels or reference
 
 
 def test_the_page_says_what_it_is(done: Done) -> None:
