@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(outputs: Path, notes: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    """The stage of `tests.pipeline.shards` in a process of its own."""
+    """The stage of `tests.pipeline.shards` in a process of its own, which Ctrl-C reaches even where ours ignores it."""
     command = [sys.executable, "-m", "tests.pipeline.shards", outputs, notes, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -35,7 +35,7 @@ def start(outputs: Path, notes: Path, *arguments: object, **options: object) -> 
         stdout=pipe,
         stderr=pipe,
         text=True,
-        **options,  # type: ignore
+        **({"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} | options),  # type: ignore
     )
 
 
