@@ -183,11 +183,12 @@ class Chain:
 
     def position(self, link: Link) -> int:
         """Where a link stands in the order of computation, from 0."""
-        return self._positions[link.stage]
+        return self._positions[link.stage, link.stage.label]
 
     @cached_property
-    def _positions(self) -> dict[Stage, int]:
-        return {link.stage: position for position, link in enumerate(self.links)}
+    def _positions(self) -> dict[tuple[Stage, str], int]:
+        """By label too: two sets of as many latents are one stage under two names."""
+        return {(link.stage, link.stage.label): position for position, link in enumerate(self.links)}
 
     def stage_names(self) -> tuple[str, ...]:
         """Names of the stages in order, each once: what `--from` takes."""

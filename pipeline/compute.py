@@ -301,26 +301,31 @@ def _run_on_dask(job: _Job, workers: Workers) -> None:
         job.heard(*event[1])
 
     client.subscribe_topic(topic, hear)
-    futures = []
+    futures: list[Future] = []
+
+    def submit(index: int) -> None:
+        shard = job.shards[index]
+        future = client.submit(
+            _task,
+            job.function,
+            job.settings,
+            shard,
+            job.threads,
+            topic,
+            index,
+            key=f"{job.label} {shard_name(shard)} {topic[-8:]}-{len(futures)}",
+            retries=1,
+            pure=False,
+            priority=-index,
+            resources=workers.resources or None,
+        )
+        futures.append(future)
+        future.add_done_callback(lambda future: done.put((index, future)))
+
     try:
-        for index, shard in enumerate(job.shards):
-            future = client.submit(
-                _task,
-                job.function,
-                job.settings,
-                shard,
-                job.threads,
-                topic,
-                index,
-                key=f"{job.label} {shard_name(shard)} {topic[-8:]}-{index}",
-                retries=1,
-                pure=False,
-                priority=-index,
-                resources=workers.resources or None,
-            )
-            futures.append(future)
-            future.add_done_callback(lambda future, index=index: done.put((index, future)))
-        _collect(job, workers, done)
+        for index in range(len(job.shards)):
+            submit(index)
+        _collect(job, workers, done, submit)
     except BaseException:
         workers.abandon(futures)
         raise
@@ -328,12 +333,23 @@ def _run_on_dask(job: _Job, workers: Workers) -> None:
         workers.unsubscribe(topic)
 
 
-def _collect(job: _Job, workers: Workers, done: queue.SimpleQueue[tuple[int, Future]]) -> None:
-    """Take the outcomes as they come, keep the display alive, and give up if no worker is left for long."""
+def _collect(
+    job: _Job, workers: Workers, done: queue.SimpleQueue[tuple[int, Future]], submit: Callable[[int], None]
+) -> None:
+    """Take the outcomes as they come, keep the display alive, and give up if no worker is left for long.
+
+    Dask blames every shard that waited on a worker when it died. So those it gives up are only suspected: they are
+    computed again when the others are there, one at a time, and the one that dies alone is named.
+    """
     from distributed import KilledWorker
 
+    suspects: list[int] = []
+    alone = None
     seen_worker = time.monotonic()
     while len(job.finished) < len(job.shards):
+        if alone is None and len(job.finished) + len(suspects) == len(job.shards):
+            alone = suspects.pop(0)
+            submit(alone)
         try:
             index, future = done.get(timeout=TICK)
         except queue.Empty:
@@ -349,10 +365,14 @@ def _collect(job: _Job, workers: Workers, done: queue.SimpleQueue[tuple[int, Fut
         try:
             outcome = future.result()
         except KilledWorker as error:
+            if alone is None:
+                suspects.append(index)
+                continue
             raise StageError(
                 f"{job.label}: shard {shard_name(job.shards[index])} killed its worker "
-                f"{cluster.DEATHS_ALLOWED + 1} times (out of memory, or a crash in native code). Finished shards are "
-                "kept; run with --executor inline to see how it dies, or with fewer workers if memory is short."
+                f"{cluster.DEATHS_ALLOWED + 1} times with no other shard beside it (out of memory, or a crash in "
+                "native code). Finished shards are kept; run with --executor inline to see how it dies, or with "
+                "fewer workers if memory is short."
             ) from error
         except Exception as error:
             if future.status == "cancelled":
@@ -361,6 +381,7 @@ def _collect(job: _Job, workers: Workers, done: queue.SimpleQueue[tuple[int, Fut
                 ) from error
             raise job.poisoned(index, error) from error
         job.take(index, outcome)
+        alone = None
 
 
 def _task(function: ShardFunction, settings: Settings, shard: Any, threads: int, topic: str, index: int) -> _Outcome:

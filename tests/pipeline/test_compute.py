@@ -108,6 +108,8 @@ def test_a_shard_that_kills_every_worker_is_given_up(tmp_path: Path, monkeypatch
     with pytest.raises(StageError, match=r"latents-000000000768.* killed its worker 2 times"):
         run(dask(tmp_path), tmp_path / "notes", how="die always")
     assert not is_complete(STAGE, tmp_path)
+    kept = {path.name for path in STAGE.folder(tmp_path).glob("*.parquet")}
+    assert kept == {shard.name for shard in shards(tmp_path)[:-1]}, "those that only waited beside it are computed"
 
 
 def test_our_own_errors_come_as_they_are_and_are_not_tried_again(tmp_path: Path) -> None:
