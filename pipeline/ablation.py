@@ -207,6 +207,7 @@ def edit_set(method: str, attribute: str, columns: dict[str, np.ndarray]) -> Edi
         columns=columns,
         features=none,
         logits=none,
+        originals=none,
         reference=Reference(none, none),
         timings={},
         bootstrap=Remembering(samples=10),

@@ -99,11 +99,11 @@ class Chain:
         """Compute the ranges of several attributes in one pass, so that they share the workers."""
         return calibration.run_range(self.settings, method, attributes)
 
-    def reference(self) -> Link:
-        """Perception features of unedited images, with which quality is compared."""
-        stage = editing.reference_stage(self.settings, self.card)
-        run = partial(editing.run_reference, self.settings)
-        return Link(stage, run, self.settings.protocol.n_reference, "images")
+    def reference(self, which: str = "reference") -> Link:
+        """Perception features of unedited images, with which quality is compared: the reference, or the faces."""
+        stage = editing.reference_stage(self.settings, self.card, which)
+        run = partial(editing.run_reference, self.settings, which)
+        return Link(stage, run, self._count(which), "images")
 
     def edits(self, method: str) -> Link:
         """Every edit of a method, generated and measured in one pass."""
@@ -172,7 +172,7 @@ class Chain:
         """Every link, each after those that it reads."""
         found = [self.latents(which) for which in LATENT_SETS]
         found += [self.labels(which) for which in LABELLED_SETS]
-        found += [self.reference(), self.spread()]
+        found += [self.reference(), self.reference("faces"), self.spread()]
         for method in self.settings.method_names:
             found.append(self.train(method))
             found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]

@@ -1,4 +1,4 @@
-"""Edits: generated and measured in one pass; the quality reference; the timing; the pictures of the page.
+"""Edits: generated and measured in one pass; unedited images for quality; the timing; the pictures of the page.
 
 No image goes through disk to be scored: while a batch is on the device, the detector, scorer B, both recognizers,
 MTCNN's features, LPIPS, SSIM, the perception net and, where the truth is known, the truth reader look at it. Shards are
@@ -61,9 +61,10 @@ class EditShard:
 
 @dataclass(frozen=True)
 class ReferenceShard:
-    """The reference latents with ids `first` to `stop` - 1."""
+    """The latents of a set with ids `first` to `stop` - 1."""
 
     name: str
+    which: str
     first: int
     stop: int
 
@@ -98,10 +99,11 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     return Stage("edits", EDITS_VERSION, parameters, weights, upstream, label=method)
 
 
-def reference_stage(settings: Settings, card: DomainCard) -> Stage:
-    """Perception vectors and logits of unedited images."""
+def reference_stage(settings: Settings, card: DomainCard, which: str = "reference") -> Stage:
+    """Perception vectors and logits of unedited images: of the reference latents, or of the faces that are edited."""
     weights = {role: card.weights[role] for role in ("generator", "perception")}
-    return Stage("reference", VERSION, {"batch": BATCH}, weights, (latents_stage(settings, card, "reference"),))
+    label = "" if which == "reference" else which
+    return Stage("reference", VERSION, {"batch": BATCH}, weights, (latents_stage(settings, card, which),), label=label)
 
 
 def timing_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
@@ -134,11 +136,11 @@ def run_edits(settings: Settings, method: str) -> Manifest:
     )
 
 
-def run_reference(settings: Settings) -> Manifest:
-    """Publish the quality reference, whose latents must be published. Raises as `compute.run_stage`."""
-    stage = reference_stage(settings, base.describe(settings.domain))
-    cuts = cut_ids("features", *id_range(settings, "reference"), settings.machine.shard_size)
-    shards = [ReferenceShard(cut.name, cut.first, cut.stop) for cut in cuts]
+def run_reference(settings: Settings, which: str = "reference") -> Manifest:
+    """Publish what the perception net sees in a published set of latents. Raises as `compute.run_stage`."""
+    stage = reference_stage(settings, base.describe(settings.domain), which)
+    cuts = cut_ids("features", *id_range(settings, which), settings.machine.shard_size)
+    shards = [ReferenceShard(cut.name, which, cut.first, cut.stop) for cut in cuts]
     units = [shard.stop - shard.first for shard in shards]
     return run_stage(stage, settings, reference_shard, shards, units=units, unit="images")
 
@@ -337,12 +339,12 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
 
 
 def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progress) -> ShardRecord:
-    """Generate unedited images of the reference latents and write what the perception net makes of them."""
+    """Generate unedited images of the latents and write what the perception net makes of them."""
     import torch
 
     started = time.perf_counter()
     domain = base.load(settings.domain, settings.machine.device)
-    ids, w = read_w(settings, "reference", shard.first, shard.stop)
+    ids, w = read_w(settings, shard.which, shard.first, shard.stop)
     features: list[np.ndarray] = []
     logits: list[np.ndarray] = []
     with torch.inference_mode():
@@ -358,7 +360,7 @@ def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progres
         "feature": np.concatenate(features),
         "logits": np.concatenate(logits),
     }
-    folder = reference_stage(settings, domain.card).folder(settings.outputs)
+    folder = reference_stage(settings, domain.card, shard.which).folder(settings.outputs)
     schema = schemas.features(domain.card.feature_width, domain.card.classes)
     return _write(folder, shard.name, columns, schema, time.perf_counter() - started)
 

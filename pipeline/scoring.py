@@ -69,6 +69,7 @@ def scores_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     upstream = (
         edits_stage(settings, card, method),
         reference_stage(settings, card),
+        reference_stage(settings, card, "faces"),
         timing_stage(settings, card, method),
     )
     return Stage("scores", 1, parameters, {}, upstream, label=method)
@@ -161,6 +162,8 @@ def read_edits(settings: Settings, card: DomainCard, method: str, attribute: str
     columns = edit_columns(_of(read_stage(stage, settings.outputs, schemas.EDITS), attribute))
     seen = _of(read_stage(stage, settings.outputs, schema), attribute)
     timings = read_stage(timing_stage(settings, card, method), settings.outputs, schemas.TIMINGS)
+    unedited = read_stage(reference_stage(settings, card, "faces"), settings.outputs, schema, ["face_id", "feature"])
+    own = np.searchsorted(unedited.column("face_id").to_numpy(), columns["face_id"])
     protocol = settings.protocol
     return EditSet(
         method=method,
@@ -168,6 +171,7 @@ def read_edits(settings: Settings, card: DomainCard, method: str, attribute: str
         columns=columns,
         features=vectors(seen, "feature"),
         logits=vectors(seen, "logits"),
+        originals=vectors(unedited, "feature")[own],
         reference=_reference(reference_stage(settings, card), settings.outputs, card.feature_width, card.classes),
         timings={name: timings.column(name).to_numpy() for name in timings.column_names},
         bootstrap=Bootstrap(protocol.bootstrap_samples, protocol.confidence, protocol.seed),

@@ -17,14 +17,16 @@ from tasks.methods import TrainMethod
 class EmbedReference(StageTask):
     """Perception features of unedited images, with which quality is compared."""
 
+    which = luigi.ChoiceParameter(choices=("reference", "faces"), default="reference", positional=False)
+
     def requires(self) -> SampleLatents:
-        """The reference latents."""
-        return self.clone(SampleLatents, which="reference")
+        """The latents: the reference's, or those of the faces that are edited."""
+        return self.clone(SampleLatents)
 
     @property
     def link(self) -> Link:
         """Stage `reference`."""
-        return self.chain.reference()
+        return self.chain.reference(self.which)
 
 
 class GenerateEdits(StageTask):

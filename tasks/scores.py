@@ -17,9 +17,10 @@ class ScoreMethod(StageTask):
     method = luigi.Parameter(positional=False, description="the method to score")
 
     def requires(self) -> Iterator[StageTask]:
-        """The measured edits, the quality reference and the timing."""
+        """The measured edits, the quality reference, the faces unedited, and the timing."""
         yield self.clone(GenerateEdits)
         yield self.clone(EmbedReference)
+        yield self.clone(EmbedReference, which="faces")
         yield self.clone(TimeEdits)
 
     @property

@@ -111,11 +111,13 @@ class EditSet(Measured):
     """The measured edits of one method on the grid over calibrated ranges.
 
     columns: those of the edits table, ordered by attribute, face and step. features (N, d), logits (N, classes): the
-    perception net's, in the same order. timings: columns of the timings table.
+    perception net's, in the same order. originals (N, d): its vector of each image's face unedited. timings: columns of
+    the timings table.
     """
 
     features: np.ndarray
     logits: np.ndarray
+    originals: np.ndarray
     reference: Reference
     timings: Mapping[str, np.ndarray]
     rules: Rules = field(default_factory=Rules)
@@ -201,6 +203,8 @@ BUILT_IN: dict[str, str] = {
     "true_identity_error": "pipeline.metrics.true_identity_distance:TRUE_IDENTITY_ERROR",
     "fid": "pipeline.metrics.fid:FID",
     "kid": "pipeline.metrics.kid:KID",
+    "fid_same_codes": "pipeline.metrics.fid_same_codes:FID_SAME_CODES",
+    "kid_same_codes": "pipeline.metrics.kid_same_codes:KID_SAME_CODES",
     "inception_score": "pipeline.metrics.inception_score:INCEPTION_SCORE",
     "inception_score_spread": "pipeline.metrics.inception_score:INCEPTION_SCORE_SPREAD",
     "inception_score_difference": "pipeline.metrics.inception_score:INCEPTION_SCORE_DIFFERENCE",

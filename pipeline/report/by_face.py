@@ -53,6 +53,7 @@ def face_scores(edits: pa.Table, card: DomainCard) -> pa.Table:
                 columns=own,
                 features=NOTHING,
                 logits=NOTHING,
+                originals=NOTHING,
                 reference=Reference(NOTHING, NOTHING),
                 timings={},
             )

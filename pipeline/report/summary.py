@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 IDENTITY = "identity_distance"
 CHANGE = "attribute_change"
-QUALITY = ("fid", "kid", "inception_score", "inception_score_spread", "inception_score_difference")
+INCEPTION = ("inception_score", "inception_score_spread", "inception_score_difference")
+QUALITY = ("fid", "kid", "fid_same_codes", "kid_same_codes", *INCEPTION)
 SECONDS = ("seconds_per_edit", "seconds_per_edit_and_synthesis")
 ALL = "all"
 ACRONYMS = {"fid": "FID", "kid": "KID", "lpips": "LPIPS", "ssim": "SSIM"}

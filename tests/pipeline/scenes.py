@@ -119,6 +119,7 @@ def run_to_edits(settings: Settings) -> None:
     for which in ("train", "faces"):
         run_labels(settings, which)
     run_reference(settings)
+    run_reference(settings, "faces")
     for method in settings.method_names:
         run_train(settings, method)
         run_range(settings, method, settings.protocol.attributes)

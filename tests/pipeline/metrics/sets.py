@@ -45,6 +45,7 @@ def edit_set(
     parts: dict[str, Any] = {
         "features": rng.normal(size=(count, width)).astype(np.float32),
         "logits": rng.normal(size=(count, classes)).astype(np.float32),
+        "originals": np.random.default_rng(1).normal(size=(faces, width)).astype(np.float32)[face],
         "reference": Reference(
             rng.normal(size=(400, width)).astype(np.float32), rng.normal(size=(400, classes)).astype(np.float32)
         ),

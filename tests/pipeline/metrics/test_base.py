@@ -39,6 +39,7 @@ def test_the_order_of_the_images_says_nothing(name):
         edits,
         columns={key: column[order] for key, column in edits.columns.items()},
         features=edits.features[order],
+        originals=edits.originals[order],
         rules=replace(edits.rules, kid_subset_size=60, kid_subsets=1),
         reference=replace(edits.reference, features=edits.reference.features[:60]),
     )
