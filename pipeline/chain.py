@@ -87,7 +87,8 @@ class Chain:
         """The fit of a method on the labelled latents."""
         units, unit = training.work(self.settings, method)
         stage = training.train_stage(self.settings, self.card, method)
-        return Link(stage, partial(training.run_train, self.settings, method), units, unit, method)
+        run = partial(training.run_train, self.settings, method, self.settings.method_names)
+        return Link(stage, run, units, unit, method)
 
     def calibrate(self, method: str, attribute: str) -> Link:
         """The range of strengths of a method for an attribute."""

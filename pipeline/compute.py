@@ -57,13 +57,14 @@ def run_shards(
     threads: int | None = None,
     keep: Callable[[Any], None] | None = None,
     before: float = 0.0,
+    measure: bool = True,
 ) -> list[Any]:
     """Compute every shard and return the results in the shards' order.
 
     `units` weighs the shards for rate and time left (one each by default) and `unit` names them; `before` units
     are already done. `threads` is torch's in each task (machine.threads by default). `keep(result)` is called
-    in this process as each result arrives. The measured rate is stored in outputs/rates.json under
-    "DOMAIN/label". Raises what a shard raised if it is a LatentbenchError; StageError, naming the shard, for
+    in this process as each result arrives. The measured rate is stored in outputs/rates.json under "DOMAIN/label",
+    unless `measure` is false. Raises what a shard raised if it is a LatentbenchError; StageError, naming the shard, for
     anything else and for a shard that kills its workers; ConfigError if there is no worker that could do it.
     Shards that are finished by then stay finished.
     """
@@ -81,8 +82,10 @@ def run_shards(
             _run_inline(job)
         else:
             _run_on_dask(job, workers)
-    parallel = 1 if workers is None else min(len(shards), workers.count())
-    _store_rate(absolute, label, unit, job, parallel)
+    per_unit = [spent / weight for spent, weight in zip(job.seconds, job.units, strict=True) if weight > 0]
+    if measure and per_unit:
+        parallel = 1 if workers is None else min(len(shards), workers.count())
+        store_rate(absolute, label, unit, sum(job.units), statistics.median(per_unit) / parallel)
     return job.results
 
 
@@ -169,15 +172,12 @@ def measured_rates(outputs: Path, machine: Machine | None = None) -> dict[str, f
     return {label: seconds for _, _, label, seconds in ordered}
 
 
-def _store_rate(settings: Settings, label: str, unit: str, job: _Job, parallel: int) -> None:
-    """Remember the median seconds per unit of the shards, over the workers that shared them."""
-    per_unit = [spent / weight for spent, weight in zip(job.seconds, job.units, strict=True) if weight > 0]
-    if not per_unit:
-        return
+def store_rate(settings: Settings, label: str, unit: str, units: float, seconds: float) -> None:
+    """Remember how many seconds of the whole machine one unit took, for `measured_rates`."""
     row = {
-        "seconds": statistics.median(per_unit) / parallel,
+        "seconds": seconds,
         "unit": unit,
-        "units": sum(job.units),
+        "units": units,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path = settings.outputs / RATES

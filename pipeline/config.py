@@ -96,6 +96,11 @@ class Machine:
     shard_size: int = 1024
     lock_wait: float = 0.0
 
+    @property
+    def trains_side_by_side(self) -> bool:
+        """Whether a training needs no more than its worker's threads, so that every worker can train a method."""
+        return self.executor != "inline" and self.train_threads <= self.threads
+
 
 @dataclass(frozen=True)
 class Downloads:

@@ -1,35 +1,53 @@
 """Training: a method learns from the labelled latents, and from nothing that will judge it.
 
-One shard: a method learns as a whole, on all threads of machine.train_threads. What it needs to go on after a
-crash it keeps in the stage's `checkpoints` folder, which is removed when the stage is published.
+One shard: a method learns as a whole, on the threads of machine.train_threads. Its batches are small, and a second
+thread gains it little: so the methods of a run that are still to be trained are trained side by side, one on each
+worker. What a training needs to go on after a crash it keeps in the stage's `checkpoints` folder, which is removed when
+the stage is published.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED, LIST_VERSION
-from pipeline.compute import Progress, run_stage, use_threads
+from pipeline.compute import Progress, run_shards, run_stage, store_rate, use_threads
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.errors import LatentbenchError
+from pipeline.errors import BusyError, LatentbenchError, StageError
 from pipeline.labelling import labels_stage, read_values
 from pipeline.latents import NAMING, id_range, latents_stage, naming_w, read_w, z_of
 from pipeline.methods import masking, naming, registry
 from pipeline.methods.base import Faces, FitData, Method
-from pipeline.stages import CHECKPOINTS, Manifest, ShardRecord, Stage, check_shard, shards_of, write_shard
+from pipeline.stages import (
+    CHECKPOINTS,
+    Builder,
+    Manifest,
+    ShardRecord,
+    Stage,
+    building,
+    check_shard,
+    is_complete,
+    shards_of,
+    write_shard,
+)
 
 if TYPE_CHECKING:
     import numpy as np
+
+log = logging.getLogger("latentbench")
 
 FILES = ("method.safetensors", "method.json")  # what Method.save writes
 WHICH = "train"
@@ -77,12 +95,16 @@ def work(settings: Settings, method: str) -> tuple[int, str]:
     return settings.protocol.n_latents, "latents"
 
 
-def run_train(settings: Settings, method: str) -> Manifest:
+def run_train(settings: Settings, method: str, beside: Sequence[str] = ()) -> Manifest:
     """Publish a trained method, whose latents and labels must be published. Raises as `compute.run_stage`.
 
-    The manifest's `extra` holds the method's facts and the seconds that training took.
+    The manifest's `extra` holds the method's facts and the seconds that training took. Those of the methods `beside`
+    that are not trained yet, nor being trained elsewhere, are trained in the same pass; one that fails stops no other
+    and says why when it is trained for its own sake.
     """
     stage = train_stage(settings, base.describe(settings.domain), method)
+    if not is_complete(stage, settings.outputs) and settings.machine.trains_side_by_side:
+        _train_together(settings, method, beside)
     units, unit = work(settings, method)
     return run_stage(
         stage,
@@ -95,6 +117,61 @@ def run_train(settings: Settings, method: str) -> Manifest:
         files=lambda shard: FILES,
         extra=_facts,
     )
+
+
+def _train_together(settings: Settings, method: str, beside: Sequence[str]) -> None:
+    """Train a method and others and publish each as it is done. Raises what the method's own training raised."""
+    card = base.describe(settings.domain)
+    order = sorted(
+        {method, *beside}, key=lambda name: (work(settings, name)[1] != "steps", name)
+    )  # the long ones first
+    with ExitStack() as held:
+        builders: dict[str, Builder] = {}
+        for name in sorted(order, key=lambda name: name != method):
+            stage = train_stage(settings, card, name)
+            try:
+                builder = held.enter_context(
+                    building(stage, settings if name == method else settings.on(lock_wait=0.0))
+                )
+            except BusyError:
+                if name == method:
+                    raise
+                continue  # somebody else trains it
+            if not (builder.published() or builder.finished(FILES[-1])):
+                builders[name] = builder
+        started = [name for name in order if name in builders]
+        if method not in started or len(started) < 2:
+            return
+        parallel = min(len(started), settings.machine.workers)
+        failed: dict[str, BaseException] = {}
+
+        def keep(result: tuple[str, list[ShardRecord] | BaseException]) -> None:
+            name, records = result
+            if isinstance(records, BaseException):
+                failed[name] = records
+                if name != method:
+                    log.warning("The training of %s failed, and is tried again in its turn: %s", name, records)
+                return
+            facts = _facts(records)
+            builders[name].publish(records, facts)
+            units, unit = work(settings, name)
+            store_rate(settings, f"train {name}", unit, units, facts["seconds"] / units / parallel)
+
+        try:
+            run_shards(
+                train_shard_beside,
+                [TrainShard(f"training of {name}", name) for name in started],
+                settings=settings,
+                label=f"train {len(started)} methods side by side",
+                unit="methods",
+                threads=settings.machine.train_threads,
+                keep=keep,
+                measure=False,
+            )
+        except StageError as error:  # a worker was killed: alone, the one that did it is told from the others
+            log.warning("%s Going on with %s alone.", error, method)
+    if isinstance(failed.get(method), LatentbenchError):
+        raise failed[method]
 
 
 def load_method(settings: Settings, method: str) -> Method:
@@ -124,6 +201,16 @@ def train_shard(settings: Settings, shard: TrainShard, progress: Progress) -> li
     method.fit(fit_data(settings, domain, folder / CHECKPOINTS, progress))
     seconds = time.perf_counter() - started
     return _save(method, folder, {"facts": method.facts(), "seconds": round(seconds, 3)}, seconds)
+
+
+def train_shard_beside(
+    settings: Settings, shard: TrainShard, progress: Progress
+) -> tuple[str, list[ShardRecord] | BaseException]:
+    """As `train_shard`, with what it raised for a result, so that it stops no other; runs on a worker."""
+    try:
+        return shard.method, train_shard(settings, shard, progress)
+    except Exception as error:
+        return shard.method, error
 
 
 def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progress: Progress) -> FitData:

@@ -29,7 +29,7 @@ FEATURE_WIDTH = 256
 FEATURE_NAME = "mtcnn-onet256"  # the `network` column of distances between identity_features
 _NET_CELL = 12  # pixels of the proposal net's window
 _PYRAMID_FACTOR = 0.709
-_LOT = 512  # candidates per pass of the refining and the output net
+_LOT = 64  # candidates per pass of the refining and the output net: what a core holds in its cache
 
 
 @dataclass(frozen=True)

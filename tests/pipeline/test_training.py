@@ -5,18 +5,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from pipeline import compute, training
 from pipeline.domains import base
-from pipeline.errors import CorruptShardError, LatentbenchError, StageError
+from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
 from pipeline.labelling import run_labels
 from pipeline.latents import run_latents
 from pipeline.methods import registry
-from pipeline.stages import is_complete
+from pipeline.stages import Stage, building, is_complete
 from pipeline.training import load_method, run_train, train_stage
 from tests.pipeline import tiny
 from tests.pipeline.tiny import METHOD, Average, tiny_settings
@@ -27,7 +29,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
-    monkeypatch.setitem(registry.BUILT_IN, METHOD, "tests.pipeline.tiny:Average")
+    for name, place in tiny.METHODS.items():
+        monkeypatch.setitem(registry.BUILT_IN, name, place)
     monkeypatch.setattr(Average, "seen", [])
 
 
@@ -67,6 +70,61 @@ def test_a_killed_training_goes_on_and_learns_the_same(tmp_path: Path) -> None:
     assert Average.seen == list(range(13, 20)), "steps before the kill are not computed again"
     content = [(folder(tmp_path / name) / "method.safetensors").read_bytes() for name in ("a", "b")]
     assert content[0] == content[1]
+
+
+@pytest.fixture
+def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two real workers, which know the tiny domain."""
+    monkeypatch.setattr(training, "train_shard_beside", tiny.train_beside_on_worker)
+    yield
+    compute.close()
+
+
+def stage_of(name: str) -> Stage:
+    return train_stage(tiny_settings(Path()), tiny.describe(), name)
+
+
+def test_methods_are_trained_side_by_side_as_they_are_alone(tmp_path: Path, side_by_side: None) -> None:
+    alone = labelled(tmp_path / "alone")
+    for name in (METHOD, "slower"):
+        run_train(alone, name)
+    together = labelled(tmp_path / "together").on(executor="dask", workers=2)
+    manifest = run_train(together, METHOD, (METHOD, "slower", "diverging"))
+    assert manifest.stage == "train" and is_complete(stage_of("slower"), together.outputs)
+    for name in (METHOD, "slower"):
+        found, expected = (stage_of(name).folder(s.outputs) / "method.safetensors" for s in (together, alone))
+        assert found.read_bytes() == expected.read_bytes()
+    rates = compute.measured_rates(together.outputs)
+    assert rates["tiny/train average"] > 0 and rates["tiny/train slower"] > 0
+    assert not any("side" in label for label in rates)
+
+
+def test_a_training_that_fails_stops_no_other_and_says_why_in_its_turn(
+    tmp_path: Path, side_by_side: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = labelled(tmp_path).on(executor="dask", workers=2)
+    run_train(settings, METHOD, ("diverging", "slower"))
+    assert "The training of diverging failed, and is tried again in its turn: diverging: as expected" in caplog.text
+    assert not is_complete(stage_of("diverging"), tmp_path)
+    with pytest.raises(TrainingDivergedError, match="as expected of it"):
+        run_train(settings, "diverging", (METHOD, "slower"))
+    again = labelled(tmp_path / "again").on(executor="dask", workers=2)
+    with pytest.raises(TrainingDivergedError, match="as expected of it"):
+        run_train(again, "diverging", (METHOD, "slower"))
+    assert is_complete(stage_of(METHOD), again.outputs) and is_complete(stage_of("slower"), again.outputs)
+
+
+def test_a_method_that_somebody_else_trains_is_left_to_them(tmp_path: Path, side_by_side: None) -> None:
+    settings = labelled(tmp_path).on(executor="dask", workers=2, lock_wait=60.0)
+    with building(stage_of("slower"), settings):
+        run_train(settings, METHOD, ("slower", "diverging"))
+    assert is_complete(stage_of(METHOD), tmp_path) and not is_complete(stage_of("slower"), tmp_path)
+
+
+def test_more_threads_than_a_worker_has_mean_one_training_at_a_time(tmp_path: Path) -> None:
+    settings = labelled(tmp_path).on(train_threads=2)
+    run_train(settings, METHOD, ("slower",))
+    assert not is_complete(stage_of("slower"), tmp_path)
 
 
 def test_labels_come_first(tmp_path: Path) -> None:

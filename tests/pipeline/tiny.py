@@ -19,12 +19,13 @@ from pipeline.compute import Progress
 from pipeline.config import Settings, digest
 from pipeline.domains import base
 from pipeline.domains.base import Domain, DomainCard
+from pipeline.errors import TrainingDivergedError
 from pipeline.labelling import run_labels
 from pipeline.latents import LatentShard, latent_shard, run_latents
 from pipeline.methods import registry
 from pipeline.methods.base import FitData, Method, Paper
 from pipeline.stages import ShardRecord
-from pipeline.training import run_train
+from pipeline.training import TrainShard, run_train, train_shard_beside
 from stylegan.generator import Generator
 from tests.pipeline.shards import settings
 
@@ -111,21 +112,49 @@ class Average(Method):
         return {"norm": float(self.total_.norm())}
 
 
+class Slower(Average):
+    """The same in a hundred steps."""
+
+    name: ClassVar[str] = "slower"
+
+    def __init__(self, *, steps: int = 100) -> None:
+        super().__init__(steps=steps)
+
+
+class Diverging(Average):
+    """Never gets anywhere."""
+
+    name: ClassVar[str] = "diverging"
+
+    def fit(self, data: FitData) -> None:
+        raise TrainingDivergedError("diverging: as expected of it")
+
+
+METHODS = {kind.name: f"tests.pipeline.tiny:{kind.__name__}" for kind in (Average, Slower, Diverging)}
+
+
 def register() -> None:
-    """Let the registries know the domain and the method, in this process."""
+    """Let the registries know the domain and the methods, in this process."""
     base.MODULES[NAME] = "tests.pipeline.tiny"
-    registry.BUILT_IN[METHOD] = "tests.pipeline.tiny:Average"
+    registry.BUILT_IN.update(METHODS)
 
 
 def tiny_settings(outputs: Path, *, method: tuple[tuple[str, Any], ...] = (), **machine: object) -> Settings:
     found = settings(outputs, **machine)
-    return Settings(NAME, found.protocol, ((METHOD, method),), found.machine, found.outputs, "test.cfg")
+    methods = ((METHOD, method), *((name, ()) for name in METHODS if name != METHOD))
+    return Settings(NAME, found.protocol, methods, found.machine, found.outputs, "test.cfg")
 
 
 def latent_shard_on_worker(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:
     """`latents.latent_shard` on a worker, which has its own registries."""
     register()
     return latent_shard(settings, shard, progress)
+
+
+def train_beside_on_worker(settings: Settings, shard: TrainShard, progress: Progress) -> tuple[str, Any]:
+    """`training.train_shard_beside` on a worker."""
+    register()
+    return train_shard_beside(settings, shard, progress)
 
 
 def main() -> None:
