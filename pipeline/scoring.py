@@ -27,8 +27,8 @@ from pipeline.errors import UnknownNameError
 from pipeline.methods import registry
 from pipeline.metrics.base import (
     ALL,
+    GRID,
     NO_NETWORK,
-    PAPER,
     EditSet,
     Judgement,
     Measured,
@@ -57,8 +57,8 @@ def scores_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     protocol = settings.protocol
     parameters = {
         "method": method,
-        "protocol": PAPER,
-        "metrics": {name: get(name).version for name in names(PAPER)},
+        "protocols": {name: list(names(name)) for name in GRID},
+        "metrics": {name: get(name).version for name in names(*GRID)},
         "seed": protocol.seed,
         "bootstrap_samples": protocol.bootstrap_samples,
         "confidence": protocol.confidence,
@@ -105,12 +105,14 @@ def score_shard(settings: Settings, shard: ScoreShard, progress: Progress) -> Sh
     started = time.perf_counter()
     card = base.describe(settings.domain)
     edits = read_edits(settings, card, shard.method, shard.attribute)
-    chosen = [get(name) for name in names(PAPER)]
+    chosen = [get(name) for name in names(*GRID)]
     chosen = [metric for metric in chosen if metric.per_attribute or shard.attribute == ALL]
     rows = []
     for done, metric in enumerate(chosen):
         progress(done, len(chosen), metric.name)
-        rows += [score_row(card, edits, metric, judgement, PAPER) for judgement in metric.judge(edits)]
+        judgements = metric.judge(edits)
+        for protocol in (name for name in GRID if name in metric.protocols):
+            rows += [score_row(card, edits, metric, judgement, protocol) for judgement in judgements]
     table = pa.Table.from_pylist(rows, schema=schemas.STAGE_SCORES)
     stage = scores_stage(settings, card, shard.method)
     return write_shard(

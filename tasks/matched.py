@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import luigi
 
@@ -26,17 +27,24 @@ class MeasureSpread(StageTask):
         return self.chain.spread()
 
 
-class MatchEdits(StageTask):
-    """Every face's edits at which the attribute has moved equally far."""
+class EditTask(StageTask):
+    """Edits of a set of faces within the method's calibrated ranges, told apart from what unedited images look like."""
 
     method = luigi.Parameter(positional=False, description="the method that edits")
+    faces: ClassVar[str]  # the set of latents that is edited
 
     def requires(self) -> Iterator[StageTask]:
-        """The unit, the faces with their labels, and each attribute's range, which bounds the search."""
+        """How unedited images differ, the faces with their labels, and each attribute's range."""
         yield self.clone(MeasureSpread)
-        yield self.clone(LabelLatents, which="matched")
+        yield self.clone(LabelLatents, which=self.faces)
         for attribute in self.settings.protocol.attributes:
             yield self.clone(CalibrateRange, attribute=attribute)
+
+
+class MatchEdits(EditTask):
+    """Every face's edits at which the attribute has moved equally far."""
+
+    faces = "matched"
 
     @property
     def link(self) -> Link:

@@ -27,7 +27,7 @@ class TrainMethod(StageTask):
         return self.chain.train(self.method)
 
     @cached_property
-    def title(self) -> str:  # type: ignore[override]
+    def title(self) -> str:
         """The stage, and how many methods are trained with it, as it was when this was first asked."""
         names = self.settings.method_names if self.settings.machine.trains_side_by_side else ()
         others = [self.chain.train(name).stage for name in names if name != self.method]

@@ -8,22 +8,13 @@ import luigi
 
 from pipeline.chain import Link
 from tasks.base import StageTask
-from tasks.calibration import CalibrateRange
-from tasks.labels import LabelLatents
-from tasks.matched import MeasureSpread
+from tasks.matched import EditTask
 
 
-class CrossLabels(StageTask):
+class CrossLabels(EditTask):
     """Every face edited towards the other side of its label."""
 
-    method = luigi.Parameter(positional=False, description="the method that edits")
-
-    def requires(self) -> Iterator[StageTask]:
-        """What unedited images look like, the faces with their labels, and each attribute's range."""
-        yield self.clone(MeasureSpread)
-        yield self.clone(LabelLatents, which="rates")
-        for attribute in self.settings.protocol.attributes:
-            yield self.clone(CalibrateRange, attribute=attribute)
+    faces = "rates"
 
     @property
     def link(self) -> Link:
@@ -31,17 +22,10 @@ class CrossLabels(StageTask):
         return self.chain.rates(self.method)
 
 
-class ReorderEdits(StageTask):
+class ReorderEdits(EditTask):
     """Three attributes of every face edited in every order, at once, and one undone."""
 
-    method = luigi.Parameter(positional=False, description="the method that edits")
-
-    def requires(self) -> Iterator[StageTask]:
-        """What unedited images look like, the faces with their labels, and each attribute's range."""
-        yield self.clone(MeasureSpread)
-        yield self.clone(LabelLatents, which="rates")
-        for attribute in self.settings.protocol.attributes:
-            yield self.clone(CalibrateRange, attribute=attribute)
+    faces = "rates"
 
     @property
     def link(self) -> Link:

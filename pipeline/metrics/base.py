@@ -24,6 +24,9 @@ PAPER = "l2l-2022"  # the rule by which images and strengths were chosen: the pa
 CONSISTENCY = "consistency-1"  # three edits in every order, at once, and one undone
 RATES = "rates-1"  # every face towards the other side of its label, at strengths up to the method's largest
 MATCHED = "matched-change-1"  # strengths at which the edited attribute has moved equally far
+LOCALITY = "locality-1"  # the images of PAPER: where they changed, in a domain that knows where the attribute is
+PERCEPTION = "llf-2026"  # the images of PAPER, by the three measures of the LLF paper
+GRID = (PAPER, LOCALITY, PERCEPTION)  # the protocols over one and the same images
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,11 @@ class Metric:
     protocols: tuple[str, ...] = (PAPER,)
     samples: Callable[[EditSet], list[Samples]] | None = None
 
+    @property
+    def grid_protocol(self) -> str:
+        """The first protocol over the grid whose edits it judges, under which comparisons list it once; "" for none."""
+        return next((name for name in GRID if name in self.protocols), "")
+
     def flags(self, judgement: Judgement) -> str:
         """Why a judgement should not be relied on, in words; empty if nothing is known against it."""
         estimate = judgement.estimate
@@ -239,9 +247,9 @@ BUILT_IN: dict[str, str] = {
 }
 
 
-def names(protocol: str = "") -> tuple[str, ...]:
-    """Every metric that can be named, or those of one protocol, in the order in which tables show them."""
-    return tuple(name for name in BUILT_IN if not protocol or protocol in get(name).protocols)
+def names(*protocols: str) -> tuple[str, ...]:
+    """Every metric that can be named, or those of some protocols, in the order in which tables show them."""
+    return tuple(name for name in BUILT_IN if not protocols or set(protocols) & set(get(name).protocols))
 
 
 def get(name: str) -> Metric:

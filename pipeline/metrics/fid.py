@@ -17,7 +17,7 @@ import warnings
 
 import numpy as np
 
-from pipeline.metrics.base import EditSet, Judgement, Metric, Reference
+from pipeline.metrics.base import PAPER, PERCEPTION, EditSet, Judgement, Metric, Reference
 from pipeline.statistics import Estimate, face_rows, sums_by_face
 
 RESAMPLES = 100
@@ -105,4 +105,5 @@ FID = Metric(
     better="lower",
     judge=judge,
     roles=("perception",),
+    protocols=(PAPER, PERCEPTION),
 )

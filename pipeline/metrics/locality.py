@@ -14,25 +14,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.metrics.base import EditSet, Judgement, Metric
+from pipeline.metrics.base import LOCALITY as PROTOCOL
+from pipeline.metrics.base import EditSet, Judgement, Metric, Samples
 
 PAPER = "ours; the claim: LLF, 2026"
 
 
+def samples(edits: EditSet) -> list[Samples]:
+    """The share of every image that changed, of faces that the detector still finds."""
+    return _known(edits, "local_share")
+
+
+def areas(edits: EditSet) -> list[Samples]:
+    """The parts' area of the same images."""
+    return _known(edits, "parts_area")
+
+
 def judge(edits: EditSet) -> list[Judgement]:
-    """Mean share over the images that changed, of faces that the detector still finds."""
-    return _mean(edits, "local_share")
+    """Mean share."""
+    return [Judgement(part.estimate(edits.bootstrap)) for part in samples(edits)]
 
 
 def judge_area(edits: EditSet) -> list[Judgement]:
-    """Mean area of the parts over the same images."""
-    return _mean(edits, "parts_area")
+    """Mean area."""
+    return [Judgement(part.estimate(edits.bootstrap)) for part in areas(edits)]
 
 
-def _mean(edits: EditSet, column: str) -> list[Judgement]:
+def _known(edits: EditSet, column: str) -> list[Samples]:
     values = edits.columns[column].astype(np.float64)
     known = np.isfinite(values) & edits.columns["detected"].astype(bool)
-    return [Judgement(edits.mean(values, known))] if known.any() else []
+    return [Samples(values[known], edits.faces[known])] if known.any() else []
 
 
 LOCALITY = Metric(
@@ -43,6 +54,8 @@ LOCALITY = Metric(
     unit="1",
     better="higher",
     judge=judge,
+    protocols=(PROTOCOL,),
+    samples=samples,
 )
 
 PARTS_AREA = Metric(
@@ -53,4 +66,5 @@ PARTS_AREA = Metric(
     unit="1",
     better="neither",
     judge=judge_area,
+    protocols=(PROTOCOL,),
 )

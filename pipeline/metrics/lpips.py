@@ -9,7 +9,7 @@ and without heads do not compare.
 
 from __future__ import annotations
 
-from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric, Samples
+from pipeline.metrics.base import MATCHED, PAPER, PERCEPTION, Judgement, Measured, Metric, Samples
 
 
 def samples(edits: Measured) -> list[Samples]:
@@ -31,6 +31,6 @@ LPIPS = Metric(
     better="lower",
     judge=judge,
     roles=("lpips",),
-    protocols=(PAPER, MATCHED),
+    protocols=(PAPER, MATCHED, PERCEPTION),
     samples=samples,
 )

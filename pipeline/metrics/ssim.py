@@ -6,7 +6,7 @@ pytorch-msssim, computed while the images were on the device (`pipeline.networks
 
 from __future__ import annotations
 
-from pipeline.metrics.base import MATCHED, PAPER, Judgement, Measured, Metric, Samples
+from pipeline.metrics.base import MATCHED, PAPER, PERCEPTION, Judgement, Measured, Metric, Samples
 
 
 def samples(edits: Measured) -> list[Samples]:
@@ -27,6 +27,6 @@ SSIM = Metric(
     unit="1",
     better="higher",
     judge=judge,
-    protocols=(PAPER, MATCHED),
+    protocols=(PAPER, MATCHED, PERCEPTION),
     samples=samples,
 )

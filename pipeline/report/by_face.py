@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.differences import FaceSums
 from pipeline.domains.base import DomainCard
-from pipeline.metrics.base import ALL, PAPER, EditSet, Metric, Reference, get, names
+from pipeline.metrics.base import ALL, GRID, EditSet, Metric, Reference, get, names
 from pipeline.schemas import FACE_SCORES
 from pipeline.scoring import edit_columns, network_name
 from pipeline.statistics import face_rows, sums_by_face
@@ -38,7 +38,7 @@ class Group:
 
 def face_scores(edits: pa.Table, card: DomainCard) -> pa.Table:
     """FACE_SCORES of the measured edits of any number of methods, in their order."""
-    means = [metric for metric in map(get, names(PAPER)) if metric.samples is not None]
+    means = [metric for metric in map(get, names(*GRID)) if metric.samples is not None]
     columns = edit_columns(edits)
     methods, attributes = (columns[name].astype(str) for name in ("method", "attribute"))
     rows: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def _rows(card: DomainCard, edits: EditSet, metric: Metric) -> Iterator[dict[str
         means = sums_by_face(part.values.astype(np.float64), part.faces) / sizes
         for face, mean, size in zip(face_rows(part.faces)[0], means, sizes, strict=True):
             yield {
-                "protocol": PAPER,
+                "protocol": metric.grid_protocol,
                 "method": edits.method,
                 "attribute": edits.attribute,
                 "metric": metric.name,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.attributes import EVALUATED
-from pipeline.metrics.base import ALL, PAPER
+from pipeline.metrics.base import ALL, LOCALITY, PAPER
 from pipeline.report.contents import Contents
 from pipeline.report.controls import Check, control_checks
 from pipeline.report.summary import ARROWS, decimals_for, label, number, short
@@ -62,9 +62,9 @@ def certainty(contents: Contents) -> Certainty:
 
 
 def standings(contents: Contents) -> list[Standing]:
-    """Ranks over all attributes under the paper's protocol, one standing per metric and network."""
+    """Ranks over all attributes on the grid over ranges, one standing per metric and network."""
     ranks = contents.ranks
-    chosen = ranks[(ranks["attribute"] == ALL) & (ranks["protocol"] == PAPER)]
+    chosen = ranks[(ranks["attribute"] == ALL) & ranks["protocol"].isin([PAPER, LOCALITY])]
     better = contents.scores.drop_duplicates("metric").set_index("metric")["better"]
     found = []
     for (metric, network), part in chosen.groupby(["metric", "network"], sort=False):

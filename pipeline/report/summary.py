@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, RATES
+from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, PERCEPTION, RATES
 from pipeline.report.contents import Contents, read_contents
 from pipeline.report.controls import control_checks
 from pipeline.report.judges import judge_line
@@ -224,9 +224,11 @@ def attribute_grid(contents: Contents, scores: pd.DataFrame, key: str, title: st
     return grid_of(contents, scores, key, title, rows, note=note)
 
 
-def _metric_grid(contents: Contents, metrics: Sequence[str], key: str, title: str, note: str = "") -> Grid | None:
+def _metric_grid(
+    contents: Contents, metrics: Sequence[str], key: str, title: str, note: str = "", protocol: str = PAPER
+) -> Grid | None:
     scores = contents.scores
-    chosen = scores[scores["metric"].isin(metrics) & (scores["attribute"] == ALL) & (scores["protocol"] == PAPER)]
+    chosen = scores[scores["metric"].isin(metrics) & (scores["attribute"] == ALL) & (scores["protocol"] == protocol)]
     rows = []
     for metric in metrics:
         for network, part in chosen[chosen["metric"] == metric].groupby("network", sort=False):
@@ -280,6 +282,13 @@ def seconds_grid(contents: Contents) -> Grid | None:
     return _metric_grid(contents, SECONDS, "seconds", "Seconds per edit", note)
 
 
+def perception_grid(contents: Contents) -> Grid | None:
+    """The LLF paper's table: SSIM, LPIPS and FID of each method."""
+    note = "The measures of the LLF paper, of the images of the tables above: the same scores under another name."
+    title = "Perception, the LLF paper's measures"
+    return _metric_grid(contents, ("ssim", "lpips", "fid"), "perception", title, note, PERCEPTION)
+
+
 def paper_tables(contents: Contents) -> list[Grid]:
     """The tables that the paper prints, in its order and layout."""
     further = (quality_grid(contents), seconds_grid(contents))
@@ -289,21 +298,22 @@ def paper_tables(contents: Contents) -> list[Grid]:
 def further_tables(contents: Contents) -> list[Grid]:
     """Every other metric of every protocol, attributes x methods: a new metric appears here by itself.
 
-    Without those at matched change, which have levels and a section of their own (`pipeline.report.matched_change`).
-
-    The attribute change, without which no identity distance can be read, comes first.
+    Without those of protocols that have a section of their own (`pipeline.report.matched_change`, `rated`). The
+    attribute change, without which no identity distance can be read, comes first; the LLF paper's table last.
     """
     scores = contents.scores
     papers = scores["metric"].isin([IDENTITY, *QUALITY, *SECONDS]) & (scores["protocol"] == PAPER)
     per_attribute = scores["metric"].isin([*QUALITY, *SECONDS]) & (scores["attribute"] != ALL)
-    rest = scores[(~papers | per_attribute) & ~scores["protocol"].isin([MATCHED, RATES, CONSISTENCY])]
+    rest = scores[(~papers | per_attribute) & ~scores["protocol"].isin([MATCHED, RATES, CONSISTENCY, PERCEPTION])]
     grids = []
     for (protocol, metric, network), part in rest.groupby(["protocol", "metric", "network"], sort=False):
         title = label(metric)[0].upper() + label(metric)[1:]
         if metric in (*QUALITY, *SECONDS):
             title += " of each attribute"
         grids.append(attribute_grid(contents, part, f"{protocol}-{metric}-{network}", title))
-    return sorted(grids, key=lambda grid: not grid.key.startswith(f"{PAPER}-{CHANGE}-"))
+    grids.sort(key=lambda grid: not grid.key.startswith(f"{PAPER}-{CHANGE}-"))
+    perception = perception_grid(contents)
+    return grids if perception is None else [*grids, perception]
 
 
 def _text(cell: Cell | None, row: Row, *, control: bool, flags: Sequence[str], interval: bool) -> Text:

@@ -16,6 +16,7 @@ from pipeline.domains import base as known_domains
 from pipeline.errors import WeightsError
 from pipeline.methods import registry
 from pipeline.metrics import base as known_metrics
+from pipeline.metrics import protocols as known_protocols
 from tasks.cli.options import Changes, Device, Domain, err, out, request
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -145,6 +146,21 @@ def metrics(as_json: AsJson = False) -> None:
             "paper": metric.paper,
         }
         for metric in found
+    ]
+    _show(rows, as_json=as_json)
+
+
+def protocols(as_json: AsJson = False) -> None:
+    """List the protocols: what each asks, whose idea it is, the settings that are its sizes, what it scores."""
+    rows = [
+        {
+            "protocol": preset.name,
+            "asks": preset.asks,
+            "source": preset.source,
+            "sizes": ", ".join(preset.sizes),
+            "metrics": ", ".join(preset.metrics),
+        }
+        for preset in known_protocols.PRESETS
     ]
     _show(rows, as_json=as_json)
 

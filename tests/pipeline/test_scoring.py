@@ -14,7 +14,7 @@ from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.editing import edits_stage
 from pipeline.errors import UnknownNameError
-from pipeline.metrics.base import PAPER, get, names
+from pipeline.metrics.base import get, names
 from pipeline.scoring import network_name, read_edits, run_scores, scores_stage
 from pipeline.tables import read_stage
 from tests.pipeline import scenes
@@ -40,11 +40,25 @@ def scores(settings: Settings, method: str) -> pd.DataFrame:
 
 def test_every_metric_scores_every_attribute_and_all(run: Settings) -> None:
     found = scores(run, "random")
-    for name in names(PAPER):
-        attributes = {"age", "glasses", "all"} if get(name).per_attribute else {"all"}
-        assert set(found[found["metric"] == name]["attribute"]) == attributes
-    assert not found.duplicated(["attribute", "metric", "network"]).any()
-    assert set(found["protocol"]) == {"l2l-2022"} and set(found["domain"]) == {scenes.NAME}
+    for protocol, part in found.groupby("protocol"):
+        assert set(part["metric"]) == set(names(str(protocol)))
+        for name in names(str(protocol)):
+            attributes = {"age", "glasses", "all"} if get(name).per_attribute else {"all"}
+            assert set(part[part["metric"] == name]["attribute"]) == attributes
+    assert not found.duplicated(["protocol", "attribute", "metric", "network"]).any()
+    assert set(found["protocol"]) == {"l2l-2022", "locality-1", "llf-2026"} and set(found["domain"]) == {scenes.NAME}
+
+
+def test_the_perception_protocol_is_the_same_scores_under_its_name(run: Settings) -> None:
+    found = scores(run, "random")
+    keys = ["metric", "attribute", "network"]
+    llf, paper = (found[found["protocol"] == name].set_index(keys)["value"] for name in ("llf-2026", "l2l-2022"))
+    assert len(llf) == 9 and (paper.loc[llf.index] == llf).all()
+
+
+def test_doing_nothing_adds_nothing_to_the_same_codes(run: Settings) -> None:
+    found = scores(run, "noop").set_index("metric")["value"]
+    assert abs(found["fid_same_codes"]) < 1e-6 and abs(found["kid_same_codes"]) < 1e-6
 
 
 def test_networks_are_named_by_the_domain(run: Settings) -> None:
@@ -61,7 +75,7 @@ def test_networks_are_named_by_the_domain(run: Settings) -> None:
 
 
 def test_means_are_those_of_the_edits_table(run: Settings) -> None:
-    found = scores(run, "random").set_index(["metric", "attribute", "network"])["value"]
+    found = scores(run, "random").query("protocol != 'llf-2026'").set_index(["metric", "attribute", "network"])["value"]
     edits = read_stage(edits_stage(run, scenes.describe(), "random"), run.outputs, schemas.EDITS).to_pandas()
     seen = edits[edits["detected"]]
     distance = found["identity_distance"]

@@ -38,6 +38,7 @@ VERBS = (
     "methods",
     "attributes",
     "metrics",
+    "protocols",
     "domains",
     "doctor",
     "weights",
@@ -79,6 +80,11 @@ def test_help_explains(verb: str) -> None:
     [
         ("methods", "method", registry.names()),
         ("attributes", "attribute", NAMES),
+        (
+            "protocols",
+            "protocol",
+            ("l2l-2022", "matched-change-1", "rates-1", "consistency-1", "locality-1", "llf-2026"),
+        ),
         ("metrics", "metric", metrics.names()),
         ("domains", "domain", ("synthface",)),
     ],

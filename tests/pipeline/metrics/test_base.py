@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from pipeline.errors import LatentbenchError, UnknownNameError
-from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, RATES, Judgement, get, names
+from pipeline.metrics.base import (
+    CONSISTENCY,
+    LOCALITY,
+    MATCHED,
+    PAPER,
+    PERCEPTION,
+    RATES,
+    Judgement,
+    get,
+    names,
+)
+from pipeline.metrics.protocols import PRESETS
 from pipeline.statistics import Estimate
 from tests.pipeline.metrics.sets import edit_set, matched_set
 
@@ -49,7 +60,10 @@ def test_the_order_of_the_images_says_nothing(name):
 
 
 def test_every_metric_belongs_to_a_protocol():
-    assert set().union(*map(names, (PAPER, MATCHED, RATES, CONSISTENCY))) == set(names())
+    assert set().union(*(preset.metrics for preset in PRESETS)) == set(names())
+    assert [preset.name for preset in PRESETS] == [PAPER, MATCHED, RATES, CONSISTENCY, LOCALITY, PERCEPTION]
+    assert names(PERCEPTION) == ("fid", "lpips", "ssim") and names(LOCALITY) == ("locality", "parts_area")
+    assert {get(name).grid_protocol for name in names(PERCEPTION)} == {PAPER}, "compared once, under the first"
     assert {"identity_distance", "true_identity_distance", "lpips", "ssim"} <= set(names(PAPER)) & set(names(MATCHED))
     assert {"fid", "seconds_per_edit"} & set(names(MATCHED)) == set()
 
