@@ -21,6 +21,7 @@ from pipeline.attributes import EVALUATED, get
 from pipeline.errors import LatentbenchError
 from pipeline.report import figures, summary
 from pipeline.report.certainty import certainty
+from pipeline.report.claims import orders, verdicts
 from pipeline.report.contents import PROTOCOL_SIZES, Contents, Picture, Strip
 from pipeline.report.glossary import Entry, glossary
 from pipeline.report.matched_change import matched_tables, rescoring_plot
@@ -105,6 +106,9 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         consistency=consistency_table(contents),
         arrows=summary.ARROWS,
         certainty=certainty(contents),
+        verdicts=verdicts(contents),
+        orders=orders(contents),
+        competitors=[name for name in contents.methods if name not in contents.controls],
         tables_published=list(PUBLISHED),
         plots=[(plot, Markup(plot.svg)) for plot in drawn],
         ranges=range_lines(contents),

@@ -1,0 +1,168 @@
+"""What the papers claim of their methods, put to this run; and how far the protocols agree on who is best.
+
+A claim is judged where its method and all its rivals were run. It holds if the scores say so; how surely they do is
+said beside it: by the paired tests of `differences` where the metric is a mean, else by whether the intervals overlap.
+A claim about FFHQ that fails in another domain is not refuted: it did not carry over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.metrics.base import ALL, LOCALITY, MATCHED, PAPER, RATES
+from pipeline.report.contents import Contents
+from pipeline.report.matched_change import shown_level
+from pipeline.report.summary import IDENTITY, label, short
+
+L2L_PAPER = "Khodadadeh et al., WACV 2022"
+LLF_PAPER = "LLF, CAAI TRIT 2026"
+L2L_RIVALS = ("interfacegan", "styleflow", "ganspace")
+LLF_RIVALS = ("ganspace", "sefa", "latentclr")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One claim, its source, by whose scores it was judged, what was found, and whether it holds here."""
+
+    claim: str
+    source: str
+    judged_by: str
+    found: str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Order:
+    """The ranks of methods by one score of one protocol, 1 the best, None without a score that counts."""
+
+    title: str
+    ranks: tuple[int | None, ...]
+
+
+def verdicts(contents: Contents) -> list[Verdict]:
+    """Every claim that the methods of this run allow to judge."""
+    level = shown_level(contents)
+    found = [
+        *_most_attributes(contents, PAPER, None, "on most attributes"),
+        *_most_attributes(contents, MATCHED, level, f"on most attributes, at a matched change of {level:g}"),
+        *_best(contents, "l2l", L2L_RIVALS, PAPER, IDENTITY, "keeps the identity best over all attributes", L2L_PAPER),
+        *_best(contents, "l2l", L2L_RIVALS, PAPER, "fid", "has the best FID", L2L_PAPER),
+        *_best(contents, "l2l", L2L_RIVALS, PAPER, "kid", "has the best KID", L2L_PAPER),
+        *_best(contents, "l2l", ("styleflow",), PAPER, "seconds_per_edit", "edits faster than StyleFlow", L2L_PAPER),
+        *_best(contents, "llf", LLF_RIVALS, LOCALITY, "locality", "edits more locally than its relatives", LLF_PAPER),
+    ]
+    return found
+
+
+def orders(contents: Contents) -> list[Order]:
+    """How the protocols rank the competitors: the paper's first, then those that equalise how far attributes move."""
+    level = shown_level(contents)
+    wanted: list[tuple[str, str, str, float | None]] = [
+        (PAPER, IDENTITY, "paper's grid", None),
+        (MATCHED, IDENTITY, f"matched change {level:g}", level),
+        (MATCHED, "attribute_dependency_mean", f"matched change {level:g}", level),
+        (RATES, "acceptance_area", "rate curves", None),
+        (RATES, "preservation_area", "rate curves", None),
+    ]
+    methods = [name for name in contents.methods if name not in contents.controls]
+    found = []
+    for protocol, metric, where, at in wanted:
+        scores = _of(contents, protocol, metric, at)
+        scores = scores[(scores["attribute"] == ALL) & scores["method"].isin(methods)]
+        for network in _independent(scores):
+            own = scores[scores["network"] == network].set_index("method")
+            values = own["value"] * (1 if own["better"].iloc[0] == "lower" else -1)
+            ranks = values.rank(method="min").reindex(methods)
+            judge = "" if network == "none" else f", {short(network, contents.run.domain)}"
+            places = tuple(None if pd.isna(rank) else int(rank) for rank in ranks)
+            found.append(Order(f"{label(metric)}, {where}{judge}", places))
+    return found
+
+
+def _of(contents: Contents, protocol: str, metric: str, level: float | None) -> pd.DataFrame:
+    scores = contents.scores
+    chosen = scores[(scores["protocol"] == protocol) & (scores["metric"] == metric)]
+    return chosen[chosen["level"].isna()] if level is None else chosen[chosen["level"] == level]
+
+
+def _independent(scores: pd.DataFrame) -> list[str]:
+    """The networks that judged, without those that a loss contains."""
+    return [name for name in dict.fromkeys(scores["network"]) if "recognizer_a" not in str(name)]
+
+
+def _most_attributes(contents: Contents, protocol: str, level: float | None, where: str) -> list[Verdict]:
+    """L2L keeps the identity best on more attributes than any rival."""
+    scores = _of(contents, protocol, IDENTITY, level)
+    scores = scores[(scores["attribute"] != ALL) & scores["method"].isin(["l2l", *L2L_RIVALS])]
+    found = []
+    for network in _independent(scores):
+        table = scores[scores["network"] == network].pivot_table(index="attribute", columns="method", values="value")
+        if set(table.columns) != {"l2l", *L2L_RIVALS}:
+            continue
+        wins = table.dropna().idxmin(axis=1).value_counts().reindex(["l2l", *L2L_RIVALS], fill_value=0)
+        own, rival = int(wins["l2l"]), int(wins[list(L2L_RIVALS)].max())
+        surely = sum(
+            all(_told_apart(contents, protocol, IDENTITY, network, attribute, "l2l", other) for other in L2L_RIVALS)
+            for attribute, best in table.dropna().idxmin(axis=1).items()
+            if best == "l2l"
+        )
+        told = "" if protocol == MATCHED else f", told apart from every rival on {surely}"
+        others = ", ".join(f"{name} on {int(wins[name])}" for name in L2L_RIVALS)
+        claim = f"l2l keeps the identity best {where}"
+        lowest = f"lowest on {own} of {len(table.dropna())}{told}; {others}"
+        judge = short(network, contents.run.domain)
+        found.append(Verdict(claim, L2L_PAPER, judge, lowest, own > rival))
+    return found
+
+
+def _best(
+    contents: Contents, method: str, rivals: Sequence[str], protocol: str, metric: str, claim: str, source: str
+) -> list[Verdict]:
+    """The method has a better score over all attributes than each rival."""
+    scores = _of(contents, protocol, metric, None)
+    scores = scores[(scores["attribute"] == ALL) & scores["method"].isin([method, *rivals])]
+    found = []
+    for network in _independent(scores):
+        own = scores[scores["network"] == network].set_index("method")
+        if set(own.index) != {method, *rivals}:
+            continue
+        sign = 1 if own.loc[method, "better"] == "lower" else -1
+        beaten = [name for name in rivals if sign * own.loc[method, "value"] < sign * own.loc[name, "value"]]
+        apart = _sure(contents, own, protocol, metric, network, method)
+        parts = [f"{method} {_shown(own.loc[method])}"]
+        parts += [f"{name} {_shown(own.loc[name])}{'' if apart(name) else ' (not told apart)'}" for name in rivals]
+        judge = "no network" if network == "none" else short(network, contents.run.domain)
+        found.append(Verdict(f"{method} {claim}", source, judge, "; ".join(parts), len(beaten) == len(rivals)))
+    return found
+
+
+def _sure(
+    contents: Contents, own: pd.DataFrame, protocol: str, metric: str, network: str, method: str
+) -> Callable[[str], bool]:
+    """Whether a rival's score is told apart from the method's: by the paired test, else by intervals that are apart."""
+    key = (protocol, metric, network, ALL, method)
+
+    def apart(rival: str) -> bool:
+        if (*key, rival) in contents.told_apart:
+            return contents.told_apart[*key, rival]
+        one, other = own.loc[method], own.loc[rival]
+        return bool(one["ci_high"] < other["ci_low"] or other["ci_high"] < one["ci_low"])
+
+    return apart
+
+
+def _told_apart(
+    contents: Contents, protocol: str, metric: str, network: str, attribute: object, method: str, other: str
+) -> bool:
+    return contents.told_apart.get((protocol, metric, network, str(attribute), method, other), False)
+
+
+def _shown(row: pd.Series) -> str:
+    value = f"{row['value']:.4g}"
+    flagged = " ⚑" if isinstance(row["flag"], str) and row["flag"] else ""
+    if pd.isna(row["ci_low"]):
+        return value + flagged
+    return f"{value} [{row['ci_low']:.4g}, {row['ci_high']:.4g}]{flagged}"
