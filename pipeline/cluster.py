@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("latentbench")
 
 DEATHS_ALLOWED = 3  # a shard whose worker dies more often than this is given up
-# glibc's allocator shall keep what torch frees and asks for again a moment later, such as every activation: given back to
-# the system (Dask's own setting is to do so at once) each is zeroed anew, which doubled the time of edits and trainings.
+# glibc's allocator shall keep what torch frees and asks for again a moment later, such as every activation: where it
+# gives memory back at once (Dask's own setting), every page is zeroed anew, which doubled the time of all our work.
 KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 JOIN_SECONDS = 60.0  # to reach an existing scheduler, its workers, and the resource that the work needs
 
