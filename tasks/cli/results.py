@@ -12,11 +12,20 @@ import typer
 from pipeline.report import compare as comparisons
 from pipeline.report import query as queries
 from pipeline.report.archive import LATEST, PAGE, find_run
+from pipeline.report.contents import read_contents
+from pipeline.report.markdown import markdown
 from pipeline.report.summary import print_summary
 from tasks.cli import options
 from tasks.cli.options import err, out
 
 OUTSIDE_NOISE = 1  # the exit code of `compare --check`
+
+
+class Document(StrEnum):
+    """How a run is printed."""
+
+    terminal = "terminal"
+    markdown = "markdown"
 
 
 class Form(StrEnum):
@@ -34,6 +43,9 @@ def report(
     run: Run = LATEST,
     outputs: options.Outputs = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    form: Annotated[
+        Document, typer.Option("--format", help="The paper's tables for a terminal, or every protocol's as Markdown.")
+    ] = Document.terminal,
 ) -> None:
     """Print a published run: what was run, the paper's tables, the page's path.
 
@@ -41,9 +53,13 @@ def report(
 
         latentbench report
         latentbench report 20261120T031500Z-1a2b3c4d --open
+        latentbench report --format markdown > results.md
     """
     folder = find_run(options.outputs_folder(outputs), run)
-    print_summary(folder, out)
+    if form is Document.markdown:
+        typer.echo(markdown(read_contents(folder)), nl=False)
+    else:
+        print_summary(folder, out)
     if show and not webbrowser.open((folder / PAGE).resolve().as_uri()):
         err.print("No browser could be opened; open the page named above yourself.")
 
