@@ -162,14 +162,15 @@ def judge_line(judges: pd.DataFrame, network: str) -> str:
     if values.empty:
         return "The judge's own error was not measured."
     texts = []
-    made = values[(values["what"] == "r2") & (values["measured_on"] == GENERATED)]
-    made = made[made["attribute"].isin(list(EVALUATED))]
-    if len(made):
-        worst = made.loc[made["value"].idxmin()]
-        texts.append(
-            f"R2 against the truth {made['value'].mean():.2f} in the mean of the edited attributes, "
-            f"{worst['value']:.2f} for {worst['attribute']}, on {GENERATED}"
-        )
+    for faces, known_by in ((GENERATED, "the truth"), (HELD_OUT["validation"], "the labels")):
+        made = values[(values["what"] == "r2") & (values["measured_on"] == faces)]
+        made = made[made["attribute"].isin(list(EVALUATED))]
+        if len(made):
+            worst = made.loc[made["value"].idxmin()]
+            texts.append(
+                f"R2 against {known_by} {made['value'].mean():.2f} in the mean of the edited attributes, "
+                f"{worst['value']:.2f} for {worst['attribute']}, on {faces}"
+            )
     for what, text in (
         ("value_error", "its error of one reading is {:.3f} of the attribute's range"),
         ("auc", "tells one person from two with an AUC of {:.3f}"),
@@ -182,4 +183,4 @@ def judge_line(judges: pd.DataFrame, network: str) -> str:
         known = values[(values["what"] == what) & (values["attribute"] == ALL)]
         if len(known):
             texts.append(text.format(float(known["value"].iloc[0])))
-    return f"The judge's own error: {'; '.join(texts)}."
+    return f"The judge's own error: {'; '.join(texts)}." if texts else "The judge's own error is in the tables."
