@@ -98,7 +98,7 @@ def _train(job: Job, labels: Labels, device: torch.device, say: Callable[[str], 
     if not known:
         raise StageError(
             "No attribute reaches its floor, so nothing is written: "
-            + "; ".join(f"{name}: {why}" for name, why in left_out.items())
+            + "; ".join(f"{name}: {left_out[name]}" for name in table)
             + ". Bring more faces or epochs, or lower --floor and --floor-auc: the training itself is kept."
         )
     card = {

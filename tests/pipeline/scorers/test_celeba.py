@@ -82,7 +82,9 @@ def test_the_partition_of_the_source_is_kept(rows: Rows, tmp_path: Path) -> None
 def test_hq_pictures_have_poses_and_the_persons_of_their_originals(rows: Rows, tmp_path: Path) -> None:
     rows = {f"{place}.jpg": said for place, said in enumerate(rows.values())}
     pose = "6\nYaw Pitch Raw\n" + "".join(f"{name} 45.0 -20.0 15.0\n" for name in list(rows)[:5])
-    mapping = "idx\torig_idx\torig_file\n" + "".join(f"{place} {place + 10} {place + 11:06d}.jpg\n" for place in range(6))
+    mapping = "idx\torig_idx\torig_file\n" + "".join(
+        f"{place} {place + 10} {place + 11:06d}.jpg\n" for place in range(6)
+    )
     persons = "".join(f"{place + 11:06d}.jpg {place % 2}\n" for place in range(6))
     pictures, path = lay_down(tmp_path, rows, **{celeba.POSE[:-4]: pose, celeba.MAPPING[:-4]: mapping})
     (tmp_path / celeba.IDENTITY).write_text(persons)
