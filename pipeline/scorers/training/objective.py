@@ -68,7 +68,7 @@ def loss_of(logits: Tensor, values: Tensor, weights: Weights) -> Tensor:
 @torch.no_grad()
 def undo_positive_weight(head: nn.Linear, weights: Weights) -> None:
     """Lower the head's biases by log(weight of positives): such a weight raises the best logit by exactly that."""
-    head.bias -= weights.positive.log().to(head.bias.device)
+    head.bias.sub_(weights.positive.log().to(head.bias.device))
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:

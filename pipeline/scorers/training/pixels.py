@@ -128,10 +128,9 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
     if not path.exists():
         fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         open_memmap(fresh, mode="w+", dtype=np.uint8, shape=shape).flush()
         os.replace(fresh, path)
-    found: np.ndarray = np.load(path, mmap_mode="r+")
-    return found
+    return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape, offset=path.stat().st_size - int(np.prod(shape)))
