@@ -32,6 +32,10 @@ class WeightsError(LatentbenchError):
     """A weight file that is missing or whose sha256 differs: which file, where to put it."""
 
 
+class LabelsError(LatentbenchError):
+    """Labels or pictures that a scorer cannot be trained on: which file, which row, what was expected."""
+
+
 class StageError(LatentbenchError):
     """A stage that could not be computed or published; nothing of it is visible downstream."""
 

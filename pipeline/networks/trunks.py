@@ -1,4 +1,8 @@
-"""Two convolutional trunks of different architecture: A and B of a domain must not share their mistakes."""
+"""Convolutional trunks of different architecture: A and B of a domain must not share their mistakes.
+
+Two small ones of our own for pictures of 64 px, and two of torchvision for photographs. None starts from pretrained
+weights.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-TRUNKS = ("residual", "plain")
+# name -> the one width that it comes in, or None where any width will do
+TRUNKS: dict[str, int | None] = {"residual": None, "plain": None, "resnet18": 64, "mobilenet_v3_large": 16}
 
 
 class _Residual(nn.Module):
@@ -76,10 +81,51 @@ class PlainTrunk(nn.Module):
         return functional.silu(self.project(torch.flatten(grid, 1)))
 
 
-def trunk(name: str, width: int) -> ResidualTrunk | PlainTrunk:
-    """The trunk of that name, "residual" or "plain", `width` channels at its first layer."""
+class ResNet18Trunk(nn.Module):
+    """He et al., CVPR 2016, as torchvision builds it: basic blocks, ReLU. (N, 3, H, W) -> (N, 512)."""
+
+    def __init__(self) -> None:
+        from torchvision.models.resnet import resnet18
+
+        super().__init__()
+        whole = resnet18(weights=None)
+        self.out_features = int(whole.fc.in_features)
+        stages = (whole.layer1, whole.layer2, whole.layer3, whole.layer4)
+        self.layers = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool, *stages)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.layers(images).mean(dim=(2, 3)))
+
+
+class MobileNetV3Trunk(nn.Module):
+    """Howard et al., ICCV 2019, large: inverted residuals, squeeze-and-excitation. (N, 3, H, W) -> (N, 960).
+
+    torchvision's running means follow a batch by 0.01, for trainings of 10^5 steps; here by torch's usual 0.1.
+    """
+
+    def __init__(self) -> None:
+        from torchvision.models.mobilenetv3 import mobilenet_v3_large
+
+        super().__init__()
+        self.layers = mobilenet_v3_large(weights=None, norm_layer=nn.BatchNorm2d).features
+        self.out_features = int(self.layers[-1].out_channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.layers(images).mean(dim=(2, 3)))
+
+
+Trunk = ResidualTrunk | PlainTrunk | ResNet18Trunk | MobileNetV3Trunk
+
+
+def trunk(name: str, width: int) -> Trunk:
+    """The trunk of that name, of TRUNKS, with `width` channels at its first layer. Raises ValueError."""
+    if name not in TRUNKS:
+        raise ValueError(f"Unknown trunk {name!r}: expected one of {', '.join(TRUNKS)}.")
+    only = TRUNKS[name]
+    if only not in (None, width):
+        raise ValueError(f"Trunk {name!r} has {only} channels at its first layer, not {width}.")
     if name == "residual":
         return ResidualTrunk(width)
     if name == "plain":
         return PlainTrunk(width)
-    raise ValueError(f"Unknown trunk {name!r}: expected one of {', '.join(TRUNKS)}.")
+    return ResNet18Trunk() if name == "resnet18" else MobileNetV3Trunk()

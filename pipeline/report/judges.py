@@ -25,7 +25,11 @@ Row = dict[str, Any]
 ROLES = ("scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "reader", "detector", "mtcnn", "perception", "lpips")
 PERSONS = "mean distance of two random persons"
 GENERATED = "generated faces"
-RENDERED = {"natural": "rendered faces, natural", "broad": "rendered faces, broad"}
+HELD_OUT = {  # key in a scorer's card -> what it was measured on
+    "natural": "rendered faces, natural",
+    "broad": "rendered faces, broad",
+    "validation": "labelled pictures, held out",
+}
 SHOWN = {column: name for name, column in EVALUATED.items()}  # a column -> the attribute's name in the scores
 
 
@@ -75,7 +79,7 @@ def _figures(role: str, measured: Cards, spread: Mapping[str, float]) -> Iterato
     own = measured.get(role, {})
     made = measured.get("generator", {})
     if role.startswith("scorer"):
-        for name, faces in RENDERED.items():
+        for name, faces in HELD_OUT.items():
             yield from _scorer(own.get(name, {}), faces, own.get(f"n_{name}"))
         on_made = {name: {"r2": r2} for name, r2 in made.get(f"r2_{role}", {}).items()}
         found = list(_scorer(on_made, GENERATED, made.get("n")))
@@ -95,11 +99,11 @@ def _scorer(by_attribute: Mapping[str, Mapping[str, Any]], faces: str, n: Any) -
     """R2 against the truth, what it leaves as an error in standard deviations, and the AUC of what is yes or no."""
     for column in sorted(by_attribute, key=lambda name: (name not in SHOWN, *_place(name))):
         figures, name = by_attribute[column], SHOWN.get(column, column)
-        r2 = figures.get("r2")
-        yield _row("r2", r2, "1", n, faces, name)
-        yield _row("error", None if r2 is None else sqrt(max(0.0, 1 - r2)), "standard deviations", n, faces, name)
+        r2, known = figures.get("r2"), figures.get("n", n)
+        yield _row("r2", r2, "1", known, faces, name)
+        yield _row("error", None if r2 is None else sqrt(max(0.0, 1 - r2)), "standard deviations", known, faces, name)
         if figures.get("auc") is not None:
-            yield _row("auc", figures["auc"], "1", n, faces, name)
+            yield _row("auc", figures["auc"], "1", known, faces, name)
 
 
 def _value_errors(found: list[Row], spread: Mapping[str, float]) -> Iterator[Row]:
@@ -158,14 +162,15 @@ def judge_line(judges: pd.DataFrame, network: str) -> str:
     if values.empty:
         return "The judge's own error was not measured."
     texts = []
-    made = values[(values["what"] == "r2") & (values["measured_on"] == GENERATED)]
-    made = made[made["attribute"].isin(list(EVALUATED))]
-    if len(made):
-        worst = made.loc[made["value"].idxmin()]
-        texts.append(
-            f"R2 against the truth {made['value'].mean():.2f} in the mean of the edited attributes, "
-            f"{worst['value']:.2f} for {worst['attribute']}, on {GENERATED}"
-        )
+    for faces, known_by in ((GENERATED, "the truth"), (HELD_OUT["validation"], "the labels")):
+        made = values[(values["what"] == "r2") & (values["measured_on"] == faces)]
+        made = made[made["attribute"].isin(list(EVALUATED))]
+        if len(made):
+            worst = made.loc[made["value"].idxmin()]
+            texts.append(
+                f"R2 against {known_by} {made['value'].mean():.2f} in the mean of the edited attributes, "
+                f"{worst['value']:.2f} for {worst['attribute']}, on {faces}"
+            )
     for what, text in (
         ("value_error", "its error of one reading is {:.3f} of the attribute's range"),
         ("auc", "tells one person from two with an AUC of {:.3f}"),
@@ -178,4 +183,4 @@ def judge_line(judges: pd.DataFrame, network: str) -> str:
         known = values[(values["what"] == what) & (values["attribute"] == ALL)]
         if len(known):
             texts.append(text.format(float(known["value"].iloc[0])))
-    return f"The judge's own error: {'; '.join(texts)}."
+    return f"The judge's own error: {'; '.join(texts)}." if texts else "The judge's own error is in the tables."

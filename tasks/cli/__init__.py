@@ -10,7 +10,7 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
-from tasks import cli_synthface, cli_weights
+from tasks import cli_scorer, cli_synthface, cli_weights
 from tasks.cli import ablation, clusters, health, listing, planning, results, running
 from tasks.cli.options import err, out
 
@@ -65,6 +65,7 @@ app.command("metrics", rich_help_panel=NAMES)(listing.metrics)
 app.command("domains", rich_help_panel=NAMES)(listing.domains)
 app.command("doctor", rich_help_panel=UPKEEP)(health.doctor)
 app.add_typer(cli_synthface.app, name="synthface", rich_help_panel=UPKEEP)
+app.add_typer(cli_scorer.app, name="scorer", rich_help_panel=UPKEEP)
 app.add_typer(cli_weights.app, name="weights", rich_help_panel=UPKEEP)
 
 

@@ -68,7 +68,7 @@ def publish(link: Link, settings: Settings) -> None:
 # Names and settings
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "invalidate", "synthface"])
+@pytest.mark.parametrize("verb", [*VERBS, "invalidate", "scorer", "synthface"])
 def test_help_explains(verb: str) -> None:
     result = latentbench(verb, "--help")
     assert result.exit_code == 0

@@ -104,3 +104,16 @@ def test_the_embedded_domain_s_cards_are_read() -> None:
     ):
         assert ((known["role"] == role) & (known["what"] == what)).any(), (role, what)
     assert set(known["network"]) <= set(card.networks.values())
+
+
+def test_a_scorer_of_photographs_is_shown_by_its_held_out_pictures(edits: pd.DataFrame) -> None:
+    figures = {"age": {"n": 900, "mean": 0.4, "r2": 0.84}, "glasses": {"n": 950, "mean": 0.2, "r2": 0.7, "auc": 0.98}}
+    found = judges.judges_table(
+        synthetic.CARD, {"scorer_b": {"validation": figures, "n_validation": 1000}}, edits
+    ).to_pandas()
+    assert value(found, "scorer_b", "r2", "age", "labelled pictures") == 0.84
+    assert value(found, "scorer_b", "auc", "glasses", "labelled pictures") == 0.98
+    own = found[(found["role"] == "scorer_b") & (found["attribute"] == "age") & (found["what"] == "r2")]
+    assert own["n"].tolist() == [900]
+    line = judges.judge_line(found, own["network"].iloc[0])
+    assert "R2 against the labels 0.77 in the mean of the edited attributes, 0.70 for glasses" in line

@@ -1,0 +1,1 @@
+"""Scorers of photographs: labelled faces read, split and trained on. docs/scorers.md tells the layouts."""

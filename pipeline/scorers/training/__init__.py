@@ -1,0 +1,1 @@
+"""Training of a scorer on labelled pictures; everything here imports torch."""
