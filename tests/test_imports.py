@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.states", "pipeline.tables", "pipeline.compute", "pipeline.images"),
     ("pipeline.networks",),
     ("pipeline.domains",),
+    ("pipeline.batches",),
     ("pipeline.latents",),
     ("pipeline.spread",),
     ("pipeline.labelling",),
