@@ -149,7 +149,7 @@ def range_shard(settings: Settings, shard: RangeShard, progress: Progress) -> Sh
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     with torch.inference_mode():
         ids, faces = read_faces(settings, domain)

@@ -98,7 +98,7 @@ def consistency_shard(settings: Settings, shard: ConsistencyShard, progress: Pro
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     names, share = settings.protocol.attributes, settings.protocol.consistency_share
     ranges = {name: read_range(settings, shard.method, name) for name in names}

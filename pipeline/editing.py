@@ -101,7 +101,8 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 def reference_stage(settings: Settings, card: DomainCard) -> Stage:
     """Perception vectors and logits of unedited images."""
     weights = {role: card.weights[role] for role in ("generator", "perception")}
-    return Stage("reference", VERSION, {"batch": BATCH}, weights, (latents_stage(settings, card, "reference"),))
+    parameters = {"batch": BATCH, **settings.protocol.rendering}
+    return Stage("reference", VERSION, parameters, weights, (latents_stage(settings, card, "reference"),))
 
 
 def timing_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
@@ -290,7 +291,7 @@ def edit_shard(settings: Settings, shard: EditShard, progress: Progress) -> list
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     with torch.inference_mode():
         columns = measure(settings, domain, method, shard, progress)
@@ -353,7 +354,7 @@ def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progres
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, w = read_w(settings, "reference", shard.first, shard.stop)
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():
@@ -385,7 +386,7 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     _, faces = read_faces(settings, domain, 0, 1)
     strengths = strength_vectors(settings.protocol.attributes[0], faces.ws.new_ones(1))
@@ -413,7 +414,7 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
 def gallery_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
     """Generate again, as pictures, a few edits of an attribute."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, faces = read_faces(settings, domain, 0, min(GALLERY_FACES, settings.protocol.n_faces))
     edits = _gallery_rows(settings, domain.card, shard, ids, gallery_steps(settings.protocol.n_steps))
     columns = {name: edits.column(name) for name in ("method", "attribute", "face_id", "step", "strength", "detected")}

@@ -50,6 +50,7 @@ def labels_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
         "attribute_list": LIST_VERSION,
         "batch": BATCH,
         "detection_threshold": settings.protocol.detection_threshold,
+        **settings.protocol.rendering,
     }
     weights = {role: card.weights[role] for role in roles}
     return Stage("labels", VERSION, parameters, weights, (latents_stage(settings, card, which),), label=which)
@@ -81,7 +82,7 @@ def read_values(settings: Settings, which: str) -> tuple[np.ndarray, np.ndarray,
 def label_shard(settings: Settings, shard: LabelShard, progress: Progress) -> ShardRecord:
     """Generate, judge and write one shard; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, w = read_w(settings, shard.which, shard.first, shard.stop)
     values = np.empty((len(ids), len(NAMES)), np.float32)
     probability = np.empty(len(ids), np.float32)

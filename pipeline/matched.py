@@ -133,7 +133,7 @@ def matched_shard(settings: Settings, shard: MatchedShard, progress: Progress) -
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     matching = matching_of(settings, shard.method, shard.attribute)
     with torch.inference_mode():

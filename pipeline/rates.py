@@ -115,7 +115,7 @@ def rates_shard(settings: Settings, shard: RatesShard, progress: Progress) -> Sh
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     protocol, limits = settings.protocol, read_range(settings, shard.method, shard.attribute)
     crossing = Crossing(

@@ -76,6 +76,7 @@ def spread_stage(settings: Settings, card: DomainCard) -> Stage:
         "n_spread": settings.protocol.n_spread,
         "largest_logit": LARGEST_LOGIT,
         "batch": BATCH,
+        **settings.protocol.rendering,
     }
     weights = {role: card.weights[role] for role in ("generator", "scorer_a", "scorer_b", "recognizer_b")}
     return Stage("spread", VERSION, parameters, weights, (latents_stage(settings, card, "reference"),))
@@ -115,7 +116,7 @@ def spread_shard(settings: Settings, shard: SpreadShard, progress: Progress) -> 
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, w = read_w(settings, "reference", shard.first, shard.stop)
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():

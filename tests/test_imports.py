@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.errors", "pipeline.progress"),
     ("pipeline.attributes",),
     ("pipeline.config", "pipeline.schemas"),
+    ("pipeline.gpus",),
     ("pipeline.cluster", "pipeline.provenance"),
     ("pipeline.stages",),
     ("pipeline.weights",),

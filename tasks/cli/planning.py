@@ -87,6 +87,7 @@ def show(
     change: options.Changes = None,
     outputs: options.Outputs = None,
     device: options.Device = "",
+    devices: options.Devices = "",
     scheduler: options.Scheduler = "",
     workers: options.Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
@@ -106,6 +107,7 @@ def show(
         changes=change,
         outputs=outputs,
         device=device,
+        devices=devices,
         scheduler=scheduler,
         workers=workers,
     )

@@ -167,6 +167,7 @@ def run(
     change: options.Changes = None,
     outputs: options.Outputs = None,
     device: options.Device = "",
+    devices: options.Devices = "",
     executor: options.Executor = "",
     scheduler: options.Scheduler = "",
     workers: options.Workers = None,
@@ -183,6 +184,7 @@ def run(
         latentbench run --profile smoke
         latentbench run --profile standard --method interfacegan --method l2l
         latentbench run --attribute age --set profile.standard.n_faces=20
+        latentbench run --devices 2
         latentbench run --device cuda --scheduler tcp://10.0.0.5:8786
     """
     request = options.request(
@@ -193,6 +195,7 @@ def run(
         changes=change,
         outputs=outputs,
         device=device,
+        devices=devices,
         executor=executor,
         scheduler=scheduler,
         workers=workers,
