@@ -40,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.scoring",),
     ("pipeline.rescoring", "pipeline.rating"),
     ("pipeline.chain",),
+    ("pipeline.sizing",),
     ("pipeline.ablation", "pipeline.planning", "pipeline.diagnosis"),
     ("pipeline.report",),
     ("tasks",),
