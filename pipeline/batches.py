@@ -32,8 +32,13 @@ DEVICE_SHARE = 0.5  # of a GPU's free memory that a first lot may take by `image
 _sizes: dict[tuple[int, str], int] = {}  # lots by (resolution, device), as they worked in this process
 
 
-def image_bytes(resolution: int) -> int:
-    """Bytes that making one image takes, at the widths of NVIDIA's config-f: the largest block's maps in float32."""
+def image_bytes(resolution: int, channels: int = 0) -> int:
+    """Bytes that making one image takes: the largest block's maps in float32.
+
+    `channels` are the generator's at its full resolution; 0: those of NVIDIA's config-f.
+    """
+    if channels:
+        return MAPS * 4 * channels * resolution * resolution
     return MAPS * 4 * max(min(32768 // side, 512) * side * side for side in (resolution, max(resolution // 2, 4)))
 
 

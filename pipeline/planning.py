@@ -38,10 +38,10 @@ class Planned:
     shards: int
     seconds: float | None
     spent: float | None
-    bytes_written: int
-    peak_bytes: int
-    device_bytes: int
     folder: str
+    bytes_written: int = 0
+    peak_bytes: int = 0
+    device_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The row, JSON-compatible."""

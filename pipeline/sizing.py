@@ -39,18 +39,21 @@ VECTOR_LEFT, FLOAT_LEFT, DOUBLE_LEFT, WHOLE_LEFT = 0.87, 0.92, 0.4, 0.3
 WORD_BYTES = 0.2  # a row's share of a dictionary-coded word, of which a file has few
 COLUMN_BYTES, FILE_BYTES = 440, 400  # of a file's footer: name, unit, meaning and statistics of each column
 RECORD_BYTES, MANIFEST_BYTES = 450, 2 * KIB
-PIXEL_BYTES = 1.5  # of a generated picture as PNG, of 3
+PIXEL_BYTES, PNG_BYTES = 1.5, 200  # of a generated picture as PNG, of 3; and its header, beside a row's columns
 EMBEDDING, SMALL_EMBEDDING = 512, 96  # recognizer B's dimensions; of the embedded domain's, for 64 px
 SCORES_PER_SHARD, SCORES_RATED = 18, 91  # rows; 151 in 9 shards, 91 of rates and consistency (8 attributes)
 THUMBNAIL_BYTES, PAGE_BYTES = 4 * KIB, MIB  # a picture on the page (128 px at most, base64), and the rest of it
 
 # Memory.
-PROCESS_BYTES = 700 * MIB  # Python, torch and the libraries beside it, in a worker; CUDA's own are not counted
+PROCESS_BYTES = 800 * MIB  # Python, torch and the libraries beside it, in a worker; CUDA's own are not counted
+JUDGING_BYTES = 256 * MIB  # what judges hold of a lot, whatever its resolution: they see at most a few hundred pixels
 SCHEDULING_BYTES = 300 * MIB  # the process that runs the chain; it never loads torch
 NETWORK_BYTES = 512 * MIB  # a generator of config-f (120 MiB) and six judges of the size of Inception's
+SMALL_NETWORK_BYTES = 64 * MIB  # a generator with a width of its own, and judges like the embedded domain's (37 MiB)
 VIEW_PIXELS = 24  # float32 pictures per image that judging a lot holds: both images, SSIM's windows, LPIPS
-GRADIENT_MAPS = 4  # times `image_bytes`: what a step through the generator keeps for its gradient
+GRADIENT_MAPS = 5  # times `image_bytes` that a step through the generator keeps for its gradient: 4.4 at 1024 px
 LOT_OF_CODES = 65_536 * W_DIM * 4 * 3  # that a linear method judges at once, centred and as numbers of the solver
+NOT_THROUGH_GENERATOR = ("styleflow",)  # of the methods that take steps
 ADAM = 3  # a network, its two moments, in checkpoints and in memory
 
 
@@ -102,10 +105,11 @@ def table_bytes(schema: pa.Schema, rows: float, files: int, lengths: Mapping[str
     return math.ceil(rows * row_bytes(schema, lengths) + files * footer)
 
 
-def images_in_memory(resolution: int, lot: int = 0) -> int:
+def images_in_memory(card: DomainCard, lot: int = 0) -> int:
     """Bytes of a lot of images while it is made, and then judged."""
-    lot = lot or lot_size(resolution)
-    return lot * max(image_bytes(resolution), VIEW_PIXELS * _picture(resolution))
+    lot = lot or lot_size(card.resolution)
+    each = max(image_bytes(card.resolution, card.channels), VIEW_PIXELS * _picture(card.resolution))
+    return lot * each + JUDGING_BYTES
 
 
 def _picture(resolution: int) -> int:
@@ -114,7 +118,7 @@ def _picture(resolution: int) -> int:
 
 def _working(card: DomainCard, written: int, *, images: int = 0, held: float = 0, temporary: int = 0) -> Size:
     """A stage's size where a worker holds the networks, so many bytes of images, and `held` of tables and codes."""
-    device = NETWORK_BYTES + images
+    device = (SMALL_NETWORK_BYTES if card.channels else NETWORK_BYTES) + images
     return Size(MANIFEST_BYTES + written, temporary, math.ceil(PROCESS_BYTES + device + held), device)
 
 
@@ -130,7 +134,7 @@ def _latents(settings: Settings, card: DomainCard, link: Link) -> Size:
 def _labels(settings: Settings, card: DomainCard, link: Link) -> Size:
     written = table_bytes(schemas.LABELS, link.units, _id_files(settings, link.units))
     codes = settings.machine.shard_size * W_DIM * 4
-    return _working(card, written, images=images_in_memory(card.resolution), held=3 * codes)
+    return _working(card, written, images=images_in_memory(card), held=3 * codes)
 
 
 def _id_files(settings: Settings, count: int) -> int:
@@ -141,12 +145,12 @@ def _reference(settings: Settings, card: DomainCard, link: Link) -> Size:
     schema = schemas.features(card.feature_width, card.classes)
     written = table_bytes(schema, link.units, _id_files(settings, link.units))
     held = 3 * settings.machine.shard_size * (W_DIM + card.feature_width + card.classes) * 4
-    return _working(card, written, images=images_in_memory(card.resolution), held=held)
+    return _working(card, written, images=images_in_memory(card), held=held)
 
 
 def _spread(settings: Settings, card: DomainCard, link: Link) -> Size:
     written = table_bytes(schemas.SPREAD, link.units, _id_files(settings, link.units), {"identity_b": _embedding(card)})
-    return _working(card, written, images=images_in_memory(card.resolution))
+    return _working(card, written, images=images_in_memory(card))
 
 
 def _embedding(card: DomainCard) -> int:
@@ -178,18 +182,29 @@ def _train(settings: Settings, card: DomainCard, link: Link) -> Size:
     codes = settings.protocol.n_latents * (W_DIM * 4 + 2 * values + 16)  # w; the labels as table and as matrix
     shard = settings.machine.shard_size * W_DIM * 4
     if isinstance(steps, int) and steps > 0 and isinstance(batch, int):
-        images = max(batch * GRADIENT_MAPS * image_bytes(card.resolution), images_in_memory(card.resolution))
+        images = max(batch * _gradient_bytes(card, link.method, parameters), images_in_memory(card))
         held = codes + 2 * shard + ADAM * learned
         return _working(card, learned, images=images, held=held, temporary=ADAM * learned)
     lot = min(LOT_OF_CODES, 3 * settings.protocol.n_latents * W_DIM * 4)
-    return _working(card, learned, images=images_in_memory(card.resolution), held=codes + 2 * shard + lot)
+    return _working(card, learned, images=images_in_memory(card), held=codes + 2 * shard + lot)
+
+
+def _gradient_bytes(card: DomainCard, method: str, parameters: Mapping[str, Any]) -> int:
+    """What a training keeps of one code's pass through the generator: to the end, to the block `tap`, or none."""
+    if method in NOT_THROUGH_GENERATOR:
+        return 0
+    tap = str(parameters.get("tap", ""))
+    if tap.startswith("b") and tap[1:].isdigit():
+        directions = parameters.get("directions", 1)
+        return GRADIENT_MAPS * image_bytes(int(tap[1:])) * (directions if isinstance(directions, int) else 1)
+    return GRADIENT_MAPS * image_bytes(card.resolution, card.channels)
 
 
 def _range(settings: Settings, card: DomainCard, link: Link) -> Size:
     faces = settings.protocol.n_faces
     lengths = {name: faces for name in ("face_ids", "face_low", "face_high")}
     written = table_bytes(schemas.RANGES, 1, 1, lengths)
-    return _working(card, written, images=images_in_memory(card.resolution), held=_edited_codes(card, faces))
+    return _working(card, written, images=images_in_memory(card), held=_edited_codes(card, faces))
 
 
 def _edited_codes(card: DomainCard, faces: int) -> int:
@@ -204,24 +219,24 @@ def _edits(settings: Settings, card: DomainCard, link: Link) -> Size:
     vectors = schemas.features(card.feature_width, card.classes)
     written = table_bytes(schemas.EDITS, link.units, files) + table_bytes(vectors, link.units, files)
     largest = max(len(block) for block in blocks)
-    images = images_in_memory(card.resolution) + largest * _picture(card.resolution)  # the unedited ones of a shard
+    images = images_in_memory(card) + largest * _picture(card.resolution)  # the unedited ones of a shard
     rows = largest * protocol.n_steps * (card.feature_width + card.classes + len(schemas.EDITS)) * 4
     return _working(card, written, images=images, held=3 * rows + _edited_codes(card, largest * protocol.n_steps))
 
 
 def _timing(settings: Settings, card: DomainCard, link: Link) -> Size:
     written = table_bytes(schemas.TIMINGS, link.units, 1)
-    return _working(card, written, images=images_in_memory(card.resolution, lot=1))
+    return _working(card, written, images=images_in_memory(card, lot=1))
 
 
 def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
     protocol = settings.protocol
     pictures = min(GALLERY_FACES, protocol.n_faces) * min(GALLERY_STEPS, protocol.n_steps)
     files = len(protocol.attributes)
-    png = math.ceil(PIXEL_BYTES * card.resolution**2)
+    png = math.ceil(PIXEL_BYTES * card.resolution**2) + PNG_BYTES
     written = table_bytes(schemas.GALLERY, pictures * files, files) + pictures * files * png
     edits = protocol.edits_per_method * row_bytes(schemas.EDITS)
-    return _working(card, written, images=images_in_memory(card.resolution), held=2 * pictures * png + edits)
+    return _working(card, written, images=images_in_memory(card), held=2 * pictures * png + edits)
 
 
 def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -244,7 +259,7 @@ def _matched(settings: Settings, card: DomainCard, link: Link) -> Size:
     blocks = matched_blocks(protocol.n_matched_faces)
     written = table_bytes(schemas.MATCHED, link.units, len(blocks) * len(protocol.attributes))
     faces = blocks[0][1]
-    images = images_in_memory(card.resolution) + faces * _picture(card.resolution)
+    images = images_in_memory(card) + faces * _picture(card.resolution)
     codes = _edited_codes(card, faces * 2 * len(protocol.matched_levels))
     return _working(card, written, images=images, held=codes)
 
@@ -263,7 +278,7 @@ def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
     files = len(rate_blocks(protocol.n_rate_faces)) * len(protocol.attributes)
     distances = 34 * protocol.n_spread**2  # of every two persons of the spread, whose quantile is taken
     written = table_bytes(schemas.RATES, link.units, files)
-    images = images_in_memory(card.resolution)
+    images = images_in_memory(card)
     return _working(card, written, images=images, held=distances + _edited_codes(card, BATCH))
 
 
@@ -271,7 +286,7 @@ def _consistency(settings: Settings, card: DomainCard, link: Link) -> Size:
     files = math.ceil(link.units / CONSISTENCY_FACES)
     written = table_bytes(schemas.CONSISTENCY, link.units, files, {"attributes": 3, "strengths": 3})
     lot = min(lot_size(card.resolution), CONSISTENCY_FACES)
-    images = images_in_memory(card.resolution, lot) + 9 * lot * _picture(card.resolution)
+    images = images_in_memory(card, lot) + 9 * lot * _picture(card.resolution)
     return _working(card, written, images=images, held=16 * _edited_codes(card, CONSISTENCY_FACES))
 
 

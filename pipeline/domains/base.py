@@ -28,7 +28,7 @@ class DomainCard:
 
     `weights` maps a role (generator, scorer_a, scorer_b, recognizer_a, recognizer_b, perception, detector, and reader
     where the truth is known) to the sha256 of its file. `networks` maps a role to the name under which tables print
-    its judgement.
+    its judgement. `channels` are the generator's at its full resolution, by which `plan` reckons memory; 0: config-f's.
     """
 
     name: str
@@ -38,6 +38,7 @@ class DomainCard:
     classes: int
     weights: dict[str, str]
     networks: dict[str, str]
+    channels: int = 0
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,9 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
         out.print("Every stage is there: a run computes nothing." if report else "A run publishes the report.")
         return
     text = f"{len(missing)} of {len(rows)} stages to compute"
-    text += f", about {in_time(total.seconds)} by rates measured here." if len(total.unknown) < len(missing) else "."
-    if len(total.unknown) == len(missing):
+    known = len(total.unknown) < len([row for row in condense(rows) if row.state != THERE])
+    text += f", about {in_time(total.seconds)} by rates measured here." if known else "."
+    if not known:
         text += " No rate was measured here yet: run profile smoke once, and plans can say how long."
     elif total.unknown:
         text += f" That leaves out {_shortened(total.unknown)}, whose rate was not measured yet."
