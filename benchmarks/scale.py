@@ -113,7 +113,7 @@ def generate(bench: Bench, number: int) -> None:
 
 def generate_in_half(bench: Bench, number: int) -> None:
     """The same in half precision."""
-    bench.domain.generator.synthesis.half = torch.float16
+    bench.domain.generator.synthesis.half_type = torch.float16
     generate(bench, number)
 
 

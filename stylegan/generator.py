@@ -9,7 +9,7 @@ same numbers in give the same image out. Departures from that code:
 - the average w is never updated as a side effect; see `MappingNetwork.track_average_w`;
 - only the skip architecture without labels exists;
 - noise is 'const' unless asked otherwise, in training mode too;
-- half precision is off until asked for, on any device; see `SynthesisNetwork.half`.
+- half precision is off until asked for, on any device; see `SynthesisNetwork.half_type`.
 
     generator = Generator(resolution=64, channels={4: 128, 8: 128, 16: 96, 32: 64, 64: 32})
     ws = generator.mapping(z, truncation_psi=0.7)
@@ -323,7 +323,7 @@ class SynthesisNetwork(nn.Module):
     `fused` picks the fast forms of the layers (`stylegan.fused`); False gives the plain ones
     (`stylegan.layers`). Both answer the same up to rounding, and it may be switched at any time.
 
-    `half` is the type, float16 or bfloat16, in which the four highest resolutions (from 8 px) are computed, as
+    `half_type`, float16 or bfloat16, is that in which the four highest resolutions (from 8 px) are computed, as
     NVIDIA's code does on a GPU; None, the default, computes everything in the type of ws. Styles, demodulation
     and the image stay in the type of ws; activations of those blocks are bounded by `conv_clamp`, or 256 where the
     generator has none. It changes pixels (by .01 or so in float16) and may be switched at any time.
@@ -335,7 +335,7 @@ class SynthesisNetwork(nn.Module):
         self.num_ws = architecture.num_ws
         self.w_dim = architecture.w_dim
         self.fused = fused
-        self.half: torch.dtype | None = None
+        self.half_type: torch.dtype | None = None
         self.block_names = []
         channels_in = None
         first_ws = 0
@@ -406,7 +406,7 @@ class SynthesisNetwork(nn.Module):
     def block_dtype(self, resolution: int, dtype: torch.dtype) -> torch.dtype:
         """In what type the block of a resolution computes, where ws are of `dtype`."""
         first = max(2 * self.resolution >> HALF_RESOLUTIONS, HALF_FROM)
-        return dtype if self.half is None or resolution < first else self.half
+        return dtype if self.half_type is None or resolution < first else self.half_type
 
     @property
     def forms(self) -> ModuleType:

@@ -115,5 +115,5 @@ def _load(name: str, device: str, precision: str) -> Domain:
         raise ConfigError(f"[machine] device: expected a device of this machine, found {device!r}: torch sees no CUDA.")
     domain: Domain = import_module(MODULES[name]).load(torch.device(device))
     if precision == HALF:
-        domain.generator.synthesis.half = torch.float16
+        domain.generator.synthesis.half_type = torch.float16
     return domain

@@ -58,7 +58,7 @@ def test_the_domain_is_loaded_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
     full, half = (base.load(scenes.NAME, "cpu", precision) for precision in (FULL, HALF))
     assert base.load(scenes.NAME, "cpu") is full is not half
-    assert (full.generator.synthesis.half, half.generator.synthesis.half) == (None, torch.float16)
+    assert (full.generator.synthesis.half_type, half.generator.synthesis.half_type) == (None, torch.float16)
     w = np.random.default_rng(0).standard_normal((4, 512), dtype=np.float32)
     expected, found = judge(full, w, 0.5)[0], judge(half, w, 0.5)[0]
     assert 0 < np.abs(expected - found).max() < 0.01

@@ -37,19 +37,19 @@ def test_images_are_close_to_those_of_full_precision(half: torch.dtype, toleranc
     generator = make_generator(fused=fused)
     ws = codes(generator)
     expected = generator.synthesis(ws)
-    generator.synthesis.half = half
+    generator.synthesis.half_type = half
     found = generator.synthesis(ws)
     assert found.dtype == torch.float32
     assert 0 < relative_error(found, expected) < tolerance
     maps = generator.features(ws, 16)
-    generator.synthesis.half = None
+    generator.synthesis.half_type = None
     assert maps.dtype == torch.float32
     assert relative_error(maps, generator.features(ws, 16)) < tolerance
 
 
 def test_the_four_highest_resolutions_from_8_px_are_computed_in_half() -> None:
     generator = make_generator()
-    generator.synthesis.half = torch.float16
+    generator.synthesis.half_type = torch.float16
     seen: dict[str, torch.dtype] = {}
     for name, layer in generator.synthesis.named_modules():
         if isinstance(layer, SynthesisLayer):
@@ -64,7 +64,7 @@ def test_the_four_highest_resolutions_from_8_px_are_computed_in_half() -> None:
 def test_the_first_half_resolution_is_nvidias(resolution: int, first: int) -> None:
     with torch.device("meta"):
         generator = Generator(resolution=resolution, channel_base=1024, channel_max=4, mapping_layers=1)
-    generator.synthesis.half = torch.float16
+    generator.synthesis.half_type = torch.float16
     in_half = [
         r for r in generator.architecture.channels if generator.synthesis.block_dtype(r, torch.float32).itemsize == 2
     ]
@@ -75,9 +75,9 @@ def test_off_is_the_same_to_the_bit() -> None:
     generator = make_generator()
     ws = codes(generator)
     before = generator.synthesis(ws)
-    generator.synthesis.half = torch.float16
+    generator.synthesis.half_type = torch.float16
     low = generator.features(ws, 4)
-    generator.synthesis.half = None
+    generator.synthesis.half_type = None
     assert torch.equal(generator.synthesis(ws), before)
     assert torch.equal(generator.features(ws, 4), low), "blocks below the half ones never change"
 
@@ -95,7 +95,7 @@ def test_large_weights_and_styles_do_not_overflow(fused: bool) -> None:
                     layer.affine.bias *= 1e5
     ws = codes(generator)
     expected = generator.synthesis(ws)
-    generator.synthesis.half = torch.float16
+    generator.synthesis.half_type = torch.float16
     assert relative_error(generator.synthesis(ws), expected) < 0.01
 
 
@@ -107,7 +107,7 @@ def test_activations_of_half_blocks_are_bounded(own: float | None, bound: float)
         block.conv1.bias.fill_(1e4)
     ws = codes(generator)
     assert (float(generator.features(ws, 32).max()) > bound) == (own is None)
-    generator.synthesis.half = torch.float16
+    generator.synthesis.half_type = torch.float16
     assert float(generator.features(ws, 32).max()) == bound
 
 
@@ -116,7 +116,7 @@ def test_gradients_come_through() -> None:
     ws = codes(generator).requires_grad_()
     generator.synthesis(ws).square().mean().backward()
     expected, ws.grad = ws.grad, None
-    generator.synthesis.half = torch.float16
+    generator.synthesis.half_type = torch.float16
     generator.synthesis(ws).square().mean().backward()
     assert expected is not None and ws.grad is not None
     assert relative_error(ws.grad, expected) < 0.03
