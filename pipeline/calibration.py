@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.attributes import NAMES, index_of
+from pipeline.batches import lots_of
 from pipeline.compute import Progress, run_shards
 from pipeline.config import BATCH, Protocol, Settings
 from pipeline.domains import base
@@ -148,7 +149,7 @@ def range_shard(settings: Settings, shard: RangeShard, progress: Progress) -> Sh
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     with torch.inference_mode():
         ids, faces = read_faces(settings, domain)
@@ -252,9 +253,12 @@ class _Editor:
         return _in_batches(lambda strengths, rows: self._look(self.edit(strengths, rows)), strengths, rows)
 
     def _look(self, ws: Tensor) -> np.ndarray:
-        images = self.domain.generator.synthesis(ws).clamp(-1.0, 1.0)
-        found: np.ndarray = self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
-        return found
+        def see(rows: slice) -> np.ndarray:
+            images = self.domain.generator.synthesis(ws[rows]).clamp(-1.0, 1.0)
+            found: np.ndarray = self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
+            return found
+
+        return np.concatenate(lots_of(self.domain, see, len(ws)))
 
     def moved(self, strengths: np.ndarray, rows: np.ndarray, *, from_no_edit: bool = False) -> np.ndarray:
         """||w' - w||, or with `from_no_edit` the distance to the edit of strength 0, (M,) float64.

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Machine
 from pipeline.errors import ConfigError
+from pipeline.gpus import VISIBLE, assigned
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, Future, SpecCluster
 
 log = logging.getLogger("latentbench")
 
@@ -26,13 +27,15 @@ DEATHS_ALLOWED = 3  # a shard whose worker dies more often than this is given up
 # glibc's allocator shall keep what torch frees and asks for again a moment later, such as every activation: where it
 # gives memory back at once (Dask's own setting), every page is zeroed anew, which doubled the time of all our work.
 KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
+HOST = "127.0.0.1"
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": ":0"}  # any free port: 8787 may be taken
 JOIN_SECONDS = 60.0  # to reach an existing scheduler, its workers, and the resource that the work needs
 
 
 class Workers:
     """A client, and the cluster behind it if it is ours."""
 
-    def __init__(self, machine: Machine, client: Client, cluster: LocalCluster | None) -> None:
+    def __init__(self, machine: Machine, client: Client, cluster: SpecCluster | None) -> None:
         self.key = _cluster_key(machine)
         self.client = client
         self.cluster = cluster
@@ -112,18 +115,19 @@ def _pool_is_dead() -> bool:
 
 
 def _cluster_key(machine: Machine) -> tuple[Any, ...]:
-    return machine.scheduler, machine.workers, machine.threads, machine.device
+    return machine.scheduler, machine.workers, machine.threads, machine.device, machine.devices
 
 
 def _start(machine: Machine) -> Workers:
     """A cluster of our own: one task at a time per worker process, its threads fixed before torch is loaded.
 
-    On a GPU one worker is started: it alone can hold the networks and keep the device busy.
+    On a GPU one worker is started, or one on each of machine.devices: it alone can hold the networks and keep the
+    device busy. Raises ConfigError for a device that is not there.
     """
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    gpu = machine.device.startswith("cuda")
+    specs = device_specs(machine) if machine.devices else {}
     threads = str(machine.threads)
     options = {
         "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
@@ -140,17 +144,58 @@ def _start(machine: Machine) -> Workers:
     }
     _quiet(logging.ERROR)
     with dask.config.set(options):
-        cluster = LocalCluster(
-            n_workers=1 if gpu else machine.workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,
-            dashboard_address=None,
-            scheduler_kwargs={"dashboard": False, "dashboard_address": ":0"},  # any free port: 8787 may be taken
-            resources={"GPU": 1} if gpu else None,
-            silence_logs=logging.ERROR,
-        )
+        cluster = _one_worker_a_device(specs) if specs else _alike(machine)
         return Workers(machine, Client(cluster, set_as_default=False), cluster)
+
+
+def _alike(machine: Machine) -> SpecCluster:
+    """Workers that are all alike: one per `workers`, or a single one on the GPU."""
+    from distributed import LocalCluster
+
+    gpu = machine.device.startswith("cuda")
+    return LocalCluster(
+        n_workers=1 if gpu else machine.workers,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=0,
+        dashboard_address=None,
+        scheduler_kwargs=NO_DASHBOARD,
+        resources={"GPU": 1} if gpu else None,
+        silence_logs=logging.ERROR,
+    )
+
+
+def _one_worker_a_device(specs: dict[str, dict[str, Any]]) -> SpecCluster:
+    """Workers by `device_specs`."""
+    from distributed import Scheduler, SpecCluster
+
+    scheduler = {"cls": Scheduler, "options": {"host": HOST, "port": 0, "protocol": "tcp://", **NO_DASHBOARD}}
+    return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.ERROR)
+
+
+def device_specs(machine: Machine) -> dict[str, dict[str, Any]]:
+    """By device, the worker process that has it: it sees no other GPU, and does one task at a time.
+
+    Raises ConfigError for a device that is not there.
+    """
+    from distributed import Nanny
+
+    return {
+        device: {
+            "cls": Nanny,
+            "options": {
+                "env": {VISIBLE: visible},
+                "resources": {"GPU": 1},
+                "nthreads": 1,
+                "memory_limit": 0,
+                "host": HOST,
+                "protocol": "tcp://",
+                "dashboard": False,
+                "silence_logs": logging.ERROR,
+            },
+        }
+        for device, visible in zip(machine.devices, assigned(machine.devices), strict=True)
+    }
 
 
 def _join(machine: Machine) -> Workers:

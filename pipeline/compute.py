@@ -157,6 +157,8 @@ def machine_key(machine: Machine) -> str:
         return f"{machine.device}-{machine.scheduler}"
     if machine.executor == "inline":
         return f"{machine.device}-inline-{machine.threads}"
+    if machine.devices:
+        return f"{machine.device}-{len(machine.devices)} devices x{machine.threads}"
     return f"{machine.device}-{machine.workers}x{machine.threads}"
 
 

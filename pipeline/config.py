@@ -10,6 +10,7 @@ import configparser
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -20,6 +21,8 @@ from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
 from stylegan.sampling import BLOCK
 
+FULL, HALF = "full", "half"  # precision of the generator's high resolutions
+MOST_DEVICES = 64
 BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
 
 
@@ -66,6 +69,12 @@ class Protocol:
     false_accept_rate: float = 0.001
     n_consistency_faces: int = 200
     consistency_share: float = 0.5
+    precision: str = FULL
+
+    @property
+    def rendering(self) -> dict[str, str]:
+        """What a stage that makes images adds to its parameters: nothing in full precision."""
+        return {} if self.precision == FULL else {"precision": self.precision}
 
     @property
     def edits_per_method(self) -> int:
@@ -85,9 +94,13 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Machine:
-    """How the work is done. Nothing here is part of a fingerprint."""
+    """How the work is done. Nothing here is part of a fingerprint.
+
+    `devices` are the GPUs of this machine that get a worker process each, such as ("cuda:0", "cuda:1"); empty: one.
+    """
 
     device: str = "cpu"
+    devices: tuple[str, ...] = ()
     executor: str = "dask"
     scheduler: str = ""
     workers: int = 1
@@ -95,6 +108,7 @@ class Machine:
     train_threads: int = 1
     shard_size: int = 1024
     lock_wait: float = 0.0
+    check_disk: bool = True
 
     @property
     def trains_side_by_side(self) -> bool:
@@ -149,9 +163,11 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """What can change a number, JSON-compatible (weights apart)."""
+        protocol = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.protocol).items()}
+        del protocol["precision"]  # in `rendering`, where it is not full
         return {
             "domain": self.domain,
-            "protocol": {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.protocol).items()},
+            "protocol": protocol | self.protocol.rendering,
             "methods": {name: dict(parameters) for name, parameters in self.methods},
         }
 
@@ -215,11 +231,14 @@ class _Section:
             return default
         return self.values[key].strip()
 
-    def choice(self, key: str, options: Sequence[str]) -> str:
-        value = self.text(key)
+    def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str:
+        value = self.text(key, default)
         if value not in options:
             raise self.fail(key, " or ".join(options))
         return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        return self.choice(key, ("true", "false"), "true" if default else "false") == "true"
 
     def rising(self, key: str, low: float, high: float) -> tuple[float, ...]:
         expected = f"rising numbers from {low:g} to {high:g}, separated by commas"
@@ -292,6 +311,7 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         false_accept_rate=rules.number("false_accept_rate", float, 1e-6, 0.5),
         n_consistency_faces=sizes.number("n_consistency_faces", int, 2, 10**6),
         consistency_share=rules.number("consistency_share", float, 0.01, 1.0),
+        precision=_Section(parser, f"domain.{domain}", path).choice("precision", (FULL, HALF), FULL),
     )
     if protocol.n_consistency_faces > protocol.n_rate_faces:
         raise sizes.fail("n_consistency_faces", f"no more than the n_rate_faces of {protocol.n_rate_faces:,}")
@@ -343,8 +363,16 @@ def _machine(parser: configparser.ConfigParser, path: Path) -> Machine:
             f"{path}: [machine] workers x threads is {workers} x {threads}, but there are {available} cores: "
             "torch and Dask would fight for them. Lower one of the two, or set workers = 0."
         )
+    device, devices = section.text("device"), _devices(section)
+    if devices and (device != "cuda" or executor != "dask" or scheduler):
+        raise ConfigError(
+            f"{path}: [machine] devices = {section.text('devices')} starts a worker of our own on each of these GPUs, "
+            f"which wants device = cuda, executor = dask and no scheduler; found device = {device}, executor = "
+            f"{executor}, scheduler = {scheduler or 'none'}. Change these, or empty devices."
+        )
     return Machine(
-        device=section.text("device"),
+        device=device,
+        devices=devices,
         executor=executor,
         scheduler=scheduler,
         workers=workers,
@@ -352,7 +380,19 @@ def _machine(parser: configparser.ConfigParser, path: Path) -> Machine:
         train_threads=section.number("train_threads", int, 0, 1024) or available,
         shard_size=section.number("shard_size", int, BLOCK, 2**30, multiple=BLOCK),
         lock_wait=section.number("lock_wait", float, 0, 10**7),
+        check_disk=section.flag("check_disk", default=True),
     )
+
+
+def _devices(section: _Section) -> tuple[str, ...]:
+    """The GPUs of `devices`: 2 or cuda:0, cuda:1 -> ("cuda:0", "cuda:1"); empty: none are named."""
+    text = section.text("devices", "")
+    if text.isdigit() and 1 <= int(text) <= MOST_DEVICES:
+        return tuple(f"cuda:{index}" for index in range(int(text)))
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if len(set(names)) < len(names) or not all(re.fullmatch(r"cuda:(0|[1-9]\d{0,2})", name) for name in names):
+        raise section.fail("devices", f"a number from 1 to {MOST_DEVICES}, or different GPUs such as cuda:0, cuda:1")
+    return names
 
 
 def load_downloads(path: Path | None = None) -> Downloads:

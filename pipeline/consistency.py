@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.attributes import NAMES, index_of
+from pipeline.batches import lots_of
 from pipeline.calibration import range_stage, read_range
 from pipeline.compute import Progress, run_stage
 from pipeline.config import Settings
@@ -97,7 +98,7 @@ def consistency_shard(settings: Settings, shard: ConsistencyShard, progress: Pro
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     names, share = settings.protocol.attributes, settings.protocol.consistency_share
     ranges = {name: read_range(settings, shard.method, name) for name in names}
@@ -159,36 +160,46 @@ def reorder(
     finals = [made[order].ws for order in orders]
     at_once = method.edit_faces(faces, vectors.sum(dim=0))
     undone = edited(domain, method, made[(0,)], -vectors[0]).ws
-    images = [synthesise(domain, ws) for ws in (*finals, at_once, undone, faces.ws)]
-    start = images.pop()
     alike = perceptual_distance(domain.perception)
     sigma = torch.from_numpy(spread.b).to(faces.ws)
     own = torch.tensor([[index_of(name) for name in triple] for triple in triples], device=faces.ws.device)
-    logits = [(logits_of(domain.scorer_b(image)) / sigma).gather(1, own) for image in images[: len(orders) + 1]]
-    scores = torch.stack(logits[:-1])
     apart = list(itertools.combinations(range(len(orders)), 2))
 
     def mean(values: list[Tensor]) -> Tensor:
         return torch.stack(values).mean(dim=0)
 
-    person = (domain.recognizer_b(images[-1]) * domain.recognizer_b(start)).sum(dim=1)
+    def see(lot: slice) -> dict[str, Tensor]:
+        images = [synthesise(domain, ws[lot]) for ws in (*finals, at_once, undone, faces.ws)]
+        start = images.pop()
+        logits = [
+            (logits_of(domain.scorer_b(image)) / sigma).gather(1, own[lot]) for image in images[: len(orders) + 1]
+        ]
+        scores = torch.stack(logits[:-1])
+        person = (domain.recognizer_b(images[-1]) * domain.recognizer_b(start)).sum(dim=1)
+        return {
+            "order_score_spread": scores.std(dim=0, correction=0).mean(dim=1),
+            "order_lpips": mean([alike(images[a], images[b]).flatten() for a, b in apart]),
+            "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().mean(dim=1),
+            "at_once_lpips": mean([alike(images[-2], image).flatten() for image in images[: len(orders)]]),
+            "undo_identity_recognizer_b": (1 - person).clamp(min=0.0),
+            "undo_lpips": alike(images[-1], start).flatten(),
+        }
+
+    parts = lots_of(domain, see, count)
     progress(1, 1, "")
-    columns_of = {
+    columns_of = {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {
         "displacement": mean([displacement(domain, ws, faces.ws) for ws in finals]),
-        "order_score_spread": scores.std(dim=0, correction=0).mean(dim=1),
         "order_displacement": mean([displacement(domain, finals[a], finals[b]) for a, b in apart]),
-        "order_lpips": mean([alike(images[a], images[b]).flatten() for a, b in apart]),
-        "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().mean(dim=1),
         "at_once_displacement": mean([displacement(domain, at_once, ws) for ws in finals]),
-        "at_once_lpips": mean([alike(images[-2], image).flatten() for image in images[: len(orders)]]),
         "undo_displacement": displacement(domain, undone, faces.ws),
-        "undo_identity_recognizer_b": (1 - person).clamp(min=0.0),
-        "undo_lpips": alike(images[-1], start).flatten(),
     }
     return {name: values.float().cpu().numpy() for name, values in columns_of.items()}
 
 
 def edited(domain: Domain, method: Method, faces: Faces, vectors: Tensor) -> Faces:
     """The faces after an edit of strengths (N, 35), with values read anew by scorer A off their images."""
+    import torch
+
     ws = method.edit_faces(faces, vectors)
-    return replace(faces, ws=ws, values=domain.scorer_a(synthesise(domain, ws)))
+    values = lots_of(domain, lambda lot: domain.scorer_a(synthesise(domain, ws[lot])), len(ws))
+    return replace(faces, ws=ws, values=torch.cat(values))

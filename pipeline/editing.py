@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.attributes import NAMES, index_of
+from pipeline.batches import lots_of
 from pipeline.calibration import range_stage, read_range
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
@@ -102,8 +102,9 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 def reference_stage(settings: Settings, card: DomainCard, which: str = "reference") -> Stage:
     """Perception vectors and logits of unedited images: of the reference latents, or of the faces that are edited."""
     weights = {role: card.weights[role] for role in ("generator", "perception")}
+    parameters = {"batch": BATCH, **settings.protocol.rendering}
     label = "" if which == "reference" else which
-    return Stage("reference", VERSION, {"batch": BATCH}, weights, (latents_stage(settings, card, which),), label=label)
+    return Stage("reference", VERSION, parameters, weights, (latents_stage(settings, card, which),), label=label)
 
 
 def timing_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
@@ -225,6 +226,14 @@ def look(domain: Domain, images: Tensor, threshold: float) -> View:
     )
 
 
+def look_at_codes(domain: Domain, ws: Tensor, threshold: float) -> View:
+    """What every judge sees in the images of codes (N, L, 512), made a lot at a time."""
+    import torch
+
+    views = lots_of(domain, lambda rows: look(domain, synthesise(domain, ws[rows]), threshold), len(ws))
+    return View(*(torch.cat([getattr(view, name) for view in views]) for name in View.__dataclass_fields__))
+
+
 def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
     """Columns of the edits table that set each image (N) beside the unedited one of its face (N).
 
@@ -284,7 +293,7 @@ def edit_shard(settings: Settings, shard: EditShard, progress: Progress) -> list
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     with torch.inference_mode():
         columns = measure(settings, domain, method, shard, progress)
@@ -306,22 +315,26 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
     ids, faces = read_faces(settings, domain, shard.first, shard.stop)
     limits = read_range(settings, shard.method, shard.attribute)
     strengths = np.linspace(limits["low"], limits["high"], steps)
-    unedited = _in_batches(len(ids), lambda rows: look(domain, synthesise(domain, faces.ws[rows]), threshold))
+    unedited = look_at_codes(domain, faces.ws, threshold)
     within = domain.parts(faces.ws[:, 0], NAMES[index_of(shard.attribute)]) if domain.parts else None
     face = torch.arange(len(ids)).repeat_interleave(steps)
     step = torch.arange(steps).repeat(len(ids))
-    parts = []
+    parts: list[dict[str, Tensor]] = []
     for start in range(0, len(face), BATCH):
         rows = slice(start, start + BATCH)
         own = face[rows].to(domain.device)
-        ws = faces.ws[own]
-        strength = torch.from_numpy(strengths)[step[rows]].to(ws)
+        strength = torch.from_numpy(strengths)[step[rows]].to(faces.ws)
         edited_ws = method.edit_faces(faces[own], strength_vectors(shard.attribute, strength))
-        edited = look(domain, synthesise(domain, edited_ws), threshold)
-        moved = {"displacement": displacement(domain, edited_ws, ws)}
-        if within is not None:
-            moved |= local_change(edited.images, unedited.images[own], within[own])
-        parts.append(_own_columns(edited) | compare(domain, edited, unedited[own]) | moved)
+
+        def see(lot: slice, own: Tensor = own, edited_ws: Tensor = edited_ws) -> dict[str, Tensor]:
+            edited, before = look(domain, synthesise(domain, edited_ws[lot]), threshold), unedited[own[lot]]
+            columns = _own_columns(edited) | compare(domain, edited, before)
+            columns["displacement"] = displacement(domain, edited_ws[lot], faces.ws[own[lot]])
+            if within is not None:
+                columns |= local_change(edited.images, before.images, within[own[lot]])
+            return columns
+
+        parts += lots_of(domain, see, len(own))
         progress(min(start + BATCH, len(face)), len(face), "")
     columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
     columns.update(value_columns(columns.pop("values")))
@@ -343,22 +356,27 @@ def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progres
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, w = read_w(settings, shard.which, shard.first, shard.stop)
-    features: list[np.ndarray] = []
-    logits: list[np.ndarray] = []
+    parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():
         for start in range(0, len(ids), BATCH):
             ws = domain.generator.mapping.broadcast(torch.from_numpy(w[start : start + BATCH]).to(domain.device))
-            for kept, found in zip((features, logits), domain.perception.both(synthesise(domain, ws)), strict=True):
-                kept.append(found.float().cpu().numpy())
+
+            def see(lot: slice, ws: Tensor = ws) -> tuple[np.ndarray, ...]:
+                return tuple(
+                    found.float().cpu().numpy() for found in domain.perception.both(synthesise(domain, ws[lot]))
+                )
+
+            parts += lots_of(domain, see, len(ws))
             progress(min(start + BATCH, len(ids)), len(ids), "")
+    features, logits = (np.concatenate(found) for found in zip(*parts, strict=True))
     columns = {
         "attribute": [""] * len(ids),
         "face_id": ids,
         "step": np.zeros(len(ids), np.int32),
-        "feature": np.concatenate(features),
-        "logits": np.concatenate(logits),
+        "feature": features,
+        "logits": logits,
     }
     folder = reference_stage(settings, domain.card, shard.which).folder(settings.outputs)
     schema = schemas.features(domain.card.feature_width, domain.card.classes)
@@ -370,7 +388,7 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     _, faces = read_faces(settings, domain, 0, 1)
     strengths = strength_vectors(settings.protocol.attributes[0], faces.ws.new_ones(1))
@@ -398,7 +416,7 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
 def gallery_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
     """Generate again, as pictures, a few edits of an attribute."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, faces = read_faces(settings, domain, 0, min(GALLERY_FACES, settings.protocol.n_faces))
     edits = _gallery_rows(settings, domain.card, shard, ids, gallery_steps(settings.protocol.n_steps))
     columns = {name: edits.column(name) for name in ("method", "attribute", "face_id", "step", "strength", "detected")}
@@ -416,12 +434,16 @@ def _pictures(domain: Domain, method: Method, attribute: str, faces: Faces, edit
     from pipeline.images import to_pil
 
     strength = torch.tensor(edits.column("strength").to_pylist()).to(faces.ws)
-    pictures = []
+    pictures: list[bytes] = []
     with torch.inference_mode():
         for start in range(0, len(strength), BATCH):
             rows = slice(start, start + BATCH)
-            images = synthesise(domain, method.edit_faces(faces[rows], strength_vectors(attribute, strength[rows])))
-            pictures += [_png(to_pil(image)) for image in images]
+            edited = method.edit_faces(faces[rows], strength_vectors(attribute, strength[rows]))
+
+            def see(lot: slice, edited: Tensor = edited) -> list[bytes]:
+                return [_png(to_pil(image)) for image in synthesise(domain, edited[lot])]
+
+            pictures += [picture for found in lots_of(domain, see, len(edited)) for picture in found]
     return pictures
 
 
@@ -456,14 +478,6 @@ def _own_columns(view: View) -> dict[str, Tensor]:
         "feature": view.features,
         "logits": view.logits,
     }
-
-
-def _in_batches(count: int, see: Callable[[slice], View]) -> View:
-    """The view of `count` images, seen BATCH at a time."""
-    import torch
-
-    views = [see(slice(start, start + BATCH)) for start in range(0, count, BATCH)]
-    return View(*(torch.cat([getattr(view, name) for view in views]) for name in View.__dataclass_fields__))
 
 
 def _clock(domain: Domain) -> float:

@@ -1,7 +1,7 @@
 """Labels: every latent's image, scorer A's 35 values of it, and whether the detector finds a face.
 
 Images are made and judged in batches of BATCH consecutive ids, cut at multiples of BATCH from the set's first
-id, on every machine; no image is stored.
+id, on every machine, each in lots that fit into memory (`batches.py`); no image is stored.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.attributes import LIST_VERSION, NAMES
+from pipeline.batches import lots_of
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
 from pipeline.domains import base
@@ -49,6 +50,7 @@ def labels_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
         "attribute_list": LIST_VERSION,
         "batch": BATCH,
         "detection_threshold": settings.protocol.detection_threshold,
+        **settings.protocol.rendering,
     }
     weights = {role: card.weights[role] for role in roles}
     return Stage("labels", VERSION, parameters, weights, (latents_stage(settings, card, which),), label=which)
@@ -80,7 +82,7 @@ def read_values(settings: Settings, which: str) -> tuple[np.ndarray, np.ndarray,
 def label_shard(settings: Settings, shard: LabelShard, progress: Progress) -> ShardRecord:
     """Generate, judge and write one shard; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, w = read_w(settings, shard.which, shard.first, shard.stop)
     values = np.empty((len(ids), len(NAMES)), np.float32)
     probability = np.empty(len(ids), np.float32)
@@ -106,10 +108,14 @@ def judge(domain: Domain, w: np.ndarray, threshold: float) -> tuple[np.ndarray, 
     """
     import torch
 
-    with torch.inference_mode():
-        ws = domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device))
+    def see(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        ws = domain.generator.mapping.broadcast(torch.from_numpy(w[rows]).to(domain.device))
         images = domain.generator.synthesis(ws)
         values = domain.scorer_a(images)
         detection = domain.detector.detect(images, threshold=threshold)
-    probability = torch.where(detection.found, detection.probability, 0.0)
-    return values.float().cpu().numpy(), probability.float().cpu().numpy()
+        probability = torch.where(detection.found, detection.probability, 0.0)
+        return values.float().cpu().numpy(), probability.float().cpu().numpy()
+
+    with torch.inference_mode():
+        values, probability = zip(*lots_of(domain, see, len(w)), strict=True)
+    return np.concatenate(values), np.concatenate(probability)

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.attributes import index_of
+from pipeline.batches import lots_of
 from pipeline.calibration import HALVINGS, range_stage, read_range
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
@@ -33,6 +34,7 @@ from pipeline.editing import (
     compare,
     displacement,
     look,
+    look_at_codes,
     strength_vectors,
     synthesise,
 )
@@ -131,7 +133,7 @@ def matched_shard(settings: Settings, shard: MatchedShard, progress: Progress) -
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     matching = matching_of(settings, shard.method, shard.attribute)
     with torch.inference_mode():
@@ -222,7 +224,7 @@ class _Editor:
     def __init__(self, domain: Domain, method: Method, faces: Faces, matching: Matching, spread: Spread) -> None:
         self.domain, self.method, self.faces, self.matching, self.spread = domain, method, faces, matching, spread
         self.column = index_of(matching.attribute)
-        self.unedited = look(domain, synthesise(domain, faces.ws), matching.threshold)  # a shard's faces are one batch
+        self.unedited = look_at_codes(domain, faces.ws, matching.threshold)  # a shard's faces are one batch
         self.start_logits = self._logits_a(self.unedited.images)
         rows = np.arange(len(faces.ws))
         self.starts = np.zeros(len(rows)) if method.exact_identity else self.changes(np.zeros(len(rows)), rows)
@@ -238,8 +240,12 @@ class _Editor:
     def changes(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Signed change (M,) of the edited attribute's logit by scorer A, in standard deviations. One image each."""
         cuts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
-        logits = [self._logits_a(synthesise(self.domain, self.edit(strengths[cut], rows[cut]))) for cut in cuts]
+        logits = [part for cut in cuts for part in self._logits_of_codes(self.edit(strengths[cut], rows[cut]))]
         return self._change_a(np.concatenate([np.empty(0), *logits]), rows)
+
+    def _logits_of_codes(self, ws: Tensor) -> list[np.ndarray]:
+        """The edited attribute's logits by scorer A, of each lot of the images of codes."""
+        return lots_of(self.domain, lambda lot: self._logits_a(synthesise(self.domain, ws[lot])), len(ws))
 
     def _logits_a(self, images: Tensor) -> np.ndarray:
         found: np.ndarray = logits_of(self.domain.scorer_a(images))[:, self.column].cpu().numpy()
@@ -282,14 +288,19 @@ class _Editor:
         for start in range(0, len(rows), BATCH):
             cut = slice(start, start + BATCH)
             edited_ws = self.edit(strengths[cut], rows[cut])
-            edited = look(self.domain, synthesise(self.domain, edited_ws), self.matching.threshold)
-            before = self.unedited[torch.from_numpy(rows[cut]).to(edited_ws.device)]
-            part = compare(self.domain, edited, before)
-            part["displacement"] = displacement(self.domain, edited_ws, self.faces.ws[rows[cut]])
-            part["detected"], part["values"] = edited.found, edited.values
-            part["change"] = logits_of(edited.values) - logits_of(before.values)
-            part["logit_a"] = logits_of(self.domain.scorer_a(edited.images))[:, self.column]
-            parts.append(part)
+            own = torch.from_numpy(rows[cut]).to(edited_ws.device)
+
+            def see(lot: slice, own: Tensor = own, edited_ws: Tensor = edited_ws) -> dict[str, Tensor]:
+                edited = look(self.domain, synthesise(self.domain, edited_ws[lot]), self.matching.threshold)
+                before = self.unedited[own[lot]]
+                part = compare(self.domain, edited, before)
+                part["displacement"] = displacement(self.domain, edited_ws[lot], self.faces.ws[own[lot]])
+                part["detected"], part["values"] = edited.found, edited.values
+                part["change"] = logits_of(edited.values) - logits_of(before.values)
+                part["logit_a"] = logits_of(self.domain.scorer_a(edited.images))[:, self.column]
+                return part
+
+            parts += lots_of(self.domain, see, len(own))
         columns = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
         changes = columns.pop("change") / self.spread.b
         columns["strength"] = strengths

@@ -1,4 +1,4 @@
-"""What a run would do: which stages are there, which would be computed, and how long that takes."""
+"""What a run would do: which stages are there, which would be computed, how long that takes, disk and memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 from pipeline.chain import Chain, Link
 from pipeline.compute import measured_rates
+from pipeline.errors import StageError
+from pipeline.gpus import assigned
+from pipeline.sizing import Whole, in_bytes, size_of, whole
 from pipeline.stages import finished_shards, is_complete, read_manifest
 
 THERE = "there"
@@ -21,6 +24,8 @@ class Planned:
 
     `state` is one of THERE, PARTIAL, MISSING. `seconds` is the estimate of what is still to compute from measured
     rates, None where no rate was measured yet; of a stage that is there it is 0. `spent` is what it took then.
+    `bytes_written` is what it keeps on disk, `peak_bytes` what one worker holds at once, `device_bytes` of them on its
+    device, by `sizing`.
     """
 
     stage: str
@@ -34,6 +39,9 @@ class Planned:
     seconds: float | None
     spent: float | None
     folder: str
+    bytes_written: int = 0
+    peak_bytes: int = 0
+    device_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The row, JSON-compatible."""
@@ -67,6 +75,7 @@ def _planned(chain: Chain, link: Link, rates: dict[str, float]) -> Planned:
         state = PARTIAL if shards else MISSING
         rate = rates.get(f"{chain.settings.domain}/{link.rate}")
         seconds = None if rate is None else rate * link.units
+    size = size_of(chain.settings, chain.card, link)
     return Planned(
         stage=link.stage.name,
         method=link.method,
@@ -78,6 +87,9 @@ def _planned(chain: Chain, link: Link, rates: dict[str, float]) -> Planned:
         shards=shards,
         seconds=seconds,
         spent=spent,
+        bytes_written=size.bytes_written,
+        peak_bytes=size.peak_bytes,
+        device_bytes=size.device_bytes,
         folder=str(link.stage.folder(outputs)),
     )
 
@@ -101,6 +113,9 @@ def _joined(rows: list[Planned]) -> Planned:
         shards=sum(row.shards for row in rows),
         seconds=_sum([row.seconds for row in rows]),
         spent=_sum([row.spent for row in rows]),
+        bytes_written=sum(row.bytes_written for row in rows),
+        peak_bytes=max(row.peak_bytes for row in rows),
+        device_bytes=max(row.device_bytes for row in rows),
     )
 
 
@@ -113,3 +128,45 @@ def estimate(rows: Sequence[Planned]) -> Estimate:
     """The sum over a plan's rows."""
     known = sum(row.seconds for row in rows if row.seconds is not None)
     return Estimate(known, tuple(row.title for row in rows if row.seconds is None))
+
+
+def size(chain: Chain, rows: Sequence[Planned]) -> Whole:
+    """Disk and memory of the whole run whose plan this is."""
+    return whole(chain, [row.state != THERE for row in rows])
+
+
+def disk_shortage(chain: Chain, found: Whole) -> str:
+    """What is needed, what is free and what to do, if the disk cannot hold what a run writes; else empty."""
+    if found.disk_needed <= found.disk_free:
+        return ""
+    return (
+        f"The run would write about {in_bytes(found.disk_needed)}, and {in_bytes(found.disk_free)} are free at "
+        f"{chain.settings.outputs.absolute()}. Make room, name another folder with --outputs, or ask for less "
+        "(--profile, --method)."
+    )
+
+
+def memory_shortage(found: Whole) -> str:
+    """The same of the machine's memory."""
+    if found.peak_bytes <= found.memory:
+        return ""
+    return (
+        f"The run would hold about {in_bytes(found.peak_bytes)} at once ({found.workers} workers of up to "
+        f"{in_bytes(found.worker_bytes)}), and this machine has {in_bytes(found.memory)} of memory. Take fewer workers "
+        "(--workers), a GPU, or smaller batches of the methods that train through the generator."
+    )
+
+
+def check_machine(chain: Chain) -> str:
+    """Whether this machine can do a run, before anything is computed; returns what is to be warned of, or nothing.
+
+    Raises ConfigError for a GPU of `devices` that is not there, and StageError if the disk cannot hold what is to be
+    written, unless [machine] check_disk is false.
+    """
+    machine = chain.settings.machine
+    assigned(machine.devices)
+    found = size(chain, plan(chain))
+    shortage = disk_shortage(chain, found)
+    if shortage and machine.check_disk:
+        raise StageError(f"{shortage} Nothing was computed. `--set machine.check_disk=false` runs all the same.")
+    return shortage

@@ -71,6 +71,7 @@ def machine_facts(machine: Machine) -> dict[str, Any]:
         "cores": cores(),
         "memory_gib": _memory_gib(),
         "device": machine.device,
+        "devices": list(machine.devices),
         "device_name": ", ".join(_gpu_names()) if machine.device.startswith("cuda") else "",
         "executor": machine.executor,
         "scheduler": machine.scheduler,

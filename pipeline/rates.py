@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.attributes import NAMES, index_of
+from pipeline.batches import lots_of
 from pipeline.calibration import range_stage, read_range
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
@@ -114,7 +115,7 @@ def rates_shard(settings: Settings, shard: RatesShard, progress: Progress) -> Sh
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     method = load_method(settings, shard.method)
     protocol, limits = settings.protocol, read_range(settings, shard.method, shard.attribute)
     crossing = Crossing(
@@ -149,8 +150,8 @@ def cross(
     cuts = torch.from_numpy(limits.cuts)
     largest_distance = limits.acceptance_distance(crossing.false_accept_rate)
     starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
-    before = [_judged(domain, synthesise(domain, faces.ws[rows]), cuts) for rows in starts]
-    labels, persons = (torch.cat(parts) for parts in zip(*before, strict=True))
+    before = [part for rows in starts for part in _judged(domain, faces.ws[rows], cuts)]
+    labels, persons = (torch.cat([part[place] for part in before]) for place in range(2))
     end = torch.where(labels[:, column], crossing.low, crossing.high).double()
     face = torch.arange(len(ids)).repeat_interleave(crossing.strengths)
     index = torch.arange(1, crossing.strengths + 1).repeat(len(ids))
@@ -164,9 +165,8 @@ def cross(
         edited_ws = method.edit_faces(
             chosen, strength_vectors(crossing.attribute, strength[rows].to(domain.device, torch.float32))
         )
-        images = synthesise(domain, edited_ws)
-        after, person = _judged(domain, images, cuts)
-        found = domain.detector.detect(images, threshold=crossing.threshold).found.cpu()
+        judged = _judged(domain, edited_ws, cuts, crossing.threshold)
+        after, person, found = (torch.cat([part[place] for part in judged]) for place in range(3))
         distance = (1 - (person * persons[own]).sum(dim=1)).clamp(min=0.0)
         same = after == labels[own]
         parts.append(
@@ -192,6 +192,16 @@ def cross(
     }
 
 
-def _judged(domain: Domain, images: Tensor, cuts: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels (N, 35) by scorer B and embeddings (N, D) by recognizer B, on the CPU."""
-    return logits_of(domain.scorer_b(images)).cpu() > cuts, domain.recognizer_b(images).cpu()
+def _judged(domain: Domain, ws: Tensor, cuts: Tensor, threshold: float | None = None) -> list[tuple[Tensor, ...]]:
+    """Of each lot, on the CPU: labels (N, 35) by scorer B, embeddings (N, D) by recognizer B and, with a threshold,
+    whether a face is found (N,).
+    """
+
+    def see(rows: slice) -> tuple[Tensor, ...]:
+        images = synthesise(domain, ws[rows])
+        judged = (logits_of(domain.scorer_b(images)).cpu() > cuts, domain.recognizer_b(images).cpu())
+        if threshold is None:
+            return judged
+        return *judged, domain.detector.detect(images, threshold=threshold).found.cpu()
+
+    return lots_of(domain, see, len(ws))

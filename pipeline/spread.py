@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.attributes import ATTRIBUTES, LIST_VERSION
+from pipeline.batches import lots_of
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
 from pipeline.domains import base
@@ -75,6 +76,7 @@ def spread_stage(settings: Settings, card: DomainCard) -> Stage:
         "n_spread": settings.protocol.n_spread,
         "largest_logit": LARGEST_LOGIT,
         "batch": BATCH,
+        **settings.protocol.rendering,
     }
     weights = {role: card.weights[role] for role in ("generator", "scorer_a", "scorer_b", "recognizer_b")}
     return Stage("spread", VERSION, parameters, weights, (latents_stage(settings, card, "reference"),))
@@ -114,20 +116,23 @@ def spread_shard(settings: Settings, shard: SpreadShard, progress: Progress) -> 
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     ids, w = read_w(settings, "reference", shard.first, shard.stop)
-    found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    persons: list[np.ndarray] = []
+    parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():
         for start in range(0, len(ids), BATCH):
             ws = domain.generator.mapping.broadcast(torch.from_numpy(w[start : start + BATCH]).to(domain.device))
-            images = domain.generator.synthesis(ws).clamp(-1.0, 1.0)
-            for kept, scorer in zip(found, (domain.scorer_a, domain.scorer_b), strict=True):
-                kept.append(logits_of(scorer(images)).cpu().numpy())
-            persons += list(domain.recognizer_b(images).cpu().numpy())
+
+            def see(lot: slice, ws: Tensor = ws) -> tuple[np.ndarray, ...]:
+                images = domain.generator.synthesis(ws[lot]).clamp(-1.0, 1.0)
+                logits = (logits_of(scorer(images)).cpu().numpy() for scorer in (domain.scorer_a, domain.scorer_b))
+                return *logits, domain.recognizer_b(images).cpu().numpy()
+
+            parts += lots_of(domain, see, len(ws))
             progress(min(start + BATCH, len(ids)), len(ids), "")
-    columns: dict[str, Any] = {"latent_id": ids, "identity_b": persons}
-    columns |= {"logits_a": np.concatenate(found[0]), "logits_b": np.concatenate(found[1])}
+    logits_a, logits_b, persons = (np.concatenate(found) for found in zip(*parts, strict=True))
+    columns: dict[str, Any] = {"latent_id": ids, "logits_a": logits_a, "logits_b": logits_b}
+    columns["identity_b"] = list(persons)
     folder = spread_stage(settings, domain.card).folder(settings.outputs)
     seconds = time.perf_counter() - started
     return write_shard(folder, shard.name, lambda path: write_table(columns, SPREAD, path), seconds=seconds)

@@ -193,7 +193,7 @@ def load_method(settings: Settings, method: str) -> Method:
 def train_shard(settings: Settings, shard: TrainShard, progress: Progress) -> list[ShardRecord]:
     """Train and write one method; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     use_threads(settings.machine.train_threads)
     stage = train_stage(settings, base.describe(settings.domain), shard.method)
     folder = stage.folder(settings.outputs)

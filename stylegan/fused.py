@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stylegan.layers import ACTIVATION_GAIN, DEMODULATION_EPSILON, LEAKY_SLOPE
+from stylegan.layers import ACTIVATION_GAIN, DEMODULATION_EPSILON, LEAKY_SLOPE, within_half_range
 
 
 def upsample(x: Tensor, kernel: Tensor) -> Tensor:
@@ -51,11 +51,13 @@ def styled_conv2d(
     if plain and weight.shape[2:] == (1, 1):
         x = pointwise(x, weight, styles, bias)
         return x if clamp is None else x.clamp(-clamp, clamp)
-    x = in_layout(x * styles[:, :, None, None])
+    if demodulate and x.dtype != weight.dtype:
+        weight, styles = within_half_range(weight, styles)
+    x = in_layout(x * styles.to(x.dtype)[:, :, None, None])
     if upsampling_kernel is None:
-        x = functional.conv2d(x, weight, padding=weight.shape[2] // 2)
+        x = functional.conv2d(x, weight.to(x.dtype), padding=weight.shape[2] // 2)
     else:
-        x = functional.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        x = functional.conv_transpose2d(x, weight.to(x.dtype).transpose(0, 1), stride=2)
         x = low_pass(x, upsampling_kernel)
     gain = ACTIVATION_GAIN if activate else 1.0
     offset = bias * gain
@@ -68,7 +70,7 @@ def styled_conv2d(
         scale = gain * demodulation(weight, styles)
     else:
         scale = x.new_full((1, 1), gain)
-    x = scale_and_add(x, scale[:, :, None, None], offset)
+    x = scale_and_add(x, scale.to(x.dtype)[:, :, None, None], offset.to(x.dtype))
     if activate:
         x = functional.leaky_relu_(x, LEAKY_SLOPE)
     return x if clamp is None else x.clamp(-clamp, clamp)
@@ -104,7 +106,8 @@ def pointwise(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor) -> Tensor
     """A modulated 1 x 1 convolution and bias, as a matrix product per image."""
     batch, channels_in, height, width = x.shape
     channels_out = weight.shape[0]
-    kernels = weight[None, :, :, 0, 0] * styles[:, None]
+    kernels = (weight[None, :, :, 0, 0] * styles[:, None]).to(x.dtype)
+    bias = bias.to(x.dtype)
     if x.is_contiguous():
         pixels = x.reshape(batch, channels_in, height * width)
         image = torch.baddbmm(bias[:, None], kernels, pixels)

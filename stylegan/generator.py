@@ -8,7 +8,8 @@ same numbers in give the same image out. Departures from that code:
 - the width of every resolution can be given (`channels`), for small generators;
 - the average w is never updated as a side effect; see `MappingNetwork.track_average_w`;
 - only the skip architecture without labels exists;
-- noise is 'const' unless asked otherwise, in training mode too.
+- noise is 'const' unless asked otherwise, in training mode too;
+- half precision is off until asked for, on any device; see `SynthesisNetwork.half_type`.
 
     generator = Generator(resolution=64, channels={4: 128, 8: 128, 16: 96, 32: 64, 64: 32})
     ws = generator.mapping(z, truncation_psi=0.7)
@@ -31,6 +32,9 @@ from stylegan.layers import FullyConnected, normalize_second_moment, resampling_
 Noise: TypeAlias = Literal["const", "none", "random"]
 NOISES = ("const", "none", "random")
 IMAGE_CHANNELS = 3
+HALF_RESOLUTIONS = 4  # NVIDIA's num_fp16_res: so many of the highest resolutions
+HALF_FROM = 8  # and none below this
+HALF_CLAMP = 256.0  # NVIDIA's conv_clamp wherever it uses half precision
 
 
 class AffineWeight(NamedTuple):
@@ -191,7 +195,7 @@ class SynthesisLayer(StyledLayer):
             self.bias,
             noise=self.noise(noise, x, rng),
             upsampling_kernel=self.resample_filter if self.upsampling else None,
-            clamp=self.clamp,
+            clamp=clamp_of(self.clamp, x, w),
         )
         return result
 
@@ -203,7 +207,7 @@ class SynthesisLayer(StyledLayer):
             values = self.noise_const[None, None]
         else:
             shape = (x.shape[0], 1, self.resolution, self.resolution)
-            values = torch.randn(shape, generator=rng, dtype=x.dtype, device=x.device)
+            values = torch.randn(shape, generator=rng, dtype=self.noise_const.dtype, device=x.device)
         return values * self.noise_strength
 
 
@@ -223,9 +227,14 @@ class ToRGB(StyledLayer):
             self.bias,
             demodulate=False,
             activate=False,
-            clamp=self.clamp,
+            clamp=clamp_of(self.clamp, x, w),
         )
         return result
+
+
+def clamp_of(clamp: float | None, x: Tensor, w: Tensor) -> float | None:
+    """The bound of a layer's activations: its own, or HALF_CLAMP where x is narrower than w and it has none."""
+    return HALF_CLAMP if clamp is None and x.dtype != w.dtype else clamp
 
 
 class SynthesisBlock(nn.Module):
@@ -284,22 +293,24 @@ class SynthesisBlock(nn.Module):
         noise: Noise,
         rng: torch.Generator | None,
         forms: ModuleType,
+        dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """The feature map of the block before (None for the first) -> this block's."""
+        """The feature map of the block before (None for the first) -> this block's, in `dtype` (that of ws if None)."""
+        dtype = ws.dtype if dtype is None else dtype
         if self.conv0 is None:
             assert self.const is not None
-            x = self.const.to(ws.dtype).expand(ws.shape[0], -1, -1, -1)
+            x = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
         else:
             assert x is not None
             w = ws[:, self.ws_indices["conv0"]]
-            x = self.conv0(x, w, noise=noise, rng=rng, forms=forms)
+            x = self.conv0(x.to(dtype), w, noise=noise, rng=rng, forms=forms)
         w = ws[:, self.ws_indices["conv1"]]
         result: Tensor = self.conv1(x, w, noise=noise, rng=rng, forms=forms)
         return result
 
     def add_to_image(self, image: Tensor | None, x: Tensor, ws: Tensor, *, forms: ModuleType) -> Tensor:
         """The image so far (None for the first block), upsampled, plus this block's."""
-        rgb: Tensor = self.torgb(x, ws[:, self.ws_indices["torgb"]], forms=forms)
+        rgb: Tensor = self.torgb(x, ws[:, self.ws_indices["torgb"]], forms=forms).to(ws.dtype)
         if image is None:
             return rgb
         upsampled: Tensor = forms.upsample(image, self.resample_filter)
@@ -311,6 +322,11 @@ class SynthesisNetwork(nn.Module):
 
     `fused` picks the fast forms of the layers (`stylegan.fused`); False gives the plain ones
     (`stylegan.layers`). Both answer the same up to rounding, and it may be switched at any time.
+
+    `half_type`, float16 or bfloat16, is that in which the four highest resolutions (from 8 px) are computed, as
+    NVIDIA's code does on a GPU; None, the default, computes everything in the type of ws. Styles, demodulation
+    and the image stay in the type of ws; activations of those blocks are bounded by `conv_clamp`, or 256 where the
+    generator has none. It changes pixels (by .01 or so in float16) and may be switched at any time.
     """
 
     def __init__(self, architecture: Architecture, *, fused: bool = True) -> None:
@@ -319,6 +335,7 @@ class SynthesisNetwork(nn.Module):
         self.num_ws = architecture.num_ws
         self.w_dim = architecture.w_dim
         self.fused = fused
+        self.half_type: torch.dtype | None = None
         self.block_names = []
         channels_in = None
         first_ws = 0
@@ -361,7 +378,8 @@ class SynthesisNetwork(nn.Module):
         self.check(ws, noise)
         x = image = None
         for _, block in self.blocks():
-            x = block.features(x, ws, noise=noise, rng=rng, forms=self.forms)
+            dtype = self.block_dtype(block.resolution, ws.dtype)
+            x = block.features(x, ws, noise=noise, rng=rng, forms=self.forms, dtype=dtype)
             image = block.add_to_image(image, x, ws, forms=self.forms)
         assert image is not None
         return image.contiguous()
@@ -378,11 +396,17 @@ class SynthesisNetwork(nn.Module):
         self.check(ws, noise)
         x = None
         for name, block in self.blocks():
-            x = block.features(x, ws, noise=noise, rng=None, forms=self.forms)
+            dtype = self.block_dtype(block.resolution, ws.dtype)
+            x = block.features(x, ws, noise=noise, rng=None, forms=self.forms, dtype=dtype)
             if name == wanted:
                 break
         assert x is not None
-        return x.contiguous()
+        return x.to(ws.dtype).contiguous()
+
+    def block_dtype(self, resolution: int, dtype: torch.dtype) -> torch.dtype:
+        """In what type the block of a resolution computes, where ws are of `dtype`."""
+        first = max(2 * self.resolution >> HALF_RESOLUTIONS, HALF_FROM)
+        return dtype if self.half_type is None or resolution < first else self.half_type
 
     @property
     def forms(self) -> ModuleType:

@@ -18,6 +18,7 @@ from torch.nn import functional
 LEAKY_SLOPE = 0.2
 ACTIVATION_GAIN = math.sqrt(2.0)
 DEMODULATION_EPSILON = 1e-8
+SMALLEST = 1e-12  # largest weight or style by which is divided
 """Added to the squared norm of a kernel before its root is divided by (equation 3)."""
 
 
@@ -39,7 +40,7 @@ def leaky_relu(x: Tensor, *, gain: float = ACTIVATION_GAIN) -> Tensor:
 
 def bias_activation(x: Tensor, bias: Tensor, *, activate: bool = True, clamp: float | None = None) -> Tensor:
     """Add a bias per channel to x (batch, channels, ...), activate, clamp to [-clamp, clamp]."""
-    x = x + bias.reshape(1, -1, *([1] * (x.ndim - 2)))
+    x = x + bias.to(x.dtype).reshape(1, -1, *([1] * (x.ndim - 2)))
     if activate:
         x = leaky_relu(x)
     if clamp is not None:
@@ -72,6 +73,17 @@ def upsample(x: Tensor, kernel: Tensor) -> Tensor:
     return filter_image(spread, 4 * kernel, padding=(2, 1))
 
 
+def within_half_range(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight (out, in, k, k) and styles (batch, in) scaled so that no sum of their products overflows in float16.
+
+    NVIDIA's rule: each output channel's largest weight becomes 1 / sqrt(in * k * k), each image's largest style 1.
+    Demodulation divides both factors out again, up to its epsilon.
+    """
+    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=SMALLEST)
+    weight = weight / (largest * math.sqrt(weight[0].numel()))
+    return weight, styles / styles.abs().amax(dim=1, keepdim=True).clamp(min=SMALLEST)
+
+
 def modulated_conv2d(
     x: Tensor,
     weight: Tensor,
@@ -89,13 +101,18 @@ def modulated_conv2d(
     kernels by their norm. With upsampling, a transposed convolution of stride two is followed by
     the low-pass filter. NVIDIA's code correlates without upsampling and convolves with it;
     their checkpoints expect that, and so does this function.
+
+    x may be of half precision: kernels are made in the type of the weight and then rounded to that of x.
     """
     batch, channels_in, height, width = x.shape
     channels_out, _, size, _ = weight.shape
+    if demodulate and x.dtype != weight.dtype:
+        weight, styles = within_half_range(weight, styles)
     kernels = weight[None] * styles[:, None, :, None, None]
     if demodulate:
         norms = kernels.square().sum(dim=(2, 3, 4), keepdim=True)
         kernels = kernels * (norms + DEMODULATION_EPSILON).rsqrt()
+    kernels = kernels.to(x.dtype)
     x = x.reshape(1, batch * channels_in, height, width)
     if upsampling_kernel is None:
         kernels = kernels.reshape(batch * channels_out, channels_in, size, size)
@@ -128,7 +145,7 @@ def styled_conv2d(
     """
     x = modulated_conv2d(x, weight, styles, demodulate=demodulate, upsampling_kernel=upsampling_kernel)
     if noise is not None:
-        x = x + noise
+        x = x + noise.to(x.dtype)
     return bias_activation(x, bias, activate=activate, clamp=clamp)
 
 

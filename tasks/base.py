@@ -19,6 +19,7 @@ from pipeline.states import note_failure
 # Task parameter -> the key of luigi.cfg whose place it takes.
 MACHINE = {
     "device": "machine.device",
+    "devices": "machine.devices",
     "executor": "machine.executor",
     "dask_scheduler": "machine.scheduler",
     "dask_workers": "machine.workers",
@@ -74,7 +75,7 @@ class ManifestTarget(luigi.Target):
 class RunTask(luigi.Task):
     """Parameters that name a run. Empty ones mean what luigi.cfg says.
 
-    Where and how it runs (the last five) changes no number and no task's identity.
+    Where and how it runs (the last six) changes no number and no task's identity.
     """
 
     domain = luigi.Parameter(default="", positional=False, description="generator and judges, such as synthface")
@@ -86,6 +87,9 @@ class RunTask(luigi.Task):
     )
     outputs = luigi.Parameter(default="", positional=False, description="folder to write to")
     device = luigi.Parameter(default="", positional=False, significant=False, description="cpu or cuda")
+    devices = luigi.Parameter(
+        default="", positional=False, significant=False, description="GPUs with a worker each: 2, or cuda:0,cuda:1"
+    )
     executor = luigi.Parameter(default="", positional=False, significant=False, description="dask or inline")
     dask_scheduler = luigi.Parameter(
         default="", positional=False, significant=False, description="address of an existing Dask scheduler"

@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pipeline.config import FULL, HALF
 from pipeline.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class DomainCard:
 
     `weights` maps a role (generator, scorer_a, scorer_b, recognizer_a, recognizer_b, perception, detector, and reader
     where the truth is known) to the sha256 of its file. `networks` maps a role to the name under which tables print
-    its judgement.
+    its judgement. `channels` are the generator's at its full resolution, by which `plan` reckons memory; 0: config-f's.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DomainCard:
     classes: int
     weights: dict[str, str]
     networks: dict[str, str]
+    channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,16 @@ def measured(name: str) -> dict[str, dict[str, Any]]:
     return {role: figures if isinstance(figures, dict) else {} for role, figures in found.items()}
 
 
-@lru_cache(maxsize=2)
-def load(name: str, device: str) -> Domain:
-    """A domain's networks on a device, loaded once per process.
+def load(name: str, device: str, precision: str = FULL) -> Domain:
+    """A domain's networks on a device, loaded once per process; the generator in full or half `precision`.
 
     Raises UnknownNameError, WeightsError (missing file, other sha256), or ConfigError for a device that is not there.
     """
+    return _load(name, device, precision)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, device: str, precision: str) -> Domain:
     import torch
 
     if name not in MODULES:
@@ -108,4 +114,6 @@ def load(name: str, device: str) -> Domain:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"[machine] device: expected a device of this machine, found {device!r}: torch sees no CUDA.")
     domain: Domain = import_module(MODULES[name]).load(torch.device(device))
+    if precision == HALF:
+        domain.generator.synthesis.half_type = torch.float16
     return domain

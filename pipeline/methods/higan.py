@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import index_of
+from pipeline.batches import in_lots
 from pipeline.methods import checks
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.checkpoints import Checkpoint
@@ -14,7 +15,6 @@ from pipeline.methods.interfacegan import InterFaceGAN
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOT = 64  # images at once
 DRAW = 1  # purpose of the random codes that are re-scored
 
 
@@ -160,11 +160,13 @@ class _Rescoring:
         import torch
 
         step = self.method.distance * self.data.truncation_psi * self.method.directions_[column]
-        lots = []
+
+        def see(rows: slice) -> Tensor:
+            ws = self.ws[rows].clone()
+            if layers is not None:
+                ws[:, layers] += step
+            found: Tensor = self.data.scorer_a(self.data.generator.synthesis(ws)).double().cpu()
+            return found
+
         with torch.no_grad():
-            for start in range(0, len(self.ws), LOT):
-                ws = self.ws[start : start + LOT].clone()
-                if layers is not None:
-                    ws[:, layers] += step
-                lots.append(self.data.scorer_a(self.data.generator.synthesis(ws)).double().cpu())
-        return torch.cat(lots)
+            return torch.cat(in_lots(see, len(self.ws), self.data.generator.resolution, self.data.device))

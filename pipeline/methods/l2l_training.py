@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import TrainingDivergedError
 from pipeline.methods.base import FitData
 from pipeline.methods.checkpoints import Checkpoint
+from pipeline.methods.deviations import by_columns
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,7 +65,7 @@ class Training:
         self.mapper = method.new_mapper(
             data.w.shape[1], len(data.attributes), data.generator.num_ws, data.rng(START)
         ).to(data.device)
-        spread, mean = torch.std_mean(data.w[: self.trained].double(), dim=0)
+        spread, mean = by_columns(torch.std_mean, data.w[: self.trained])
         floor = 1e-3 * spread.max().clamp(min=1e-12)
         self.mapper.mean.copy_(mean)
         self.mapper.scale.copy_(spread.clamp(min=floor))

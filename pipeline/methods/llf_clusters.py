@@ -222,7 +222,7 @@ def report_clusters(
     from pipeline.images import save_png
     from stylegan.sampling import draw_z
 
-    domain = base.load(settings.domain, settings.machine.device)
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
     generator, seed = domain.generator, settings.protocol.seed
     known = generator.synthesis.block_names
     if tap not in known:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import TrainingDivergedError
 from pipeline.methods.base import FitData
 from pipeline.methods.checkpoints import Checkpoint
+from pipeline.methods.deviations import by_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +35,7 @@ class Training:
         self.method, self.data = method, data
         self.trained = len(data.w) - held_out
         self.flow = method.new_flow(data.w.shape[1], len(method.centre_), data.rng(START)).to(data.device)
-        variance, mean = torch.var_mean(data.w[: self.trained].double(), dim=0)
+        variance, mean = by_columns(torch.var_mean, data.w[: self.trained])
         self.flow.first.mean.copy_(mean)
         self.flow.first.variance.copy_(variance)
         self.optimiser = torch.optim.Adam(self.flow.parameters(), lr=method.learning_rate)

@@ -62,10 +62,13 @@ class FaceMoments:
 
     def __init__(self, features: np.ndarray, faces: np.ndarray) -> None:
         distinct, rows = face_rows(faces)
-        features = features.astype(np.float64)
+        features = features.astype(np.float64, copy=False)
         self.number = sums_by_face(np.ones(len(features)), faces)
         self.sum = sums_by_face(features, faces)
-        self.outer = np.stack([features[rows == row].T @ features[rows == row] for row in range(len(distinct))])
+        self.outer = np.empty((len(distinct), features.shape[1], features.shape[1]))
+        for row, outer in enumerate(self.outer):
+            own = features[rows == row]
+            outer[:] = own.T @ own
 
     def moments(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (d,) and covariance (d, d) of the set that holds each face so many times; counts (F,)."""

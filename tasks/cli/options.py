@@ -48,6 +48,14 @@ Changes = Annotated[
 ]
 Outputs = Annotated[Path | None, typer.Option(help="Folder with stages/ and reports/.", rich_help_panel=WHERE)]
 Device = Annotated[str, typer.Option(help="cpu or cuda.", rich_help_panel=WHERE)]
+Devices = Annotated[
+    str,
+    typer.Option(
+        metavar="N|cuda:0,cuda:1",
+        help="GPUs that get a worker process each; means --device cuda.",
+        rich_help_panel=WHERE,
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=0, help="Worker processes; 0: one per core.", rich_help_panel=WHERE, show_default=False),
@@ -110,6 +118,7 @@ def request(
     changes: list[str] | None = None,
     outputs: Path | None = None,
     device: str = "",
+    devices: str = "",
     executor: str = "",
     scheduler: str = "",
     workers: int | None = None,
@@ -124,7 +133,8 @@ def request(
             "attributes": ",".join(attributes or ()),
             "changes": parse_changes(changes),
             "outputs": str(outputs) if outputs else "",
-            "device": device,
+            "device": device or ("cuda" if devices else ""),
+            "devices": devices,
             "executor": executor,
             "dask_scheduler": scheduler,
             "dask_workers": "" if workers is None else str(workers),

@@ -11,10 +11,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.chain import Chain
-from pipeline.planning import PARTIAL, THERE, Planned, condense, estimate, plan
+from pipeline.planning import (
+    PARTIAL,
+    THERE,
+    Planned,
+    condense,
+    disk_shortage,
+    estimate,
+    memory_shortage,
+    plan,
+    size,
+)
 from pipeline.progress import in_time
 from pipeline.report.archive import published_runs
 from pipeline.report.publish import find_report
+from pipeline.sizing import Whole, in_bytes, report_size
 from pipeline.stages import find_stages, invalidate
 from pipeline.states import Unfinished, find_unfinished
 from tasks.cli import options
@@ -24,10 +35,11 @@ COLOURS = {THERE: "green", PARTIAL: "yellow"}
 
 
 def show_plan(chain: Chain, *, as_json: bool) -> None:
-    """Print every stage of a run, what exists, what would be computed and how long it may take."""
+    """Print every stage of a run, what exists, what would be computed, how long it may take, disk and memory."""
     rows = plan(chain)
-    total = estimate(condense(rows))
-    report = find_report(chain.settings)
+    total, found = estimate(condense(rows)), size(chain, rows)
+    report, published = find_report(chain.settings), report_size(chain.settings)
+    warnings = [text for text in (disk_shortage(chain, found), memory_shortage(found)) if text]
     if as_json:
         value = {
             "domain": chain.settings.domain,
@@ -36,6 +48,9 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
             "report": str(report) if report else None,
             "seconds": total.seconds,
             "without_measured_rate": list(total.unknown),
+            "size": found.as_json(),
+            "report_bytes_written": published.bytes_written,
+            "warnings": warnings,
         }
         typer.echo(json.dumps(value, indent=1))
         return
@@ -46,17 +61,25 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
     table.add_column("state", no_wrap=True)
     table.add_column("work", justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("disk", justify="right", no_wrap=True)
+    table.add_column("memory", justify="right", no_wrap=True)
     for row in condense(rows):
-        table.add_row(escape(row.title), _state(row), f"{row.units:,} {row.unit}", _time(row))
-    table.add_row("report", f"[green]{THERE}[/]" if report else "to publish", "", "")
+        sizes = in_bytes(row.bytes_written), in_bytes(row.peak_bytes)
+        table.add_row(escape(row.title), _state(row), f"{row.units:,} {row.unit}", _time(row), *sizes)
+    sizes = in_bytes(published.bytes_written), in_bytes(published.peak_bytes)
+    table.add_row("report", f"[green]{THERE}[/]" if report else "to publish", "", "", *sizes)
     out.print(table)
+    out.print(escape(_size(found)), highlight=False)
+    for text in warnings:
+        out.print(f"[yellow]warning[/] {escape(text)}", highlight=False)
     missing = [row for row in rows if row.state != THERE]
     if not missing:
         out.print("Every stage is there: a run computes nothing." if report else "A run publishes the report.")
         return
     text = f"{len(missing)} of {len(rows)} stages to compute"
-    text += f", about {in_time(total.seconds)} by rates measured here." if len(total.unknown) < len(missing) else "."
-    if len(total.unknown) == len(missing):
+    known = len(total.unknown) < len([row for row in condense(rows) if row.state != THERE])
+    text += f", about {in_time(total.seconds)} by rates measured here." if known else "."
+    if not known:
         text += " No rate was measured here yet: run profile smoke once, and plans can say how long."
     elif total.unknown:
         text += f" That leaves out {_shortened(total.unknown)}, whose rate was not measured yet."
@@ -74,6 +97,17 @@ def _time(row: Planned) -> str:
     return "not known" if row.seconds is None else f"about {in_time(row.seconds)}"
 
 
+def _size(found: Whole) -> str:
+    """Disk and memory of the whole run in two sentences. `memory` in the table is one worker's."""
+    on_device = f", and {in_bytes(found.device_bytes)} on each device" if found.device_bytes else ""
+    workers = f"{found.workers} worker{'s' if found.workers > 1 else ''} of up to {in_bytes(found.worker_bytes)}"
+    return (
+        f"Disk: {in_bytes(found.bytes_written)} in all, {in_bytes(found.disk_needed)} still needed, "
+        f"{in_bytes(found.disk_free)} free. Memory: up to {in_bytes(found.peak_bytes)} at once ({workers}"
+        f"{on_device}), of {in_bytes(found.memory)}."
+    )
+
+
 def _shortened(titles: tuple[str, ...], most: int = 4) -> str:
     shown = ", ".join(titles[:most])
     return shown if len(titles) <= most else f"{shown} and {len(titles) - most} more"
@@ -87,11 +121,12 @@ def show(
     change: options.Changes = None,
     outputs: options.Outputs = None,
     device: options.Device = "",
+    devices: options.Devices = "",
     scheduler: options.Scheduler = "",
     workers: options.Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show every stage of a run: what exists, what would be computed, and an estimate of time.
+    """Show every stage of a run: what exists, what would be computed, and estimates of time, disk and memory.
 
     Examples:
 
@@ -106,6 +141,7 @@ def show(
         changes=change,
         outputs=outputs,
         device=device,
+        devices=devices,
         scheduler=scheduler,
         workers=workers,
     )

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from pipeline.config import Settings
 from pipeline.errors import BusyError, LatentbenchError
+from pipeline.planning import check_machine
 from pipeline.report.publish import find_report
 from pipeline.report.summary import print_summary
 from pipeline.stages import Stage, building
@@ -84,8 +85,12 @@ def evaluate(request: Request, *, verbose: bool = False) -> int:
 def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console: Console = out) -> int:
     """Run a task and every one that it requires and that is missing; returns the exit code.
 
-    The seconds that stages took go to `console`. Raises BusyError if another process runs the very same settings.
+    The seconds that stages took go to `console`. Raises BusyError if another process runs the very same settings, and
+    as `planning.check_machine` where the machine cannot do it.
     """
+    warning = check_machine(task.chain)
+    if warning:
+        err.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
     recorder = Recorder()
     handlers = recorder.listen()
     for event, handler in handlers.items():
@@ -167,6 +172,7 @@ def run(
     change: options.Changes = None,
     outputs: options.Outputs = None,
     device: options.Device = "",
+    devices: options.Devices = "",
     executor: options.Executor = "",
     scheduler: options.Scheduler = "",
     workers: options.Workers = None,
@@ -183,6 +189,7 @@ def run(
         latentbench run --profile smoke
         latentbench run --profile standard --method interfacegan --method l2l
         latentbench run --attribute age --set profile.standard.n_faces=20
+        latentbench run --devices 2
         latentbench run --device cuda --scheduler tcp://10.0.0.5:8786
     """
     request = options.request(
@@ -193,6 +200,7 @@ def run(
         changes=change,
         outputs=outputs,
         device=device,
+        devices=devices,
         executor=executor,
         scheduler=scheduler,
         workers=workers,

@@ -130,7 +130,7 @@ def test_a_domain_that_knows_no_truth_has_null(run: Settings, tmp_path: Path, mo
     card = scenes.describe()
     unread = replace(card, weights={role: sha for role, sha in card.weights.items() if role != "reader"})
     blind = replace(base.load(scenes.NAME, "cpu"), card=unread, reader=None, parts=None)
-    monkeypatch.setattr(base, "load", lambda name, device: blind)
+    monkeypatch.setattr(base, "load", lambda *which: blind)
     monkeypatch.setattr(scenes, "describe", lambda: unread)
     settings = scene_settings(tmp_path, ("random",))
     run_to_edits(settings)

@@ -43,6 +43,7 @@ def describe() -> DomainCard:
         weights={**weights, "detector": mtcnn_weights.DIGEST},
         networks={role: f"synthface-{role}-{sha256[:8]}" for role, sha256 in weights.items()}
         | {"detector": "mtcnn", "mtcnn": "mtcnn-onet256"},
+        channels=int(cards["generator"]["architecture"]["channels"]["64"]),
     )
 
 

@@ -1,0 +1,129 @@
+"""Several GPUs: which of them each worker process sees. Needs none: only environments are looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import cluster, compute, gpus
+from pipeline.compute import run_shards
+from pipeline.config import Machine, Settings, load_settings
+from pipeline.errors import ConfigError
+from pipeline.methods import registry
+from tests.pipeline.shards import settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def three_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that has three, of which CUDA_VISIBLE_DEVICES says nothing."""
+    monkeypatch.setattr(gpus, "device_count", lambda: 3)
+    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+
+
+@pytest.fixture
+def cluster_ends() -> Iterator[None]:
+    yield
+    compute.close()
+
+
+def load(**overrides: str) -> Settings:
+    return load_settings(
+        known_methods=registry.names(),
+        known_domains=("synthface",),
+        path=ROOT / "luigi.cfg",
+        overrides={f"machine.{key}": value for key, value in overrides.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "devices"),
+    [
+        ("", ()),
+        ("1", ("cuda:0",)),
+        ("2", ("cuda:0", "cuda:1")),
+        ("cuda:2, cuda:0", ("cuda:2", "cuda:0")),
+    ],
+)
+def test_devices_are_a_number_or_names(text: str, devices: tuple[str, ...]) -> None:
+    assert load(device="cuda", devices=text).machine.devices == devices
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "65", "cpu", "cuda", "cuda:a", "cuda:1,cuda:1", "cuda:01", "cuda:0 cuda:1"]
+)
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[machine\] devices: expected a number from 1 to 64, or different GPUs"):
+        load(device="cuda", devices=text)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"device": "cpu"}, {"device": "cuda", "executor": "inline"}, {"device": "cuda", "scheduler": "tcp://a:1"}],
+)
+def test_settings_that_contradict_it_are_refused(others: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="wants device = cuda, executor = dask and no scheduler"):
+        load(devices="2", **others)
+
+
+def test_devices_change_no_number() -> None:
+    assert load(device="cuda", devices="2").as_json() == load().as_json()
+
+
+def test_each_device_gets_one_process_that_sees_it_alone(three_gpus: None) -> None:
+    specs = cluster.device_specs(Machine(device="cuda", devices=("cuda:2", "cuda:0")))
+    assert list(specs) == ["cuda:2", "cuda:0"]
+    options = [spec["options"] for spec in specs.values()]
+    assert [option["env"] for option in options] == [{"CUDA_VISIBLE_DEVICES": "2"}, {"CUDA_VISIBLE_DEVICES": "0"}]
+    assert all(option["resources"] == {"GPU": 1} and option["nthreads"] == 1 for option in options)
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [("2,1", ("2", "1")), ("GPU-8a2f, 0", ("GPU-8a2f", "0")), ("", ()), ("-1", ()), ("1,-1,0", ("1",))],
+)
+def test_devices_are_counted_among_those_that_are_visible(
+    three_gpus: None, monkeypatch: pytest.MonkeyPatch, visible: str, found: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv(gpus.VISIBLE, visible)
+    assert gpus.visible_devices() == found
+    if found:
+        assert gpus.assigned(["cuda:0"]) == found[:1]
+    with pytest.raises(ConfigError, match="hides others"):
+        gpus.assigned(["cuda:2"])
+
+
+@pytest.mark.skipif(gpus.device_count() > 0, reason="this machine has a GPU")
+def test_devices_that_are_not_there_are_an_error_before_anything_starts(tmp_path: Path) -> None:
+    run = settings(tmp_path, executor="dask", device="cuda", devices=("cuda:0", "cuda:1"))
+    with pytest.raises(ConfigError, match=r"expected 2 CUDA devices \(cuda:0, cuda:1\), found 0\."):
+        run_shards(environment, [0, 1], settings=run, label="gpus")
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_devices_are_counted(three_gpus: None) -> None:
+    with pytest.raises(ConfigError, match=r"expected 4 CUDA devices .*, found 3 \(cuda:0 to cuda:2\)"):
+        gpus.assigned([f"cuda:{index}" for index in range(4)])
+
+
+def environment(settings: Settings, shard: int, progress: compute.Progress) -> tuple[int, str | None]:
+    """Process and visible GPUs; takes long enough for both workers to get one."""
+    import time
+
+    time.sleep(0.5)
+    return os.getpid(), os.environ.get(gpus.VISIBLE)
+
+
+def test_real_workers_have_their_own_device_in_their_environment(
+    three_gpus: None, cluster_ends: None, tmp_path: Path
+) -> None:
+    run = settings(tmp_path, executor="dask", device="cuda", devices=("cuda:2", "cuda:1"))
+    found = run_shards(environment, [0, 1, 2, 3], settings=run, label="gpus")
+    assert {visible for _, visible in found} == {"2", "1"}
+    assert len(set(found)) == 2, "one process a device, and each keeps to it"
+    assert os.getpid() not in {process for process, _ in found}
+    assert gpus.VISIBLE not in os.environ

@@ -1,0 +1,64 @@
+"""Half precision as a setting: part of what can change a number, and of nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.chain import Chain
+from pipeline.config import FULL, HALF, Settings, load_settings
+from pipeline.domains import base
+from pipeline.errors import ConfigError
+from pipeline.labelling import judge
+from pipeline.methods import registry
+from tests.pipeline import scenes
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(precision: str = "") -> Settings:
+    return load_settings(
+        profile="smoke",
+        methods=("interfacegan",),
+        known_methods=registry.names(),
+        known_domains=("synthface",),
+        path=ROOT / "luigi.cfg",
+        overrides={"domain.synthface.precision": precision} if precision else {},
+    )
+
+
+def test_it_is_full_unless_asked_for() -> None:
+    assert load().protocol.precision == FULL
+    assert load("half").protocol.precision == HALF
+    with pytest.raises(ConfigError, match=r"\[domain.synthface\] precision: expected full or half, found 'fp16'"):
+        load("fp16")
+
+
+def test_every_stage_but_latents_is_another_one_in_half() -> None:
+    full, half = Chain(load()), Chain(load("half"))
+    for one, other in zip(full.links, half.links, strict=True):
+        assert (one.stage == other.stage) == (one.stage.name == "latents"), one.title
+    assert full.settings.as_json() != half.settings.as_json()
+
+
+def test_full_precision_leaves_no_trace_in_fingerprints() -> None:
+    """So what was computed before there was a choice stays valid."""
+    settings = load()
+    assert "precision" not in settings.as_json()["protocol"]
+    assert all("precision" not in link.stage.parameters for link in Chain(settings).links)
+    changed = replace(settings, protocol=replace(settings.protocol, seed=1))
+    assert changed.as_json() != settings.as_json()
+
+
+def test_the_domain_is_loaded_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    full, half = (base.load(scenes.NAME, "cpu", precision) for precision in (FULL, HALF))
+    assert base.load(scenes.NAME, "cpu") is full is not half
+    assert (full.generator.synthesis.half_type, half.generator.synthesis.half_type) == (None, torch.float16)
+    w = np.random.default_rng(0).standard_normal((4, 512), dtype=np.float32)
+    expected, found = judge(full, w, 0.5)[0], judge(half, w, 0.5)[0]
+    assert 0 < np.abs(expected - found).max() < 0.01
