@@ -32,6 +32,10 @@ class WeightsError(LatentbenchError):
     """A weight file that is missing or whose sha256 differs: which file, where to put it."""
 
 
+class PhotoError(LatentbenchError):
+    """A photograph that cannot be used: why, and what would do."""
+
+
 class StageError(LatentbenchError):
     """A stage that could not be computed or published; nothing of it is visible downstream."""
 

@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.states", "pipeline.tables", "pipeline.compute", "pipeline.images"),
     ("pipeline.networks",),
     ("pipeline.domains",),
+    ("pipeline.inversion", "pipeline.photographs"),
     ("pipeline.latents",),
     ("pipeline.spread",),
     ("pipeline.labelling",),
@@ -45,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LEVEL = {prefix: level for level, prefixes in enumerate(LAYERS) for prefix in prefixes}
 
 # Where torch may be imported at module level.
-TORCH_AT_HOME = ("stylegan", "pipeline.networks", "pipeline.images", "pipeline.domains.synthface")
+TORCH_AT_HOME = ("stylegan", "pipeline.networks", "pipeline.images", "pipeline.domains.synthface", "pipeline.inversion")
 TORCH_OWNERS = {
     "torch",
     "torchvision",
