@@ -13,7 +13,7 @@ from pipeline.errors import PhotoError
 from pipeline.images import from_uint8
 
 # Pixel formats alone: Pillow's EPS reader, say, would hand the file to an interpreter.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 LARGEST_SIDE = 4096  # larger photographs are averaged down to it
 SMALLEST_SIDE = 32
 DEEP = ("I", "F")  # modes of more than 8 bits a channel, which Pillow would cut off at 255
@@ -47,7 +47,7 @@ def _pixels(picture: Image.Image) -> Tensor:
         raise PhotoError(f"its pixels are of mode {picture.mode}, expected 8 bits a channel: convert it first.")
     if min(picture.size) < SMALLEST_SIDE:
         raise PhotoError(f"it is {picture.width} x {picture.height} pixels, expected at least {SMALLEST_SIDE} a side.")
-    if picture.format in ("JPEG", "MPO"):
+    if picture.format == "JPEG":
         picture.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))
     upright: Image.Image = ImageOps.exif_transpose(picture)
     if upright.has_transparency_data:

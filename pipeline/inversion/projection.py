@@ -32,7 +32,7 @@ RATE = 0.1  # Adam's, as the authors'
 RISE, FALL = 0.05, 0.25  # shares of the steps over which the rate rises and falls
 NOISE, NOISE_SHARE = 0.5, 0.75  # deviation of the first noise, in that of random codes; share of the steps with noise
 PIXEL_WEIGHT = 1.0
-PENALTY = 0.01  # weight of the squared distance from the mean code, which is 1 on average for random codes
+PENALTY = 0.1  # weight of the squared distance from the mean code, which is 1 on average for random codes
 LARGEST_COMPARED = 256  # larger pictures are compared at this size, as the authors do
 
 Told = Callable[[int, float], None]
