@@ -170,3 +170,10 @@ def test_json_and_bad_options(photos: list[Path], tmp_path: Path) -> None:
     wrong = call("--space", "ww")
     assert wrong.exit_code == 2 and "No space named 'ww'" in wrong.output
     assert "Did you mean 'synthface'" in call("--domain", "synthfac").output
+
+
+def test_codes_of_w_plus_are_kept_layer_by_layer(domain: Domain, photos: list[Path], tmp_path: Path) -> None:
+    rows = invert(domain, photos[:1], tmp_path / "out", Options(space="w+", steps=2), aligned=True).rows.to_pylist()
+    assert rows[0]["w"] is None and len(rows[0]["ws"]) == domain.generator.num_ws * 512
+    codes = torch.tensor(rows[0]["ws"]).reshape(1, -1, 512)
+    assert (codes[:, 1:] != codes[:, :1]).any()
