@@ -17,6 +17,7 @@ from pipeline import (
     labelling,
     latents,
     matched,
+    photographs,
     rates,
     rating,
     rescoring,
@@ -26,7 +27,7 @@ from pipeline import (
 )
 from pipeline.config import Settings
 from pipeline.domains.base import DomainCard, describe
-from pipeline.errors import UnknownNameError
+from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
 from pipeline.stages import Manifest, Stage
 
@@ -63,13 +64,15 @@ class Link:
 class Chain:
     """The stages of one run. Making one reads the domain's card and checks the methods' settings; no torch.
 
-    Raises UnknownNameError and ConfigError for settings that no method takes, WeightsError for missing weights.
+    Raises UnknownNameError and ConfigError for settings that no method takes, or for photographs that cannot be edited,
+    WeightsError for missing weights.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.card: DomainCard = describe(settings.domain)
         check_methods(settings)
+        check_faces(settings, self.card)
 
     # One link at a time
 
@@ -221,3 +224,17 @@ def check_methods(settings: Settings) -> None:
     """Check every method's settings as its constructor does, before anything is computed. Raises ConfigError."""
     for name, pairs in settings.methods:
         registry.build(name, dict(pairs))
+
+
+def check_faces(settings: Settings, card: DomainCard) -> None:
+    """Check that inverted photographs, if they are what is edited, can be. Raises ConfigError."""
+    if not settings.protocol.faces_sha256:
+        return
+    photographs.read_codes(settings, card)
+    without = [name for name in settings.method_names if registry.get(name).space == "Z"]
+    if without:
+        others = " ".join(f"--method {name}" for name in settings.method_names if name not in without)
+        raise ConfigError(
+            f"{settings.source}: [protocol] faces_from: photographs have no z, which {', '.join(without)} edits. "
+            f"Leave it out: {others or 'name other methods'}"
+        )

@@ -70,6 +70,8 @@ class Protocol:
     n_consistency_faces: int = 200
     consistency_share: float = 0.5
     precision: str = FULL
+    faces_from: str = ""  # a table of inverted photographs, instead of sampled faces
+    faces_sha256: str = ""  # of that table: what of it changes numbers
 
     @property
     def rendering(self) -> dict[str, str]:
@@ -165,6 +167,9 @@ class Settings:
         """What can change a number, JSON-compatible (weights apart)."""
         protocol = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.protocol).items()}
         del protocol["precision"]  # in `rendering`, where it is not full
+        del protocol["faces_from"]  # where the table lies changes nothing
+        if not self.protocol.faces_sha256:
+            del protocol["faces_sha256"]
         return {
             "domain": self.domain,
             "protocol": protocol | self.protocol.rendering,
@@ -277,6 +282,7 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
     if not attributes:
         raise rules.fail("attributes", "at least one evaluated attribute")
     far = 2**62
+    faces_from, faces_sha256 = _faces_from(rules)
     protocol = Protocol(
         profile=profile,
         seed=rules.number("seed", int, 0, 2**63 - 1),
@@ -312,6 +318,8 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         n_consistency_faces=sizes.number("n_consistency_faces", int, 2, 10**6),
         consistency_share=rules.number("consistency_share", float, 0.01, 1.0),
         precision=_Section(parser, f"domain.{domain}", path).choice("precision", (FULL, HALF), FULL),
+        faces_from=faces_from,
+        faces_sha256=faces_sha256,
     )
     if protocol.n_consistency_faces > protocol.n_rate_faces:
         raise sizes.fail("n_consistency_faces", f"no more than the n_rate_faces of {protocol.n_rate_faces:,}")
@@ -323,6 +331,19 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         )
     _check_apart(protocol, path)
     return protocol
+
+
+def _faces_from(rules: _Section) -> tuple[str, str]:
+    """Path and sha256 of the table of inverted photographs; both empty where faces are sampled."""
+    text = rules.text("faces_from", "")
+    if not text:
+        return "", ""
+    path = Path(text).expanduser().absolute()
+    try:
+        with path.open("rb") as file:
+            return str(path), hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise rules.fail("faces_from", f"a table that `latentbench invert` wrote ({error.strerror})") from error
 
 
 def _check_apart(protocol: Protocol, path: Path) -> None:

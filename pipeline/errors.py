@@ -36,6 +36,10 @@ class LabelsError(LatentbenchError):
     """Labels or pictures that a scorer cannot be trained on: which file, which row, what was expected."""
 
 
+class PhotoError(LatentbenchError):
+    """A photograph that cannot be used: why, and what would do."""
+
+
 class StageError(LatentbenchError):
     """A stage that could not be computed or published; nothing of it is visible downstream."""
 

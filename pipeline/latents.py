@@ -17,7 +17,8 @@ from pipeline.compute import Progress, run_stage, use_threads
 from pipeline.config import BLOCK, Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.errors import UnknownNameError
+from pipeline.errors import StageError, UnknownNameError
+from pipeline.photographs import read_codes
 from pipeline.schemas import LATENTS, W_DIM
 from pipeline.stages import Manifest, ShardRecord, Stage, check_shard, cut_ids, write_shard
 from pipeline.tables import read_table, table_shards, vectors, write_table
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from stylegan.generator import Generator
 
 VERSION = 1
+INVERTED_VERSION = 1
 SETS = ("train", "faces", "reference", "matched", "rates")
+FACES = ("faces", "matched", "rates")  # sets of faces that are edited: sampled, or inverted photographs
 NAMING = "naming"  # codes that directions are named on: few, so that they are computed where they are wanted
 
 
@@ -63,6 +66,15 @@ def id_range(settings: Settings, which: str) -> tuple[int, int]:
 def latents_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
     """The stage of one set of latents. Raises UnknownNameError."""
     first, count = id_range(settings, which)
+    weights = {"generator": card.weights["generator"]}
+    if which in FACES and settings.protocol.faces_sha256:
+        inverted = {
+            "domain": settings.domain,
+            "inverted": settings.protocol.faces_sha256,
+            "first": first,
+            "count": count,
+        }
+        return Stage("latents", INVERTED_VERSION, inverted, weights, label=which)
     parameters = {
         "domain": settings.domain,
         "seed": settings.protocol.seed,
@@ -71,7 +83,7 @@ def latents_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
         "block": BLOCK,
         "truncation_psi": settings.protocol.truncation_psi,
     }
-    return Stage("latents", VERSION, parameters, {"generator": card.weights["generator"]}, label=which)
+    return Stage("latents", VERSION, parameters, weights, label=which)
 
 
 def run_latents(settings: Settings, which: str) -> Manifest:
@@ -109,7 +121,12 @@ def read_w(
 
 
 def z_of(settings: Settings, which: str, places: np.ndarray) -> np.ndarray:
-    """z (M, 512) float32 of the latents at `places` (M,) of a set, counted from 0. Raises UnknownNameError."""
+    """z (M, 512) float32 of the latents at `places` (M,) of a set, counted from 0.
+
+    Raises UnknownNameError, and StageError for inverted photographs, which have none.
+    """
+    if which in FACES and settings.protocol.faces_sha256:
+        raise StageError(f"The codes of {which} are those of photographs: no z is known of them.")
     return draw_z(settings.protocol.seed, id_range(settings, which)[0] + np.asarray(places, dtype=np.int64))
 
 
@@ -132,17 +149,12 @@ def naming_w(settings: Settings) -> np.ndarray:
 def latent_shard(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:
     """Compute and write one shard of latents; runs on a worker."""
     started = time.perf_counter()
-    use_threads(1)
-    generator = base.load(settings.domain, "cpu").generator
-    use_threads(1)  # again: torch may have been loaded by the line above
     ids = np.arange(shard.first, shard.stop, dtype=np.int64)
-    w = np.empty((len(ids), W_DIM), np.float32)
-    aligned = shard.first - shard.first % BLOCK
-    for start in range(aligned, shard.stop, BLOCK):
-        begin, end = max(start, shard.first), min(start + BLOCK, shard.stop)
-        block = _map_block(generator, settings.protocol.seed, start, settings.protocol.truncation_psi)
-        w[begin - shard.first : end - shard.first] = block[begin - start : end - start]
-        progress(end - shard.first, len(ids), "")
+    if shard.which in FACES and settings.protocol.faces_sha256:
+        first, _ = id_range(settings, shard.which)
+        w = read_codes(settings, base.describe(settings.domain))[shard.first - first : shard.stop - first]
+    else:
+        w = _sampled(settings, shard, progress)
     stage = latents_stage(settings, base.describe(settings.domain), shard.which)
     return write_shard(
         stage.folder(settings.outputs),
@@ -151,6 +163,21 @@ def latent_shard(settings: Settings, shard: LatentShard, progress: Progress) -> 
         {"first": shard.first, "stop": shard.stop},
         seconds=time.perf_counter() - started,
     )
+
+
+def _sampled(settings: Settings, shard: LatentShard, progress: Progress) -> np.ndarray:
+    """w (N, 512) of a shard's ids."""
+    use_threads(1)
+    generator = base.load(settings.domain, "cpu").generator
+    use_threads(1)  # again: torch may have been loaded by the line above
+    w = np.empty((shard.stop - shard.first, W_DIM), np.float32)
+    aligned = shard.first - shard.first % BLOCK
+    for start in range(aligned, shard.stop, BLOCK):
+        begin, end = max(start, shard.first), min(start + BLOCK, shard.stop)
+        block = _map_block(generator, settings.protocol.seed, start, settings.protocol.truncation_psi)
+        w[begin - shard.first : end - shard.first] = block[begin - start : end - start]
+        progress(end - shard.first, len(w), "")
+    return w
 
 
 def _map_block(generator: Generator, seed: int, start: int, psi: float) -> np.ndarray:

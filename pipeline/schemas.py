@@ -55,6 +55,32 @@ LATENTS = _schema(
     ],
 )
 
+INVERTED = _schema(
+    "inverted",
+    [
+        _field("latent_id", pa.int64(), "id", "place in this table, counted from 0"),
+        _field("photo", pa.string(), "name", "the photograph's file name"),
+        _field("photo_sha256", pa.string(), "sha256", "of the photograph's file"),
+        _field("domain", pa.string(), "name", "whose generator and judges"),
+        _field("generator", pa.string(), "sha256", "of the generator's weights"),
+        _field("space", pa.string(), "name", "w: one code for all layers; w+: one for each"),
+        _field("w", pa.list_(pa.float32(), W_DIM), "1", "the projection's code; null in w+", nullable=True),
+        _field("ws", pa.list_(pa.float32()), "1", "its codes, layer by layer, each of 512; null in w", nullable=True),
+        _field("steps", pa.int64(), "1", "steps of the optimisation"),
+        _field("seed", pa.int64(), "1", "root of the noise on the code"),
+        _field("loss", pa.float32(), "1", "what was minimised, at the end, without noise"),
+        _field("lpips", pa.float32(), "1", "perceptual distance of projection and aligned photograph"),
+        _field("mean_face_lpips", pa.float32(), "1", "that of the mean face, where the search began"),
+        _field("ssim", pa.float32(), "1", "structural similarity of projection and aligned photograph"),
+        _field("pixel_error", pa.float32(), "1", "root mean squared difference of pixels in [-1, 1]"),
+        _field("identity_recognizer_b", pa.float32(), "cosine distance", "projection against aligned photograph"),
+        _field("value_error", pa.float32(), "1", "mean difference, without sign, of scorer B's 35 values"),
+        _field("face_probability", pa.float32(), "1", "the detector's on the projection, 0 where it finds no face"),
+        _field("displacement", pa.float32(), "mean distance of two random w", "||w - mean w||, mean over layers"),
+        _field("side", pa.float32(), "pixel of the photograph", "side of the square that was cut out"),
+    ],
+)
+
 LABELS = _schema(
     "labels",
     [
@@ -351,6 +377,13 @@ RUNS = _schema(
         _field("stages", pa.string(), "JSON", "per stage: fingerprint, wall seconds, whether it was reused"),
         _field("n_latents", pa.int64(), "latents", "labelled latents"),
         _field("n_faces", pa.int64(), "faces", "edited faces"),
+        _field(
+            "faces",
+            pa.string(),
+            "name",
+            "what the edited faces are: sampled latents, or inverted photographs; null in older runs",
+            nullable=True,
+        ),
         _field("n_steps", pa.int64(), "images", "images per face and attribute"),
         _field("edits_per_method", pa.int64(), "images", "edits generated per method"),
     ],

@@ -46,6 +46,7 @@ from pipeline.stages import (
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 log = logging.getLogger("latentbench")
 
@@ -247,7 +248,6 @@ def read_faces(
 
     Raises StageError if their latents or labels are not published, CorruptShardError naming a file that differs.
     """
-    import numpy as np
     import torch
 
     start, count = id_range(settings, which)
@@ -257,11 +257,18 @@ def read_faces(
     faces = Faces(
         ws=domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device)),
         values=torch.from_numpy(values[first:stop]).to(domain.device),
-        z=torch.from_numpy(z_of(settings, which, np.arange(first, stop))).to(domain.device),
+        z=None if settings.protocol.faces_sha256 else _face_z(settings, domain, which, first, stop),
         mapping=domain.generator.mapping,
         truncation_psi=settings.protocol.truncation_psi,
     )
     return ids, faces
+
+
+def _face_z(settings: Settings, domain: base.Domain, which: str, first: int, stop: int) -> Tensor:
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(z_of(settings, which, np.arange(first, stop))).to(domain.device)
 
 
 def _save(method: Method, folder: Path, extra: dict[str, Any], seconds: float) -> list[ShardRecord]:

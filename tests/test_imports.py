@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.states", "pipeline.tables", "pipeline.compute", "pipeline.images"),
     ("pipeline.networks",),
     ("pipeline.domains",),
+    ("pipeline.inversion", "pipeline.photographs"),
     ("pipeline.scorers",),
     ("pipeline.batches",),
     ("pipeline.latents",),
@@ -56,6 +57,7 @@ TORCH_AT_HOME = (
     "pipeline.domains.synthface",
     "pipeline.scorers.training",
 )
+TORCH_AT_HOME = ("stylegan", "pipeline.networks", "pipeline.images", "pipeline.domains.synthface", "pipeline.inversion")
 TORCH_OWNERS = {
     "torch",
     "torchvision",

@@ -93,6 +93,19 @@ class RunRecord:
     n_faces: int
     n_steps: int
     edits_per_method: int
+    faces: str | None = None
+
+    @property
+    def photographs(self) -> str:
+        """What a reader must know of edited photographs; empty where faces were sampled."""
+        sha256 = str(self.protocol.get("faces_sha256", ""))
+        if not sha256:
+            return ""
+        return (
+            f"The edited faces are {self.faces or 'inverted photographs'} (table {sha256[:16]}), not sampled latents: "
+            "the unedited image of each is its projection, and no score says how near that is to the photograph. "
+            "Compare with runs of the same photographs only."
+        )
 
     @property
     def protocol(self) -> dict[str, Any]:

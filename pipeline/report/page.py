@@ -25,6 +25,7 @@ from pipeline.report.claims import orders, verdicts
 from pipeline.report.contents import PROTOCOL_SIZES, Contents, Picture, Strip
 from pipeline.report.glossary import Entry, glossary
 from pipeline.report.matched_change import matched_tables, rescoring_plot
+from pipeline.report.published import beside
 from pipeline.report.rated import consistency_table, rate_tables
 from pipeline.schemas import PUBLISHED
 
@@ -99,6 +100,7 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
         colours=figures.colours(contents),
         tables=summary.paper_tables(contents),
         further=summary.further_tables(contents),
+        published=beside(contents),
         matched=matched,
         matched_further=matched_further,
         matrices=[(plot, Markup(plot.svg)) for plot in (matrices,) if plot is not None],

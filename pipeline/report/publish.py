@@ -326,9 +326,18 @@ def _record(chain: Chain, stage: Stage, run_id: str, date: datetime) -> dict[str
         "stages": _stage_records(chain),
         "n_latents": settings.protocol.n_latents,
         "n_faces": settings.protocol.n_faces,
+        "faces": faces_in_words(settings),
         "n_steps": settings.protocol.n_steps,
         "edits_per_method": settings.protocol.edits_per_method,
     }
+
+
+def faces_in_words(settings: Settings) -> str:
+    """What the edited faces of a run are."""
+    protocol = settings.protocol
+    if not protocol.faces_sha256:
+        return "sampled latents"
+    return f"{protocol.n_faces:,} inverted photographs"
 
 
 def _encoded(record: dict[str, Any]) -> dict[str, Any]:

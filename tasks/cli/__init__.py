@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
 from tasks import cli_scorer, cli_synthface, cli_weights
-from tasks.cli import ablation, clusters, health, listing, planning, results, running
+from tasks.cli import ablation, clusters, health, inverting, listing, planning, results, running
 from tasks.cli.options import err, out
 
 INTERRUPTED = 130
@@ -53,6 +53,7 @@ app.command("run", rich_help_panel=RUNS)(running.run)
 app.command("plan", rich_help_panel=RUNS)(planning.show)
 app.command("status", rich_help_panel=RUNS)(planning.status)
 app.command("invalidate", rich_help_panel=RUNS)(planning.forget)
+app.command("invert", rich_help_panel=RUNS)(inverting.invert)
 app.command("report", rich_help_panel=RESULTS)(results.report)
 app.command("compare", rich_help_panel=RESULTS)(results.compare)
 app.command("query", rich_help_panel=RESULTS)(results.query)

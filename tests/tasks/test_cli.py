@@ -32,6 +32,7 @@ VERBS = (
     "run",
     "plan",
     "status",
+    "invert",
     "report",
     "compare",
     "query",

@@ -1,0 +1,1 @@
+"""Photographs to codes of a domain's generator: align, project, measure."""

@@ -1,0 +1,125 @@
+"""Aligned photographs to codes, by optimisation.
+
+The projector of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, section 5 and
+appendix D: start from the mean code; Adam on perceptual distance; the rate rises over the first 5 % of the steps and
+falls with a cosine over the last quarter; noise on the code falls to nothing over the first three quarters.
+
+Departures: a code is searched in units of the deviation of random codes, so that one rate serves every generator, and
+its squared distance from the mean code in that unit is penalised; squared pixel differences join the loss; the noise
+buffers stay as they are, since edits are made with them, so their regularisation is gone. W+ (Abdal et al.,
+"Image2StyleGAN", ICCV 2019) searches one code per layer; noise and penalty are those of each layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.images import resize
+from pipeline.networks.pairs import perceptual_distance
+
+if TYPE_CHECKING:
+    from pipeline.domains.base import Domain
+
+SPACES = ("w", "w+")
+RATE = 0.1  # Adam's, as the authors'
+RISE, FALL = 0.05, 0.25  # shares of the steps over which the rate rises and falls
+NOISE, NOISE_SHARE = 0.5, 0.75  # deviation of the first noise, in that of random codes; share of the steps with noise
+PIXEL_WEIGHT = 1.0
+PENALTY = 0.1  # weight of the squared distance from the mean code, which is 1 on average for random codes
+LARGEST_COMPARED = 256  # larger pictures are compared at this size, as the authors do
+
+Told = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How photographs are projected: all of it can change the codes. `space` is one of SPACES."""
+
+    space: str = "w"
+    steps: int = 400
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Codes ws (N, L, 512), and the loss (N,) of each at the end."""
+
+    ws: Tensor
+    loss: Tensor
+
+
+def project(
+    domain: Domain,
+    photos: Tensor,
+    keys: Sequence[int],
+    options: Options,
+    tell: Told = lambda step, loss: None,
+) -> Projected:
+    """The codes whose images come closest to aligned photographs (N, 3, R, R) in [-1, 1].
+
+    `keys` (N,) are whole numbers that tell the photographs apart: noise is drawn from (seed, key) alone, so a
+    photograph's code does not depend on its batch, but for rounding. `tell(step, loss)` is called after every step with
+    the mean loss. Raises ValueError for a space that is none of SPACES.
+    """
+    if options.space not in SPACES:
+        raise ValueError(f"No space named {options.space!r}. Known: {', '.join(SPACES)}.")
+    layers = domain.generator.num_ws if options.space == "w+" else 1
+    shape = (layers, domain.generator.w_dim)
+    targets = _compared(photos)
+    offset = torch.zeros(len(photos), *shape, device=photos.device, requires_grad=True)
+    optimiser = torch.optim.Adam([offset], lr=RATE)
+    streams = [np.random.default_rng([options.seed, key]) for key in keys]
+    for step in range(options.steps):
+        at = step / options.steps
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * rate(at)
+        shaken = offset + noise_scale(at) * _noise(streams, shape).to(offset)
+        losses = _losses(domain, shaken, offset, targets)
+        optimiser.zero_grad(set_to_none=True)
+        losses.sum().backward()
+        optimiser.step()
+        tell(step + 1, float(losses.detach().mean()))
+    with torch.no_grad():
+        losses = _losses(domain, offset, offset, targets)
+        return Projected(_ws(domain, offset), losses)
+
+
+def rate(at: float) -> float:
+    """The learning rate's factor in [0, 1] at a share of the steps."""
+    fall = min(1.0, (1.0 - at) / FALL)
+    return (0.5 - 0.5 * math.cos(math.pi * fall)) * min(1.0, at / RISE)
+
+
+def noise_scale(at: float) -> float:
+    """The deviation of the noise on a code, in that of random codes, at a share of the steps."""
+    return NOISE * max(0.0, 1.0 - at / NOISE_SHARE) ** 2
+
+
+def _noise(streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Tensor:
+    return torch.from_numpy(np.stack([stream.standard_normal(shape, dtype=np.float32) for stream in streams]))
+
+
+def _ws(domain: Domain, offset: Tensor) -> Tensor:
+    """Codes (N, L, 512) at offsets (N, 1 or L, 512) from the mean code, in deviations of random codes."""
+    generator = domain.generator
+    deviation = domain.mean_distance / math.sqrt(2 * generator.w_dim)
+    return (generator.mapping.w_avg + deviation * offset).expand(-1, generator.num_ws, -1)
+
+
+def _compared(images: Tensor) -> Tensor:
+    return resize(images, min(images.shape[-1], LARGEST_COMPARED)) if images.shape[-1] > LARGEST_COMPARED else images
+
+
+def _losses(domain: Domain, shaken: Tensor, offset: Tensor, targets: Tensor) -> Tensor:
+    """What is minimised, of each photograph: (N,)."""
+    images = _compared(domain.generator.synthesis(_ws(domain, shaken)))
+    alike = perceptual_distance(domain.perception)(images, targets).flatten()
+    pixels = (images - targets).square().mean(dim=(1, 2, 3))
+    return alike + PIXEL_WEIGHT * pixels + PENALTY * offset.square().mean(dim=(1, 2))

@@ -1,0 +1,109 @@
+"""`latentbench invert`: photographs to codes of a domain's generator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.errors import ConfigError, UnknownNameError
+from tasks.cli import options
+from tasks.cli.options import WHAT, WHERE, err, out
+
+if TYPE_CHECKING:
+    from pipeline.inversion.run import Inverted
+
+SPACES = ("w", "w+")
+SHOWN = ("lpips", "mean_face_lpips", "ssim", "pixel_error", "identity_recognizer_b", "face_probability")
+SOME_REFUSED = 1
+
+Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Pictures of one face each.")]
+To = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for faces.parquet and sheet.png.")]
+Space = Annotated[
+    str, typer.Option(metavar="w|w+", help="One code for all layers, or one for each.", rich_help_panel=WHAT)
+]
+Steps = Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the optimisation.", rich_help_panel=WHAT)]
+Seed = Annotated[int, typer.Option(min=0, help="Root of the noise on the codes.", rich_help_panel=WHAT)]
+Aligned = Annotated[
+    bool, typer.Option("--aligned", help="The photographs are squares in FFHQ's frame already.", rich_help_panel=WHAT)
+]
+Batch = Annotated[int, typer.Option(min=1, help="Photographs that are projected at once.", rich_help_panel=WHERE)]
+
+
+def invert(
+    photos: Photos,
+    to: To,
+    domain: options.Domain = "",
+    space: Space = "w",
+    steps: Steps = 400,
+    seed: Seed = 0,
+    aligned: Aligned = False,
+    device: options.Device = "",
+    threads: options.Threads = None,
+    batch: Batch = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Align photographs as FFHQ does and find the codes whose images come closest (docs/invert.md).
+
+    A run edits them with `--set protocol.faces_from=FOLDER/faces.parquet`. Photographs that are finished in FOLDER are
+    kept. Those that cannot be used are named, the others go on, and the exit code is 1.
+
+    Example: latentbench invert anna.jpg ben.png --domain synthface --to faces
+    """
+    if space not in SPACES:
+        raise UnknownNameError("space", space, SPACES)
+    if to.exists() and not to.is_dir():
+        raise ConfigError(f"--to {to}: expected a folder, found a file.")
+    settings = options.request(domain=domain, device=device).settings
+    from pipeline.compute import use_threads
+    from pipeline.domains import base
+    from pipeline.inversion.projection import Options
+    from pipeline.inversion.run import invert as run
+
+    use_threads(threads or settings.machine.train_threads)
+    found = run(
+        base.load(settings.domain, settings.machine.device),
+        photos,
+        to,
+        Options(space, steps, seed),
+        aligned=aligned,
+        threshold=settings.protocol.detection_threshold,
+        batch=batch,
+    )
+    _tell(found, len(photos), as_json=as_json)
+    if found.refused:
+        raise typer.Exit(SOME_REFUSED)
+
+
+def _tell(found: Inverted, asked: int, *, as_json: bool) -> None:
+    """Rows to stdout, refusals to stderr."""
+    rows: list[dict[str, Any]] = found.rows.drop_columns(["w", "ws"]).to_pylist()
+    if as_json:
+        refused = [{"photo": str(path), "reason": reason} for path, reason in found.refused]
+        typer.echo(json.dumps({"table": str(found.table or ""), "photographs": rows, "refused": refused}, indent=1))
+    elif rows:
+        out.print(_table(rows))
+        kept = f", {found.kept} of them kept from before" if found.kept else ""
+        out.print(
+            f"{len(rows)} of {asked} photographs{kept}: {found.table}", markup=False, highlight=False, soft_wrap=True
+        )
+        out.print(f"Each beside its projection: {found.sheet}", markup=False, highlight=False, soft_wrap=True)
+    for path, reason in found.refused:
+        err.print(f"{path}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if found.refused:
+        err.print(f"{len(found.refused)} of {asked} photographs are left out.", style="red", highlight=False)
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("photo")
+    for name in SHOWN:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(escape(row["photo"]), *(f"{row[name]:.3f}" for name in SHOWN))
+    return table
