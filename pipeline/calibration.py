@@ -29,7 +29,7 @@ import numpy as np
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.compute import Progress, run_shards
-from pipeline.config import BATCH, Protocol, Settings
+from pipeline.config import Protocol, Settings, batch_of
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import StageError
@@ -88,7 +88,7 @@ def range_stage(settings: Settings, card: DomainCard, method: str, attribute: st
         "detection_threshold": protocol.detection_threshold,
         "displacement_cap": protocol.displacement_cap,
         "bisections": protocol.bisections,
-        "batch": BATCH,
+        "batch": batch_of(card.resolution),
     }
     weights = {role: card.weights[role] for role in ("generator", "detector")}
     upstream = (
@@ -233,6 +233,7 @@ class _Editor:
         self.cap = protocol.displacement_cap
         self.bisections = protocol.bisections
         self.threshold = protocol.detection_threshold
+        self.batch = batch_of(domain.card.resolution)
 
     def edit(self, strengths: np.ndarray, rows: np.ndarray) -> Tensor:
         import torch
@@ -245,11 +246,11 @@ class _Editor:
     def found_unedited(self) -> np.ndarray:
         """Whether the detector finds a face in each unedited image, (N,) bool."""
         rows = np.arange(len(self.faces.ws))
-        return _in_batches(lambda _, rows: self._look(self.faces.ws[rows]), np.zeros(len(rows)), rows)
+        return self._in_batches(lambda _, rows: self._look(self.faces.ws[rows]), np.zeros(len(rows)), rows)
 
     def found(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Whether the detector finds a face in each edit, (M,) bool. One image each."""
-        return _in_batches(lambda strengths, rows: self._look(self.edit(strengths, rows)), strengths, rows)
+        return self._in_batches(lambda strengths, rows: self._look(self.edit(strengths, rows)), strengths, rows)
 
     def _look(self, ws: Tensor) -> np.ndarray:
         images = self.domain.generator.synthesis(ws).clamp(-1.0, 1.0)
@@ -269,14 +270,13 @@ class _Editor:
             distance: np.ndarray = length.nan_to_num(nan=math.inf).cpu().numpy()
             return distance
 
-        return _in_batches(measure, strengths, rows)
+        return self._in_batches(measure, strengths, rows)
 
-
-def _in_batches(
-    function: Callable[[np.ndarray, np.ndarray], np.ndarray], strengths: np.ndarray, rows: np.ndarray
-) -> np.ndarray:
-    cuts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
-    return np.concatenate([function(strengths[cut], rows[cut]) for cut in cuts])
+    def _in_batches(
+        self, function: Callable[[np.ndarray, np.ndarray], np.ndarray], strengths: np.ndarray, rows: np.ndarray
+    ) -> np.ndarray:
+        cuts = [slice(start, start + self.batch) for start in range(0, len(rows), self.batch)]
+        return np.concatenate([function(strengths[cut], rows[cut]) for cut in cuts])
 
 
 def _side_limits(editor: _Editor, kept: np.ndarray, progress: Progress) -> tuple[Limits, Limits]:

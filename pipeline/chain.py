@@ -63,12 +63,14 @@ class Link:
 class Chain:
     """The stages of one run. Making one reads the domain's card and checks the methods' settings; no torch.
 
-    Raises UnknownNameError and ConfigError for settings that no method takes, WeightsError for missing weights.
+    Raises UnknownNameError and ConfigError for settings that no method takes and for attributes that the domain's
+    scorers do not know, WeightsError for missing weights.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.card: DomainCard = describe(settings.domain)
+        self.card.check_attributes(settings.protocol.attributes)
         check_methods(settings)
 
     # One link at a time

@@ -20,7 +20,21 @@ from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
 from stylegan.sampling import BLOCK
 
-BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
+BATCH = 64  # images up to 128 px are generated and judged in batches of this many consecutive ids, on every machine
+_BATCH_PIXELS = 2**20
+_SMALLEST_BATCH = 4
+
+
+def batch_of(resolution: int) -> int:
+    """Images that are generated and judged at once, on every machine: BATCH, and fewer above 128 px.
+
+    By the generator's resolution in pixels alone: 16 at 256 px, 4 from 512 px on. It stands in fingerprints beside what
+    it may change by float noise.
+    """
+    return max(_SMALLEST_BATCH, min(BATCH, _BATCH_PIXELS // resolution**2))
+
+
+OF_A_RUN = ("truncation_psi",)  # keys of [domain.*] that belong to a run, not to the domain's files
 
 
 def digest(value: object) -> str:
@@ -372,6 +386,23 @@ def load_downloads(path: Path | None = None) -> Downloads:
     )
 
 
+def load_files(domain: str, default: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
+    """What [domain.NAME] of the settings file says of the domain's files; what is not there has its default.
+
+    Raises UnknownNameError for another key than those of `default`, ConfigError for an empty one.
+    """
+    path = path or find_config()
+    section = _Section(read_config(path), f"domain.{domain}", path)
+    for key in section.values:
+        if key not in (*default, *OF_A_RUN):
+            raise UnknownNameError(f"key of [{section.name}] in {path.name}", key, (*default, *OF_A_RUN))
+    found = {key: section.text(key, text) for key, text in default.items()}
+    for key, text in found.items():
+        if not text:
+            raise section.fail(key, f"a name such as {default[key]}")
+    return found
+
+
 def _split(name: str, parser: configparser.ConfigParser) -> tuple[str, str]:
     """Section and key of "section.key"; both may hold dots, and a section that exists is preferred."""
     for section in sorted(parser.sections(), key=len, reverse=True):
@@ -406,6 +437,11 @@ def load_settings(
             raise UnknownNameError(f"section of {path.name}", section, parser.sections())
         if key not in parser[section]:
             raise UnknownNameError(f"key of [{section}] in {path.name}", key, parser[section])
+        if section.startswith("domain.") and key not in OF_A_RUN:
+            raise ConfigError(
+                f"--set {name}: which files a domain uses is read from {path}, by every worker for itself. Change it "
+                "there, or name another settings file in $LUIGI_CONFIG_PATH."
+            )
         parser[section][key] = text
     run = _Section(parser, "latentbench", path)
     domain = domain or run.text("domain")

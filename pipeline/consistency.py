@@ -75,7 +75,8 @@ def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stag
         train_stage(settings, card, method),
         *ranges,
     )
-    weights = {role: card.weights[role] for role in JUDGES}
+    own = ("lpips",) if "lpips" in card.weights else ()
+    weights = {role: card.weights[role] for role in (*JUDGES, *own)}
     return Stage("consistency", VERSION, parameters, weights, upstream, label=method)
 
 
@@ -143,8 +144,6 @@ def reorder(
     """Columns of `consistency` of some faces: what the order, doing all at once, and undoing change."""
     import torch
 
-    from pipeline.networks.pairs import perceptual_distance
-
     count, width = len(faces.ws), strengths.shape[1]
     vectors = torch.zeros(width, count, len(NAMES), device=faces.ws.device)
     for place in range(width):
@@ -161,7 +160,7 @@ def reorder(
     undone = edited(domain, method, made[(0,)], -vectors[0]).ws
     images = [synthesise(domain, ws) for ws in (*finals, at_once, undone, faces.ws)]
     start = images.pop()
-    alike = perceptual_distance(domain.perception)
+    alike = domain.perceptual_distance
     sigma = torch.from_numpy(spread.b).to(faces.ws)
     own = torch.tensor([[index_of(name) for name in triple] for triple in triples], device=faces.ws.device)
     logits = [(logits_of(domain.scorer_b(image)) / sigma).gather(1, own) for image in images[: len(orders) + 1]]
@@ -177,13 +176,13 @@ def reorder(
         "displacement": mean([displacement(domain, ws, faces.ws) for ws in finals]),
         "order_score_spread": scores.std(dim=0, correction=0).mean(dim=1),
         "order_displacement": mean([displacement(domain, finals[a], finals[b]) for a, b in apart]),
-        "order_lpips": mean([alike(images[a], images[b]).flatten() for a, b in apart]),
+        "order_lpips": mean([alike(images[a], images[b]) for a, b in apart]),
         "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().mean(dim=1),
         "at_once_displacement": mean([displacement(domain, at_once, ws) for ws in finals]),
-        "at_once_lpips": mean([alike(images[-2], image).flatten() for image in images[: len(orders)]]),
+        "at_once_lpips": mean([alike(images[-2], image) for image in images[: len(orders)]]),
         "undo_displacement": displacement(domain, undone, faces.ws),
         "undo_identity_recognizer_b": (1 - person).clamp(min=0.0),
-        "undo_lpips": alike(images[-1], start).flatten(),
+        "undo_lpips": alike(images[-1], start),
     }
     return {name: values.float().cpu().numpy() for name, values in columns_of.items()}
 

@@ -21,7 +21,7 @@ from pipeline import schemas
 from pipeline.attributes import NAMES, index_of
 from pipeline.calibration import range_stage, read_range
 from pipeline.compute import Progress, run_stage
-from pipeline.config import BATCH, Settings
+from pipeline.config import Settings, batch_of
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.labelling import labels_stage
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 VERSION = 1
 EDITS_VERSION = 3
 JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
-TRUTH_JUDGES = ("reader",)  # in a domain that knows the truth
+JUDGES_OF_SOME = ("reader", "lpips")  # in domains that know the truth, and that bring an LPIPS network of its own
 SHARD_IMAGES = 512  # about so many images make one shard of edits
 GALLERY_FACES = 4
 GALLERY_STEPS = 9
@@ -88,11 +88,11 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "attributes": list(protocol.attributes),
         "n_steps": protocol.n_steps,
         "detection_threshold": protocol.detection_threshold,
-        "batch": BATCH,
+        "batch": batch_of(card.resolution),
         "shard_images": SHARD_IMAGES,
     }
     ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
-    judges = (*JUDGES, *(role for role in TRUTH_JUDGES if role in card.weights))
+    judges = (*JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
     upstream = (labels_stage(settings, card, "faces"), train_stage(settings, card, method), *ranges)
     return Stage("edits", EDITS_VERSION, parameters, weights, upstream, label=method)
@@ -101,7 +101,8 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 def reference_stage(settings: Settings, card: DomainCard) -> Stage:
     """Perception vectors and logits of unedited images."""
     weights = {role: card.weights[role] for role in ("generator", "perception")}
-    return Stage("reference", VERSION, {"batch": BATCH}, weights, (latents_stage(settings, card, "reference"),))
+    parameters = {"batch": batch_of(card.resolution)}
+    return Stage("reference", VERSION, parameters, weights, (latents_stage(settings, card, "reference"),))
 
 
 def timing_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
@@ -228,7 +229,7 @@ def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
 
     Without those of the truth reader in a domain that has none: they are null in the table.
     """
-    from pipeline.networks.pairs import perceptual_distance, structural_similarity
+    from pipeline.networks.pairs import structural_similarity
     from pipeline.networks.reader import distance as true_distance
 
     def distance(role: str) -> Tensor:
@@ -239,7 +240,7 @@ def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
         "identity_mtcnn": distance("mtcnn"),
         "identity_recognizer_a": distance("recognizer_a"),
         "identity_recognizer_b": distance("recognizer_b"),
-        "lpips": perceptual_distance(domain.perception)(edited.images, unedited.images).flatten(),
+        "lpips": domain.perceptual_distance(edited.images, unedited.images),
         "ssim": structural_similarity(edited.images, unedited.images),
     }
     if domain.reader is not None:
@@ -261,8 +262,11 @@ def local_change(edited: Tensor, unedited: Tensor, within: Tensor) -> dict[str, 
 
 
 def synthesise(domain: Domain, ws: Tensor) -> Tensor:
-    """Images (N, 3, H, W) of codes (N, L, 512), cut to [-1, 1] as a saved picture is."""
-    return domain.generator.synthesis(ws).clamp(-1.0, 1.0)
+    """Images (N, 3, H, W) of codes (N, L, 512), cut to [-1, 1] as a saved picture is; a batch at a time."""
+    import torch
+
+    parts = ws.split(batch_of(domain.card.resolution))
+    return torch.cat([domain.generator.synthesis(part).clamp(-1.0, 1.0) for part in parts])
 
 
 def strength_vectors(attribute: str, strengths: Tensor) -> Tensor:
@@ -304,13 +308,14 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
     ids, faces = read_faces(settings, domain, shard.first, shard.stop)
     limits = read_range(settings, shard.method, shard.attribute)
     strengths = np.linspace(limits["low"], limits["high"], steps)
-    unedited = _in_batches(len(ids), lambda rows: look(domain, synthesise(domain, faces.ws[rows]), threshold))
+    size = batch_of(domain.card.resolution)
+    unedited = _in_batches(len(ids), size, lambda rows: look(domain, synthesise(domain, faces.ws[rows]), threshold))
     within = domain.parts(faces.ws[:, 0], NAMES[index_of(shard.attribute)]) if domain.parts else None
     face = torch.arange(len(ids)).repeat_interleave(steps)
     step = torch.arange(steps).repeat(len(ids))
     parts = []
-    for start in range(0, len(face), BATCH):
-        rows = slice(start, start + BATCH)
+    for start in range(0, len(face), size):
+        rows = slice(start, start + size)
         own = face[rows].to(domain.device)
         ws = faces.ws[own]
         strength = torch.from_numpy(strengths)[step[rows]].to(ws)
@@ -320,7 +325,7 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
         if within is not None:
             moved |= local_change(edited.images, unedited.images[own], within[own])
         parts.append(_own_columns(edited) | compare(domain, edited, unedited[own]) | moved)
-        progress(min(start + BATCH, len(face)), len(face), "")
+        progress(min(start + size, len(face)), len(face), "")
     columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
     columns.update(value_columns(columns.pop("values")))
     for name in LOCAL & columns.keys():
@@ -345,12 +350,13 @@ def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progres
     ids, w = read_w(settings, "reference", shard.first, shard.stop)
     features: list[np.ndarray] = []
     logits: list[np.ndarray] = []
+    size = batch_of(domain.card.resolution)
     with torch.inference_mode():
-        for start in range(0, len(ids), BATCH):
-            ws = domain.generator.mapping.broadcast(torch.from_numpy(w[start : start + BATCH]).to(domain.device))
+        for start in range(0, len(ids), size):
+            ws = domain.generator.mapping.broadcast(torch.from_numpy(w[start : start + size]).to(domain.device))
             for kept, found in zip((features, logits), domain.perception.both(synthesise(domain, ws)), strict=True):
                 kept.append(found.float().cpu().numpy())
-            progress(min(start + BATCH, len(ids)), len(ids), "")
+            progress(min(start + size, len(ids)), len(ids), "")
     columns = {
         "attribute": [""] * len(ids),
         "face_id": ids,
@@ -414,10 +420,10 @@ def _pictures(domain: Domain, method: Method, attribute: str, faces: Faces, edit
     from pipeline.images import to_pil
 
     strength = torch.tensor(edits.column("strength").to_pylist()).to(faces.ws)
-    pictures = []
+    pictures, size = [], batch_of(domain.card.resolution)
     with torch.inference_mode():
-        for start in range(0, len(strength), BATCH):
-            rows = slice(start, start + BATCH)
+        for start in range(0, len(strength), size):
+            rows = slice(start, start + size)
             images = synthesise(domain, method.edit_faces(faces[rows], strength_vectors(attribute, strength[rows])))
             pictures += [_png(to_pil(image)) for image in images]
     return pictures
@@ -456,11 +462,11 @@ def _own_columns(view: View) -> dict[str, Tensor]:
     }
 
 
-def _in_batches(count: int, see: Callable[[slice], View]) -> View:
-    """The view of `count` images, seen BATCH at a time."""
+def _in_batches(count: int, size: int, see: Callable[[slice], View]) -> View:
+    """The view of `count` images, seen `size` at a time."""
     import torch
 
-    views = [see(slice(start, start + BATCH)) for start in range(0, count, BATCH)]
+    views = [see(slice(start, start + size)) for start in range(0, count, size)]
     return View(*(torch.cat([getattr(view, name) for view in views]) for name in View.__dataclass_fields__))
 
 

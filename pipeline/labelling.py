@@ -1,6 +1,6 @@
 """Labels: every latent's image, scorer A's 35 values of it, and whether the detector finds a face.
 
-Images are made and judged in batches of BATCH consecutive ids, cut at multiples of BATCH from the set's first
+Images are made and judged in batches of consecutive ids, cut at multiples of `config.batch_of` from the set's first
 id, on every machine; no image is stored.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.attributes import LIST_VERSION, NAMES
 from pipeline.compute import Progress, run_stage
-from pipeline.config import BATCH, Settings
+from pipeline.config import Settings, batch_of
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import UnknownNameError
@@ -47,7 +47,7 @@ def labels_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
     roles = ("generator", "scorer_a", "detector")
     parameters = {
         "attribute_list": LIST_VERSION,
-        "batch": BATCH,
+        "batch": batch_of(card.resolution),
         "detection_threshold": settings.protocol.detection_threshold,
     }
     weights = {role: card.weights[role] for role in roles}
@@ -84,8 +84,9 @@ def label_shard(settings: Settings, shard: LabelShard, progress: Progress) -> Sh
     ids, w = read_w(settings, shard.which, shard.first, shard.stop)
     values = np.empty((len(ids), len(NAMES)), np.float32)
     probability = np.empty(len(ids), np.float32)
-    for start in range(0, len(ids), BATCH):
-        batch = slice(start, min(start + BATCH, len(ids)))
+    size = batch_of(domain.card.resolution)
+    for start in range(0, len(ids), size):
+        batch = slice(start, min(start + size, len(ids)))
         values[batch], probability[batch] = judge(domain, w[batch], settings.protocol.detection_threshold)
         progress(batch.stop, len(ids), "")
     stage = labels_stage(settings, base.describe(settings.domain), shard.which)

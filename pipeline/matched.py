@@ -23,13 +23,13 @@ import pyarrow as pa
 from pipeline.attributes import index_of
 from pipeline.calibration import HALVINGS, range_stage, read_range
 from pipeline.compute import Progress, run_stage
-from pipeline.config import BATCH, Settings
+from pipeline.config import Settings, batch_of
 from pipeline.crossing import Targets, find_crossings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.editing import (
     JUDGES,
-    TRUTH_JUDGES,
+    JUDGES_OF_SOME,
     compare,
     displacement,
     look,
@@ -91,10 +91,10 @@ def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "tolerance": protocol.matched_tolerance,
         "detection_threshold": protocol.detection_threshold,
         "displacement_cap": protocol.displacement_cap,
-        "batch": BATCH,
+        "batch": batch_of(card.resolution),
         "shard_faces": SHARD_FACES,
     }
-    judges = ("scorer_a", *JUDGES, *(role for role in TRUTH_JUDGES if role in card.weights))
+    judges = ("scorer_a", *JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
     ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
     upstream = (
@@ -221,7 +221,7 @@ class _Editor:
 
     def __init__(self, domain: Domain, method: Method, faces: Faces, matching: Matching, spread: Spread) -> None:
         self.domain, self.method, self.faces, self.matching, self.spread = domain, method, faces, matching, spread
-        self.column = index_of(matching.attribute)
+        self.column, self.batch = index_of(matching.attribute), batch_of(domain.card.resolution)
         self.unedited = look(domain, synthesise(domain, faces.ws), matching.threshold)  # a shard's faces are one batch
         self.start_logits = self._logits_a(self.unedited.images)
         rows = np.arange(len(faces.ws))
@@ -237,7 +237,7 @@ class _Editor:
 
     def changes(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Signed change (M,) of the edited attribute's logit by scorer A, in standard deviations. One image each."""
-        cuts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
+        cuts = [slice(start, start + self.batch) for start in range(0, len(rows), self.batch)]
         logits = [self._logits_a(synthesise(self.domain, self.edit(strengths[cut], rows[cut]))) for cut in cuts]
         return self._change_a(np.concatenate([np.empty(0), *logits]), rows)
 
@@ -279,8 +279,8 @@ class _Editor:
         if not len(rows):
             return {"detected": np.zeros(0, bool)}
         parts: list[dict[str, Tensor]] = []
-        for start in range(0, len(rows), BATCH):
-            cut = slice(start, start + BATCH)
+        for start in range(0, len(rows), self.batch):
+            cut = slice(start, start + self.batch)
             edited_ws = self.edit(strengths[cut], rows[cut])
             edited = look(self.domain, synthesise(self.domain, edited_ws), self.matching.threshold)
             before = self.unedited[torch.from_numpy(rows[cut]).to(edited_ws.device)]

@@ -24,7 +24,7 @@ import numpy as np
 from pipeline.attributes import NAMES, index_of
 from pipeline.calibration import range_stage, read_range
 from pipeline.compute import Progress, run_stage
-from pipeline.config import BATCH, Settings
+from pipeline.config import Settings, batch_of
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.editing import displacement, strength_vectors, synthesise
@@ -78,7 +78,7 @@ def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "strengths": protocol.rate_strengths,
         "false_accept_rate": protocol.false_accept_rate,
         "detection_threshold": protocol.detection_threshold,
-        "batch": BATCH,
+        "batch": batch_of(card.resolution),
         "shard_faces": SHARD_FACES,
     }
     ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
@@ -145,10 +145,10 @@ def cross(
     """Columns of `rates` of some faces, by face and strength; ids (N,)."""
     import torch
 
-    column = index_of(crossing.attribute)
+    column, size = index_of(crossing.attribute), batch_of(domain.card.resolution)
     cuts = torch.from_numpy(limits.cuts)
     largest_distance = limits.acceptance_distance(crossing.false_accept_rate)
-    starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
+    starts = [slice(start, start + size) for start in range(0, len(ids), size)]
     before = [_judged(domain, synthesise(domain, faces.ws[rows]), cuts) for rows in starts]
     labels, persons = (torch.cat(parts) for parts in zip(*before, strict=True))
     end = torch.where(labels[:, column], crossing.low, crossing.high).double()
@@ -157,8 +157,8 @@ def cross(
     strength = end[face] * index / crossing.strengths
     others = [place for place in range(len(NAMES)) if place != column]
     parts: list[dict[str, Tensor]] = []
-    for start in range(0, len(face), BATCH):
-        rows = slice(start, start + BATCH)
+    for start in range(0, len(face), size):
+        rows = slice(start, start + size)
         own = face[rows]
         chosen = faces[own.to(domain.device)]
         edited_ws = method.edit_faces(
@@ -179,7 +179,7 @@ def cross(
                 "accepted": (distance <= largest_distance) & found,
             }
         )
-        progress(min(start + BATCH, len(face)), len(face), "")
+        progress(min(start + size, len(face)), len(face), "")
     columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
     return columns | {
         "method": [method.name] * len(face),

@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.attributes import ATTRIBUTES, LIST_VERSION
 from pipeline.compute import Progress, run_stage
-from pipeline.config import BATCH, Settings
+from pipeline.config import Settings, batch_of
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.latents import id_range, latents_stage, read_w
@@ -74,7 +74,7 @@ def spread_stage(settings: Settings, card: DomainCard) -> Stage:
         "attribute_list": LIST_VERSION,
         "n_spread": settings.protocol.n_spread,
         "largest_logit": LARGEST_LOGIT,
-        "batch": BATCH,
+        "batch": batch_of(card.resolution),
     }
     weights = {role: card.weights[role] for role in ("generator", "scorer_a", "scorer_b", "recognizer_b")}
     return Stage("spread", VERSION, parameters, weights, (latents_stage(settings, card, "reference"),))
@@ -118,14 +118,15 @@ def spread_shard(settings: Settings, shard: SpreadShard, progress: Progress) -> 
     ids, w = read_w(settings, "reference", shard.first, shard.stop)
     found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     persons: list[np.ndarray] = []
+    size = batch_of(domain.card.resolution)
     with torch.inference_mode():
-        for start in range(0, len(ids), BATCH):
-            ws = domain.generator.mapping.broadcast(torch.from_numpy(w[start : start + BATCH]).to(domain.device))
+        for start in range(0, len(ids), size):
+            ws = domain.generator.mapping.broadcast(torch.from_numpy(w[start : start + size]).to(domain.device))
             images = domain.generator.synthesis(ws).clamp(-1.0, 1.0)
             for kept, scorer in zip(found, (domain.scorer_a, domain.scorer_b), strict=True):
                 kept.append(logits_of(scorer(images)).cpu().numpy())
             persons += list(domain.recognizer_b(images).cpu().numpy())
-            progress(min(start + BATCH, len(ids)), len(ids), "")
+            progress(min(start + size, len(ids)), len(ids), "")
     columns: dict[str, Any] = {"latent_id": ids, "identity_b": persons}
     columns |= {"logits_a": np.concatenate(found[0]), "logits_b": np.concatenate(found[1])}
     folder = spread_stage(settings, domain.card).folder(settings.outputs)

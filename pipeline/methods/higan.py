@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import index_of
+from pipeline.config import batch_of
 from pipeline.methods import checks
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.checkpoints import Checkpoint
@@ -14,7 +15,6 @@ from pipeline.methods.interfacegan import InterFaceGAN
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOT = 64  # images at once
 DRAW = 1  # purpose of the random codes that are re-scored
 
 
@@ -162,8 +162,8 @@ class _Rescoring:
         step = self.method.distance * self.data.truncation_psi * self.method.directions_[column]
         lots = []
         with torch.no_grad():
-            for start in range(0, len(self.ws), LOT):
-                ws = self.ws[start : start + LOT].clone()
+            for part in self.ws.split(batch_of(self.data.generator.resolution)):
+                ws = part.clone()
                 if layers is not None:
                     ws[:, layers] += step
                 lots.append(self.data.scorer_a(self.data.generator.synthesis(ws)).double().cpu())

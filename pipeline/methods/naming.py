@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.config import batch_of
 from pipeline.errors import StageError
 from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import Checkpoint
@@ -35,7 +36,6 @@ VERSION = 1  # of the rule: part of the fingerprint of every trained method
 STEP = 0.15  # mean distances of two random w by which a candidate moves codes: root mean square over all layers
 LEAST_SELECTIVITY = 0.75  # three times the mean change of the other attributes
 LEAST_SPREAD = 1e-3  # standard deviation of an attribute's labels below which its changes say nothing
-BATCH = 64  # images at once
 CHECKPOINT_IMAGES = 2048  # between two checkpoints
 SIGNS = (1, -1)
 
@@ -252,7 +252,10 @@ def _values(data: FitData, ws: Tensor) -> Tensor:
     """Scorer A's values (N, 35) float64 on the CPU of G(ws)."""
     import torch
 
-    parts = [data.scorer_a(data.generator.synthesis(part)).double().cpu() for part in ws.split(BATCH)]
+    parts = [
+        data.scorer_a(data.generator.synthesis(part)).double().cpu()
+        for part in ws.split(batch_of(data.generator.resolution))
+    ]
     return torch.cat(parts)
 
 

@@ -382,6 +382,8 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
     console.print(Text(f"\nRun {run.run_id}: domain {run.domain}, profile {run.profile}", style="bold"))
     if run.warning:
         console.print(Text(run.warning, style="yellow"))
+    if contents.stand_in_warning:
+        console.print(Text(contents.stand_in_warning, style="bold yellow"))
     left_out = doubtful(identity_grids(contents))
     tables = [grid for grid in paper_tables(contents) if grid not in left_out]
     change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER}-{CHANGE}-")]
