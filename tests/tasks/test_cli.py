@@ -80,7 +80,7 @@ def test_help_explains(verb: str) -> None:
         ("methods", "method", registry.names()),
         ("attributes", "attribute", NAMES),
         ("metrics", "metric", metrics.names()),
-        ("domains", "domain", ("synthface",)),
+        ("domains", "domain", ("synthface", "ffhq")),
     ],
 )
 def test_listings(verb: str, key: str, names: tuple[str, ...]) -> None:

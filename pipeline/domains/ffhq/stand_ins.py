@@ -91,11 +91,8 @@ def _generator(path: Path, added: dict[int, int] | None) -> None:
         conv_clamp=small.architecture.conv_clamp,
     )
     large = widened(small, architecture)
-    # The mapping network is the same one, and so is the distance of two w.
-    card = _card(f"stand-in-ffhq-{RESOLUTION}", "generator") | {
-        "mean_distance": synthface.card_of("generator")["mean_distance"]
-    }
-    save_generator(large, path, card)
+    distance = synthface.card_of("generator")["mean_distance"]  # of w, and the mapping network is the same one
+    save_generator(large, path, _card(f"stand-in-ffhq-{RESOLUTION}", "generator") | {"mean_distance": distance})
 
 
 def _scorer(role: str, path: Path) -> None:
