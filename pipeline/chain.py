@@ -64,13 +64,14 @@ class Link:
 class Chain:
     """The stages of one run. Making one reads the domain's card and checks the methods' settings; no torch.
 
-    Raises UnknownNameError and ConfigError for settings that no method takes, or for photographs that cannot be edited,
-    WeightsError for missing weights.
+    Raises UnknownNameError and ConfigError for settings that no method takes, for attributes that the domain's scorers do
+    not know, and for photographs that cannot be edited; WeightsError for missing weights.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.card: DomainCard = describe(settings.domain)
+        self.card.check_attributes(settings.protocol.attributes)
         check_methods(settings)
         check_faces(settings, self.card)
 

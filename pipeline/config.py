@@ -24,6 +24,7 @@ from stylegan.sampling import BLOCK
 FULL, HALF = "full", "half"  # precision of the generator's high resolutions
 MOST_DEVICES = 64
 BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
+OF_A_RUN = ("truncation_psi", "precision")  # keys of [domain.*] that belong to a run, not to the domain's files
 
 
 def digest(value: object) -> str:
@@ -438,6 +439,23 @@ def load_downloads(path: Path | None = None) -> Downloads:
     )
 
 
+def load_files(domain: str, default: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
+    """What [domain.NAME] of the settings file says of the domain's files; what is not there has its default.
+
+    Raises UnknownNameError for another key than those of `default`, ConfigError for an empty one.
+    """
+    path = path or find_config()
+    section = _Section(read_config(path), f"domain.{domain}", path)
+    for key in section.values:
+        if key not in (*default, *OF_A_RUN):
+            raise UnknownNameError(f"key of [{section.name}] in {path.name}", key, (*default, *OF_A_RUN))
+    found = {key: section.text(key, text) for key, text in default.items()}
+    for key, text in found.items():
+        if not text:
+            raise section.fail(key, f"a name such as {default[key]}")
+    return found
+
+
 def _split(name: str, parser: configparser.ConfigParser) -> tuple[str, str]:
     """Section and key of "section.key"; both may hold dots, and a section that exists is preferred."""
     for section in sorted(parser.sections(), key=len, reverse=True):
@@ -472,6 +490,11 @@ def load_settings(
             raise UnknownNameError(f"section of {path.name}", section, parser.sections())
         if key not in parser[section]:
             raise UnknownNameError(f"key of [{section}] in {path.name}", key, parser[section])
+        if section.startswith("domain.") and key not in OF_A_RUN:
+            raise ConfigError(
+                f"--set {name}: which files a domain uses is read from {path}, by every worker for itself. Change it "
+                "there, or name another settings file in $LUIGI_CONFIG_PATH."
+            )
         parser[section][key] = text
     run = _Section(parser, "latentbench", path)
     domain = domain or run.text("domain")

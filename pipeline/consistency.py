@@ -76,7 +76,8 @@ def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stag
         train_stage(settings, card, method),
         *ranges,
     )
-    weights = {role: card.weights[role] for role in JUDGES}
+    own = ("lpips",) if "lpips" in card.weights else ()
+    weights = {role: card.weights[role] for role in (*JUDGES, *own)}
     return Stage("consistency", VERSION, parameters, weights, upstream, label=method)
 
 
@@ -144,8 +145,6 @@ def reorder(
     """Columns of `consistency` of some faces: what the order, doing all at once, and undoing change."""
     import torch
 
-    from pipeline.networks.pairs import perceptual_distance
-
     count, width = len(faces.ws), strengths.shape[1]
     vectors = torch.zeros(width, count, len(NAMES), device=faces.ws.device)
     for place in range(width):
@@ -160,7 +159,7 @@ def reorder(
     finals = [made[order].ws for order in orders]
     at_once = method.edit_faces(faces, vectors.sum(dim=0))
     undone = edited(domain, method, made[(0,)], -vectors[0]).ws
-    alike = perceptual_distance(domain.perception)
+    alike = domain.perceptual_distance
     sigma = torch.from_numpy(spread.b).to(faces.ws)
     own = torch.tensor([[index_of(name) for name in triple] for triple in triples], device=faces.ws.device)
     apart = list(itertools.combinations(range(len(orders)), 2))
@@ -178,11 +177,11 @@ def reorder(
         person = (domain.recognizer_b(images[-1]) * domain.recognizer_b(start)).sum(dim=1)
         return {
             "order_score_spread": scores.std(dim=0, correction=0).mean(dim=1),
-            "order_lpips": mean([alike(images[a], images[b]).flatten() for a, b in apart]),
+            "order_lpips": mean([alike(images[a], images[b]) for a, b in apart]),
             "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().mean(dim=1),
-            "at_once_lpips": mean([alike(images[-2], image).flatten() for image in images[: len(orders)]]),
+            "at_once_lpips": mean([alike(images[-2], image) for image in images[: len(orders)]]),
             "undo_identity_recognizer_b": (1 - person).clamp(min=0.0),
-            "undo_lpips": alike(images[-1], start).flatten(),
+            "undo_lpips": alike(images[-1], start),
         }
 
     parts = lots_of(domain, see, count)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -22,7 +23,7 @@ from pipeline.config import Machine, cores, find_config, read_config
 from pipeline.domains import base as domains
 from pipeline.errors import LatentbenchError, UnknownNameError
 from pipeline.networks import mtcnn_weights
-from pipeline.weights.store import MISSING, PRESENT, open_store
+from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
 from pipeline.weights.table import read_table
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
@@ -39,15 +40,14 @@ class Finding:
     told: str
 
 
-def diagnose(machine: Machine, outputs: Path, domain: str = "") -> Iterator[Finding]:
+def diagnose(machine: Machine, outputs: Path, domain: str = "", usual: str = "") -> Iterator[Finding]:
     """Look at everything that a run needs, cheap things first; with weights of one domain, or of every one.
 
-    `domain` may also be one whose weights alone are known, by the table of `latentbench weights`. Raises
-    UnknownNameError.
+    Of every one, those whose weights do not come with the package may be missing, but for `usual`, the domain of a
+    plain run. Raises UnknownNameError.
     """
-    wanted = {weight.domain for weight in read_table().values()}
-    if domain and domain not in (*domains.names(), *wanted):
-        raise UnknownNameError("domain", domain, (*domains.names(), *wanted))
+    if domain and domain not in domains.names():
+        raise UnknownNameError("domain", domain, domains.names())
     yield _python()
     yield from _packages()
     yield _settings_file()
@@ -56,11 +56,12 @@ def diagnose(machine: Machine, outputs: Path, domain: str = "") -> Iterator[Find
     yield from _folder(outputs)
     yield _detector()
     for name in (domain,) if domain else domains.names():
-        if name in domains.names():
+        if not hasattr(import_module(domains.MODULES[name]), "look"):
             yield from _weights(name)
+        elif name in (domain, usual):
+            yield from _looked_at(name)
         else:
-            yield Finding(f"domain {name}", BAD, "not part of this version: only its weight files were looked at")
-        yield from _fetched(name)
+            yield _set_up(name)
 
 
 def _python() -> Finding:
@@ -198,9 +199,55 @@ def _weights(domain: str) -> Iterator[Finding]:
     yield Finding(f"weights {domain}", GOOD, f"{good} files with the sha256 of their cards")
 
 
-def _fetched(domain: str) -> Iterator[Finding]:
-    """Whether the weight files of other people that a domain uses are here, one for each role, with their sha256."""
-    weights = [weight for weight in read_table().values() if weight.domain == domain]
+def _looked_at(domain: str) -> Iterator[Finding]:
+    """The files of a domain that does not come with the package: each hashed, or how to get it."""
+    module = import_module(domains.MODULES[domain])
+    try:
+        found = module.look()
+    except LatentbenchError as error:
+        yield Finding(f"domain {domain}", BAD, str(error))
+        return
+    for role, file in found.items():
+        if file.card:
+            yield _own_file(f"weights {domain} {role}", file)
+        elif file.role in module.MADE and file.state == MISSING:
+            yield Finding(f"weights {domain} {role}", BAD, file.told)
+    missing = {role for role, file in found.items() if file.state == MISSING}
+    yield from _fetched(domain, skip=set(module.MADE) - missing)
+    try:
+        card = domains.describe(domain)
+    except LatentbenchError as error:
+        yield Finding(f"domain {domain}", BAD, str(error).partition("\n")[0])
+    else:
+        yield Finding(f"domain {domain}", WARNING if card.stand_in else GOOD, card.summary)
+
+
+def _own_file(subject: str, file: Any) -> Finding:
+    """A file with a card, which says what its sha256 must be."""
+    with file.path.open("rb") as reading:
+        found = hashlib.file_digest(reading, "sha256").hexdigest()
+    if found != file.sha256:
+        return Finding(subject, BAD, f"{file.path} has sha256 {found}, its card {file.sha256}: make it again")
+    if file.state == STAND_IN:
+        return Finding(subject, WARNING, file.told)
+    return Finding(subject, GOOD if file.usable else BAD, file.told or f"{file.path}, sha256 {found}")
+
+
+def _set_up(domain: str) -> Finding:
+    """Whether a domain that nobody asked for could be run."""
+    try:
+        told = domains.describe(domain).summary
+    except LatentbenchError:
+        told = f"not set up, and needed for --domain {domain} alone: latentbench doctor --domain {domain} says how"
+    return Finding(f"domain {domain}", GOOD, told)
+
+
+def _fetched(domain: str, skip: set[str]) -> Iterator[Finding]:
+    """Whether the files of other people that a domain uses are here, one for each role, with their sha256.
+
+    Roles in `skip` are those whose own file is here already, made from the published one.
+    """
+    weights = [weight for weight in read_table().values() if weight.domain == domain and weight.role not in skip]
     if not weights:
         return
     try:
@@ -216,6 +263,8 @@ def _fetched(domain: str) -> Iterator[Finding]:
             subject = f"weights {domain} {role} {standing.weight.name}"
             if standing.state == PRESENT:
                 yield Finding(subject, GOOD, f"{standing.path}, sha256 {standing.sha256}")
+            elif standing.state == STAND_IN:
+                yield Finding(subject, WARNING, standing.told)
             elif standing.state != MISSING:
                 yield Finding(subject, BAD, standing.told)
             elif not present:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 VERSION = 1
 EDITS_VERSION = 3
 JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
-TRUTH_JUDGES = ("reader",)  # in a domain that knows the truth
+JUDGES_OF_SOME = ("reader", "lpips")  # in domains that know the truth, and that bring an LPIPS network of its own
 SHARD_IMAGES = 512  # about so many images make one shard of edits
 GALLERY_FACES = 4
 GALLERY_STEPS = 9
@@ -93,7 +93,7 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "shard_images": SHARD_IMAGES,
     }
     ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
-    judges = (*JUDGES, *(role for role in TRUTH_JUDGES if role in card.weights))
+    judges = (*JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
     upstream = (labels_stage(settings, card, "faces"), train_stage(settings, card, method), *ranges)
     return Stage("edits", EDITS_VERSION, parameters, weights, upstream, label=method)
@@ -239,7 +239,7 @@ def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
 
     Without those of the truth reader in a domain that has none: they are null in the table.
     """
-    from pipeline.networks.pairs import perceptual_distance, structural_similarity
+    from pipeline.networks.pairs import structural_similarity
     from pipeline.networks.reader import distance as true_distance
 
     def distance(role: str) -> Tensor:
@@ -250,7 +250,7 @@ def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
         "identity_mtcnn": distance("mtcnn"),
         "identity_recognizer_a": distance("recognizer_a"),
         "identity_recognizer_b": distance("recognizer_b"),
-        "lpips": perceptual_distance(domain.perception)(edited.images, unedited.images).flatten(),
+        "lpips": domain.perceptual_distance(edited.images, unedited.images),
         "ssim": structural_similarity(edited.images, unedited.images),
     }
     if domain.reader is not None:

@@ -30,7 +30,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.editing import (
     JUDGES,
-    TRUTH_JUDGES,
+    JUDGES_OF_SOME,
     compare,
     displacement,
     look,
@@ -96,7 +96,7 @@ def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "batch": BATCH,
         "shard_faces": SHARD_FACES,
     }
-    judges = ("scorer_a", *JUDGES, *(role for role in TRUTH_JUDGES if role in card.weights))
+    judges = ("scorer_a", *JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
     ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
     upstream = (

@@ -93,7 +93,7 @@ def network_name(card: DomainCard, role: str) -> str:
     """The `network` column of a judgement by that role of the domain."""
     if role == NO_NETWORK:
         return NO_NETWORK
-    if role == "lpips":
+    if role == "lpips" and role not in card.networks:  # the perception net is its trunk
         return f"{card.networks['perception']}-lpips-without-heads"
     if role not in card.networks:
         raise UnknownNameError(f"network of domain {card.name}", role, (*card.networks, "lpips"))

@@ -18,6 +18,7 @@ from pipeline.weights.store import PRESENT, Standing, open_store
 from pipeline.weights.table import find
 from pipeline.weights.telling import in_bytes
 from tasks.cli_weights_import import import_weights
+from tasks.cli_weights_stand_in import stand_in
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 
 app.command("import")(import_weights)
+app.command("stand-in")(stand_in)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Files, by the names of `latentbench weights list`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

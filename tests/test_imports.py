@@ -55,9 +55,9 @@ TORCH_AT_HOME = (
     "pipeline.networks",
     "pipeline.images",
     "pipeline.domains.synthface",
+    "pipeline.inversion",
     "pipeline.scorers.training",
 )
-TORCH_AT_HOME = ("stylegan", "pipeline.networks", "pipeline.images", "pipeline.domains.synthface", "pipeline.inversion")
 TORCH_OWNERS = {
     "torch",
     "torchvision",
@@ -127,7 +127,8 @@ def test_scheduling_never_loads_torch() -> None:
     """In a fresh process: tasks, command line, report, every method, metric and domain's card, and no torch."""
     names = [name for name in MODULES if not name.startswith(TORCH_AT_HOME)]
     code = f"""
-import importlib, sys
+import contextlib, importlib, sys
+from pipeline.errors import WeightsError
 for name in {names!r}:
     importlib.import_module(name)
 from pipeline.methods import registry
@@ -135,7 +136,9 @@ from pipeline.metrics import base as metrics
 from pipeline.domains import base as domains
 [registry.get(name) for name in registry.names()]
 [metrics.get(name) for name in metrics.names()]
-[domains.describe(name) for name in domains.names()]
+for name in domains.names():
+    with contextlib.suppress(WeightsError):  # files of a domain that do not come with the package
+        domains.describe(name)
 print([name for name in sys.modules if name.split('.')[0] in {sorted(TORCH_OWNERS)!r}])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

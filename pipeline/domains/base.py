@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pipeline.attributes import EVALUATED
 from pipeline.config import FULL, HALF
 from pipeline.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
 
+    from pipeline.networks.aligned import AlignedRecognizer
     from pipeline.networks.detector import Detector
+    from pipeline.networks.inception import Inception
     from pipeline.networks.perception import Perception
     from pipeline.networks.reader import Reader
     from pipeline.networks.recognizer import Recognizer
+    from pipeline.networks.resized import ResizedScorer
     from pipeline.networks.scorer import Scorer
     from stylegan.generator import Generator
 
@@ -27,8 +31,10 @@ class DomainCard:
     """A domain without its networks: what can be said of it without torch.
 
     `weights` maps a role (generator, scorer_a, scorer_b, recognizer_a, recognizer_b, perception, detector, and reader
-    where the truth is known) to the sha256 of its file. `networks` maps a role to the name under which tables print
-    its judgement. `channels` are the generator's at its full resolution, by which `plan` reckons memory; 0: config-f's.
+    where the truth is known, lpips where its network is not the perception net) to the sha256 of its file. `networks`
+    maps a role to the name under which tables print its judgement. `channels` are the generator's at its full
+    resolution, by which `plan` reckons memory; 0: config-f's. `left_out` maps one of the 35 attributes to why a scorer
+    of the domain does not know it. `stand_in`: some network is a stand-in, so that no number means anything.
     """
 
     name: str
@@ -39,6 +45,18 @@ class DomainCard:
     weights: dict[str, str]
     networks: dict[str, str]
     channels: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    stand_in: bool = False
+
+    def check_attributes(self, evaluated: Iterable[str]) -> None:
+        """Raise ConfigError if a scorer of the domain does not know one of these evaluated attributes."""
+        unknown = [name for name in evaluated if EVALUATED[name] in self.left_out]
+        if unknown:
+            reasons = "; ".join(f"{name}: {self.left_out[EVALUATED[name]]}" for name in unknown)
+            raise ConfigError(
+                f"Domain {self.name} cannot evaluate {', '.join(unknown)} ({reasons}). Leave them out of [protocol] "
+                "attributes (or name the others with --attribute), or train scorers that know them (docs/ffhq.md)."
+            )
 
 
 @dataclass(frozen=True)
@@ -47,26 +65,36 @@ class Domain:
 
     `mean_distance` is the mean of ||w - w'|| over independent pairs of untruncated w, the unit of displacement.
     `truth`, `parts` and `reader` are None in a domain that knows no truth. `parts` says where (N, H, W) one of the 35
-    attributes can show on the faces of w (N, 512), and None for one that has no outside, such as pose.
+    attributes can show on the faces of w (N, 512), and None for one that has no outside, such as pose. `lpips` maps
+    pairs of images to (N, 1, 1, 1); None where the perception net is the trunk of the distance.
     """
 
     card: DomainCard
     device: torch.device
     generator: Generator
-    scorer_a: Scorer
-    scorer_b: Scorer
-    recognizer_a: Recognizer
-    recognizer_b: Recognizer
-    perception: Perception
+    scorer_a: Scorer | ResizedScorer
+    scorer_b: Scorer | ResizedScorer
+    recognizer_a: Recognizer | AlignedRecognizer
+    recognizer_b: Recognizer | AlignedRecognizer
+    perception: Perception | Inception
     detector: Detector
     mean_distance: float
     truth: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None)  # w (N, 512) -> true values (N, 35)
     parts: Callable[[torch.Tensor, str], torch.Tensor | None] | None = field(default=None)
     reader: Reader | None = field(default=None)
+    lpips: torch.nn.Module | None = field(default=None)
+
+    def perceptual_distance(self, images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """LPIPS (N,) of pairs of images (N, 3, H, W) in [-1, 1], by the domain's own network."""
+        from pipeline.networks.pairs import perceptual_distance
+
+        distance = self.lpips or perceptual_distance(self.perception)
+        result: torch.Tensor = distance(images, others)
+        return result.flatten()
 
 
 # name -> module with `describe() -> DomainCard` and `load(device) -> Domain`
-MODULES: dict[str, str] = {"synthface": "pipeline.domains.synthface.domain"}
+MODULES: dict[str, str] = {"synthface": "pipeline.domains.synthface.domain", "ffhq": "pipeline.domains.ffhq.domain"}
 
 
 def names() -> tuple[str, ...]:

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from pipeline.images import resize
-from pipeline.networks.pairs import perceptual_distance
 
 if TYPE_CHECKING:
     from pipeline.domains.base import Domain
@@ -120,6 +119,6 @@ def _compared(images: Tensor) -> Tensor:
 def _losses(domain: Domain, shaken: Tensor, offset: Tensor, targets: Tensor) -> Tensor:
     """What is minimised, of each photograph: (N,)."""
     images = _compared(domain.generator.synthesis(_ws(domain, shaken)))
-    alike = perceptual_distance(domain.perception)(images, targets).flatten()
+    alike = domain.perceptual_distance(images, targets)
     pixels = (images - targets).square().mean(dim=(1, 2, 3))
     return alike + PIXEL_WEIGHT * pixels + PENALTY * offset.square().mean(dim=(1, 2))

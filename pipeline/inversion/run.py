@@ -27,7 +27,7 @@ from pipeline.inversion.alignment import cut_out, ffhq_square
 from pipeline.inversion.photos import read_photo
 from pipeline.inversion.projection import SPACES, Options, project
 from pipeline.networks.landmarks import LandmarkFinder
-from pipeline.networks.pairs import perceptual_distance, structural_similarity
+from pipeline.networks.pairs import structural_similarity
 from pipeline.networks.recognizer import distance
 from pipeline.progress import Display
 from pipeline.schemas import INVERTED, W_DIM
@@ -212,7 +212,7 @@ def _rows(
     mean = domain.generator.mapping.w_avg
     images = domain.generator.synthesis(ws)
     mean_face = domain.generator.synthesis(domain.generator.mapping.broadcast(mean[None])).expand_as(photos)
-    alike = perceptual_distance(domain.perception)
+    alike = domain.perceptual_distance
     detection = domain.detector.detect(images)
     columns = {
         "loss": loss,

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pipeline.networks.aligned import AlignedRecognizer
     from pipeline.networks.recognizer import Recognizer
+    from pipeline.networks.resized import ResizedScorer
     from pipeline.networks.scorer import Scorer
     from stylegan.generator import Generator, MappingNetwork
 
@@ -46,8 +48,8 @@ class FitData:
     w: Tensor
     values: Tensor
     generator: Generator
-    scorer_a: Scorer
-    recognizer_a: Recognizer
+    scorer_a: Scorer | ResizedScorer
+    recognizer_a: Recognizer | AlignedRecognizer
     seed: int
     device: torch.device
     attributes: tuple[str, ...] = NAMES

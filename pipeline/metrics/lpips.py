@@ -1,10 +1,12 @@
 """Perceptual distance of edited and unedited image.
 
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018: squared differences
-of channel-normalised activations, averaged over positions and summed over layers, by the lpips package with the
-domain's perception net as trunk (`pipeline.networks.pairs.perceptual_distance`). The package's learnt
-heads belong to its own trunks and are left out (its `lpips=False`): the `network` column says so, since numbers with
-and without heads do not compare.
+of channel-normalised activations, averaged over positions and summed over layers, by the lpips package. Which network
+that is, the domain says (`Domain.perceptual_distance`), and the `network` column:
+
+- `synthface`: its perception net as trunk (`pipeline.networks.pairs`). The package's learnt heads belong to its own
+  trunks and are left out (its `lpips=False`); numbers with and without heads do not compare;
+- `ffhq`: the package's own AlexNet with its heads (v0.1), images in [-1, 1] at the generator's resolution.
 """
 
 from __future__ import annotations

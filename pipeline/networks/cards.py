@@ -11,15 +11,15 @@ from pipeline.errors import WeightsError
 MEND = "Install latentbench again, or train the network: latentbench synthface train"
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """The card of the weights file `path`. Raises WeightsError that says where a missing one belongs."""
+def read_card(path: Path, mend: str = MEND) -> dict[str, Any]:
+    """The card of the weights file `path`. Raises WeightsError that says where a missing one belongs, and `mend`."""
     file = path.with_suffix(".json")
     try:
         card = json.loads(file.read_text())
     except FileNotFoundError:
-        raise WeightsError(f"Weights missing: expected {path.name} and {file.name} in {path.parent}. {MEND}") from None
+        raise WeightsError(f"Weights missing: expected {path.name} and {file.name} in {path.parent}. {mend}") from None
     except (ValueError, OSError) as error:
-        raise WeightsError(f"{file} cannot be read as a card: {error}. {MEND}") from error
+        raise WeightsError(f"{file} cannot be read as a card: {error}. {mend}") from error
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
-        raise WeightsError(f"{file} is no card: expected an object with a sha256. {MEND}")
+        raise WeightsError(f"{file} is no card: expected an object with a sha256. {mend}")
     return card

@@ -36,25 +36,28 @@ def save_network(network: nn.Module, path: Path, arguments: dict[str, Any], card
     return str(facts["sha256"])
 
 
-def check_file(path: Path, sha256: str) -> bytes:
-    """The bytes of a weights file. Raises WeightsError if it is missing or its sha256 is another."""
+def check_file(path: Path, sha256: str, mend: str = MEND) -> bytes:
+    """The bytes of a weights file. Raises WeightsError, with what to do, if it is missing or its sha256 is another."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise WeightsError(
             f"Weights missing: cannot read {path} ({error.strerror}). Expected a file with sha256 {sha256} there. "
-            f"{MEND}"
+            f"{mend}"
         ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise WeightsError(f"Wrong weights: {path} has sha256 {found}, expected {sha256}. {MEND}")
+        raise WeightsError(f"Wrong weights: {path} has sha256 {found}, expected {sha256}. {mend}")
     return data
 
 
-def load_network(kind: type[Network], path: Path, device: torch.device) -> Network:
-    """The network of a file, checked against its card, frozen and in evaluation mode. Raises WeightsError."""
-    card = read_card(path)
-    data = check_file(path, card["sha256"])
+def load_network(kind: type[Network], path: Path, device: torch.device, mend: str = MEND) -> Network:
+    """The network of a file, checked against its card, frozen and in evaluation mode.
+
+    Raises WeightsError, which says `mend` where a file is missing or another.
+    """
+    card = read_card(path, mend)
+    data = check_file(path, card["sha256"], mend)
     try:
         network = kind(**card["arguments"])
         network.load_state_dict(safetensors.torch.load(data), strict=True)

@@ -161,6 +161,22 @@ class Contents:
         return found
 
     @property
+    def stand_ins(self) -> list[str]:
+        """Networks of the scores that are stand-ins, or that judge a stand-in's images, each once."""
+        names = dict.fromkeys(str(name) for name in self.scores["network"])
+        return [name for name in names if name.startswith("stand-in-")]
+
+    @property
+    def stand_in_warning(self) -> str:
+        """What a reader must know of a run with stand-ins; empty for one without."""
+        if not self.stand_ins:
+            return ""
+        return (
+            "Networks of this run are stand-ins in the shape of official ones: it tried the machinery, and none of its "
+            "numbers means anything."
+        )
+
+    @property
     def methods(self) -> list[str]:
         """Methods of the run, controls last, otherwise in the order of the scores."""
         names = list(dict.fromkeys(self.scores["method"]))

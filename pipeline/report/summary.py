@@ -395,6 +395,8 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
         console.print(Text(run.warning, style="yellow"))
     if run.photographs:
         console.print(Text(run.photographs, style="yellow"))
+    if contents.stand_in_warning:
+        console.print(Text(contents.stand_in_warning, style="bold yellow"))
     left_out = doubtful(identity_grids(contents))
     tables = [grid for grid in paper_tables(contents) if grid not in left_out]
     change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER}-{CHANGE}-")]

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, WeightsError
 from pipeline.progress import Display
 from pipeline.stages import FULL_DISK
 from pipeline.weights.partial import Partial
-from pipeline.weights.store import PRESENT, UNVERIFIED, Standing, Store, WrongFileError
+from pipeline.weights.store import PRESENT, STAND_IN, UNVERIFIED, Standing, Store, WrongFileError
 from pipeline.weights.table import Weight
 from pipeline.weights.transfer import CHUNK, RESERVE, Wanted, download
 
@@ -53,6 +53,11 @@ def fetch(weight: Weight, store: Store, settings: Downloads, *, source: Path | N
         if found.state == PRESENT:
             _tidy(store, weight)
             return Fetched(found, THERE)
+        if found.state == STAND_IN:
+            raise WeightsError(
+                f"{found.told} Nothing was fetched: published files and stand-ins never share a folder. Choose another "
+                "one: set LATENTBENCH_WEIGHTS, or [weights] folder."
+            )
         if source is not None:
             arrived = _copy(weight, store, source)
             return Fetched(_place(weight, store, arrived, str(source / weight.file)), COPIED)

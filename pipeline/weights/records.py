@@ -21,7 +21,10 @@ WAIT = 60.0  # seconds; records are written in an instant
 
 @dataclass(frozen=True)
 class Record:
-    """How a file was taken: sha256, bytes, source (a URL or a path), when (UTC, ISO 8601), its time of change."""
+    """How a file was taken: sha256, bytes, source (a URL or a path), when (UTC, ISO 8601), its time of change.
+
+    `stand_in`: it only has the shapes of the published file (`latentbench weights stand-in`).
+    """
 
     file: str
     sha256: str
@@ -29,6 +32,7 @@ class Record:
     source: str
     recorded: str
     changed: int  # st_mtime_ns when it was hashed: while it stays, a listing need not hash again
+    stand_in: bool = False
 
 
 def read_records(folder: Path) -> dict[str, Record]:

@@ -26,6 +26,7 @@ log = logging.getLogger("latentbench")
 
 VARIABLE = "LATENTBENCH_WEIGHTS"
 PRESENT, UNVERIFIED, MISSING, WRONG = "present", "unverified", "missing", "wrong"
+STAND_IN = "stand-in"
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -36,7 +37,8 @@ class WrongFileError(WeightsError):
 @dataclass(frozen=True)
 class Standing:
     """What is known of one file here. `state`: present (hashed, and as it should be, and unchanged since),
-    unverified (there, but not hashed since it changed, or never recorded), missing, or wrong.
+    unverified (there, but not hashed since it changed, or never recorded), missing, wrong, or stand-in (a file that we
+    made in the shape of the published one, unchanged since; it never counts as present).
 
     `size` is that on disk, 0 if missing; `partial` the bytes of an unfinished download; `told` why it is not present.
     """
@@ -98,13 +100,14 @@ class Store:
         return held(self.folder / f".{weight.file}.lock", weight.name, wait)
 
     def require(self, name: str) -> Path:
-        """The path of a file that was hashed and found right.
+        """The path of a file that was hashed and found right, or of a stand-in that is as it was made.
 
-        Raises UnknownNameError, and WeightsError that says name, URL, size and what to do if the file is missing,
-        is not the recorded one, or was put there by hand and never taken.
+        Whoever prints numbers says which of the two it was (`standing`). Raises UnknownNameError, and WeightsError that
+        says name, URL, size and what to do if the file is missing, is not the recorded one, or was put there by hand
+        and never taken.
         """
         standing = self.verify(self.weight(name))
-        if standing.state != PRESENT:
+        if standing.state not in (PRESENT, STAND_IN):
             raise WeightsError(standing.told)
         return standing.path
 
@@ -152,6 +155,25 @@ class Store:
         sha256 = self._hash(path)
         self._check(weight, path.stat().st_size, sha256, str(path))
         self._record(weight, path, sha256, str(path))
+        return self.verify(weight)
+
+    def stand_in(self, weight: Weight, arrived: Path) -> Standing:
+        """Put a stand-in into the place of an entry and record it as one. Call with the lock held.
+
+        Raises WeightsError if there is a file that is no stand-in: the two never share a folder.
+        """
+        record = read_records(self.folder).get(weight.name)
+        if self.path(weight).exists() and not (record and record.stand_in):
+            raise WeightsError(
+                f"{self.path(weight)} is no stand-in and stays as it is: stand-ins belong into a folder of their own."
+            )
+        sync(arrived)
+        sha256, status = self._hash(arrived), arrived.stat()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        made = Record(weight.file, sha256, status.st_size, "made here", now, status.st_mtime_ns, stand_in=True)
+        write_record(self.folder, weight.name, made)
+        os.replace(arrived, self.path(weight))
+        sync(self.folder)
         return self.verify(weight)
 
     def _check(self, weight: Weight, size: int, sha256: str, source: str) -> None:
@@ -210,6 +232,8 @@ class Store:
         record = read_records(self.folder).get(weight.name)
         recorded = record is not None and record.file == weight.file
         unchanged = recorded and record is not None and (record.size, record.changed) == _stamp(status)
+        if record is not None and recorded and record.stand_in:
+            return self._standing_in(weight, record, hashing=hashing, unchanged=unchanged, partial=partial)
         if not hashing:
             if unchanged and record is not None and _fits(weight, record.sha256, record.size):
                 return Standing(weight, path, PRESENT, status.st_size, partial, record.sha256)
@@ -234,6 +258,21 @@ class Store:
             with suppress(WeightsError, BusyError):
                 self._record(weight, path, sha256, str(path))
         return Standing(weight, path, PRESENT, status.st_size, partial, sha256)
+
+    def _standing_in(self, weight: Weight, record: Record, *, hashing: bool, unchanged: bool, partial: int) -> Standing:
+        """The state of a file whose record says that it is a stand-in."""
+        path = self.path(weight)
+        size = path.stat().st_size
+        told = f"{weight.name}: {path} is a stand-in, not verified: it has the shapes of {weight.file}, no more."
+        if not hashing and not unchanged:
+            return Standing(weight, path, UNVERIFIED, size, partial, told=f"{path} changed since it was made.")
+        sha256 = self._hash(path) if hashing else record.sha256
+        if sha256 != record.sha256:
+            told = (
+                f"Wrong weights: {path} is not the stand-in that was made: latentbench weights stand-in makes another."
+            )
+            return Standing(weight, path, WRONG, size, partial, sha256, told)
+        return Standing(weight, path, STAND_IN, size, partial, sha256, told)
 
     def _hash(self, path: Path) -> str:
         key = _identity(path)

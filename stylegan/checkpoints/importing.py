@@ -10,6 +10,7 @@ from typing import Any
 
 from stylegan.checkpoints.limits import CheckpointError
 from stylegan.checkpoints.reading import Checkpoint, read_checkpoint
+from stylegan.distance import mean_distance, rounded
 from stylegan.weights import card_path, describe, read_file, save_generator
 
 SUFFIX = ".safetensors"
@@ -69,7 +70,10 @@ def _target(source: Path, target: Path | str | None, name: str) -> Path:
 
 
 def _card(checkpoint: Checkpoint, name: str, license_note: str | None) -> dict[str, Any]:
-    """What is told of the weights; `save_generator` adds file, sha256, size and architecture."""
+    """What is told of the weights; `save_generator` adds file, sha256, size and architecture.
+
+    `mean_distance` is that of two random w, the unit in which displacements are given.
+    """
     return {
         "name": name,
         "source": {
@@ -80,6 +84,7 @@ def _card(checkpoint: Checkpoint, name: str, license_note: str | None) -> dict[s
         },
         "license": license_note or checkpoint.license_note,
         "assumed": list(checkpoint.assumed),
+        "mean_distance": rounded(mean_distance(checkpoint.generator)),
     }
 
 

@@ -33,7 +33,7 @@ def doctor(
     """
     settings = options.request(outputs=outputs, device=device, scheduler=scheduler).settings
     bad = 0
-    for finding in diagnose(settings.machine, settings.outputs, domain):
+    for finding in diagnose(settings.machine, settings.outputs, domain, settings.domain):
         bad += finding.state == BAD
         told = f"{SIGNS[finding.state]} {escape(finding.subject)}: {escape(finding.told)}"
         out.print(told, highlight=False, soft_wrap=True)

@@ -174,5 +174,5 @@ def _domain(name: str) -> dict[str, Any]:
     try:
         card = known_domains.describe(name)
     except WeightsError as error:
-        return {"domain": name, "pixels": "", "networks": "", "summary": str(error)}
+        return {"domain": name, "pixels": "", "networks": "", "summary": str(error).partition("\n")[0]}
     return {"domain": name, "pixels": card.resolution, "networks": len(card.weights), "summary": card.summary}

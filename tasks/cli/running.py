@@ -211,6 +211,12 @@ def run(
         return
     settings = request.chain.settings  # settings, weights and methods are checked before anything is computed
     protocol = settings.protocol
+    if request.chain.card.stand_in:
+        err.print(
+            f"{settings.domain}: stand-ins in place of official networks. No number of this run means anything.",
+            style="bold yellow",
+            highlight=False,
+        )
     err.print(
         f"Domain {settings.domain}, profile {protocol.profile}: {protocol.n_latents:,} latents, "
         f"{len(settings.method_names)} methods x {protocol.edits_per_method:,} edits, into {settings.outputs}",

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import config
 from pipeline.attributes import EVALUATED
-from pipeline.config import Settings, cores, digest, find_config, load_settings, read_config
+from pipeline.config import Settings, cores, digest, find_config, load_files, load_settings, read_config
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
 
@@ -227,3 +227,14 @@ def test_a_matched_change_that_makes_no_sense_is_refused(key: str, value: str, t
 def test_matched_faces_beyond_the_grid_s_may_not_run_into_another_set() -> None:
     with pytest.raises(ConfigError, match="first_face_id"):
         load(profile="full", overrides={"protocol.first_reference_id": "1000000256"})
+
+
+def test_a_domain_s_files_have_defaults_and_no_unknown_keys(tmp_path: Path) -> None:
+    path = tmp_path / "mine.cfg"
+    path.write_text("[domain.ffhq]\ntruncation_psi = 1\ngenerator = mine.safetensors\n")
+    default = {"generator": "its.safetensors", "scorer_a": "a.safetensors"}
+    found = load_files("ffhq", default, path)
+    assert found == {"generator": "mine.safetensors", "scorer_a": "a.safetensors"}
+    assert load_files("other", default, path) == default
+    with pytest.raises(UnknownNameError, match="No key of .domain.ffhq. in mine.cfg named 'generator'"):
+        load_files("ffhq", {"scorer_a": "a"}, path)

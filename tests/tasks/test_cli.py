@@ -87,7 +87,7 @@ def test_help_explains(verb: str) -> None:
             ("l2l-2022", "matched-change-1", "rates-1", "consistency-1", "locality-1", "llf-2026"),
         ),
         ("metrics", "metric", metrics.names()),
-        ("domains", "domain", ("synthface",)),
+        ("domains", "domain", ("synthface", "ffhq")),
     ],
 )
 def test_listings(verb: str, key: str, names: tuple[str, ...]) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from cleanfid import fid as cleanfid
 
+from pipeline.metrics import fid
 from pipeline.metrics.base import Reference
-from pipeline.metrics.fid import FID, FaceMoments, distance_to_root, frechet_distance, resampled_distances
+from pipeline.metrics.fid import FID, FaceMoments, FaceProducts, distance_to_root, frechet_distance, resampled_distances
 from tests.pipeline.metrics.sets import edit_set
 
 rng = np.random.default_rng(0)
@@ -87,3 +88,31 @@ def test_too_few_images_are_flagged():
     assert "fewer than 16 images" in FID.judge(few)[0].flag
     short = replace(enough, reference=Reference(gaussian(10), np.zeros((10, 4), np.float32)))
     assert "fewer than 16 images" in FID.judge(short)[0].flag
+
+
+def wide_set(count: int, width: int):
+    features = gaussian(count, width)
+    reference = gaussian(90, width, 0.3)
+    return edit_set(features=features, faces=count // 5, reference=Reference(reference, np.zeros((90, 4), np.float32)))
+
+
+def test_products_of_images_give_the_distance_of_any_resample():
+    """With fewer images than dimensions: as the eigenvalues of (d, d) matrices have it, and as clean-fid has it."""
+    edits = wide_set(30, 40)
+    products = FaceProducts(edits.features, edits.faces, edits.reference)
+    faces = FaceMoments(edits.features, edits.faces)
+    counts = np.random.default_rng(2).multinomial(6, np.full(6, 1 / 6), size=5)
+    ours = [products.distance(row) for row in counts]
+    assert ours == pytest.approx(resampled_distances(faces, edits.reference, counts), rel=1e-5)
+    theirs = cleanfid.frechet_distance(*moments(edits.features), *edits.reference.moments)
+    assert products.distance(np.ones(6)) == pytest.approx(theirs, rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [30, 60])
+def test_many_dimensions_take_another_way_to_the_same_score(count: int, monkeypatch: pytest.MonkeyPatch):
+    edits = wide_set(count, 40)
+    usual = FID.judge(edits)[0].estimate
+    monkeypatch.setattr(fid, "WIDEST", 20)
+    wide = FID.judge(edits)[0].estimate
+    assert (wide.value, wide.low, wide.high) == pytest.approx((usual.value, usual.low, usual.high), rel=2e-3)
+    assert (wide.n_faces, wide.n_images) == (usual.n_faces, usual.n_images)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from pipeline.report import summary
+from pipeline.report import page, summary
 from pipeline.report.contents import Contents, contents_of
 from pipeline.schemas import PUBLISHED, SCORES
 from pipeline.tables import write_table
@@ -170,6 +170,21 @@ def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
         for cell in row.cells:
             assert cell is not None and summary.number(cell.value, row.decimals) in text.getvalue()
     assert ("[" in text.getvalue()) == (width == 110)
+
+
+def test_a_run_with_stand_ins_says_so_on_the_terminal_and_the_page(tmp_path) -> None:
+    tables = synthetic.tables()
+    assert not contents_of(tables).stand_in_warning
+    scores = tables["scores"].to_pylist()
+    scores[0]["network"] = "stand-in-lpips-alex-1a2b3c4d"
+    tables["scores"] = pa.Table.from_pylist(scores, schema=SCORES)
+    assert contents_of(tables).stand_ins == ["stand-in-lpips-alex-1a2b3c4d"]
+    for name, table in tables.items():
+        write_table(table, PUBLISHED[name], tmp_path / f"{name}.parquet")
+    text = io.StringIO()
+    summary.print_summary(tmp_path, Console(file=text, width=110))
+    assert "none of its numbers means anything" in " ".join(text.getvalue().split())
+    assert "none of its numbers means anything" in page.render(contents_of(tables))
 
 
 def test_only_the_full_profile_of_full_size_is_as_published() -> None:

@@ -30,6 +30,7 @@ from pipeline.networks.perception import Perception
 from pipeline.networks.reader import Reader
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
+from stylegan.distance import mean_distance
 from stylegan.generator import Generator
 from stylegan.weights import load_generator, save_generator
 
@@ -129,7 +130,7 @@ def train_role(role: str, shop: Workshop) -> None:
     network = _train_generator(shop) if role == "generator" else _train_judge(role, shop)
     card = _card(role, shop, time.monotonic() - started, parent)
     if isinstance(network, Generator):
-        card["mean_distance"] = measures.mean_distance(network)
+        card["mean_distance"] = mean_distance(network)
         save_generator(network, weights_path(role), card)
     else:
         save_network(network, weights_path(role), ARGUMENTS[role], card)

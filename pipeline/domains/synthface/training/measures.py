@@ -110,11 +110,3 @@ def measure_generator(
         "pixel_error": round(float((made - wanted).abs().mean() / 2), 4),
         "n": count,
     }
-
-
-@torch.no_grad()
-def mean_distance(generator: Generator, pairs: int = 20_000) -> float:
-    """Mean of ||w - w'|| over independent pairs of untruncated w: the unit of displacement."""
-    z = torch.randn(2 * pairs, generator.z_dim, generator=torch.Generator().manual_seed(7))
-    w = torch.cat([generator.map_to_w(part) for part in z.split(4096)])
-    return float((w[:pairs] - w[pairs:]).norm(dim=1).mean())

@@ -1,0 +1,151 @@
+"""The domain of official networks: an FFHQ generator, scorers trained on labelled photographs, published judges.
+
+No truth is known here, so there are no true values, parts or truth reader.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.attributes import NAMES
+from pipeline.domains.base import Domain, DomainCard
+from pipeline.domains.ffhq import files
+from pipeline.domains.ffhq.files import File
+from pipeline.errors import WeightsError
+from pipeline.weights.store import STAND_IN, open_store
+
+if TYPE_CHECKING:
+    import torch
+
+    from stylegan.generator import Generator
+
+ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "lpips")
+MADE = files.OWN  # roles whose file one of our own commands writes
+FEATURE_WIDTH, CLASSES = 2048, 1008  # of Inception; pipeline.networks.inception needs torch to say so
+SUMMARY = "portraits in FFHQ's alignment at {} px; official generator and judges, scorers of your own training"
+STAND_IN_SUMMARY = "STAND-INS in place of official networks, at {} px: they try the machinery, no number means anything"
+
+
+def look() -> dict[str, File]:
+    """Role -> what is known of its file here. Raises ConfigError, UnknownNameError."""
+    return files.look()
+
+
+def weights_path(role: str) -> Path:
+    """Where the file of a role lies, or belongs."""
+    return look()[role].path
+
+
+def card_of(role: str) -> dict[str, Any]:
+    """What is told of a role's network; of files of other people, their sha256 alone."""
+    file = look()[role]
+    return file.card or {"sha256": file.sha256}
+
+
+def describe() -> DomainCard:
+    """The domain without its networks; imports no torch. Raises WeightsError that lists every file that is missing."""
+    from pipeline.networks import mtcnn_weights
+
+    store = open_store()
+    found = files.look(store)
+    lacking = files.lacking(found, store.folder)
+    if lacking:
+        raise WeightsError(lacking)
+    if found["scorer_a"].sha256 == found["scorer_b"].sha256:
+        raise WeightsError(
+            f"{found['scorer_a'].path} and {found['scorer_b'].path} are the same network: A trains, B only judges. "
+            "Train another one for B, with --role b."
+        )
+    stand_in = any(file.state == STAND_IN for file in found.values())
+    resolution = int(found["generator"].card["architecture"]["resolution"])
+    return DomainCard(
+        name=files.DOMAIN,
+        summary=(STAND_IN_SUMMARY if stand_in else SUMMARY).format(resolution),
+        resolution=resolution,
+        feature_width=FEATURE_WIDTH,
+        classes=CLASSES,
+        weights={role: found[role].sha256 for role in ROLES} | {"detector": mtcnn_weights.DIGEST},
+        networks=_names(found),
+        left_out=_left_out(found),
+        stand_in=stand_in,
+    )
+
+
+def _names(found: dict[str, File]) -> dict[str, str]:
+    """Role -> the network's name in tables: what is a stand-in, or judges a stand-in's images, says so first."""
+    names = {role: f"{found[role].name}-{found[role].sha256[:8]}" for role in ROLES}
+    names |= {"detector": "mtcnn", "mtcnn": "mtcnn-onet256"}
+    images = found["generator"].state == STAND_IN
+    for role, name in names.items():
+        if role in found and found[role].state == STAND_IN:
+            names[role] = f"stand-in-{name.removeprefix('stand-in-')}"
+        elif images:
+            names[role] = f"stand-in-images-{name}"
+    return names
+
+
+def _left_out(found: dict[str, File]) -> dict[str, str]:
+    """Attribute -> which scorer does not know it, and why."""
+    reasons: dict[str, list[str]] = {}
+    for role, title in (("scorer_a", "scorer A"), ("scorer_b", "scorer B")):
+        card = found[role].card
+        told = dict(card.get("left_out") or {})
+        known = card.get("attributes", list(NAMES))
+        for name in NAMES:
+            if name in told or name not in known:
+                reasons.setdefault(name, []).append(f"{title} left it out, {told.get(name, 'no reason given')}")
+    return {name: " and ".join(texts) for name, texts in reasons.items()}
+
+
+def load(device: torch.device) -> Domain:
+    """The domain with its networks on a device, every file hashed first. Raises WeightsError."""
+    from pipeline.networks import official
+    from pipeline.networks.aligned import AlignedRecognizer
+    from pipeline.networks.detector import Detector
+    from pipeline.networks.inception import Inception
+
+    card, store, names = describe(), open_store(), files.chosen()
+    generator = _generator(card)
+    return Domain(
+        card=card,
+        device=device,
+        generator=generator.to(device),
+        scorer_a=_scorer("scorer_a", device),
+        scorer_b=_scorer("scorer_b", device),
+        recognizer_a=AlignedRecognizer(official.face_recognizer(names["recognizer_a"], store)).to(device),
+        recognizer_b=AlignedRecognizer(official.face_recognizer(names["recognizer_b"], store)).to(device),
+        perception=Inception(official.inception(store)).to(device),
+        detector=Detector().to(device),
+        mean_distance=_mean_distance(generator),
+        lpips=official.perceptual_alexnet(store).to(device),
+    )
+
+
+def _generator(card: DomainCard) -> Generator:
+    from stylegan.weights import WeightsFileError, load_generator
+
+    try:
+        return load_generator(weights_path("generator"), card.weights["generator"])
+    except WeightsFileError as error:
+        raise WeightsError(str(error)) from error
+
+
+def _scorer(role: str, device: torch.device) -> Any:
+    from pipeline.networks.files import load_network
+    from pipeline.networks.resized import ResizedScorer
+    from pipeline.networks.scorer import Scorer
+
+    file = look()[role]
+    scorer = load_network(Scorer, file.path, device, "Train it again: latentbench scorer train --help")
+    return ResizedScorer(scorer, file.card["resolution"]).eval()
+
+
+def _mean_distance(generator: Generator) -> float:
+    """As the import recorded it in the generator's card; measured again, from the same seed, if it did not."""
+    recorded = card_of("generator").get("mean_distance")
+    if isinstance(recorded, float | int) and recorded > 0:
+        return float(recorded)
+    from stylegan.distance import mean_distance, rounded
+
+    return rounded(mean_distance(generator))

@@ -1,0 +1,134 @@
+"""Stand-ins for every file of the ffhq domain: the chain runs with them, and none of its numbers means anything.
+
+Random networks would show no face, so the generator is domain synthface's, inside the architecture of NVIDIA's 256-px
+FFHQ network (`paper256`): its pictures are synthface's 64-px faces, enlarged. The scorers are synthface's too.
+Recognizers, Inception and AlexNet have the published shapes and random weights.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.attributes import NAMES
+from pipeline.domains.ffhq import files
+from pipeline.domains.synthface import domain as synthface
+from pipeline.errors import UnknownNameError, WeightsError
+from pipeline.progress import Display
+from pipeline.weights.store import MISSING, STAND_IN, Store
+from pipeline.weights.table import read_table
+
+RESOLUTION, BASE = 256, 16384  # channel_base of ffhq-res256-mirror-paper256-noaug.pkl
+# The generator's channels: as that network has, or synthface's, with these above 64 px: far fewer, and far faster.
+SHAPES: dict[str, dict[int, int] | None] = {"paper256": None, "narrow": {128: 16, 256: 8}}
+SCORER_RESOLUTION = 64
+SEEDS = {"vggface2": 1, "casia-webface": 2, "inception": 3, "alexnet": 4}
+LOCK_WAIT = 60.0  # seconds for another process that makes the same file
+NOTE = "a stand-in, made to try the machinery: no number that it takes part in means anything"
+
+
+def make(folder: Path, shape: str = "paper256") -> list[Path]:
+    """Write a stand-in for every file of the domain into a folder of its own; answers their paths.
+
+    They have the names that luigi.cfg has for the official ones, and cards or records that say `stand_in`. Those
+    that are there already stay as they are. `shape` is one of SHAPES, the generator's. Raises UnknownNameError, and
+    WeightsError, before anything is written, if the folder holds a file of one of these names that is no stand-in.
+    """
+    if shape not in SHAPES:
+        raise UnknownNameError("shape", shape, SHAPES)
+    store = Store(folder.absolute(), read_table())
+    _refuse_others(store)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    names = files.chosen()
+    makers: dict[str, Callable[[Path], None]] = {
+        names["generator"]: lambda path: _generator(path, SHAPES[shape]),
+        names["scorer_a"]: lambda path: _scorer("scorer_a", path),
+        names["scorer_b"]: lambda path: _scorer("scorer_b", path),
+    }
+    written = []
+    with Display("stand-ins", len(makers) + len(SEEDS), "files") as display:
+        for name, maker in makers.items():
+            if not (store.folder / name).is_file():
+                maker(store.folder / name)
+            written.append(store.folder / name)
+            display.update(len(written))
+        for name in SEEDS:
+            written.append(_published(name, store))
+            display.update(len(written))
+    return written
+
+
+def _refuse_others(store: Store) -> None:
+    """Raise WeightsError for a folder with files that are not ours to replace."""
+    others = [str(file.path) for file in files.look(store).values() if file.state not in (MISSING, STAND_IN)]
+    others += [str(store.path(weight)) for weight in store.table.values() if _real(weight.name, store)]
+    if others:
+        raise WeightsError(
+            f"{store.folder} holds files that are no stand-ins: {', '.join(dict.fromkeys(others))}. Expected an empty "
+            "folder, or one of stand-ins alone, so that nobody takes one for the other. Nothing was written; choose "
+            "another folder with --to."
+        )
+
+
+def _real(name: str, store: Store) -> bool:
+    return store.standing(store.weight(name)).state not in (MISSING, STAND_IN)
+
+
+def _generator(path: Path, added: dict[int, int] | None) -> None:
+    from stylegan.generator import Architecture, default_channels
+    from stylegan.weights import load_generator, save_generator
+    from stylegan.widening import widened
+
+    small = load_generator(synthface.weights_path("generator"), str(synthface.card_of("generator")["sha256"]))
+    architecture = Architecture(
+        resolution=RESOLUTION,
+        channels=small.architecture.channels | added if added else default_channels(RESOLUTION, channel_base=BASE),
+        z_dim=small.z_dim,
+        w_dim=small.w_dim,
+        mapping_layers=small.architecture.mapping_layers,
+        conv_clamp=small.architecture.conv_clamp,
+    )
+    large = widened(small, architecture)
+    distance = synthface.card_of("generator")["mean_distance"]  # of w, and the mapping network is the same one
+    save_generator(large, path, _card(f"stand-in-ffhq-{RESOLUTION}", "generator") | {"mean_distance": distance})
+
+
+def _scorer(role: str, path: Path) -> None:
+    import torch
+
+    from pipeline.networks.files import load_network, save_network
+    from pipeline.networks.scorer import Scorer
+
+    network = load_network(Scorer, synthface.weights_path(role), torch.device("cpu"))
+    facts = {"resolution": SCORER_RESOLUTION, "attributes": list(NAMES), "left_out": {}, "measured": {}}
+    arguments = synthface.card_of(role)["arguments"]
+    save_network(network, path, arguments, _card(f"stand-in-{role.replace('_', '-')}", role) | facts)
+
+
+def _card(name: str, role: str) -> dict[str, Any]:
+    of = {"sha256": synthface.card_of(role)["sha256"], "domain": "synthface"}
+    return {"name": name, "role": role, "domain": files.DOMAIN, "stand_in": True, "note": NOTE, "made_from": of}
+
+
+def _published(name: str, store: Store) -> Path:
+    """A stand-in for a file of the table, random weights in its format, placed and recorded as such."""
+    import torch
+
+    from pipeline.networks import stand_ins
+
+    weight = store.weight(name)
+    if store.verify(weight).state == STAND_IN:
+        return store.path(weight)
+    data = io.BytesIO()  # a file's name would be part of its bytes
+    if name == "inception":
+        torch.jit.save(stand_ins.inception(SEEDS[name]), data)
+    elif name == "alexnet":
+        torch.save(stand_ins.alexnet_features(SEEDS[name]), data)
+    else:
+        torch.save(stand_ins.recognizer(SEEDS[name]), data)
+    draft = store.folder / f".{weight.file}.draft"
+    with store.held(weight, LOCK_WAIT):
+        draft.write_bytes(data.getbuffer())
+        return store.stand_in(weight, draft).path

@@ -1,0 +1,53 @@
+"""facenet-pytorch's recognizers on portraits in FFHQ's alignment.
+
+The package was trained on what its MTCNN cuts out at 160 px and margin 0: the face's box, whatever its shape, resized
+to a square, and (pixel - 127.5) / 128. Here the box is the same part of every picture, because FFHQ's alignment puts
+eyes and mouth of every face into the same places:
+
+- it passes gradients, and recognizer A is in a training loss;
+- an edited face and the unedited one are cut alike, so that their distance is the faces' alone and does not jump when
+  the detector moves its box by some pixels, or finds none.
+
+BOX is the median box of our detector on faces in FFHQ's alignment: 192 generated faces of domain synthface at 256 px,
+made symmetric (found: 0.242, 0.190, 0.749, 0.861; a face's own box differs from it by 0.04 to 0.08). docs/ffhq.md says
+more.
+"""
+
+from __future__ import annotations
+
+from facenet_pytorch import InceptionResnetV1
+from torch import Tensor, nn
+from torch.nn import functional
+
+BOX = (0.24, 0.19, 0.76, 0.87)  # left, top, right, bottom, as shares of the side
+SIZE = 160
+
+
+class AlignedRecognizer(nn.Module):
+    """Images (N, 3, H, H) in [-1, 1], in FFHQ's alignment -> embeddings (N, 512) of unit norm; differentiable."""
+
+    dimensions = 512
+
+    def __init__(self, network: InceptionResnetV1) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        embeddings: Tensor = self.network(standardised(face_of(images)))
+        return embeddings
+
+
+def face_of(images: Tensor) -> Tensor:
+    """What `facenet_pytorch.extract_face` cuts out at BOX, 160 px and margin 0: (N, 3, H, H) -> (N, 3, 160, 160).
+
+    The box is cut at whole pixels, as there; bilinear with antialiasing, as PIL's, without its rounding to 8 bits.
+    """
+    side = images.shape[-1]
+    left, top, right, bottom = (int(share * side) for share in BOX)
+    face = images[:, :, top:bottom, left:right]
+    return functional.interpolate(face, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)
+
+
+def standardised(images: Tensor) -> Tensor:
+    """facenet-pytorch's `fixed_image_standardization`, (pixel - 127.5) / 128, of images in [-1, 1]."""
+    return images * (127.5 / 128.0)

@@ -1,0 +1,26 @@
+"""A scorer that sees images at the resolution it was trained at, whatever the generator's."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from pipeline.images import resize
+from pipeline.networks.scorer import Scorer
+
+
+class ResizedScorer(nn.Module):
+    """Images (N, 3, H, W) in [-1, 1] of any size -> values (N, 35) in [0, 1] of the same images at `resolution` pixels.
+
+    Bicubic with antialiasing, as the scorer's training pictures were made smaller; differentiable.
+    """
+
+    def __init__(self, scorer: Scorer, resolution: int) -> None:
+        super().__init__()
+        self.scorer, self.resolution = scorer, resolution
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Values before the logistic function, (N, 35)."""
+        return self.scorer.logits(resize(images, self.resolution))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(images).sigmoid()

@@ -1,0 +1,62 @@
+"""A generator inside a larger one draws the same pictures."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stylegan.generator import Architecture, Generator
+from stylegan.layers import resampling_filter, upsample
+from stylegan.widening import widened
+
+
+@pytest.fixture(scope="module")
+def small() -> Generator:
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        generator = Generator(resolution=16, channels={4: 12, 8: 10, 16: 6}, z_dim=24, w_dim=20, mapping_layers=3)
+        for name, value in generator.named_parameters():
+            if name.endswith(("noise_strength", "bias")):
+                torch.nn.init.normal_(value)
+        generator.mapping.w_avg.normal_()
+    return generator.eval()
+
+
+def larger(**changes: object) -> Architecture:
+    facts = {"resolution": 32, "channels": {4: 17, 8: 10, 16: 13, 32: 5}, "z_dim": 24, "w_dim": 20, "mapping_layers": 3}
+    return Architecture(**(facts | changes))  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def test_pictures_are_the_small_ones_enlarged(small: Generator) -> None:
+    large = widened(small, larger())
+    z = torch.randn(3, 24, generator=torch.Generator().manual_seed(5))
+    w = small.map_to_w(z)
+    assert torch.equal(large.map_to_w(z), w) and torch.equal(large.mapping.w_avg, small.mapping.w_avg)
+    ours = large.synthesis(large.mapping.broadcast(w))
+    theirs = upsample(small.synthesis(small.mapping.broadcast(w)), resampling_filter())
+    assert ours.shape == (3, 3, 32, 32) and theirs.std() > 0.1
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_each_layer_s_code_has_the_same_effect(small: Generator) -> None:
+    large = widened(small, larger())
+    ws = torch.randn(2, small.num_ws, 20, generator=torch.Generator().manual_seed(6))
+    more = torch.cat([ws, torch.randn(2, large.num_ws - small.num_ws, 20)], dim=1)
+    theirs = upsample(small.synthesis(ws), resampling_filter())
+    torch.testing.assert_close(large.synthesis(more), theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"channels": {4: 12, 8: 9, 16: 6, 32: 1}}, "too narrow at 8 px"),
+        ({"resolution": 8, "channels": {4: 12, 8: 10}}, "too narrow at 16 px"),
+        ({"mapping_layers": 2}, "another mapping_layers"),
+        ({"conv_clamp": 256.0}, "another conv_clamp"),
+    ],
+)
+def test_what_cannot_hold_it_is_refused(changes: dict[str, object], told: str, small: Generator) -> None:
+    with pytest.raises(ValueError, match=told):
+        widened(small, larger(**changes))
