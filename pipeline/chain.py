@@ -64,8 +64,8 @@ class Link:
 class Chain:
     """The stages of one run. Making one reads the domain's card and checks the methods' settings; no torch.
 
-    Raises UnknownNameError and ConfigError for settings that no method takes, for attributes that the domain's scorers do
-    not know, and for photographs that cannot be edited; WeightsError for missing weights.
+    Raises UnknownNameError and ConfigError for settings that no method takes, for attributes that the domain's scorers
+    do not know, and for photographs that cannot be edited; WeightsError for missing weights.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -162,7 +162,7 @@ def reorder(
     alike = domain.perceptual_distance
     sigma = torch.from_numpy(spread.b).to(faces.ws)
     own = torch.tensor([[index_of(name) for name in triple] for triple in triples], device=faces.ws.device)
-    apart = list(itertools.combinations(range(len(orders)), 2))
+    apart = list(itertools.combinations(range(len(orders)), 2)) or [(0, 0)]  # of one attribute there is one order
 
     def mean(values: list[Tensor]) -> Tensor:
         return torch.stack(values).mean(dim=0)

@@ -50,13 +50,14 @@ def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @torch.no_grad()
-def reordered(method: Method) -> tuple[dict[str, np.ndarray], Faces, np.ndarray]:
+def reordered(method: Method, width: int = 3) -> tuple[dict[str, np.ndarray], Faces, np.ndarray]:
     domain = base.load(scenes.NAME, "cpu")
     z = torch.randn(4, 512, generator=torch.Generator().manual_seed(1))
     ws = domain.generator.mapping.broadcast(domain.generator.map_to_w(z))
     faces = Faces(ws, domain.scorer_a(synthesise(domain, ws)))
-    strengths = np.array([[1.0, -2.0, 1.5]] * 4)
-    return reorder(domain, method, faces, TRIPLES, strengths, SPREAD, silent), faces, strengths
+    strengths = np.array([[1.0, -2.0, 1.5][:width]] * 4)
+    triples = [triple[:width] for triple in TRIPLES]
+    return reorder(domain, method, faces, triples, strengths, SPREAD, silent), faces, strengths
 
 
 def test_a_vector_in_w_commutes_and_undoes() -> None:
@@ -64,6 +65,12 @@ def test_a_vector_in_w_commutes_and_undoes() -> None:
     assert found.pop("displacement").min() > 0.05
     for name, values in found.items():
         assert np.abs(values).max() < 2e-3, name
+
+
+def test_one_attribute_has_one_order_and_is_still_undone() -> None:
+    found, _, _ = reordered(Turning(), 1)
+    assert all(not found[name].any() for name in ("order_score_spread", "order_lpips", "order_displacement"))
+    assert found["at_once_displacement"].max() < 1e-6 < found["undo_displacement"].min()
 
 
 def test_no_edit_is_perfectly_consistent_and_went_nowhere() -> None:

@@ -58,7 +58,8 @@ def describe() -> DomainCard:
             "Train another one for B, with --role b."
         )
     stand_in = any(file.state == STAND_IN for file in found.values())
-    resolution = int(found["generator"].card["architecture"]["resolution"])
+    architecture = found["generator"].card["architecture"]
+    resolution = int(architecture["resolution"])
     return DomainCard(
         name=files.DOMAIN,
         summary=(STAND_IN_SUMMARY if stand_in else SUMMARY).format(resolution),
@@ -67,6 +68,7 @@ def describe() -> DomainCard:
         classes=CLASSES,
         weights={role: found[role].sha256 for role in ROLES} | {"detector": mtcnn_weights.DIGEST},
         networks=_names(found),
+        channels=int(architecture["channels"][str(resolution)]),
         left_out=_left_out(found),
         stand_in=stand_in,
     )
