@@ -68,7 +68,7 @@ def describe() -> DomainCard:
         classes=CLASSES,
         weights={role: found[role].sha256 for role in ROLES} | {"detector": mtcnn_weights.DIGEST},
         networks=_names(found),
-        channels=int(architecture["channels"][str(resolution)]),
+        channels=int(architecture.get("channels", {}).get(str(resolution), 0)),
         left_out=_left_out(found),
         stand_in=stand_in,
     )
