@@ -10,7 +10,7 @@ from typing import Any
 import luigi
 
 from pipeline.chain import Chain, Link
-from pipeline.config import Settings, load_settings
+from pipeline.config import Settings, find_config, load_settings
 from pipeline.domains import base as domains
 from pipeline.methods import registry
 from pipeline.stages import MANIFEST, Stage, is_complete
@@ -35,7 +35,13 @@ def _listed(text: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _settings(
-    domain: str, profile: str, methods: str, attributes: str, outputs: str, changes: tuple[tuple[str, str], ...]
+    domain: str,
+    profile: str,
+    methods: str,
+    attributes: str,
+    outputs: str,
+    changes: tuple[tuple[str, str], ...],
+    path: Path,
 ) -> Settings:
     overrides = dict(changes)
     if outputs:
@@ -48,6 +54,7 @@ def _settings(
         known_methods=registry.names(),
         known_domains=domains.names(),
         overrides=overrides,
+        path=path,
     )
 
 
@@ -110,7 +117,13 @@ class RunTask(luigi.Task):
         texts = {key: str(value) for key, value in changes.items()}
         texts |= {key: getattr(self, name) for name, key in MACHINE.items() if getattr(self, name)}
         return _settings(
-            self.domain, self.profile, self.methods, self.attributes, self.outputs, tuple(sorted(texts.items()))
+            self.domain,
+            self.profile,
+            self.methods,
+            self.attributes,
+            self.outputs,
+            tuple(sorted(texts.items())),
+            find_config(),
         )
 
     @property

@@ -32,6 +32,7 @@ QUALITY = ("fid", "kid", "fid_same_codes", "kid_same_codes", *INCEPTION)
 SECONDS = ("seconds_per_edit", "seconds_per_edit_and_synthesis")
 ALL = "all"
 ACRONYMS = {"fid": "FID", "kid": "KID", "lpips": "LPIPS", "ssim": "SSIM"}
+ACRONYMS |= {"fid_same_codes": "FID, same codes", "kid_same_codes": "KID, same codes"}
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 

@@ -45,7 +45,6 @@ l2l.learning_rate = 0.001
 """
 CHEAPER = {"bootstrap_samples = 1000": "bootstrap_samples = 50", "kid_subsets = 100": "kid_subsets = 2"}
 CHEAPER |= {"kid_subset_size = 1000": "kid_subset_size = 30", "bisections = 5": "bisections = 2"}
-CHEAPER |= {"train_threads = 0": "train_threads = 1"}
 CHOICE = ("--domain", "scenes", "--profile", "tiny", "--attribute", "age", "--attribute", "yaw", "--executor", "inline")
 ABLATE = ("methods", "ablate", "l2l", *CHOICE)
 VARIANTS = ["base", "no-cycle", "w-plus"]
