@@ -2,6 +2,7 @@
 
 A claim is judged where its method and all its rivals were run. It holds if the scores say so; how surely they do is
 said beside it: by the paired tests of `differences` where the metric is a mean, else by whether the intervals overlap.
+A score with a flag supports no claim and takes no rank, such as one at matched change that few edits reached.
 A claim about FFHQ that fails in another domain is not refuted: it did not carry over.
 """
 
@@ -25,13 +26,13 @@ LLF_RIVALS = ("ganspace", "sefa", "latentclr")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One claim, its source, by whose scores it was judged, what was found, and whether it holds here."""
+    """One claim, its source, by whose scores it was judged, what was found; whether it holds here (None: untestable)."""
 
     claim: str
     source: str
     judged_by: str
     found: str
-    holds: bool
+    holds: bool | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def orders(contents: Contents) -> list[Order]:
         scores = scores[(scores["attribute"] == ALL) & scores["method"].isin(methods)]
         for network in _independent(scores):
             own = scores[scores["network"] == network].set_index("method")
-            values = own["value"] * (1 if own["better"].iloc[0] == "lower" else -1)
+            values = own["value"].where(own["flag"].isna()) * (1 if own["better"].iloc[0] == "lower" else -1)
             ranks = values.rank(method="min").reindex(methods)
             judge = "" if network == "none" else f", {short(network, contents.run.domain)}"
             places = tuple(None if pd.isna(rank) else int(rank) for rank in ranks)
@@ -99,9 +100,12 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
     scores = scores[(scores["attribute"] != ALL) & scores["method"].isin(["l2l", *L2L_RIVALS])]
     found = []
     for network in _independent(scores):
-        table = scores[scores["network"] == network].pivot_table(index="attribute", columns="method", values="value")
-        if set(table.columns) != {"l2l", *L2L_RIVALS}:
+        own_scores = scores[scores["network"] == network]
+        if set(own_scores["method"]) != {"l2l", *L2L_RIVALS}:
             continue
+        counting = own_scores[own_scores["flag"].isna()]
+        table = counting.pivot_table(index="attribute", columns="method", values="value")
+        table = table.reindex(columns=["l2l", *L2L_RIVALS])
         wins = table.dropna().idxmin(axis=1).value_counts().reindex(["l2l", *L2L_RIVALS], fill_value=0)
         own, rival = int(wins["l2l"]), int(wins[list(L2L_RIVALS)].max())
         surely = sum(
@@ -112,9 +116,13 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
         told = "" if protocol == MATCHED else f", told apart from every rival on {surely}"
         others = ", ".join(f"{name} on {int(wins[name])}" for name in L2L_RIVALS)
         claim = f"l2l keeps the identity best {where}"
-        lowest = f"lowest on {own} of {len(table.dropna())}{told}; {others}"
-        judge = short(network, contents.run.domain)
-        found.append(Verdict(claim, L2L_PAPER, judge, lowest, own > rival))
+        compared, judge = len(table.dropna()), short(network, contents.run.domain)
+        lowest = f"lowest on {own} of {compared}{told}; {others}"
+        left = own_scores["attribute"].nunique() - compared
+        if left:
+            lowest += f"; {left} more cannot be compared, since a score is missing or flagged"
+        testable = 2 * compared > own_scores["attribute"].nunique()
+        found.append(Verdict(claim, L2L_PAPER, judge, lowest, own > rival if testable else None))
     return found
 
 
@@ -135,7 +143,8 @@ def _best(
         parts = [f"{method} {_shown(own.loc[method])}"]
         parts += [f"{name} {_shown(own.loc[name])}{'' if apart(name) else ' (not told apart)'}" for name in rivals]
         judge = "no network" if network == "none" else short(network, contents.run.domain)
-        found.append(Verdict(f"{method} {claim}", source, judge, "; ".join(parts), len(beaten) == len(rivals)))
+        holds = len(beaten) == len(rivals) if own["flag"].isna().all() else None
+        found.append(Verdict(f"{method} {claim}", source, judge, "; ".join(parts), holds))
     return found
 
 

@@ -16,6 +16,7 @@ from pipeline.report.matched_change import matched_tables
 from pipeline.report.rated import consistency_table, rate_tables
 from pipeline.report.summary import ARROWS, Cell, Grid, Row, further_tables, number, paper_tables, short
 
+WORDS = {True: "holds", False: "does not hold", None: "not testable"}
 BESIDE = ("attribute change", "locality", "lpips", "ssim")  # further tables that belong beside the paper's
 
 
@@ -91,7 +92,7 @@ def _claims(contents: Contents) -> Iterator[str]:
     if found:
         yield "## What the papers claim"
         yield ""
-        rows = [[v.claim, v.source, v.judged_by, v.found, "holds" if v.holds else "does not hold"] for v in found]
+        rows = [[v.claim, v.source, v.judged_by, v.found, WORDS[v.holds]] for v in found]
         yield from _table(["claim", "source", "judged by", "found here", ""], rows)
         yield ""
 
@@ -115,8 +116,7 @@ def _controls(contents: Contents) -> Iterator[str]:
     if checks:
         yield "## Controls"
         yield ""
-        words = {True: "holds", False: "does not hold", None: "not testable"}
-        rows = [[check.control, check.expected, check.found, words[check.holds]] for check in checks]
+        rows = [[check.control, check.expected, check.found, WORDS[check.holds]] for check in checks]
         yield from _table(["control", "expected", "found", ""], rows)
         yield ""
 

@@ -37,7 +37,7 @@ def contents(rows: list[dict[str, object]], **tables: pd.DataFrame) -> Contents:
     return replace(made, scores=scores, controls=frozenset(), **tables)
 
 
-def found(made: Contents) -> dict[str, tuple[bool, str]]:
+def found(made: Contents) -> dict[str, tuple[bool | None, str]]:
     return {verdict.claim: (verdict.holds, verdict.found) for verdict in verdicts(made)}
 
 
@@ -73,6 +73,18 @@ def test_without_a_test_intervals_that_overlap_tell_nothing_apart() -> None:
     rows[1] |= {"value": 0.21, "ci_low": 0.19, "ci_high": 0.23}
     holds, told = found(contents([*identity(PAPER, 8), *rows]))["l2l has the best FID"]
     assert holds and "interfacegan 0.21 [0.19, 0.23] (not told apart)" in told and "0.4 [0.36, 0.44];" in told
+
+
+def test_a_flagged_score_supports_no_claim_and_takes_no_rank() -> None:
+    few = "fewer than 50% of the changes were reached"
+    rows = identity(PAPER, 8, protocol="matched-change-1", level=1.0)
+    for row in rows:
+        row["flag"] = few if row["method"] == "l2l" and row["attribute"] in ("all", *list(EVALUATED)[:5]) else None
+    holds, told = found(contents(rows))["l2l keeps the identity best on most attributes, at a matched change of 1"]
+    assert holds is None and told.startswith("lowest on 3 of 3") and "5 more cannot be compared" in told
+    assert [order.ranks for order in orders(contents(rows))] == [(None, 1, 2, 3)]
+    fids = [score(name, "all", "fid", value, network="perception", flag=few) for name, value in PAPER.items()]
+    assert found(contents([*identity(PAPER, 8), *fids]))["l2l has the best FID"][0] is None
 
 
 def test_a_claim_whose_rivals_were_not_run_is_not_judged() -> None:
