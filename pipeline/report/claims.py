@@ -26,7 +26,10 @@ LLF_RIVALS = ("ganspace", "sefa", "latentclr")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One claim, its source, by whose scores it was judged, what was found; whether it holds here (None: untestable)."""
+    """One claim, its source, by whose scores it was judged, what was found.
+
+    holds: whether it holds here; None where it cannot be tested.
+    """
 
     claim: str
     source: str
