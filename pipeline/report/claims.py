@@ -28,7 +28,7 @@ LLF_RIVALS = ("ganspace", "sefa", "latentclr")
 class Verdict:
     """One claim, its source, by whose scores it was judged, what was found.
 
-    holds: whether it holds here; None where it cannot be tested.
+    holds: whether it holds here; None where it cannot be tested. sure: whether every rival is told apart.
     """
 
     claim: str
@@ -36,6 +36,14 @@ class Verdict:
     judged_by: str
     found: str
     holds: bool | None
+    sure: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.holds is None:
+            return "not testable"
+        return "does not hold" if not self.holds else "holds" if self.sure else "holds, but not surely"
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,8 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
         if left:
             lowest += f"; {left} more cannot be compared, since a score is missing or flagged"
         testable = 2 * compared > own_scores["attribute"].nunique()
-        found.append(Verdict(claim, L2L_PAPER, judge, lowest, own > rival if testable else None))
+        sure = 2 * surely > compared
+        found.append(Verdict(claim, L2L_PAPER, judge, lowest, own > rival if testable else None, sure))
     return found
 
 
@@ -147,7 +156,8 @@ def _best(
         parts += [f"{name} {_shown(own.loc[name])}{'' if apart(name) else ' (not told apart)'}" for name in rivals]
         judge = "no network" if network == "none" else short(network, contents.run.domain)
         holds = len(beaten) == len(rivals) if own["flag"].isna().all() else None
-        found.append(Verdict(f"{method} {claim}", source, judge, "; ".join(parts), holds))
+        sure = all(apart(name) for name in rivals)
+        found.append(Verdict(f"{method} {claim}", source, judge, "; ".join(parts), holds, sure))
     return found
 
 

@@ -16,7 +16,6 @@ from pipeline.report.matched_change import matched_tables
 from pipeline.report.rated import consistency_table, rate_tables
 from pipeline.report.summary import ARROWS, Cell, Grid, Row, further_tables, number, paper_tables, short
 
-WORDS = {True: "holds", False: "does not hold", None: "not testable"}
 BESIDE = ("attribute change", "locality", "lpips", "ssim")  # further tables that belong beside the paper's
 
 
@@ -92,7 +91,7 @@ def _claims(contents: Contents) -> Iterator[str]:
     if found:
         yield "## What the papers claim"
         yield ""
-        rows = [[v.claim, v.source, v.judged_by, v.found, WORDS[v.holds]] for v in found]
+        rows = [[v.claim, v.source, v.judged_by, v.found, v.verdict] for v in found]
         yield from _table(["claim", "source", "judged by", "found here", ""], rows)
         yield ""
 
@@ -116,7 +115,8 @@ def _controls(contents: Contents) -> Iterator[str]:
     if checks:
         yield "## Controls"
         yield ""
-        rows = [[check.control, check.expected, check.found, WORDS[check.holds]] for check in checks]
+        words = {True: "holds", False: "does not hold", None: "not testable"}
+        rows = [[check.control, check.expected, check.found, words[check.holds]] for check in checks]
         yield from _table(["control", "expected", "found", ""], rows)
         yield ""
 

@@ -173,7 +173,7 @@ def test_nothing_is_computed_twice(done: Done) -> None:
     for stage, count in (
         ("latents", 5),
         ("labels", 4),
-        ("reference", 1),
+        ("reference", 2),
         ("spread", 1),
         ("train", 3),
         ("edits", 3),

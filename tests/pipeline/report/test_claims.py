@@ -73,6 +73,8 @@ def test_without_a_test_intervals_that_overlap_tell_nothing_apart() -> None:
     rows[1] |= {"value": 0.21, "ci_low": 0.19, "ci_high": 0.23}
     holds, told = found(contents([*identity(PAPER, 8), *rows]))["l2l has the best FID"]
     assert holds and "interfacegan 0.21 [0.19, 0.23] (not told apart)" in told and "0.4 [0.36, 0.44];" in told
+    fid = next(one for one in verdicts(contents([*identity(PAPER, 8), *rows])) if one.claim.endswith("FID"))
+    assert fid.verdict == "holds, but not surely"
 
 
 def test_a_flagged_score_supports_no_claim_and_takes_no_rank() -> None:
