@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cleanfid import fid as cleanfid
 
-from pipeline.metrics.fid_same_codes import FID_SAME_CODES
+from pipeline.metrics.fid_same_codes import FID_SAME_CODES, PairedMoments
 from tests.pipeline.metrics.sets import edit_set
 
 rng = np.random.default_rng(0)
@@ -33,6 +33,16 @@ def test_value_is_clean_fids_with_each_unedited_image_as_often_as_its_edits():
     edits = edit_set(features=vectors() + rng.normal(size=(60, 8)).astype(np.float32), originals=vectors())
     expected = cleanfid.fid_from_feats(edits.features.astype(np.float64), edits.originals.astype(np.float64))
     assert FID_SAME_CODES.judge(edits)[0].estimate.value == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_resample_is_the_distance_of_the_images_that_it_holds():
+    order = rng.permutation(60)
+    features, originals = (vectors() + rng.normal(size=(60, 8)))[order], vectors()[order]
+    faces, counts = FACES[order], np.arange(12) % 4
+    drawn = np.repeat(np.arange(60), counts[faces])
+    expected = cleanfid.fid_from_feats(features[drawn].astype(np.float64), originals[drawn].astype(np.float64))
+    assert PairedMoments(features, originals, faces).distance(counts.astype(float)) == pytest.approx(expected, rel=1e-7)
 
 
 def test_fewer_faces_than_twice_the_dimensions_are_flagged():
