@@ -119,12 +119,12 @@ def read_published(path: Path = FILE) -> list[PublishedPaper]:
 
 
 def beside(contents: Contents, papers: list[PublishedPaper] | None = None) -> list[Beside]:
-    """The papers whose domain is the run's, each table with the run's scores; empty for any other domain."""
+    """The papers whose domain is the run's, each table with the run's scores; empty for another domain and stand-ins."""
     papers = read_published() if papers is None else papers
     return [
         Beside(paper, tuple(_side_by_side(contents, paper, table) for table in paper.tables))
         for paper in papers
-        if paper.domain == contents.run.domain
+        if paper.domain == contents.run.domain and not contents.stand_ins
     ]
 
 

@@ -94,6 +94,13 @@ def test_beside_ffhq_with_every_difference(bare: None) -> None:
     assert "https" not in html
 
 
+def test_never_beside_stand_ins() -> None:
+    ours = contents("ffhq")
+    assert beside(ours)
+    scores = ours.scores.assign(network="stand-in-" + ours.scores["network"].astype(str))
+    assert beside(replace(ours, scores=scores)) == []
+
+
 def test_ours_stand_under_the_papers_by_method_and_attribute() -> None:
     ours = contents("ffhq")
     (one,) = beside(ours)
