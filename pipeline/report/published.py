@@ -119,7 +119,7 @@ def read_published(path: Path = FILE) -> list[PublishedPaper]:
 
 
 def beside(contents: Contents, papers: list[PublishedPaper] | None = None) -> list[Beside]:
-    """The papers whose domain is the run's, each table with the run's scores; empty for another domain and stand-ins."""
+    """The papers whose domain is the run's, with its scores; none for another domain, or beside stand-ins."""
     papers = read_published() if papers is None else papers
     return [
         Beside(paper, tuple(_side_by_side(contents, paper, table) for table in paper.tables))
