@@ -114,6 +114,11 @@ class Machine:
     check_disk: bool = True
 
     @property
+    def workers_of_our_own(self) -> int:
+        """Worker processes of a cluster that we start: one for each GPU, else `workers`."""
+        return max(1, len(self.devices)) if self.device.startswith("cuda") else self.workers
+
+    @property
     def trains_side_by_side(self) -> bool:
         """Whether a training needs no more than its worker's threads, so that every worker can train a method."""
         return self.executor != "inline" and self.train_threads <= self.threads

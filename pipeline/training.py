@@ -143,7 +143,7 @@ def _train_together(settings: Settings, method: str, beside: Sequence[str]) -> N
         started = [name for name in order if name in builders]
         if method not in started or len(started) < 2:
             return
-        parallel = min(len(started), settings.machine.workers)
+        parallel = min(len(started), settings.machine.workers_of_our_own)
         failed: dict[str, BaseException] = {}
 
         def keep(result: tuple[str, list[ShardRecord] | BaseException]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import config
 from pipeline.attributes import EVALUATED
-from pipeline.config import Settings, cores, digest, find_config, load_files, load_settings, read_config
+from pipeline.config import Machine, Settings, cores, digest, find_config, load_files, load_settings, read_config
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
 
@@ -238,3 +238,9 @@ def test_a_domain_s_files_have_defaults_and_no_unknown_keys(tmp_path: Path) -> N
     assert load_files("other", default, path) == default
     with pytest.raises(UnknownNameError, match="No key of .domain.ffhq. in mine.cfg named 'generator'"):
         load_files("ffhq", {"scorer_a": "a"}, path)
+
+
+def test_a_gpu_has_one_worker_however_many_cores_there_are() -> None:
+    assert Machine(workers=8).workers_of_our_own == 8
+    assert Machine(workers=8, device="cuda").workers_of_our_own == 1
+    assert Machine(workers=8, device="cuda", devices=("cuda:0", "cuda:1")).workers_of_our_own == 2
