@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stylegan.generator import Generator
-from stylegan.training import image_at, pixel_loss
+from stylegan.training import detail, detail_loss, image_at, pixel_loss
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +40,22 @@ def test_a_wrong_edge_costs_more_than_a_wrong_level() -> None:
     striped[..., ::2] = 0.5
     striped[..., 1::2] = -0.5
     assert pixel_loss(striped, images) > 1.5 * pixel_loss(images + 0.5, images)
+
+
+def test_detail_is_lost_by_softening_but_not_by_moving_it() -> None:
+    noise = 0.2 * torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    soft = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)
+    moved = noise.view(2, 3, 8, 4, 8, 4).roll((2, 2), dims=(3, 5)).reshape(noise.shape)
+    assert detail_loss(noise, noise) == 0
+    assert detail(soft).mean() < 0.5 * detail(noise).mean()
+    assert detail_loss(moved, noise) < 0.5 * detail_loss(soft, noise)
+
+
+def test_an_even_image_has_no_detail_and_a_slope() -> None:
+    even = torch.full((1, 3, 8, 8), 0.3, requires_grad=True)
+    strength = detail(even)
+    assert strength.shape == (1, 3, 2, 2)
+    assert float(strength.detach().max()) == pytest.approx(0.01, abs=1e-6)
+    strength.sum().backward()
+    assert even.grad is not None
+    assert torch.isfinite(even.grad).all()

@@ -13,6 +13,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pipeline.domains.synthface.factors import N_FACTORS, factors_from_normals
 from stylegan.generator import Architecture, MappingNetwork
@@ -100,15 +101,27 @@ def truth_normals(w: Tensor) -> Tensor:
     return _turn_pairs(normals, order[middle:], order[:middle]).float()
 
 
+def w_of_truth(normals: Tensor) -> Tensor:
+    """The w (N, 512), float32, whose truth has these normals (N, N_FACTORS); exact but for rounding.
+
+    w is where the mapping network takes a z that no one has to find: its image is no wider than the normals.
+    """
+    order, middle = _turns(), N_FACTORS // 2
+    held = _turn_pairs(normals.double(), order[middle:], order[:middle], back=True)
+    held = _turn_pairs(held, order[:middle], order[middle:], back=True)
+    mixed = held @ _spread_in_w().T
+    return (functional.leaky_relu(torch.cat([mixed, -mixed], dim=1), _SLOPE) * _GAIN).float()
+
+
 def truth_factors(w: Tensor) -> Tensor:
     """The factors (N, N_FACTORS) that the embedded generator should show for w (N, 512)."""
     return factors_from_normals(truth_normals(w))
 
 
-def _turn_pairs(normals: Tensor, turned: Tensor, guides: Tensor) -> Tensor:
+def _turn_pairs(normals: Tensor, turned: Tensor, guides: Tensor, *, back: bool = False) -> Tensor:
     half = len(turned) // 2
     first, second = turned[:half], turned[half : 2 * half]
-    angle = LARGEST_TURN * torch.tanh(normals[:, guides[torch.arange(half) % len(guides)]])
+    angle = (-LARGEST_TURN if back else LARGEST_TURN) * torch.tanh(normals[:, guides[torch.arange(half) % len(guides)]])
     left, right = normals[:, first], normals[:, second]
     after = normals.clone()
     after[:, first] = angle.cos() * left - angle.sin() * right

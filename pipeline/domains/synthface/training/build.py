@@ -36,7 +36,8 @@ from stylegan.weights import load_generator, save_generator
 
 SETS: dict[str, RenderSet] = {
     "generator": RenderSet("generator", 101, 80_000),
-    "rare": RenderSet("rare", 111, 16_000),
+    "generator_more": RenderSet("generator", 121, 60_000),
+    "rare": RenderSet("rare", 111, 140_000),
     "broad_a": RenderSet("broad", 202, 48_000),
     "people_a": RenderSet("identities", 303, 60_000),
     "broad_b": RenderSet("broad", 404, 48_000),
@@ -56,7 +57,7 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
     "recognizer_a": ("people_a",),
     "recognizer_b": ("people_b",),
     "reader": ("natural_b", "broad_b", "people_b"),
-    "generator": ("generator", "rare"),
+    "generator": ("generator", "generator_more", "rare"),
 }
 
 SCHEDULES: dict[str, Schedule] = {
@@ -66,10 +67,12 @@ SCHEDULES: dict[str, Schedule] = {
     "recognizer_a": Schedule(steps=3600, batch=128, rate=4e-3, seed=24),
     "recognizer_b": Schedule(steps=2000, batch=128, rate=4e-3, seed=25),
     "reader": Schedule(steps=1800, batch=128, rate=4e-3, seed=26),
+    "scorer_a-further": Schedule(steps=1200, batch=128, rate=2e-3, seed=32),
+    "scorer_b-further": Schedule(steps=1800, batch=128, rate=2e-3, seed=33),
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
     "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
-    "images-64-further": Schedule(steps=7000, batch=32, rate=2e-2, seed=15),
+    "images-64-further": Schedule(steps=9000, batch=32, rate=2e-2, seed=16),
 }
 
 Say = Callable[[str], None]
@@ -110,9 +113,13 @@ class Workshop:
         found = SETS[name]
         return replace(found, count=max(512, int(found.count * self.share))) if self.share < 1 else found
 
+    def named(self, name: str) -> str:
+        """The name of a training; one that goes on from published weights has its own where it has its own schedule."""
+        return f"{name}-further" if self.further and f"{name}-further" in SCHEDULES else name
+
     def schedule(self, name: str) -> Schedule:
         """A training's schedule, shortened by `share`."""
-        schedule = SCHEDULES[name]
+        schedule = SCHEDULES[self.named(name)]
         return replace(schedule, steps=max(4, int(schedule.steps * self.share)))
 
     @property
@@ -150,19 +157,19 @@ def _new_judge(role: str) -> nn.Module:
 
 
 def _train_judge(role: str, shop: Workshop) -> nn.Module:
-    network, schedule = _new_judge(role), shop.schedule(role)
+    network, schedule, name = _new_judge(role), shop.schedule(role), shop.named(role)
     if shop.further:
         published = load_network(type(network), weights_path(role), torch.device("cpu"))
         network.load_state_dict(published.state_dict())
     faces = [shop.set(name) for name in TRAINED_ON[role]]
     if isinstance(network, Scorer):
-        judges.train_scorer(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
+        judges.train_scorer(network, judges.Mixed(faces), schedule, name, shop.training, shop.say)
     elif isinstance(network, Recognizer):
-        judges.train_recognizer(network, faces[0], schedule, role, shop.training, shop.say)
+        judges.train_recognizer(network, faces[0], schedule, name, shop.training, shop.say)
     elif isinstance(network, Perception):
-        judges.train_perception(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
+        judges.train_perception(network, judges.Mixed(faces), schedule, name, shop.training, shop.say)
     elif isinstance(network, Reader):
-        reader.train_reader(network, judges.Mixed(faces), schedule, role, shop.training, shop.say)
+        reader.train_reader(network, judges.Mixed(faces), schedule, name, shop.training, shop.say)
         reader.calibrate_reader(network, shop.set("people_reader"))
     return network
 
@@ -170,7 +177,7 @@ def _train_judge(role: str, shop: Workshop) -> nn.Module:
 def _train_generator(shop: Workshop) -> Generator:
     network, names = distil.new_generator(GENERATOR_SEED), TRAINED_ON["generator"]
     faces = judges.Mixed([shop.set(name) for name in names])
-    w = distil.all_w(network, [shop.wanted(name) for name in names])
+    w = distil.all_w([shop.wanted(name) for name in names])
     if shop.further:
         published = load_generator(weights_path("generator"), card_of("generator")["sha256"])
         network.synthesis.load_state_dict(published.synthesis.state_dict())
@@ -181,14 +188,15 @@ def _train_generator(shop: Workshop) -> Generator:
             device = torch.device("cpu")
             perception = load_network(Perception, weights_path("perception"), device)
             judged = distil.Judges(perception, load_network(Scorer, weights_path("scorer_a"), device), faces)
-        name = f"images-{resolution}" + ("-further" if shop.further else "")
-        distil.fit_images(network, w, faces, resolution, shop.schedule(name), shop.training, shop.say, judged, name)
+        name = f"images-{resolution}"
+        schedule = shop.schedule(name)
+        distil.fit_images(network, w, faces, resolution, schedule, shop.training, shop.say, judged, shop.named(name))
     distil.finish(network)
     return network
 
 
 def _card(role: str, shop: Workshop, seconds: float, parent: dict[str, Any] | None) -> dict[str, Any]:
-    grown = ("images-64-further",) if shop.further else ("images-16", "images-32", "images-64")
+    grown = ("images-64",) if shop.further else ("images-16", "images-32", "images-64")
     steps = grown if role == "generator" else (role,)
     return {
         "role": role,
@@ -196,7 +204,7 @@ def _card(role: str, shop: Workshop, seconds: float, parent: dict[str, Any] | No
         "command": f"latentbench synthface train {role}" + (" --further" if shop.further else ""),
         "further_than": parent and {key: parent.get(key) for key in ("sha256", "command", "schedule", "trained_on")},
         "trained_on": {name: asdict(SETS[name]) for name in TRAINED_ON[role]},
-        "schedule": {name: asdict(shop.schedule(name)) for name in steps},
+        "schedule": {shop.named(name): asdict(shop.schedule(name)) for name in steps},
         "how": HOW[role.partition("_")[0]],
         "share_of_full_training": shop.share,
         "seconds_of_last_call": round(seconds, 1),
@@ -211,8 +219,8 @@ HOW = {
         "distilled: the mapping network is made, not learned (pipeline/domains/synthface/truth.py): w holds standard "
         "normals linearly, and a turn of each by an angle that depends on others leads to the truth; the synthesis "
         "network regresses the render that belongs to every w, at 16, 32 and 64 px, by pixels and their differences, "
-        "at 64 px also by the perception net's activations and by what scorer A (never B) reads; bfloat16 in the "
-        "convolutions while training"
+        "at 64 px also by the strength of fine detail, by the perception net's activations and by what scorer A "
+        "(never B) reads; bfloat16 in the convolutions while training"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
     "recognizer": (

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.domains.synthface.camera import grain
-from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, Mixed, autocast
+from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, Mixed, augmented, autocast
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.domains.synthface.training.sets import RenderSet
@@ -19,14 +19,14 @@ from pipeline.domains.synthface.truth import make_mapping
 from pipeline.networks.perception import Perception
 from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
-from stylegan.sampling import draw_z
-from stylegan.training import image_at, pixel_loss
+from stylegan.training import detail_loss, image_at, pixel_loss
 
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 FACE_WEIGHT = 2.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
 VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
 ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
+DETAIL_SHARE = 3.0  # weight of the strength of fine detail, at full resolution
 
 Say = Callable[[str], None]
 
@@ -50,12 +50,12 @@ def set_grain(generator: Generator) -> None:
 
 
 @torch.no_grad()
-def all_w(generator: Generator, sets: list[RenderSet]) -> Tensor:
+def all_w(sets: list[RenderSet]) -> Tensor:
     """w (N, 512) of the faces of some sets, one set after the other."""
     found = []
     for wanted in sets:
         for ids in np.array_split(np.arange(wanted.count), max(1, wanted.count // 4096)):
-            found.append(generator.map_to_w(torch.from_numpy(draw_z(wanted.seed, wanted.z_ids(ids)))))
+            found.append(wanted.w(ids))
     return torch.cat(found)
 
 
@@ -70,13 +70,17 @@ class Judges:
         self.values = faces.values
         self.weight = 1 / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
 
-    def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray) -> Tensor:
-        """The weighted loss of images made (N, 3, H, W) against the renders of some rows of the set."""
+    def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray, seed: int, step: int) -> Tensor:
+        """The weighted loss of images made (N, 3, H, W) against the renders of some rows of the set.
+
+        Scorer A sees them as it saw renders in its own training, a little changed, so that no pattern of its weights
+        is learned instead of a face.
+        """
         with autocast():
             with torch.no_grad():
                 targets = self.perception.maps(wanted)
             found = self.perception.maps(made)
-            read = self.scorer_a.logits(made)
+            read = self.scorer_a.logits(augmented(made, seed, step))
         pairs = zip(found, targets, strict=True)
         unlike = [(a.float() - b.float()).abs().mean() / (b.float().std() + 1e-3) for a, b in pairs]
         error = read.float().sigmoid() - self.values[rows]
@@ -115,7 +119,8 @@ def fit_images(
         made = made.float()
         if judges is None:
             return pixel_loss(made, small)
-        return pixel_loss(made, small, weight) + judges.loss(made, small, rows)
+        judged = judges.loss(made, small, rows, schedule.seed, step)
+        return pixel_loss(made, small, weight) + DETAIL_SHARE * detail_loss(made, small) + judged
 
     optimizer = MuonAndAdam([generator.synthesis], adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
     modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}

@@ -2,10 +2,13 @@
 
 Five ways to draw faces, because what a judge must know is wider than what FFHQ shows:
 - `generator`: factors = truth(w(z)), the world that the generator learns; FFHQ's statistics.
-- `rare`: those of such faces that show what few do (RARE), so that the generator learns to draw it.
+- `rare`: faces of that world near an edge: the normal of one attribute of RARE, chosen by chance, is drawn around the
+  place where it begins to show, and all else as it is among faces with that normal. So the generator sees often what
+  few faces show, and learns where it begins.
 - `natural`: FFHQ's statistics, other faces.
-- `broad`: each attribute is with probability .3 drawn evenly over its range, so that rare values are seen too. What
-  excludes one another stays so: one emotion at a time, one leading hair colour, facial hair on men.
+- `broad`: each attribute is with probability .3 drawn evenly over its range, so that rare values are seen too; with .1
+  where it covers others, which nobody could read then. What excludes one another stays so: one emotion at a time, one
+  leading hair colour over FFHQ's usual rest, facial hair on men.
 - `identities`: `PER_PERSON` faces of each person: identity factors and gender fixed, age nearly; pose, emotion,
   glasses, hair and beard as in `broad`; all else (light, covers, blur, ...) drawn anew for every picture.
 """
@@ -26,19 +29,23 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from pipeline import attributes
+from pipeline.domains.synthface import copula
 from pipeline.domains.synthface import factors as face_factors
-from pipeline.domains.synthface.truth import make_mapping, truth_factors
+from pipeline.domains.synthface.truth import make_mapping, truth_factors, w_of_truth
 from stylegan.generator import MappingNetwork
 from stylegan.sampling import draw_z
 
 PER_PERSON = 10
 RENDER_BLOCK = 256
-WORLD = 3  # raised when the renderer or the truth changes, so that no old picture is taken for a new one
-KINDS = ("generator", "rare", "natural", "broad", "identities")
+# Kinds, and the version of each one's pictures: raised for all when the renderer or the truth changes, for one when its
+# rule does, so that no old picture is taken for a new one.
+KINDS = {"generator": 3, "rare": 4, "natural": 3, "broad": 4, "identities": 4}
 BROAD_SHARE = 0.3  # of faces of which an attribute is drawn evenly
+COVER_SHARE = 0.1  # the same of COVERS
+COVERS = ("sunglasses", "headwear", "forehead_occluded", "eye_occluded", "mouth_occluded")
 GROUP_SHARE = 0.5  # of faces whose emotion, or hair colour, is
-POOL_BLOCK = 4096  # z that are looked through at once for rare faces
-# A face is rare from this value of one of these on.
+EDGE_SPREAD = 0.5  # standard deviation of the normal of a rare face around its edge
+# The value at which an attribute begins to show.
 RARE = {
     "eye_occluded": 0.5,
     "mouth_occluded": 0.5,
@@ -50,7 +57,20 @@ RARE = {
     "surprise": 0.5,
     "blur": 0.75,
     "noise": 0.85,
+    "reading_glasses": 0.5,
+    "sunglasses": 0.5,
+    "headwear": 0.5,
+    "forehead_occluded": 0.5,
+    "eye_makeup": 0.5,
+    "lip_makeup": 0.5,
+    "gender": 0.5,
+    "smile": 0.5,
+    "baldness": 0.5,
+    "beard": 0.5,
+    "moustache": 0.5,
+    "sideburns": 0.5,
 }
+OFTENER = {"eye_occluded": 3, "mouth_occluded": 3}  # how much likelier one is drawn than the others
 EMOTIONS = ("anger", "contempt", "disgust", "fear", "sadness", "surprise")
 HAIR_COLOURS = tuple(f"hair_{colour}" for colour in ("brown", "blond", "black", "red", "grey", "other"))
 FACIAL_HAIR = ("moustache", "beard", "sideburns")
@@ -63,6 +83,8 @@ CHANGING = (
 )
 # Even draws of the pose stay where a portrait is one: within 24, 12 and 54 degrees.
 POSE_LIMITS = {"pitch": (0.2, 0.8), "roll": (0.3, 0.7), "yaw": (0.2, 0.8)}
+
+DrawGroup = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -77,21 +99,25 @@ class RenderSet:
     @property
     def name(self) -> str:
         """Name of its files."""
-        return f"{self.kind}-{self.seed}-{self.count}-{self.resolution}-world{WORLD}"
+        return f"{self.kind}-{self.seed}-{self.count}-{self.resolution}-world{KINDS[self.kind]}"
 
     def factors(self, ids: np.ndarray) -> Tensor:
         """Factors (N, N_FACTORS) in [0, 1] of some of its faces."""
         if self.kind in ("generator", "rare"):
-            return truth_factors(_mapping().map_to_w(torch.from_numpy(draw_z(self.seed, self.z_ids(ids)))))
+            return truth_factors(self.w(ids))
         if self.kind == "natural":
             return face_factors.draw_factors(self.seed, ids.tolist())
         drawn = face_factors.draw_factors(self.seed, ids.tolist())
         broad = _broaden(drawn, self.seed, ids)
         return broad if self.kind == "broad" else _personify(drawn, broad, self.seed, ids)
 
-    def z_ids(self, ids: np.ndarray) -> np.ndarray:
-        """Which z of its seed some faces come from: those of their ids, but for `rare` the ids-th rare ones."""
-        return _rare_ids(self.seed, self.count)[ids] if self.kind == "rare" else ids
+    def w(self, ids: np.ndarray) -> Tensor:
+        """w (N, 512) of some of its faces; raises ValueError for a kind that is not of the generator's world."""
+        if self.kind == "generator":
+            return _mapping().map_to_w(torch.from_numpy(draw_z(self.seed, ids)))
+        if self.kind == "rare":
+            return w_of_truth(_near_edges(self.seed, ids))
+        raise ValueError(f"Faces of kind {self.kind!r} have no w.")
 
 
 @functools.cache
@@ -99,22 +125,34 @@ def _mapping() -> MappingNetwork:
     return make_mapping().requires_grad_(False)
 
 
-@functools.lru_cache(maxsize=4)
-def _rare_ids(seed: int, count: int) -> np.ndarray:
-    """The first `count` ids, (count,) int64 and rising, whose z gives a rare face."""
-    least = torch.tensor(list(RARE.values()))
-    columns, found, start = [attributes.INDEX[name] for name in RARE], np.empty(0, dtype=np.int64), 0
-    while len(found) < count:
-        ids = np.arange(start, start + POOL_BLOCK)
-        drawn = truth_factors(_mapping().map_to_w(torch.from_numpy(draw_z(seed, ids))))
-        found = np.concatenate([found, ids[(drawn[:, columns] >= least).any(dim=1).numpy()]])
-        start += POOL_BLOCK
-    return found[:count]
+@functools.cache
+def _edges() -> np.ndarray:
+    """Where in its normal each attribute of RARE begins to show, (len(RARE),)."""
+    knots = [copula.quantile_knots(name) for name in RARE]
+    shares = [np.interp(value, to, at) for value, (at, to) in zip(RARE.values(), knots, strict=True)]
+    return np.asarray(torch.special.ndtri(torch.tensor(shares, dtype=torch.float64)))
+
+
+def _near_edges(seed: int, ids: np.ndarray) -> Tensor:
+    """Normals of the truth (N, N_FACTORS), float64: standard, but that of one attribute is near its edge."""
+    weight = np.array([OFTENER.get(name, 1) for name in RARE], dtype=np.float64)
+    rows = copula.cholesky().numpy()[[attributes.INDEX[name] for name in RARE]]
+    normals = np.empty((len(ids), face_factors.N_FACTORS))
+    for place, i in enumerate(ids):
+        stream = np.random.default_rng([seed, 4, int(i)])
+        chosen = stream.choice(len(RARE), p=weight / weight.sum())
+        wanted = _edges()[chosen] + EDGE_SPREAD * stream.standard_normal()
+        normals[place] = stream.standard_normal(face_factors.N_FACTORS)
+        # The attribute's own normal is row @ normals, and |row| = 1: this is the exact conditional distribution.
+        row, own = rows[chosen], normals[place, : face_factors.N_ATTRIBUTES]
+        own += (wanted - row @ own) * row
+    return torch.from_numpy(normals)
 
 
 def _broaden(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:
     even = np.stack([np.random.default_rng([seed, 1, int(i)]).random((2, 35)) for i in ids])
-    replaced, values = even[:, 0] < BROAD_SHARE, even[:, 1]
+    share = np.array([COVER_SHARE if name in COVERS else BROAD_SHARE for name in attributes.NAMES])
+    replaced, values = even[:, 0] < share, even[:, 1]
     for name, (low, high) in POSE_LIMITS.items():
         values[:, attributes.INDEX[name]] = low + (high - low) * values[:, attributes.INDEX[name]]
     for index, attribute in enumerate(attributes.ATTRIBUTES):
@@ -122,13 +160,16 @@ def _broaden(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:
             values[:, index] = values[:, index] > 0.5
     broad = drawn.clone()
     broad[:, :35] = torch.where(torch.from_numpy(replaced), torch.from_numpy(values).float(), drawn[:, :35])
-    for place, draw in enumerate((_one_emotion, _one_hair_colour)):
-        names = (("smile", "neutral", *EMOTIONS), HAIR_COLOURS)[place]
-        streams = [np.random.default_rng([seed, 2 + place, int(i)]) for i in ids]
-        redrawn = np.array([stream.random() for stream in streams]) < GROUP_SHARE
-        group = torch.from_numpy(np.stack([draw(stream) for stream in streams])).float()
+    groups: tuple[tuple[tuple[str, ...], DrawGroup], ...] = (
+        (("smile", "neutral", *EMOTIONS), _one_emotion),
+        (HAIR_COLOURS, _one_hair_colour),
+    )
+    for place, (names, draw) in enumerate(groups):
         columns = [attributes.INDEX[name] for name in names]
-        broad[:, columns] = torch.where(torch.from_numpy(redrawn)[:, None], group, drawn[:, columns])
+        natural, streams = drawn[:, columns], [np.random.default_rng([seed, 2 + place, int(i)]) for i in ids]
+        redrawn = np.array([stream.random() for stream in streams]) < GROUP_SHARE
+        group = np.stack([draw(stream, face) for stream, face in zip(streams, natural.numpy(), strict=True)])
+        broad[:, columns] = torch.where(torch.from_numpy(redrawn)[:, None], torch.from_numpy(group).float(), natural)
     _only_on_men(broad, drawn)
     reading, sun, any_kind = (attributes.INDEX[n] for n in ("reading_glasses", "sunglasses", "glasses"))
     broad[:, reading] *= 1 - broad[:, sun]
@@ -136,21 +177,18 @@ def _broaden(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:
     return broad
 
 
-def _one_emotion(stream: np.random.Generator) -> np.ndarray:
+def _one_emotion(stream: np.random.Generator, natural: np.ndarray) -> np.ndarray:
     """(smile, neutral, *EMOTIONS): one of happiness and the emotions at an even strength, the rest of it neutral."""
-    values, chosen, strength = np.zeros(2 + len(EMOTIONS)), stream.integers(0, 1 + len(EMOTIONS)), stream.random()
+    values, chosen, strength = np.zeros_like(natural), stream.integers(0, 1 + len(EMOTIONS)), stream.random()
     values[0 if chosen == 0 else 1 + chosen] = strength
     values[1] = 1 - strength
     return values
 
 
-def _one_hair_colour(stream: np.random.Generator) -> np.ndarray:
-    """HAIR_COLOURS: one leads with .6 to 1, the others have up to that, mostly little."""
-    values = stream.random(len(HAIR_COLOURS)) ** 2
-    chosen = stream.integers(0, len(HAIR_COLOURS))
-    lead = 0.6 + 0.4 * stream.random()
-    values = values * lead
-    values[chosen] = lead
+def _one_hair_colour(stream: np.random.Generator, natural: np.ndarray) -> np.ndarray:
+    """HAIR_COLOURS: any of them is equally likely to lead; it changes places with the one that did."""
+    led, chosen, values = int(natural.argmax()), int(stream.integers(0, len(natural))), natural.copy()
+    values[led], values[chosen] = natural[chosen], natural[led]
     return values
 
 
