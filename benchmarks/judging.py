@@ -26,7 +26,7 @@ from facenet_pytorch import MTCNN
 
 from pipeline.cluster import KEEPS_MEMORY
 from pipeline.domains import base
-from pipeline.editing import look, synthesise
+from pipeline.judging import look, synthesise
 from pipeline.metrics.base import Reference
 from pipeline.metrics.fid import FaceMoments, resampled_distances
 from pipeline.metrics.kid import FaceKernels

@@ -34,7 +34,7 @@ from torch.nn import functional
 from pipeline.attributes import NAMES
 from pipeline.batches import image_bytes
 from pipeline.domains.base import Domain, DomainCard
-from pipeline.editing import compare, displacement, look_at_codes
+from pipeline.judging import compare, displacement, look_at_codes
 from pipeline.labelling import judge
 from pipeline.methods.base import FitData
 from pipeline.methods.l2l import L2L

@@ -28,7 +28,7 @@ from pipeline.compute import Progress, run_stage
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.editing import displacement, synthesise
+from pipeline.judging import displacement, synthesise
 from pipeline.labelling import labels_stage
 from pipeline.schemas import CONSISTENCY
 from pipeline.spread import Spread, logits_of, read_spread, spread_stage

@@ -28,7 +28,7 @@ from pipeline.config import BATCH, Settings
 from pipeline.crossing import Targets, find_crossings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.editing import (
+from pipeline.judging import (
     JUDGES,
     JUDGES_OF_SOME,
     compare,

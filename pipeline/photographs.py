@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.config import Settings
 from pipeline.domains.base import DomainCard
 from pipeline.errors import ConfigError, CorruptShardError, StageError
+from pipeline.files import file_sha256
 from pipeline.schemas import INVERTED
-from pipeline.stages import file_sha256
 from pipeline.tables import read_table, vectors
 
 SIZES = ("n_faces", "n_matched_faces", "n_rate_faces", "n_consistency_faces")

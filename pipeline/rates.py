@@ -28,7 +28,7 @@ from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.editing import displacement, strength_vectors, synthesise
+from pipeline.judging import displacement, strength_vectors, synthesise
 from pipeline.labelling import labels_stage
 from pipeline.schemas import RATES
 from pipeline.spread import Limits, logits_of, read_limits, spread_stage

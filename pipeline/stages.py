@@ -13,26 +13,23 @@ builds a stage: it holds a lock that the kernel drops when the process dies, how
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import hashlib
 import json
 import logging
 import os
-import platform
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pipeline.config import Settings, digest
 from pipeline.errors import BusyError, CorruptShardError, StageError
+from pipeline.files import file_sha256, write_json, write_whole
+from pipeline.locks import LOCK, held
 from pipeline.provenance import code_commit, machine_facts, package_versions
 
 log = logging.getLogger("latentbench")
@@ -40,8 +37,6 @@ log = logging.getLogger("latentbench")
 STAGES = "stages"
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
-LOCK = ".lock"
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +185,7 @@ def is_complete(stage: Stage, outputs: Path) -> bool:
         return False
     if not any(_fault(folder, record) for record in manifest.shards):
         return True
-    with suppress(BusyError), _locked(folder, stage.title, wait=0.0):
+    with suppress(BusyError), held(folder, stage.title, wait=0.0):
         _quarantine(folder, stage.fingerprint)  # looks again: another process may have mended it meanwhile
     return False
 
@@ -237,7 +232,7 @@ def invalidate(stages: Iterable[Stage], outputs: Path) -> list[Path]:
         folder = stage.folder(outputs)
         if not folder.is_dir():
             continue
-        with _locked(folder, stage.title, wait=0.0):
+        with held(folder, stage.title, wait=0.0):
             (folder / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(folder)
         removed.append(folder)
@@ -305,7 +300,7 @@ class Builder:
             wall_seconds=round(time.perf_counter() - self._clock, 3),
             extra=extra or {},
         )
-        _write_json(self.folder, MANIFEST, manifest.as_json())
+        write_json(self.folder, MANIFEST, manifest.as_json())
         return manifest
 
     def _sweep(self, keep: set[str]) -> None:
@@ -328,7 +323,7 @@ def building(stage: Stage, settings: Settings) -> Iterator[Builder]:
     seconds; StageError when the disk is full.
     """
     folder = stage.folder(settings.outputs)
-    with _locked(folder, stage.title, wait=settings.machine.lock_wait):
+    with held(folder, stage.title, wait=settings.machine.lock_wait):
         _quarantine(folder, stage.fingerprint)
         for path in folder.glob(".*.tmp-*"):
             path.unlink(missing_ok=True)
@@ -356,73 +351,12 @@ def write_shard(
         nonlocal rows
         rows = write(path)
 
-    path, sha256, size = _write_file(folder, name, counted)
+    path, sha256, size = write_whole(folder, name, counted)
     spent = seconds if seconds is not None else time.perf_counter() - started
     record = ShardRecord(name, rows, sha256, size, round(spent, 3), extra or {})
     _remember(path, sha256)
-    _write_json(folder, f"{name}.json", asdict(record))
+    write_json(folder, f"{name}.json", asdict(record))
     return record
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# Files that are there whole or not at all
-
-
-def _write_file(folder: Path, name: str, write: Callable[[Path], None]) -> tuple[Path, str, int]:
-    """Path, sha256 and size of a file that appears by one rename, after its bytes reached the disk."""
-    path = folder / name
-    temporary = folder / f".{name}.tmp-{uuid.uuid4().hex}"
-    try:
-        write(temporary)
-        sha256 = file_sha256(temporary)
-        size = temporary.stat().st_size
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(folder)
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        written = temporary.stat().st_size if temporary.exists() else 0
-        raise _disk_full(path, written, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return path, sha256, size
-
-
-def _write_json(folder: Path, name: str, value: dict[str, Any]) -> None:
-    """A JSON file that appears whole or not at all."""
-    text = json.dumps(value, indent=1, sort_keys=True) + "\n"
-
-    def write(path: Path) -> None:
-        path.write_text(text)
-
-    _write_file(folder, name, write)
-
-
-def _sync(path: Path) -> None:
-    """Force a file's bytes, or a folder's names, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _disk_full(path: Path, written: int, error: OSError) -> StageError:
-    """The error of a disk, quota or file size limit that is reached, with what is needed to go on."""
-    there = next(folder for folder in path.absolute().parents if folder.exists())
-    free = shutil.disk_usage(there).free
-    return StageError(
-        f"Disk full: wrote {written:,} bytes of {path} and could not go on ({os.strerror(error.errno or 0)}; "
-        f"{free:,} bytes are free there). Free at least {max(2 * written, 64 * 2**20):,} bytes, or raise the quota, "
-        "and run again: finished shards are kept. Nothing was published."
-    )
 
 
 # Checking files against records
@@ -498,80 +432,3 @@ def _load_record(folder: Path, name: str) -> ShardRecord | None:
         return ShardRecord(**json.loads((folder / f"{name}.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-
-
-# One builder at a time
-
-
-@contextmanager
-def _locked(folder: Path, title: str, *, wait: float) -> Iterator[None]:
-    """Hold folder/.lock, which the kernel releases when the process dies. Raises BusyError."""
-    file = _take_lock(folder, title, wait)
-    try:
-        yield
-    finally:
-        file.close()
-
-
-def _take_lock(folder: Path, title: str, wait: float) -> IO[str]:
-    path = folder / LOCK
-    deadline = time.monotonic() + wait
-    told = False
-    while True:
-        file = _open_lock(path)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _same_file(file, path):  # not a folder that was removed while we waited
-                _sign(file)
-                return file
-            file.close()
-            continue
-        except BlockingIOError:
-            holder = _holder(file)
-            file.close()
-        except OSError as error:
-            file.close()
-            raise StageError(f"Cannot lock {path}: {error.strerror}. Nothing was published.") from error
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise BusyError(
-                f"Stage {title} is being computed by {holder}. Wait for it to finish and run again, or set "
-                f"[machine] lock_wait to the seconds to wait. The lock is {path}."
-            )
-        if not told:
-            log.warning("Waiting for %s, which is computing stage %s.", holder, title)
-            told = True
-        time.sleep(min(0.2, left))
-
-
-def _open_lock(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+")
-    except OSError as error:
-        if error.errno in FULL_DISK:
-            raise _disk_full(path, 0, error) from error
-        raise StageError(f"Cannot write {path}: {error.strerror}. Nothing was published.") from error
-
-
-def _same_file(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _sign(file: IO[str]) -> None:
-    """Write into the lock who holds it. The lock holds on a full disk too."""
-    with suppress(OSError):
-        os.ftruncate(file.fileno(), 0)
-        os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
-
-
-def _holder(file: IO[str]) -> str:
-    try:
-        file.seek(0)
-        holder = json.loads(file.read())
-        return f"process {holder['pid']} on {holder['host']}"
-    except (ValueError, KeyError, OSError):
-        return "another process"

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.stages import LOCK, MANIFEST, STAGES, Stage
+from pipeline.locks import LOCK
+from pipeline.stages import MANIFEST, STAGES, Stage
 
 FAILURE = "failed.json"  # in a stage's folder: why its last attempt failed; gone once the stage is published
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pipeline.config import digest
 from pipeline.errors import CorruptShardError, LatentbenchError, PhotoError
+from pipeline.files import file_sha256
 from pipeline.images import resize, save_png, sheet
 from pipeline.inversion.alignment import cut_out, ffhq_square
 from pipeline.inversion.photos import read_photo
@@ -31,7 +32,7 @@ from pipeline.networks.pairs import structural_similarity
 from pipeline.networks.recognizer import distance
 from pipeline.progress import Display
 from pipeline.schemas import INVERTED, W_DIM
-from pipeline.stages import ShardRecord, check_shard, file_sha256, write_shard
+from pipeline.stages import ShardRecord, check_shard, write_shard
 from pipeline.tables import read_table, write_table
 
 if TYPE_CHECKING:

@@ -21,10 +21,11 @@ from pipeline import schemas
 from pipeline.ablation import VERSION, VariantRun, ablation_stage, ablation_table
 from pipeline.config import digest
 from pipeline.domains.base import describe
+from pipeline.files import file_sha256
 from pipeline.provenance import code_commit, machine_facts, package_versions
 from pipeline.report.ablation_page import render
 from pipeline.report.publish import input_digests, publishing
-from pipeline.stages import MANIFEST, building, file_sha256
+from pipeline.stages import MANIFEST, building
 from pipeline.tables import read_table, write_table
 
 log = logging.getLogger("latentbench")

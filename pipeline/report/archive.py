@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import CorruptShardError, StageError
-from pipeline.stages import MANIFEST, file_sha256
+from pipeline.files import file_sha256
+from pipeline.stages import MANIFEST
 
 log = logging.getLogger("latentbench")
 

@@ -28,6 +28,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
 from pipeline.errors import StageError
+from pipeline.files import FULL_DISK, file_sha256, sync
 from pipeline.matched import matched_stage
 from pipeline.provenance import code_commit, machine_facts, package_versions
 from pipeline.rates import rates_stage
@@ -66,7 +67,7 @@ from pipeline.schemas import (
     SCORES,
 )
 from pipeline.scoring import scores_stage
-from pipeline.stages import FULL_DISK, MANIFEST, Stage, building, file_sha256, read_manifest
+from pipeline.stages import MANIFEST, Stage, building, read_manifest
 from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, write_table
 from pipeline.training import train_stage
@@ -167,7 +168,7 @@ def _point_latest(outputs: Path) -> None:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         temporary.symlink_to(target)
         os.replace(temporary, link)
-        _sync(outputs)
+        sync(outputs)
 
 
 def _run_id(stage: Stage, date: datetime) -> str:
@@ -201,10 +202,10 @@ def publishing(outputs: Path, stage: Stage, target: Path) -> Iterator[Path]:
         target.parent.mkdir(exist_ok=True)
         yield temporary
         for path in temporary.iterdir():
-            _sync(path)
-        _sync(temporary)
+            sync(path)
+        sync(temporary)
         os.rename(temporary, target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
@@ -376,12 +377,3 @@ def _stage_record(link: Link, outputs: Path, before: dict[tuple[str, str], str])
         "reused_from": before.get((manifest.fingerprint, manifest.started)),
         "learned": manifest.extra if link.stage.name == TRAIN else {},
     }
-
-
-def _sync(path: Path) -> None:
-    """Have a file's or folder's bytes reach the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

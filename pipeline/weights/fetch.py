@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from pipeline.config import Downloads
 from pipeline.errors import ConfigError, WeightsError
+from pipeline.files import FULL_DISK
 from pipeline.progress import Display
-from pipeline.stages import FULL_DISK
 from pipeline.weights.partial import Partial
 from pipeline.weights.store import PRESENT, STAND_IN, UNVERIFIED, Standing, Store, WrongFileError
 from pipeline.weights.table import Weight

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.config import Downloads, load_downloads
 from pipeline.errors import BusyError, ConfigError, WeightsError
-from pipeline.stages import file_sha256
+from pipeline.files import file_sha256
 from pipeline.weights.holding import held
 from pipeline.weights.records import RECORDS, Record, read_records, write_record
 from pipeline.weights.table import Weight, find, read_table

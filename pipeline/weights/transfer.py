@@ -19,8 +19,8 @@ from typing import IO, TYPE_CHECKING
 
 from pipeline.config import Downloads
 from pipeline.errors import WeightsError
+from pipeline.files import FULL_DISK
 from pipeline.progress import Display, in_time
-from pipeline.stages import FULL_DISK
 from pipeline.weights.partial import Partial
 from pipeline.weights.telling import in_bytes
 

@@ -15,7 +15,7 @@ from pipeline import schemas
 from pipeline.attributes import index_of
 from pipeline.consistency import consistency_stage, reorder, strengths_of, triple_of
 from pipeline.domains import base
-from pipeline.editing import displacement, synthesise
+from pipeline.judging import displacement, synthesise
 from pipeline.methods.base import Faces, Method, silent
 from pipeline.methods.controls import NoOp
 from pipeline.rating import rating_stage

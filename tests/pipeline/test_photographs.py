@@ -14,12 +14,12 @@ from pipeline.chain import Chain
 from pipeline.config import Settings, load_settings
 from pipeline.domains import base
 from pipeline.errors import ConfigError, StageError
+from pipeline.files import file_sha256
 from pipeline.labelling import labels_stage, read_values, run_labels
 from pipeline.latents import FACES, SETS, latents_stage, read_w, run_latents, z_of
 from pipeline.photographs import read_codes
 from pipeline.report.publish import faces_in_words
 from pipeline.schemas import INVERTED
-from pipeline.stages import file_sha256
 from pipeline.tables import write_table
 from pipeline.training import read_faces
 from tests.pipeline import tiny

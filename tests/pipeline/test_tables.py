@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import CorruptShardError, StageError
+from pipeline.files import file_sha256
 from pipeline.schemas import LABELS, LATENTS, RANGES, VALUE_COLUMNS, W_DIM, features
-from pipeline.stages import file_sha256
 from pipeline.tables import read_table, table_name, value_columns, values_of, vectors, write_table
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.domains import base
-from pipeline.editing import displacement as published_displacement
 from pipeline.errors import StageError
+from pipeline.judging import displacement as published_displacement
 from pipeline.latents import SETS, id_range, naming_w, read_w, run_latents
 from pipeline.methods import naming, registry
 from pipeline.methods.base import FitData, Paper

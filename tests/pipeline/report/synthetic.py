@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.config import BLOCK, Machine, Protocol, Settings
 from pipeline.domains.base import DomainCard
+from pipeline.files import file_sha256
 from pipeline.report.by_face import face_scores
 from pipeline.report.comparisons import comparison_tables
 from pipeline.report.contents import Picture, Strip
@@ -32,7 +33,6 @@ from pipeline.schemas import (
     SCORES,
     VALUE_COLUMNS,
 )
-from pipeline.stages import file_sha256
 from pipeline.statistics import Bootstrap
 from pipeline.tables import write_table
 

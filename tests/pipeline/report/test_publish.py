@@ -43,7 +43,7 @@ def stop(*_, **__):
 if where == "page":
     page.render = stop
 if where == "sync":
-    publish._sync = stop
+    publish.sync = stop
 if where == "full":  # no file may grow beyond this, which a disk without room says in the same way
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 publish.run_report(synthetic.settings(outputs, methods=("interfacegan", "noop")))

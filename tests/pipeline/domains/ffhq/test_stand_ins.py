@@ -17,8 +17,8 @@ from pipeline.domains import base
 from pipeline.domains.base import Domain
 from pipeline.domains.ffhq import domain as ffhq
 from pipeline.domains.ffhq.stand_ins import make
-from pipeline.editing import compare, look, synthesise
 from pipeline.images import save_png
+from pipeline.judging import compare, look, synthesise
 from pipeline.metrics.fid import frechet_distance
 from pipeline.networks.inception import pixels_of
 from stylegan.layers import resampling_filter, upsample
