@@ -15,27 +15,24 @@ Shards are blocks of faces whose limits are fixed, so that every bit is the same
 from __future__ import annotations
 
 import itertools
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.batches import lots_of
-from pipeline.calibration import range_stage, read_range
+from pipeline.blocks import FaceBlock, blocks, upstream, write_block
+from pipeline.calibration import read_range
 from pipeline.compute import Progress, run_stage
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.judging import displacement, synthesise
-from pipeline.labelling import labels_stage
 from pipeline.schemas import CONSISTENCY
-from pipeline.spread import Spread, logits_of, read_spread, spread_stage
-from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
+from pipeline.spread import Spread, logits_of, read_spread
+from pipeline.stages import Manifest, ShardRecord, Stage
 from pipeline.statistics import keyed_rng
-from pipeline.tables import write_table
-from pipeline.training import load_method, read_faces, train_stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,16 +43,6 @@ if TYPE_CHECKING:
 VERSION = 1
 JUDGES = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
 SHARD_FACES = 16  # at most so many make one shard
-
-
-@dataclass(frozen=True)
-class ConsistencyShard:
-    """The edits by one method of the faces `first` to `stop` - 1, counted from 0."""
-
-    name: str
-    method: str
-    first: int
-    stop: int
 
 
 def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
@@ -69,51 +56,38 @@ def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stag
         "seed": protocol.seed,
         "shard_faces": SHARD_FACES,
     }
-    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
-    upstream = (
-        spread_stage(settings, card),
-        labels_stage(settings, card, "rates"),
-        train_stage(settings, card, method),
-        *ranges,
-    )
     own = ("lpips",) if "lpips" in card.weights else ()
     weights = {role: card.weights[role] for role in (*JUDGES, *own)}
-    return Stage("consistency", VERSION, parameters, weights, upstream, label=method)
+    return Stage("consistency", VERSION, parameters, weights, upstream(settings, card, method, "rates"), label=method)
 
 
 def run_consistency(settings: Settings, method: str) -> Manifest:
     """Publish a calibrated method's edits in every order. Raises as `compute.run_stage`."""
-    count = settings.protocol.n_consistency_faces
-    blocks = [(first, min(first + SHARD_FACES, count)) for first in range(0, count, SHARD_FACES)]
-    shards = [
-        ConsistencyShard(f"consistency-{first:06d}-{stop:06d}.parquet", method, first, stop) for first, stop in blocks
-    ]
+    shards = blocks("consistency", method, settings.protocol.n_consistency_faces, SHARD_FACES)
     stage = consistency_stage(settings, base.describe(settings.domain), method)
-    return run_stage(
-        stage, settings, consistency_shard, shards, units=[shard.stop - shard.first for shard in shards], unit="faces"
-    )
+    units = [shard.count for shard in shards]
+    return run_stage(stage, settings, consistency_shard, shards, units=units, unit="faces")
 
 
-def consistency_shard(settings: Settings, shard: ConsistencyShard, progress: Progress) -> ShardRecord:
+def consistency_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Edit, judge and write one block of faces; runs on a worker."""
-    import torch
-
-    started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
-    method = load_method(settings, shard.method)
+    stage = consistency_stage(settings, base.describe(settings.domain), block.method)
     names, share = settings.protocol.attributes, settings.protocol.consistency_share
-    ranges = {name: read_range(settings, shard.method, name) for name in names}
+    ranges = {name: read_range(settings, block.method, name) for name in names}
     ends = {name: (limits["low"], limits["high"]) for name, limits in ranges.items()}
-    with torch.inference_mode():
-        ids, faces = read_faces(settings, domain, shard.first, shard.stop, "rates")
+    spread = read_spread(settings)
+
+    def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
         triples = [triple_of(settings.protocol.seed, int(face), names) for face in ids]
         strengths = strengths_of(triples, faces.values.cpu().numpy(), ends, share)
-        columns = reorder(domain, method, faces, triples, strengths, read_spread(settings), progress)
-    columns |= {"method": [method.name] * len(ids), "face_id": ids}
-    columns |= {"attributes": [list(triple) for triple in triples], "strengths": strengths.tolist()}
-    folder = consistency_stage(settings, domain.card, shard.method).folder(settings.outputs)
-    seconds = time.perf_counter() - started
-    return write_shard(folder, shard.name, lambda path: write_table(columns, CONSISTENCY, path), seconds=seconds)
+        return reorder(domain, method, faces, triples, strengths, spread, progress) | {
+            "method": [block.method] * len(ids),
+            "face_id": ids,
+            "attributes": [list(triple) for triple in triples],
+            "strengths": strengths.tolist(),
+        }
+
+    return write_block(settings, stage, block, "rates", CONSISTENCY, edit)
 
 
 def triple_of(seed: int, face: int, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ number of workers.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,8 @@ import pyarrow as pa
 
 from pipeline.attributes import index_of
 from pipeline.batches import lots_of
-from pipeline.calibration import HALVINGS, range_stage, read_range
+from pipeline.blocks import FaceBlock, blocks, upstream, write_block
+from pipeline.calibration import HALVINGS, read_range
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
 from pipeline.crossing import Targets, find_crossings
@@ -38,12 +38,10 @@ from pipeline.judging import (
     strength_vectors,
     synthesise,
 )
-from pipeline.labelling import labels_stage
 from pipeline.schemas import CHANGE_COLUMNS, MATCHED
-from pipeline.spread import LARGEST_LOGIT, Spread, logits_of, read_spread, spread_stage
-from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
-from pipeline.tables import value_columns, write_table
-from pipeline.training import load_method, read_faces, train_stage
+from pipeline.spread import LARGEST_LOGIT, Spread, logits_of, read_spread
+from pipeline.stages import Manifest, ShardRecord, Stage
+from pipeline.tables import value_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,17 +53,6 @@ VERSION = 1
 SHARD_FACES = 16  # at most so many make one shard of an attribute
 OVER_CAP = 1.001  # a displacement over the cap by less is rounding
 LOST, UNEDITED, CEILING = "lost", "unedited", "ceiling"
-
-
-@dataclass(frozen=True)
-class MatchedShard:
-    """The matched edits of one attribute by one method on the faces `first` to `stop` - 1, counted from 0."""
-
-    name: str
-    method: str
-    attribute: str
-    first: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -98,50 +85,28 @@ def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     }
     judges = ("scorer_a", *JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
-    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
-    upstream = (
-        spread_stage(settings, card),
-        labels_stage(settings, card, "matched"),
-        train_stage(settings, card, method),
-        *ranges,
-    )
-    return Stage("matched", VERSION, parameters, weights, upstream, label=method)
+    return Stage("matched", VERSION, parameters, weights, upstream(settings, card, method, "matched"), label=method)
 
 
 def run_matched(settings: Settings, method: str) -> Manifest:
     """Publish the matched edits of a calibrated method. Raises as `compute.run_stage`."""
     protocol = settings.protocol
-    blocks = matched_blocks(protocol.n_matched_faces)
-    shards = [_shard(method, attribute, *block) for attribute in protocol.attributes for block in blocks]
+    shards = blocks("matched", method, protocol.n_matched_faces, SHARD_FACES, protocol.attributes)
     per_face = protocol.matched_per_method / len(protocol.attributes) / protocol.n_matched_faces
-    units = [per_face * (shard.stop - shard.first) for shard in shards]
     stage = matched_stage(settings, base.describe(settings.domain), method)
+    units = [per_face * shard.count for shard in shards]
     return run_stage(stage, settings, matched_shard, shards, units=units, unit="edits")
 
 
-def matched_blocks(n_faces: int) -> list[tuple[int, int]]:
-    """Faces 0 to n_faces - 1 in blocks [first, stop) of SHARD_FACES, the last maybe shorter."""
-    return [(first, min(first + SHARD_FACES, n_faces)) for first in range(0, n_faces, SHARD_FACES)]
-
-
-def _shard(method: str, attribute: str, first: int, stop: int) -> MatchedShard:
-    return MatchedShard(f"matched-{attribute}-{first:06d}-{stop:06d}.parquet", method, attribute, first, stop)
-
-
-def matched_shard(settings: Settings, shard: MatchedShard, progress: Progress) -> ShardRecord:
+def matched_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Search, measure and write one block of faces; runs on a worker."""
-    import torch
+    stage = matched_stage(settings, base.describe(settings.domain), block.method)
+    matching, spread = matching_of(settings, block.method, block.attribute), read_spread(settings)
 
-    started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
-    method = load_method(settings, shard.method)
-    matching = matching_of(settings, shard.method, shard.attribute)
-    with torch.inference_mode():
-        ids, faces = read_faces(settings, domain, shard.first, shard.stop, "matched")
-        columns = match(domain, method, ids, faces, matching, read_spread(settings), progress)
-    folder = matched_stage(settings, domain.card, shard.method).folder(settings.outputs)
-    seconds = time.perf_counter() - started
-    return write_shard(folder, shard.name, lambda path: write_table(columns, MATCHED, path), seconds=seconds)
+    def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
+        return match(domain, method, ids, faces, matching, spread, progress)
+
+    return write_block(settings, stage, block, "matched", MATCHED, edit)
 
 
 def matching_of(settings: Settings, method: str, attribute: str) -> Matching:

@@ -15,7 +15,6 @@ number of workers.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +22,16 @@ import numpy as np
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.batches import lots_of
-from pipeline.calibration import range_stage, read_range
+from pipeline.blocks import FaceBlock, blocks, upstream, write_block
+from pipeline.calibration import read_range
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.judging import displacement, strength_vectors, synthesise
-from pipeline.labelling import labels_stage
 from pipeline.schemas import RATES
-from pipeline.spread import Limits, logits_of, read_limits, spread_stage
-from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
-from pipeline.tables import write_table
-from pipeline.training import load_method, read_faces, train_stage
+from pipeline.spread import Limits, logits_of, read_limits
+from pipeline.stages import Manifest, ShardRecord, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,17 +42,6 @@ if TYPE_CHECKING:
 VERSION = 1
 JUDGES = ("generator", "scorer_b", "recognizer_b", "detector")
 SHARD_FACES = 50  # at most so many make one shard of an attribute
-
-
-@dataclass(frozen=True)
-class RatesShard:
-    """The edits of one attribute by one method on the faces `first` to `stop` - 1, counted from 0."""
-
-    name: str
-    method: str
-    attribute: str
-    first: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -82,56 +68,37 @@ def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "batch": BATCH,
         "shard_faces": SHARD_FACES,
     }
-    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
-    upstream = (
-        spread_stage(settings, card),
-        labels_stage(settings, card, "rates"),
-        train_stage(settings, card, method),
-        *ranges,
-    )
-    return Stage("rates", VERSION, parameters, {role: card.weights[role] for role in JUDGES}, upstream, label=method)
+    weights = {role: card.weights[role] for role in JUDGES}
+    return Stage("rates", VERSION, parameters, weights, upstream(settings, card, method, "rates"), label=method)
 
 
 def run_rates(settings: Settings, method: str) -> Manifest:
     """Publish the edits for a calibrated method's rate curves. Raises as `compute.run_stage`."""
     protocol = settings.protocol
-    shards = [
-        RatesShard(f"rates-{attribute}-{first:06d}-{stop:06d}.parquet", method, attribute, first, stop)
-        for attribute in protocol.attributes
-        for first, stop in rate_blocks(protocol.n_rate_faces)
-    ]
-    units = [(shard.stop - shard.first) * protocol.rate_strengths for shard in shards]
+    shards = blocks("rates", method, protocol.n_rate_faces, SHARD_FACES, protocol.attributes)
+    units = [shard.count * protocol.rate_strengths for shard in shards]
     stage = rates_stage(settings, base.describe(settings.domain), method)
     return run_stage(stage, settings, rates_shard, shards, units=units, unit="images")
 
 
-def rate_blocks(n_faces: int) -> list[tuple[int, int]]:
-    """Faces 0 to n_faces - 1 in blocks [first, stop) of SHARD_FACES, the last maybe shorter."""
-    return [(first, min(first + SHARD_FACES, n_faces)) for first in range(0, n_faces, SHARD_FACES)]
-
-
-def rates_shard(settings: Settings, shard: RatesShard, progress: Progress) -> ShardRecord:
+def rates_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Edit, judge and write one block of faces; runs on a worker."""
-    import torch
-
-    started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
-    method = load_method(settings, shard.method)
-    protocol, limits = settings.protocol, read_range(settings, shard.method, shard.attribute)
+    stage = rates_stage(settings, base.describe(settings.domain), block.method)
+    protocol, ends = settings.protocol, read_range(settings, block.method, block.attribute)
+    limits = read_limits(settings)
     crossing = Crossing(
-        shard.attribute,
-        limits["low"],
-        limits["high"],
+        block.attribute,
+        ends["low"],
+        ends["high"],
         protocol.rate_strengths,
         protocol.false_accept_rate,
         protocol.detection_threshold,
     )
-    with torch.inference_mode():
-        ids, faces = read_faces(settings, domain, shard.first, shard.stop, "rates")
-        columns = cross(domain, method, ids, faces, crossing, read_limits(settings), progress)
-    folder = rates_stage(settings, domain.card, shard.method).folder(settings.outputs)
-    seconds = time.perf_counter() - started
-    return write_shard(folder, shard.name, lambda path: write_table(columns, RATES, path), seconds=seconds)
+
+    def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
+        return cross(domain, method, ids, faces, crossing, limits, progress)
+
+    return write_block(settings, stage, block, "rates", RATES, edit)
 
 
 def cross(

@@ -20,13 +20,14 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.batches import image_bytes, lot_size
+from pipeline.blocks import cut_faces
 from pipeline.chain import Chain, Link
 from pipeline.config import BATCH, Settings
 from pipeline.consistency import SHARD_FACES as CONSISTENCY_FACES
 from pipeline.domains.base import DomainCard
 from pipeline.editing import GALLERY_FACES, GALLERY_STEPS, face_blocks
-from pipeline.matched import matched_blocks
-from pipeline.rates import rate_blocks
+from pipeline.matched import SHARD_FACES as MATCHED_FACES
+from pipeline.rates import SHARD_FACES as RATES_FACES
 from pipeline.schemas import W_DIM
 from pipeline.stages import cut_ids
 from pipeline.training import build
@@ -256,7 +257,7 @@ def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 def _matched(settings: Settings, card: DomainCard, link: Link) -> Size:
     protocol = settings.protocol
-    blocks = matched_blocks(protocol.n_matched_faces)
+    blocks = cut_faces(protocol.n_matched_faces, MATCHED_FACES)
     written = table_bytes(schemas.MATCHED, link.units, len(blocks) * len(protocol.attributes))
     faces = blocks[0][1]
     images = images_in_memory(card) + faces * _picture(card.resolution)
@@ -275,7 +276,7 @@ def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
     protocol = settings.protocol
-    files = len(rate_blocks(protocol.n_rate_faces)) * len(protocol.attributes)
+    files = len(cut_faces(protocol.n_rate_faces, RATES_FACES)) * len(protocol.attributes)
     distances = 34 * protocol.n_spread**2  # of every two persons of the spread, whose quantile is taken
     written = table_bytes(schemas.RATES, link.units, files)
     images = images_in_memory(card)

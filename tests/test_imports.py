@@ -39,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.differences",),
     ("pipeline.ranks",),
     ("pipeline.metrics",),
-    ("pipeline.judging",),
+    ("pipeline.judging", "pipeline.blocks"),
     ("pipeline.editing",),
     ("pipeline.matched", "pipeline.rates", "pipeline.consistency"),
     ("pipeline.scoring",),

@@ -19,7 +19,7 @@ from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.labelling import read_values, run_labels
 from pipeline.latents import read_w, run_latents
-from pipeline.matched import Matching, match, matched_blocks, matched_stage, run_matched
+from pipeline.matched import Matching, match, matched_stage, run_matched
 from pipeline.methods.base import Method, silent
 from pipeline.methods.controls import NoOp
 from pipeline.networks.pairs import perceptual_distance, structural_similarity
@@ -124,13 +124,6 @@ def test_batches_of_faces_do_not_change_the_strengths() -> None:
     np.testing.assert_allclose(numbers(few, "strength"), numbers(many, "strength")[: 3 * 8], rtol=1e-4)
 
 
-def test_blocks_cover_every_face_once() -> None:
-    for count in (2, 16, 17, 500):
-        places = [place for first, stop in matched_blocks(count) for place in range(first, stop)]
-        assert places == list(range(count))
-    assert len(matched_blocks(16)) == 1 and len(matched_blocks(500)) == 32
-
-
 # As stages
 
 
@@ -231,9 +224,9 @@ def test_spread_is_that_of_the_reference_images(run: Settings) -> None:
 
 def test_order_of_shards_and_machine_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: Any) -> None:
     """The same run with its shards computed backwards, on another shard size of the machine."""
-    blocks = matched.matched_blocks
+    blocks = matched.blocks
     other = scenes.scene_settings(tmp_path, ("random",), shard_size=512)
-    monkeypatch.setattr(matched, "matched_blocks", lambda count: list(reversed(blocks(count))))
+    monkeypatch.setattr(matched, "blocks", lambda *cut: list(reversed(blocks(*cut))))
     run_to_matched(other)
     keys = [("attribute", "ascending"), ("face_id", "ascending"), ("direction", "ascending"), ("level", "ascending")]
     assert rows(other, "random").sort_by(keys).equals(rows(run, "random").sort_by(keys))

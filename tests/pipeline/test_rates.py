@@ -18,7 +18,7 @@ from pipeline.consistency import run_consistency
 from pipeline.domains import base
 from pipeline.labelling import read_values, run_labels
 from pipeline.latents import read_w, run_latents
-from pipeline.rates import rate_blocks, rates_stage, run_rates
+from pipeline.rates import rates_stage, run_rates
 from pipeline.rating import rating_stage, run_rating
 from pipeline.spread import Limits, read_limits, run_spread
 from pipeline.tables import read_stage
@@ -115,7 +115,6 @@ def test_the_first_faces_are_those_of_the_other_protocols(run: Settings) -> None
 
 def test_shards_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 3 faces are other batches, so only what is discrete or in double precision must be the same."""
-    assert rate_blocks(120) == [(0, 50), (50, 100), (100, 120)]
     whole = table(run, "random")
     monkeypatch.setattr(rates, "SHARD_FACES", 3)
     cut = table(rated(tmp_path, ("random",)), "random")
