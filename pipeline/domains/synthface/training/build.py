@@ -60,6 +60,8 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
     "generator": ("generator", "generator_more", "rare"),
 }
 
+JUDGED_BY: dict[str, tuple[str, ...]] = {"generator": ("perception", "scorer_a")}
+
 SCHEDULES: dict[str, Schedule] = {
     "perception": Schedule(steps=900, batch=128, rate=4e-3, seed=21),
     "scorer_a": Schedule(steps=2800, batch=128, rate=4e-3, seed=22),
@@ -203,7 +205,8 @@ def _card(role: str, shop: Workshop, seconds: float, parent: dict[str, Any] | No
         "domain": "synthface",
         "command": f"latentbench synthface train {role}" + (" --further" if shop.further else ""),
         "further_than": parent and {key: parent.get(key) for key in ("sha256", "command", "schedule", "trained_on")},
-        "trained_on": {name: asdict(SETS[name]) for name in TRAINED_ON[role]},
+        "trained_on": {name: asdict(SETS[name]) | {"files": SETS[name].name} for name in TRAINED_ON[role]},
+        "judged_by": {judge: card_of(judge)["sha256"] for judge in JUDGED_BY.get(role, ())},
         "schedule": {shop.named(name): asdict(shop.schedule(name)) for name in steps},
         "how": HOW[role.partition("_")[0]],
         "share_of_full_training": shop.share,
