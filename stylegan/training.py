@@ -27,18 +27,18 @@ def image_at(synthesis: SynthesisNetwork, ws: Tensor, resolution: int) -> Tensor
     return image
 
 
-def pixel_loss(images: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean absolute error of pixels and of their differences to the right and below, plus a squared part.
+def pixel_loss(images: Tensor, targets: Tensor, weight: Tensor | None = None, squares: float = 1.0) -> Tensor:
+    """Mean absolute error of pixels and of their differences to the right and below, plus squared error by `squares`.
 
-    Absolute errors keep edges sharper than squares alone; the differences weigh outlines. Images in [-1, 1].
-    `weight` (height, width), of mean 1, says which pixels matter more.
+    Absolute errors keep edges sharper than squares alone; the differences weigh outlines; squares weigh what is missing
+    as a whole, such as glasses. Images in [-1, 1]. `weight` (height, width), of mean 1, says which pixels matter more.
     """
     error = images - targets
     if weight is not None:
         error = error * weight
     right = error[..., :, 1:] - error[..., :, :-1]
     below = error[..., 1:, :] - error[..., :-1, :]
-    return error.abs().mean() + error.square().mean() + right.abs().mean() + below.abs().mean()
+    return error.abs().mean() + squares * error.square().mean() + right.abs().mean() + below.abs().mean()
 
 
 def detail(images: Tensor) -> Tensor:

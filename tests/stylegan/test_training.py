@@ -42,6 +42,14 @@ def test_a_wrong_edge_costs_more_than_a_wrong_level() -> None:
     assert pixel_loss(striped, images) > 1.5 * pixel_loss(images + 0.5, images)
 
 
+def test_squares_weigh_what_is_missing_as_a_whole() -> None:
+    images = torch.zeros(1, 3, 8, 8)
+    missing, soft = images.clone(), images + 0.0625
+    missing[..., :2, :2] = 1.0  # the same absolute error, in one place
+    one, many = (pixel_loss(missing, images, squares=s) - pixel_loss(soft, images, squares=s) for s in (1.0, 8.0))
+    assert many - one == pytest.approx(7 * (1 / 16 - 0.0625**2), rel=1e-4)
+
+
 def test_detail_is_lost_by_softening_but_not_by_moving_it() -> None:
     noise = 0.2 * torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     soft = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)

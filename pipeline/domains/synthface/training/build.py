@@ -38,6 +38,7 @@ SETS: dict[str, RenderSet] = {
     "generator": RenderSet("generator", 101, 80_000),
     "generator_more": RenderSet("generator", 121, 60_000),
     "rare": RenderSet("rare", 111, 140_000),
+    "edges": RenderSet("rare", 131, 72_000, of=("reading_glasses", "sunglasses", "gender", "baldness")),
     "broad_a": RenderSet("broad", 202, 48_000),
     "people_a": RenderSet("identities", 303, 60_000),
     "broad_b": RenderSet("broad", 404, 48_000),
@@ -57,7 +58,7 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
     "recognizer_a": ("people_a",),
     "recognizer_b": ("people_b",),
     "reader": ("natural_b", "broad_b", "people_b"),
-    "generator": ("generator", "generator_more", "rare"),
+    "generator": ("generator", "generator_more", "rare", "edges"),
 }
 
 JUDGED_BY: dict[str, tuple[str, ...]] = {"generator": ("perception", "scorer_a")}
@@ -74,7 +75,7 @@ SCHEDULES: dict[str, Schedule] = {
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
     "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
-    "images-64-further": Schedule(steps=9000, batch=32, rate=2e-2, seed=16),
+    "images-64-further": Schedule(steps=7500, batch=32, rate=2e-2, seed=17),
 }
 
 Say = Callable[[str], None]

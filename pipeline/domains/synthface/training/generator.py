@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline import attributes
 from pipeline.domains.synthface.camera import grain
 from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, Mixed, augmented, autocast
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
@@ -24,9 +25,12 @@ from stylegan.training import detail_loss, image_at, pixel_loss
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
 FACE_WEIGHT = 2.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
 VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
+ENTROPY_SHARE = 0.25  # of the cross-entropy of binary values, beside squared errors
+EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited, beside 1 of the others
+SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part costs more than softness all over
 ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
-DETAIL_SHARE = 3.0  # weight of the strength of fine detail, at full resolution
+DETAIL_SHARE = 5.0  # weight of the strength of fine detail, at full resolution
 
 Say = Callable[[str], None]
 
@@ -69,6 +73,7 @@ class Judges:
         self.perception, self.scorer_a = perception, scorer_a
         self.values = faces.values
         self.weight = 1 / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
+        self.weight[[attributes.INDEX[name] for name in attributes.EVALUATED.values()]] *= EVALUATED_WEIGHT
 
     def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray, seed: int, step: int) -> Tensor:
         """The weighted loss of images made (N, 3, H, W) against the renders of some rows of the set.
@@ -83,8 +88,18 @@ class Judges:
             read = self.scorer_a.logits(augmented(made, seed, step))
         pairs = zip(found, targets, strict=True)
         unlike = [(a.float() - b.float()).abs().mean() / (b.float().std() + 1e-3) for a, b in pairs]
-        error = read.float().sigmoid() - self.values[rows]
-        return FEATURE_SHARE * torch.stack(unlike).mean() + VALUE_SHARE * (error.square() * self.weight).mean()
+        error = value_error(read.float(), self.values[rows])
+        return FEATURE_SHARE * torch.stack(unlike).mean() + VALUE_SHARE * (error * self.weight).mean()
+
+
+def value_error(logits: Tensor, values: Tensor) -> Tensor:
+    """How wrong a scorer's logits (N, 35) are of values (N, 35): squared error; of binary ones, cross-entropy.
+
+    Squares of a sigmoid have no slope where a scorer is sure and wrong, as of a pair of glasses that is not drawn.
+    """
+    binary = torch.tensor([attribute.kind == "binary" for attribute in attributes.ATTRIBUTES])
+    entropy = functional.binary_cross_entropy_with_logits(logits, values, reduction="none")
+    return torch.where(binary, ENTROPY_SHARE * entropy, (logits.sigmoid() - values).square())
 
 
 def face_weight(resolution: int) -> Tensor:
@@ -120,7 +135,7 @@ def fit_images(
         if judges is None:
             return pixel_loss(made, small)
         judged = judges.loss(made, small, rows, schedule.seed, step)
-        return pixel_loss(made, small, weight) + DETAIL_SHARE * detail_loss(made, small) + judged
+        return pixel_loss(made, small, weight, SQUARES) + DETAIL_SHARE * detail_loss(made, small) + judged
 
     optimizer = MuonAndAdam([generator.synthesis], adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
     modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}

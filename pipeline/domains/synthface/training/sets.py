@@ -89,17 +89,22 @@ DrawGroup = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class RenderSet:
-    """`count` faces of one kind; a face depends on (kind, seed, its id) alone."""
+    """`count` faces of one kind; a face depends on (kind, seed, its id) alone, a rare one on `of` too.
+
+    of: the attributes of RARE whose edges are drawn, all equally often; none named: all, by OFTENER.
+    """
 
     kind: str
     seed: int
     count: int
     resolution: int = 64
+    of: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Name of its files."""
-        return f"{self.kind}-{self.seed}-{self.count}-{self.resolution}-world{KINDS[self.kind]}"
+        kind = "-".join((self.kind, *self.of))
+        return f"{kind}-{self.seed}-{self.count}-{self.resolution}-world{KINDS[self.kind]}"
 
     def factors(self, ids: np.ndarray) -> Tensor:
         """Factors (N, N_FACTORS) in [0, 1] of some of its faces."""
@@ -116,7 +121,7 @@ class RenderSet:
         if self.kind == "generator":
             return _mapping().map_to_w(torch.from_numpy(draw_z(self.seed, ids)))
         if self.kind == "rare":
-            return w_of_truth(_near_edges(self.seed, ids))
+            return w_of_truth(_near_edges(self.seed, ids, self.of))
         raise ValueError(f"Faces of kind {self.kind!r} have no w.")
 
 
@@ -125,23 +130,22 @@ def _mapping() -> MappingNetwork:
     return make_mapping().requires_grad_(False)
 
 
-@functools.cache
-def _edges() -> np.ndarray:
-    """Where in its normal each attribute of RARE begins to show, (len(RARE),)."""
-    knots = [copula.quantile_knots(name) for name in RARE]
-    shares = [np.interp(value, to, at) for value, (at, to) in zip(RARE.values(), knots, strict=True)]
-    return np.asarray(torch.special.ndtri(torch.tensor(shares, dtype=torch.float64)))
+def _edge(name: str) -> float:
+    """Where in its normal an attribute of RARE begins to show."""
+    at, to = copula.quantile_knots(name)
+    return float(torch.special.ndtri(torch.tensor(np.interp(RARE[name], to, at), dtype=torch.float64)))
 
 
-def _near_edges(seed: int, ids: np.ndarray) -> Tensor:
+def _near_edges(seed: int, ids: np.ndarray, of: tuple[str, ...] = ()) -> Tensor:
     """Normals of the truth (N, N_FACTORS), float64: standard, but that of one attribute is near its edge."""
-    weight = np.array([OFTENER.get(name, 1) for name in RARE], dtype=np.float64)
-    rows = copula.cholesky().numpy()[[attributes.INDEX[name] for name in RARE]]
-    normals = np.empty((len(ids), face_factors.N_FACTORS))
+    names = of or tuple(RARE)
+    weight = np.array([1 if of else OFTENER.get(name, 1) for name in names], dtype=np.float64)
+    rows = copula.cholesky().numpy()[[attributes.INDEX[name] for name in names]]
+    edges, normals = [_edge(name) for name in names], np.empty((len(ids), face_factors.N_FACTORS))
     for place, i in enumerate(ids):
         stream = np.random.default_rng([seed, 4, int(i)])
-        chosen = stream.choice(len(RARE), p=weight / weight.sum())
-        wanted = _edges()[chosen] + EDGE_SPREAD * stream.standard_normal()
+        chosen = stream.choice(len(names), p=weight / weight.sum())
+        wanted = edges[chosen] + EDGE_SPREAD * stream.standard_normal()
         normals[place] = stream.standard_normal(face_factors.N_FACTORS)
         # The attribute's own normal is row @ normals, and |row| = 1: this is the exact conditional distribution.
         row, own = rows[chosen], normals[place, : face_factors.N_ATTRIBUTES]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.camera import grain
-from pipeline.domains.synthface.training.generator import all_w, new_generator
+from pipeline.domains.synthface.training.generator import all_w, new_generator, value_error
 from pipeline.domains.synthface.training.judges import CLASSES, Mixed, kind_of
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.sets import EMOTIONS, HAIR_COLOURS, PER_PERSON, RARE, RenderSet, rendered
@@ -127,6 +127,24 @@ def test_rare_faces_lie_around_the_edge_of_something_rare() -> None:
     roll = attributes.INDEX["roll"]
     assert rare[:, roll].mean() == pytest.approx(float(usual[:, roll].mean()), abs=0.01)
     assert rare[:, roll].std() == pytest.approx(float(usual[:, roll].std()), abs=0.01)
+
+
+def test_rare_faces_can_be_of_some_attributes_alone() -> None:
+    ids = np.arange(1000)
+    some = RenderSet("rare", 9, 1000, of=("sunglasses", "gender"))
+    drawn, usual = some.factors(ids), RenderSet("generator", 9, 1000).factors(ids)
+    assert some.name == "rare-sunglasses-gender-9-1000-64-world4"
+    sun, fear = attributes.INDEX["sunglasses"], attributes.INDEX["fear"]
+    assert 0.15 < drawn[:, sun].mean() < 0.4
+    assert drawn[:, fear].mean() < 2 * usual[:, fear].mean() + 0.01
+
+
+def test_a_scorer_that_is_sure_and_wrong_of_a_binary_value_gives_a_slope() -> None:
+    logits = torch.full((1, 35), -9.0, requires_grad=True)
+    value_error(logits, torch.ones(1, 35)).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad[0, attributes.INDEX["glasses"]] == pytest.approx(-0.25, abs=1e-3)
+    assert abs(float(logits.grad[0, attributes.INDEX["age"]])) < 1e-3
 
 
 def test_the_normals_of_rare_faces_give_w_back() -> None:
