@@ -45,8 +45,10 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def faces() -> Faces:
-    """Rendered faces at 64 px whose attributes are drawn evenly, and their true values (COUNT, 35)."""
+    """Rendered faces at 64 px, attributes drawn evenly, every third in sunglasses; and their values (COUNT, 35)."""
     drawn = RenderSet("broad", 5150, COUNT).factors(np.arange(COUNT))
+    drawn[::3, [INDEX["sunglasses"], INDEX["glasses"]]] = 1
+    drawn[::3, INDEX["reading_glasses"]] = 0
     return render(drawn, 64).images, drawn[:, :35].numpy()
 
 
