@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.config import Downloads, load_downloads
 from pipeline.errors import BusyError, ConfigError, WeightsError
-from pipeline.files import file_sha256
+from pipeline.files import file_sha256, sync
 from pipeline.weights.holding import held
 from pipeline.weights.records import RECORDS, Record, read_records, write_record
 from pipeline.weights.table import Weight, find, read_table
@@ -293,12 +293,3 @@ def _stamp(status: os.stat_result) -> tuple[int, int]:
 def _identity(path: Path) -> tuple[str, int, int, int]:
     status = path.stat()
     return str(path), status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def sync(path: Path) -> None:
-    """Force a file's bytes, or a folder's names, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
