@@ -19,7 +19,7 @@ from tests.pipeline.tiny import tiny_settings
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
+    tiny.lend(monkeypatch)
 
 
 def test_labels_are_scorer_a_and_the_detector(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
+    tiny.lend(monkeypatch)
 
 
 def w_of(settings: Settings, which: str = "train") -> np.ndarray:

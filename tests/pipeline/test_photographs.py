@@ -31,8 +31,7 @@ CODES = np.random.default_rng(5).standard_normal((6, 512)).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny.register()
-    monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
+    tiny.lend(monkeypatch)
 
 
 def table(path: Path, codes: np.ndarray = CODES, **columns: Sequence[Any]) -> Path:

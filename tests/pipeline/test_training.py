@@ -13,11 +13,9 @@ import pytest
 import torch
 
 from pipeline import compute, training
-from pipeline.domains import base
 from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
 from pipeline.labelling import run_labels
 from pipeline.latents import run_latents
-from pipeline.methods import registry
 from pipeline.stages import Stage, building, is_complete
 from pipeline.training import load_method, run_train, train_stage
 from tests.pipeline import tiny
@@ -28,9 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
-    for name, place in tiny.METHODS.items():
-        monkeypatch.setitem(registry.BUILT_IN, name, place)
+    tiny.lend(monkeypatch)
     monkeypatch.setattr(Average, "seen", [])
 
 

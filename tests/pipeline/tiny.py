@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -134,9 +135,16 @@ METHODS = {kind.name: f"tests.pipeline.tiny:{kind.__name__}" for kind in (Averag
 
 
 def register() -> None:
-    """Let the registries know the domain and the methods, in this process."""
+    """Let the registries of a process of its own know the domain and the methods, for good."""
     base.MODULES[NAME] = "tests.pipeline.tiny"
     registry.BUILT_IN.update(METHODS)
+
+
+def lend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the registries know them while a test runs; tests of other files list what is registered."""
+    monkeypatch.setitem(base.MODULES, NAME, "tests.pipeline.tiny")
+    for name, place in METHODS.items():
+        monkeypatch.setitem(registry.BUILT_IN, name, place)
 
 
 def tiny_settings(outputs: Path, *, method: tuple[tuple[str, Any], ...] = (), **machine: object) -> Settings:
