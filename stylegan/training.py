@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from stylegan.generator import SynthesisNetwork
+from stylegan.synthesis import SynthesisNetwork
 
 SMALLEST_DETAIL = 0.01  # below it, detail counts as none; keeps the root's slope finite
 
@@ -51,8 +51,14 @@ def detail(images: Tensor) -> Tensor:
 
 
 def detail_loss(images: Tensor, targets: Tensor) -> Tensor:
-    """Mean absolute error of the strength of fine detail, wherever in its 4 x 4 pixels the detail lies.
+    """Mean absolute error of the strength of detail, wherever in its 4 x 4 pixels it lies; at full and half resolution.
 
-    Where a regression is unsure of an edge's place, pixels alone ask for a soft one; this asks for a sharp one.
+    Where a regression is unsure of the place of an edge or of a strand of hair, pixels alone ask for a soft one; this
+    asks for a sharp one. H and W must be multiples of 8.
     """
+    halves = functional.avg_pool2d(images, 2), functional.avg_pool2d(targets, 2)
+    return _unlike_detail(images, targets) + _unlike_detail(*halves)
+
+
+def _unlike_detail(images: Tensor, targets: Tensor) -> Tensor:
     return (detail(images) - detail(targets)).abs().mean()

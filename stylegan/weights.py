@@ -23,7 +23,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from stylegan.generator import Architecture, Generator
+from stylegan.architecture import Architecture
+from stylegan.generator import Generator
 
 METADATA_KEY = "latentbench.stylegan2"
 """The one key of the header's metadata: safetensors orders several at random."""

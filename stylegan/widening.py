@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from stylegan.generator import Architecture, Generator
+from stylegan.architecture import Architecture
+from stylegan.generator import Generator
 
 
 @torch.no_grad()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.resized import ResizedScorer
     from pipeline.networks.scorer import Scorer
-    from stylegan.generator import Generator, MappingNetwork
+    from stylegan.generator import Generator
+    from stylegan.mapping import MappingNetwork
 
 Progress = Callable[[int, int, str], None]
 

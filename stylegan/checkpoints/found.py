@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from stylegan.architecture import Architecture, resolutions_up_to
 from stylegan.checkpoints.inert import Values, count
 from stylegan.checkpoints.limits import RefusalError
 from stylegan.checkpoints.machine import describe
-from stylegan.generator import Architecture, Generator, resolutions_up_to
+from stylegan.generator import Generator
 from stylegan.layers import resampling_filter
 from stylegan.weights import parse_architecture
 

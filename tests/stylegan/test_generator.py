@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegan.generator import Architecture, Generator, default_channels
+from stylegan.architecture import Architecture, default_channels
+from stylegan.generator import Generator
 
 CHANNELS = {4: 6, 8: 5, 16: 4}
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegan.generator import HALF_CLAMP, Generator, SynthesisLayer
+from stylegan.generator import Generator
+from stylegan.synthesis import HALF_CLAMP, SynthesisLayer
 
 RESOLUTION = 32
 CHANNELS = {4: 12, 8: 10, 16: 8, 32: 8}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stylegan.generator import Architecture, Generator
+from stylegan.architecture import Architecture
+from stylegan.generator import Generator
 from stylegan.layers import resampling_filter, upsample
 from stylegan.widening import widened
 

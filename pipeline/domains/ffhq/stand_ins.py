@@ -77,7 +77,7 @@ def _real(name: str, store: Store) -> bool:
 
 
 def _generator(path: Path, added: dict[int, int] | None) -> None:
-    from stylegan.generator import Architecture, default_channels
+    from stylegan.architecture import Architecture, default_channels
     from stylegan.weights import load_generator, save_generator
     from stylegan.widening import widened
 

@@ -12,9 +12,10 @@ import pytest
 import safetensors.torch
 import torch
 
+from stylegan.architecture import Architecture
 from stylegan.checkpoints.limits import CheckpointError
 from stylegan.checkpoints.reading import read_checkpoint
-from stylegan.generator import Architecture, Generator
+from stylegan.generator import Generator
 from stylegan.weights import save_generator
 from tests.stylegan.checkpoints import slow_generator
 from tests.stylegan.checkpoints.writing import (

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import attributes
+from pipeline.domains.synthface import copula
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.camera import grain
 from pipeline.domains.synthface.training.generator import all_w, new_generator, value_error
@@ -137,6 +138,18 @@ def test_rare_faces_can_be_of_some_attributes_alone() -> None:
     sun, fear = attributes.INDEX["sunglasses"], attributes.INDEX["fear"]
     assert 0.15 < drawn[:, sun].mean() < 0.4
     assert drawn[:, fear].mean() < 2 * usual[:, fear].mean() + 0.01
+
+
+def test_a_rare_set_can_draw_closer_to_the_edge() -> None:
+    ids, index = np.arange(1000), attributes.INDEX["sunglasses"]
+    near, nearer = (RenderSet("rare", 9, 1000, of=("sunglasses",), spread=spread) for spread in (0.5, 0.1))
+    assert near.name == "rare-sunglasses-9-1000-64-world4"
+    assert nearer.name == "rare-sunglasses-0.1-9-1000-64-world4"
+    row = copula.cholesky()[index].float()
+    normals = [truth_normals(wanted.w(ids))[:, :35] @ row for wanted in (near, nearer)]
+    assert float(normals[0].std()) == pytest.approx(0.5, abs=0.05)
+    assert float(normals[1].std()) == pytest.approx(0.1, abs=0.01)
+    assert 0.4 < nearer.factors(ids)[:, index].mean() < 0.6
 
 
 def test_a_scorer_that_is_sure_and_wrong_of_a_binary_value_gives_a_slope() -> None:

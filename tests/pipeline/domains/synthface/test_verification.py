@@ -24,7 +24,8 @@ from pipeline.domains.synthface.verification.figures import SCHEMA, Bench, Figur
 from pipeline.domains.synthface.verification.networks import images_per_second, quality, size_figures
 from pipeline.domains.synthface.verification.run import MEASURE
 from pipeline.errors import ConfigError, UnknownNameError
-from stylegan.generator import Generator, MappingNetwork
+from stylegan.generator import Generator
+from stylegan.mapping import MappingNetwork
 from tasks import cli_verify
 from tasks.cli import app
 

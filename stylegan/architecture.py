@@ -1,0 +1,45 @@
+"""The sizes of a StyleGAN2 generator."""
+
+from dataclasses import dataclass
+
+
+def default_channels(resolution: int, *, channel_base: int = 32768, channel_max: int = 512) -> dict[int, int]:
+    """NVIDIA's width per resolution: channel_base / resolution, at most channel_max."""
+    return {r: min(channel_base // r, channel_max) for r in resolutions_up_to(resolution)}
+
+
+def resolutions_up_to(resolution: int) -> list[int]:
+    """4, 8, 16, ... `resolution`. ValueError if that is not a power of two from 4."""
+    if resolution < 4 or resolution & (resolution - 1):
+        raise ValueError(f"A generator's resolution is a power of two and at least 4, not {resolution}.")
+    return [2**k for k in range(2, resolution.bit_length())]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """All that has to be known to rebuild a generator before its weights are loaded."""
+
+    resolution: int
+    channels: dict[int, int]
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 8
+    conv_clamp: float | None = None
+
+    def __post_init__(self) -> None:
+        wanted = resolutions_up_to(self.resolution)
+        if sorted(self.channels) != wanted:
+            raise ValueError(
+                f"A generator of {self.resolution} px needs channels for the resolutions {wanted}; "
+                f"got {sorted(self.channels)}."
+            )
+        sizes = {"z_dim": self.z_dim, "w_dim": self.w_dim, "mapping_layers": self.mapping_layers}
+        sizes |= {f"channels[{r}]": n for r, n in self.channels.items()}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, not {size}.")
+
+    @property
+    def num_ws(self) -> int:
+        """How many codes w the synthesis network reads: two per resolution."""
+        return 2 * len(self.channels)

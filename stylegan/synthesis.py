@@ -1,0 +1,296 @@
+"""The synthesis network: ws -> image, in blocks of doubling resolution.
+
+Names, shapes and start values are those of NVIDIA's stylegan2-ada-pytorch (`training/networks.py`): the skip
+architecture (Karras et al., CVPR 2020, figure 7b), fixed noise, no labels.
+"""
+
+import math
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from stylegan import fused as fused_forms
+from stylegan import layers as plain_forms
+from stylegan.architecture import Architecture
+from stylegan.layers import FullyConnected, resampling_filter
+
+Noise: TypeAlias = Literal["const", "none", "random"]
+NOISES = ("const", "none", "random")
+IMAGE_CHANNELS = 3
+HALF_RESOLUTIONS = 4  # NVIDIA's num_fp16_res: so many of the highest resolutions
+HALF_FROM = 8  # and none below this
+HALF_CLAMP = 256.0  # NVIDIA's conv_clamp wherever it uses half precision
+
+
+class StyledLayer(nn.Module):
+    """What every convolution of the synthesis network has: styles from w, then a convolution."""
+
+    def __init__(self, channels_in: int, channels_out: int, w_dim: int, *, size: int) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, channels_in, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, size, size))
+        self.bias = nn.Parameter(torch.zeros(channels_out))
+
+
+class SynthesisLayer(StyledLayer):
+    """A modulated 3 x 3 convolution, noise, bias and leaky ReLU; upsamples first if asked."""
+
+    resample_filter: Tensor
+    noise_const: Tensor
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        w_dim: int,
+        *,
+        resolution: int,
+        upsampling: bool,
+        clamp: float | None,
+    ) -> None:
+        super().__init__(channels_in, channels_out, w_dim, size=3)
+        self.resolution = resolution
+        self.upsampling = upsampling
+        self.clamp = clamp
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("resample_filter", resampling_filter())
+
+    def forward(self, x: Tensor, w: Tensor, *, noise: Noise, rng: torch.Generator | None, forms: ModuleType) -> Tensor:
+        result: Tensor = forms.styled_conv2d(
+            x,
+            self.weight,
+            self.affine(w),
+            self.bias,
+            noise=self.noise(noise, x, rng),
+            upsampling_kernel=self.resample_filter if self.upsampling else None,
+            clamp=clamp_of(self.clamp, x, w),
+        )
+        return result
+
+    def noise(self, noise: Noise, x: Tensor, rng: torch.Generator | None) -> Tensor | None:
+        """The scaled noise to add: (1 or batch, 1, resolution, resolution), or nothing."""
+        if noise == "none":
+            return None
+        if noise == "const":
+            values = self.noise_const[None, None]
+        else:
+            shape = (x.shape[0], 1, self.resolution, self.resolution)
+            values = torch.randn(shape, generator=rng, dtype=self.noise_const.dtype, device=x.device)
+        return values * self.noise_strength
+
+
+class ToRGB(StyledLayer):
+    """A modulated 1 x 1 convolution to an image, without demodulation or activation."""
+
+    def __init__(self, channels_in: int, w_dim: int, *, clamp: float | None) -> None:
+        super().__init__(channels_in, IMAGE_CHANNELS, w_dim, size=1)
+        self.clamp = clamp
+        self.weight_gain = 1 / math.sqrt(channels_in)
+
+    def forward(self, x: Tensor, w: Tensor, *, forms: ModuleType) -> Tensor:
+        result: Tensor = forms.styled_conv2d(
+            x,
+            self.weight,
+            self.affine(w) * self.weight_gain,
+            self.bias,
+            demodulate=False,
+            activate=False,
+            clamp=clamp_of(self.clamp, x, w),
+        )
+        return result
+
+
+def clamp_of(clamp: float | None, x: Tensor, w: Tensor) -> float | None:
+    """The bound of a layer's activations: its own, or HALF_CLAMP where x is narrower than w and it has none."""
+    return HALF_CLAMP if clamp is None and x.dtype != w.dtype else clamp
+
+
+class SynthesisBlock(nn.Module):
+    """The layers of one resolution: (conv0 with upsampling,) conv1, torgb.
+
+    The first block starts from a learned constant and has no conv0. The last code that a block
+    reads is shared with the next block's conv0.
+    """
+
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        channels_in: int | None,
+        channels_out: int,
+        w_dim: int,
+        *,
+        resolution: int,
+        first_ws: int,
+        clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.register_buffer("resample_filter", resampling_filter())
+        self.const: nn.Parameter | None = None
+        self.conv0: SynthesisLayer | None = None
+        if channels_in is None:
+            self.const = nn.Parameter(torch.randn(channels_out, resolution, resolution))
+        else:
+            self.conv0 = SynthesisLayer(
+                channels_in,
+                channels_out,
+                w_dim,
+                resolution=resolution,
+                upsampling=True,
+                clamp=clamp,
+            )
+        self.conv1 = SynthesisLayer(
+            channels_out,
+            channels_out,
+            w_dim,
+            resolution=resolution,
+            upsampling=False,
+            clamp=clamp,
+        )
+        self.torgb = ToRGB(channels_out, w_dim, clamp=clamp)
+        named = [("conv0", self.conv0), ("conv1", self.conv1), ("torgb", self.torgb)]
+        present = [(name, layer) for name, layer in named if layer is not None]
+        self.ws_indices = {name: first_ws + k for k, (name, _) in enumerate(present)}
+
+    def features(
+        self,
+        x: Tensor | None,
+        ws: Tensor,
+        *,
+        noise: Noise,
+        rng: torch.Generator | None,
+        forms: ModuleType,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """The feature map of the block before (None for the first) -> this block's, in `dtype` (that of ws if None)."""
+        dtype = ws.dtype if dtype is None else dtype
+        if self.conv0 is None:
+            assert self.const is not None
+            x = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
+        else:
+            assert x is not None
+            w = ws[:, self.ws_indices["conv0"]]
+            x = self.conv0(x.to(dtype), w, noise=noise, rng=rng, forms=forms)
+        w = ws[:, self.ws_indices["conv1"]]
+        result: Tensor = self.conv1(x, w, noise=noise, rng=rng, forms=forms)
+        return result
+
+    def add_to_image(self, image: Tensor | None, x: Tensor, ws: Tensor, *, forms: ModuleType) -> Tensor:
+        """The image so far (None for the first block), upsampled, plus this block's."""
+        rgb: Tensor = self.torgb(x, ws[:, self.ws_indices["torgb"]], forms=forms).to(ws.dtype)
+        if image is None:
+            return rgb
+        upsampled: Tensor = forms.upsample(image, self.resample_filter)
+        return upsampled + rgb
+
+
+class SynthesisNetwork(nn.Module):
+    """ws -> image, in blocks b4, b8, ... of doubling resolution.
+
+    `fused` picks the fast forms of the layers (`stylegan.fused`); False gives the plain ones
+    (`stylegan.layers`). Both answer the same up to rounding, and it may be switched at any time.
+
+    `half_type`, float16 or bfloat16, is that in which the four highest resolutions (from 8 px) are computed, as
+    NVIDIA's code does on a GPU; None, the default, computes everything in the type of ws. Styles, demodulation
+    and the image stay in the type of ws; activations of those blocks are bounded by `conv_clamp`, or 256 where the
+    generator has none. It changes pixels (by .01 or so in float16) and may be switched at any time.
+    """
+
+    def __init__(self, architecture: Architecture, *, fused: bool = True) -> None:
+        super().__init__()
+        self.resolution = architecture.resolution
+        self.num_ws = architecture.num_ws
+        self.w_dim = architecture.w_dim
+        self.fused = fused
+        self.half_type: torch.dtype | None = None
+        self.block_names = []
+        channels_in = None
+        first_ws = 0
+        for resolution in sorted(architecture.channels):
+            block = SynthesisBlock(
+                channels_in,
+                architecture.channels[resolution],
+                architecture.w_dim,
+                resolution=resolution,
+                first_ws=first_ws,
+                clamp=architecture.conv_clamp,
+            )
+            self.add_module(f"b{resolution}", block)
+            self.block_names.append(f"b{resolution}")
+            channels_in = architecture.channels[resolution]
+            first_ws = block.ws_indices["torgb"]
+
+    def blocks(self) -> Iterator[tuple[str, SynthesisBlock]]:
+        """The blocks by name, from 4 px up."""
+        for name in self.block_names:
+            block = self.get_submodule(name)
+            assert isinstance(block, SynthesisBlock)
+            yield name, block
+
+    def styled_layers(self) -> Iterator[tuple[str, int, StyledLayer]]:
+        """Every layer that has styles, in order: its name, the index of its code, itself."""
+        for block_name, block in self.blocks():
+            for name, index in block.ws_indices.items():
+                layer = block.get_submodule(name)
+                assert isinstance(layer, StyledLayer)
+                yield f"{block_name}.{name}", index, layer
+
+    def forward(self, ws: Tensor, *, noise: Noise = "const", rng: torch.Generator | None = None) -> Tensor:
+        """ws (batch, num_ws, w_dim) -> images (batch, 3, resolution, resolution).
+
+        About [-1, 1], not clamped; red, green, blue; rows from the top. `noise`: 'const' is the
+        stored noise, the same for every image; 'none' adds none; 'random' draws it anew from
+        `rng`, for training.
+        """
+        self.check(ws, noise)
+        x = image = None
+        for _, block in self.blocks():
+            dtype = self.block_dtype(block.resolution, ws.dtype)
+            x = block.features(x, ws, noise=noise, rng=rng, forms=self.forms, dtype=dtype)
+            image = block.add_to_image(image, x, ws, forms=self.forms)
+        assert image is not None
+        return image.contiguous()
+
+    def features(self, ws: Tensor, layer: str | int, *, noise: Noise = "const") -> Tensor:
+        """The feature map (batch, channels, r, r) after one block, named 'b16' or 16.
+
+        Blocks after it are not computed, nor is any image.
+        """
+        wanted = f"b{layer}" if isinstance(layer, int) else layer
+        if wanted not in self.block_names:
+            known = ", ".join(self.block_names)
+            raise ValueError(f"The generator has no block {layer!r}. Known: {known}.")
+        self.check(ws, noise)
+        x = None
+        for name, block in self.blocks():
+            dtype = self.block_dtype(block.resolution, ws.dtype)
+            x = block.features(x, ws, noise=noise, rng=None, forms=self.forms, dtype=dtype)
+            if name == wanted:
+                break
+        assert x is not None
+        return x.to(ws.dtype).contiguous()
+
+    def block_dtype(self, resolution: int, dtype: torch.dtype) -> torch.dtype:
+        """In what type the block of a resolution computes, where ws are of `dtype`."""
+        first = max(2 * self.resolution >> HALF_RESOLUTIONS, HALF_FROM)
+        return dtype if self.half_type is None or resolution < first else self.half_type
+
+    @property
+    def forms(self) -> ModuleType:
+        """The module whose functions compute the layers."""
+        return fused_forms if self.fused else plain_forms
+
+    def check(self, ws: Tensor, noise: str) -> None:
+        """ValueError if ws has not the shape, or noise not a name, that the network knows."""
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            raise ValueError(
+                f"ws must be (batch, {self.num_ws}, {self.w_dim}), not {tuple(ws.shape)}. "
+                "One w per face becomes ws with mapping.broadcast(w)."
+            )
+        if noise not in NOISES:
+            raise ValueError(f"No noise named {noise!r}. Known: {', '.join(NOISES)}.")
