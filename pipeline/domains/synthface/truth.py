@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.domains.synthface.factors import N_FACTORS, factors_from_normals
-from stylegan.generator import Architecture, MappingNetwork
+from stylegan.architecture import Architecture
 from stylegan.layers import FullyConnected, normalize_second_moment
+from stylegan.mapping import MappingNetwork
 from stylegan.sampling import draw_z
 
 SEED = 20261121

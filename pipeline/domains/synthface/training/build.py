@@ -39,6 +39,7 @@ SETS: dict[str, RenderSet] = {
     "generator_more": RenderSet("generator", 121, 60_000),
     "rare": RenderSet("rare", 111, 140_000),
     "edges": RenderSet("rare", 131, 72_000, of=("reading_glasses", "sunglasses", "gender", "baldness")),
+    "closer": RenderSet("rare", 141, 60_000, of=("reading_glasses", "sunglasses", "gender"), spread=0.15),
     "broad_a": RenderSet("broad", 202, 48_000),
     "people_a": RenderSet("identities", 303, 60_000),
     "broad_b": RenderSet("broad", 404, 48_000),
@@ -58,7 +59,7 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
     "recognizer_a": ("people_a",),
     "recognizer_b": ("people_b",),
     "reader": ("natural_b", "broad_b", "people_b"),
-    "generator": ("generator", "generator_more", "rare", "edges"),
+    "generator": ("generator", "generator_more", "rare", "edges", "closer"),
 }
 
 JUDGED_BY: dict[str, tuple[str, ...]] = {"generator": ("perception", "scorer_a")}
@@ -75,7 +76,7 @@ SCHEDULES: dict[str, Schedule] = {
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
     "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
-    "images-64-further": Schedule(steps=7500, batch=32, rate=2e-2, seed=17),
+    "images-64-further": Schedule(steps=7500, batch=32, rate=2e-2, seed=18),
 }
 
 Say = Callable[[str], None]
@@ -223,8 +224,9 @@ HOW = {
         "distilled: the mapping network is made, not learned (pipeline/domains/synthface/truth.py): w holds standard "
         "normals linearly, and a turn of each by an angle that depends on others leads to the truth; the synthesis "
         "network regresses the render that belongs to every w, at 16, 32 and 64 px, by pixels and their differences, "
-        "at 64 px also by the strength of fine detail, by the perception net's activations and by what scorer A "
-        "(never B) reads; bfloat16 in the convolutions while training"
+        "at 64 px also by squared errors, by the strength of detail, by the perception net's activations and by "
+        "what scorer A (never B) reads, with the cross-entropy of binary values; bfloat16 in the convolutions while "
+        "training"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
     "recognizer": (

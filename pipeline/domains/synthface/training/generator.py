@@ -23,14 +23,14 @@ from stylegan.generator import Generator
 from stylegan.training import detail_loss, image_at, pixel_loss
 
 CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
-FACE_WEIGHT = 2.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
+FACE_WEIGHT = 1.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
 VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
 ENTROPY_SHARE = 0.25  # of the cross-entropy of binary values, beside squared errors
 EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited, beside 1 of the others
 SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part costs more than softness all over
 ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
-DETAIL_SHARE = 5.0  # weight of the strength of fine detail, at full resolution
+DETAIL_SHARE = 20.0  # weight of the strength of detail, at full resolution
 
 Say = Callable[[str], None]
 

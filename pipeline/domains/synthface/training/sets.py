@@ -32,7 +32,7 @@ from pipeline import attributes
 from pipeline.domains.synthface import copula
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.truth import make_mapping, truth_factors, w_of_truth
-from stylegan.generator import MappingNetwork
+from stylegan.mapping import MappingNetwork
 from stylegan.sampling import draw_z
 
 PER_PERSON = 10
@@ -44,7 +44,7 @@ BROAD_SHARE = 0.3  # of faces of which an attribute is drawn evenly
 COVER_SHARE = 0.1  # the same of COVERS
 COVERS = ("sunglasses", "headwear", "forehead_occluded", "eye_occluded", "mouth_occluded")
 GROUP_SHARE = 0.5  # of faces whose emotion, or hair colour, is
-EDGE_SPREAD = 0.5  # standard deviation of the normal of a rare face around its edge
+EDGE_SPREAD = 0.5  # standard deviation of the normal of a rare face around its edge, where a set names no other
 # The value at which an attribute begins to show.
 RARE = {
     "eye_occluded": 0.5,
@@ -89,9 +89,10 @@ DrawGroup = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class RenderSet:
-    """`count` faces of one kind; a face depends on (kind, seed, its id) alone, a rare one on `of` too.
+    """`count` faces of one kind; a face depends on (kind, seed, its id) alone, a rare one on `of` and `spread` too.
 
     of: the attributes of RARE whose edges are drawn, all equally often; none named: all, by OFTENER.
+    spread: standard deviation of the normal of a rare face around its edge.
     """
 
     kind: str
@@ -99,11 +100,12 @@ class RenderSet:
     count: int
     resolution: int = 64
     of: tuple[str, ...] = ()
+    spread: float = EDGE_SPREAD
 
     @property
     def name(self) -> str:
         """Name of its files."""
-        kind = "-".join((self.kind, *self.of))
+        kind = "-".join((self.kind, *self.of, *((f"{self.spread:g}",) if self.spread != EDGE_SPREAD else ())))
         return f"{kind}-{self.seed}-{self.count}-{self.resolution}-world{KINDS[self.kind]}"
 
     def factors(self, ids: np.ndarray) -> Tensor:
@@ -121,7 +123,7 @@ class RenderSet:
         if self.kind == "generator":
             return _mapping().map_to_w(torch.from_numpy(draw_z(self.seed, ids)))
         if self.kind == "rare":
-            return w_of_truth(_near_edges(self.seed, ids, self.of))
+            return w_of_truth(_near_edges(self.seed, ids, self.of, self.spread))
         raise ValueError(f"Faces of kind {self.kind!r} have no w.")
 
 
@@ -136,7 +138,7 @@ def _edge(name: str) -> float:
     return float(torch.special.ndtri(torch.tensor(np.interp(RARE[name], to, at), dtype=torch.float64)))
 
 
-def _near_edges(seed: int, ids: np.ndarray, of: tuple[str, ...] = ()) -> Tensor:
+def _near_edges(seed: int, ids: np.ndarray, of: tuple[str, ...], spread: float) -> Tensor:
     """Normals of the truth (N, N_FACTORS), float64: standard, but that of one attribute is near its edge."""
     names = of or tuple(RARE)
     weight = np.array([1 if of else OFTENER.get(name, 1) for name in names], dtype=np.float64)
@@ -145,7 +147,7 @@ def _near_edges(seed: int, ids: np.ndarray, of: tuple[str, ...] = ()) -> Tensor:
     for place, i in enumerate(ids):
         stream = np.random.default_rng([seed, 4, int(i)])
         chosen = stream.choice(len(names), p=weight / weight.sum())
-        wanted = edges[chosen] + EDGE_SPREAD * stream.standard_normal()
+        wanted = edges[chosen] + spread * stream.standard_normal()
         normals[place] = stream.standard_normal(face_factors.N_FACTORS)
         # The attribute's own normal is row @ normals, and |row| = 1: this is the exact conditional distribution.
         row, own = rows[chosen], normals[place, : face_factors.N_ATTRIBUTES]

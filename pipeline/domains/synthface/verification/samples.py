@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
 from pipeline.domains.synthface.verification.figures import Bench
-from stylegan.generator import Generator, MappingNetwork
+from stylegan.generator import Generator
+from stylegan.mapping import MappingNetwork
 from stylegan.sampling import draw_z
 
 FACTOR_SEED = 7_710_001  # of faces that are drawn and not kept
