@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from stylegan.architecture import default_channels, resolutions_up_to
 from stylegan.generator import Generator
 
-EMBEDDED_CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
+EMBEDDED_CHANNELS = {4: 256, 8: 256, 16: 96, 32: 64, 64: 32}
 REFERENCE_VARIABLE = "LATENTBENCH_NVIDIA_REFERENCE"
 
 

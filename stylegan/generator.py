@@ -11,7 +11,7 @@ same numbers in give the same image out. Departures from that code:
 - noise is 'const' unless asked otherwise, in training mode too;
 - half precision is off until asked for, on any device; see `SynthesisNetwork.half_type`.
 
-    generator = Generator(resolution=64, channels={4: 128, 8: 128, 16: 96, 32: 64, 64: 32})
+    generator = Generator(resolution=64, channels={4: 256, 8: 256, 16: 96, 32: 64, 64: 32})
     ws = generator.mapping(z, truncation_psi=0.7)
     images = generator.synthesis(ws)
 """

@@ -49,6 +49,32 @@ def test_each_layer_s_code_has_the_same_effect(small: Generator) -> None:
     torch.testing.assert_close(large.synthesis(more), theirs, rtol=1e-4, atol=1e-4)
 
 
+def test_with_start_values_the_pictures_stay_and_the_added_channels_can_learn(small: Generator) -> None:
+    wider = larger(resolution=16, channels={4: 17, 8: 14, 16: 6})
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        start = Generator.from_architecture(wider)
+    grown, empty = widened(small, wider, start), widened(small, wider)
+    z = torch.randn(3, 24, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        torch.testing.assert_close(grown(z), small(z), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(empty(z), small(z), rtol=1e-4, atol=1e-4)
+    for generator, learns in ((grown, True), (empty, False)):
+        generator.synthesis.requires_grad_(True)
+        ws = generator.mapping.broadcast(generator.map_to_w(z))
+        generator.synthesis(ws).square().sum().backward()
+        weight = generator.synthesis.get_parameter("b8.conv0.weight")
+        assert weight.grad is not None and bool(weight.grad[:10, 12:].abs().max() > 0) is learns
+
+
+def test_start_values_of_other_sizes_are_refused(small: Generator) -> None:
+    wider = larger(resolution=16, channels={4: 17, 8: 14, 16: 6})
+    with pytest.raises(ValueError, match="Expected start values of"):
+        widened(small, wider, small)
+    with pytest.raises(ValueError, match="and 16 px"):
+        widened(small, larger(), Generator.from_architecture(larger()))
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -33,6 +33,7 @@ from pipeline.networks.scorer import Scorer
 from stylegan.distance import mean_distance
 from stylegan.generator import Generator
 from stylegan.weights import load_generator, save_generator
+from stylegan.widening import widened
 
 SETS: dict[str, RenderSet] = {
     "generator": RenderSet("generator", 101, 80_000),
@@ -59,7 +60,7 @@ TRAINED_ON: dict[str, tuple[str, ...]] = {
     "recognizer_a": ("people_a",),
     "recognizer_b": ("people_b",),
     "reader": ("natural_b", "broad_b", "people_b"),
-    "generator": ("generator", "generator_more", "rare", "edges", "closer"),
+    "generator": ("generator_more", "rare", "edges", "closer"),
 }
 
 JUDGED_BY: dict[str, tuple[str, ...]] = {"generator": ("perception", "scorer_a")}
@@ -76,7 +77,7 @@ SCHEDULES: dict[str, Schedule] = {
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
     "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
-    "images-64-further": Schedule(steps=7500, batch=32, rate=2e-2, seed=18),
+    "images-64-further": Schedule(steps=5000, batch=32, rate=2e-2, seed=19),
 }
 
 Say = Callable[[str], None]
@@ -182,9 +183,11 @@ def _train_generator(shop: Workshop) -> Generator:
     network, names = distil.new_generator(GENERATOR_SEED), TRAINED_ON["generator"]
     faces = judges.Mixed([shop.set(name) for name in names])
     w = distil.all_w([shop.wanted(name) for name in names])
+    parent = None
     if shop.further:
         published = load_generator(weights_path("generator"), card_of("generator")["sha256"])
-        network.synthesis.load_state_dict(published.synthesis.state_dict())
+        parent = widened(published, network.architecture, network)
+        network.synthesis.load_state_dict(parent.synthesis.state_dict())
         distil.set_grain(network)
     for resolution in (64,) if shop.further else (16, 32, 64):
         judged = None
@@ -195,6 +198,8 @@ def _train_generator(shop: Workshop) -> Generator:
         name = f"images-{resolution}"
         schedule = shop.schedule(name)
         distil.fit_images(network, w, faces, resolution, schedule, shop.training, shop.say, judged, shop.named(name))
+    if parent is not None:
+        distil.average_with(network, parent)
     distil.finish(network)
     return network
 
@@ -226,7 +231,7 @@ HOW = {
         "network regresses the render that belongs to every w, at 16, 32 and 64 px, by pixels and their differences, "
         "at 64 px also by squared errors, by the strength of detail, by the perception net's activations and by "
         "what scorer A (never B) reads, with the cross-entropy of binary values; bfloat16 in the convolutions while "
-        "training"
+        "training; weights trained further are averaged with those that they began from"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
     "recognizer": (

@@ -22,15 +22,16 @@ from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
 from stylegan.training import detail_loss, image_at, pixel_loss
 
-CHANNELS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32}
+CHANNELS = {4: 256, 8: 256, 16: 96, 32: 64, 64: 32}
 FACE_WEIGHT = 1.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
 VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
 ENTROPY_SHARE = 0.25  # of the cross-entropy of binary values, beside squared errors
-EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited, beside 1 of the others
+EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited and of both kinds of glasses, beside 1 of the others
 SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part costs more than softness all over
 ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
 DETAIL_SHARE = 20.0  # weight of the strength of detail, at full resolution
+OF_PARENT = 0.5  # share of the weights before a further training in those that it leaves
 
 Say = Callable[[str], None]
 
@@ -73,7 +74,8 @@ class Judges:
         self.perception, self.scorer_a = perception, scorer_a
         self.values = faces.values
         self.weight = 1 / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
-        self.weight[[attributes.INDEX[name] for name in attributes.EVALUATED.values()]] *= EVALUATED_WEIGHT
+        heavy = (*attributes.EVALUATED.values(), "reading_glasses", "sunglasses")
+        self.weight[[attributes.INDEX[name] for name in heavy]] *= EVALUATED_WEIGHT
 
     def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray, seed: int, step: int) -> Tensor:
         """The weighted loss of images made (N, 3, H, W) against the renders of some rows of the set.
@@ -140,6 +142,17 @@ def fit_images(
     optimizer = MuonAndAdam([generator.synthesis], adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
     modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}
     train(name or f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
+
+
+@torch.no_grad()
+def average_with(generator: Generator, parent: Generator) -> None:
+    """Half the way back to the weights from which a further training began, in place; the buffers stay.
+
+    What both trainings agree on stays, and where each errs by its own faces the errors partly cancel: Wortsman et al.,
+    "Model soups", ICML 2022, here of a training and its parent.
+    """
+    for own, former in zip(generator.synthesis.parameters(), parent.synthesis.parameters(), strict=True):
+        own.lerp_(former, OF_PARENT)
 
 
 def finish(generator: Generator) -> None:
