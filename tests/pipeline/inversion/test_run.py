@@ -24,6 +24,7 @@ from stylegan.sampling import draw_z
 from tasks.cli import app
 
 STEPS = 40
+ROUND_TRIP_STEPS = 80  # glasses that are on or off are found late
 KEYS = [11, 12, 13]
 
 
@@ -56,8 +57,9 @@ def photos(faces: torch.Tensor, tmp_path: Path) -> list[Path]:
 def test_the_round_trip_comes_far_nearer_than_another_face(domain: Domain, faces: torch.Tensor) -> None:
     told: list[float] = []
     faces = faces[:2]
-    projected = project(domain, faces, KEYS[:2], Options(steps=STEPS), lambda step, loss: told.append(loss))
-    assert projected.ws.shape == (2, domain.generator.num_ws, 512) and len(told) == STEPS and told[-1] < told[0] / 3
+    projected = project(domain, faces, KEYS[:2], Options(steps=ROUND_TRIP_STEPS), lambda step, loss: told.append(loss))
+    assert projected.ws.shape == (2, domain.generator.num_ws, 512) and len(told) == ROUND_TRIP_STEPS
+    assert told[-1] < told[0] / 3
     with torch.no_grad():
         images = domain.generator.synthesis(projected.ws)
         alike = perceptual_distance(domain.perception)
@@ -66,7 +68,7 @@ def test_the_round_trip_comes_far_nearer_than_another_face(domain: Domain, faces
         values_of_others = (domain.scorer_b(faces.roll(1, 0)) - domain.scorer_b(faces)).abs().mean(dim=1)
     assert (near < other / 5).all()
     assert ((images - faces).square().mean((1, 2, 3)) < (faces.roll(1, 0) - faces).square().mean((1, 2, 3)) / 6).all()
-    assert (values < values_of_others / 1.5).all()
+    assert (values < values_of_others / 2).all()
     assert (projected.ws == projected.ws[:, :1]).all()  # W: one code for all layers
 
 
