@@ -15,12 +15,19 @@ from stylegan.synthesis import SynthesisNetwork
 SMALLEST_DETAIL = 0.01  # below it, detail counts as none; keeps the root's slope finite
 
 
-def image_at(synthesis: SynthesisNetwork, ws: Tensor, resolution: int) -> Tensor:
-    """The image (N, 3, resolution, resolution) that the blocks up to `resolution` make."""
+def image_at(
+    synthesis: SynthesisNetwork, ws: Tensor, resolution: int, features: dict[int, Tensor] | None = None
+) -> Tensor:
+    """The image (N, 3, resolution, resolution) that the blocks up to `resolution` make.
+
+    The feature map (N, channels, r, r) of each of these blocks goes into `features`, by r.
+    """
     x = image = None
     for _, block in synthesis.blocks():
         x = block.features(x, ws, noise="const", rng=None, forms=synthesis.forms)
         image = block.add_to_image(image, x, ws, forms=synthesis.forms)
+        if features is not None:
+            features[block.resolution] = x
         if block.resolution == resolution:
             break
     assert image is not None

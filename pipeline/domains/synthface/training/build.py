@@ -77,7 +77,7 @@ SCHEDULES: dict[str, Schedule] = {
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
     "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
-    "images-64-further": Schedule(steps=5000, batch=32, rate=2e-2, seed=19),
+    "images-64-further": Schedule(steps=8500, batch=32, rate=2e-2, seed=20),
 }
 
 Say = Callable[[str], None]
@@ -122,6 +122,10 @@ class Workshop:
         """The name of a training; one that goes on from published weights has its own where it has its own schedule."""
         return f"{name}-further" if self.further and f"{name}-further" in SCHEDULES else name
 
+    def files(self, name: str, parent: dict[str, Any] | None) -> str:
+        """The name of a training's checkpoint and log: of other published weights it is another training."""
+        return f"{self.named(name)}-{parent['sha256'][:8]}" if parent else self.named(name)
+
     def schedule(self, name: str) -> Schedule:
         """A training's schedule, shortened by `share`."""
         schedule = SCHEDULES[self.named(name)]
@@ -139,7 +143,7 @@ def train_role(role: str, shop: Workshop) -> None:
         raise UnknownNameError("network of synthface", role, ROLES)
     torch.set_num_threads(shop.threads)
     started, parent = time.monotonic(), card_of(role) if shop.further else None
-    network = _train_generator(shop) if role == "generator" else _train_judge(role, shop)
+    network = _train_generator(shop, parent) if role == "generator" else _train_judge(role, shop, parent)
     card = _card(role, shop, time.monotonic() - started, parent)
     if isinstance(network, Generator):
         card["mean_distance"] = mean_distance(network)
@@ -161,9 +165,9 @@ def _new_judge(role: str) -> nn.Module:
         return kinds[role.partition("_")[0]](**ARGUMENTS[role])
 
 
-def _train_judge(role: str, shop: Workshop) -> nn.Module:
-    network, schedule, name = _new_judge(role), shop.schedule(role), shop.named(role)
-    if shop.further:
+def _train_judge(role: str, shop: Workshop, parent: dict[str, Any] | None) -> nn.Module:
+    network, schedule, name = _new_judge(role), shop.schedule(role), shop.files(role, parent)
+    if parent:
         published = load_network(type(network), weights_path(role), torch.device("cpu"))
         network.load_state_dict(published.state_dict())
     faces = [shop.set(name) for name in TRAINED_ON[role]]
@@ -179,27 +183,23 @@ def _train_judge(role: str, shop: Workshop) -> nn.Module:
     return network
 
 
-def _train_generator(shop: Workshop) -> Generator:
+def _train_generator(shop: Workshop, parent: dict[str, Any] | None) -> Generator:
     network, names = distil.new_generator(GENERATOR_SEED), TRAINED_ON["generator"]
     faces = judges.Mixed([shop.set(name) for name in names])
     w = distil.all_w([shop.wanted(name) for name in names])
-    parent = None
-    if shop.further:
-        published = load_generator(weights_path("generator"), card_of("generator")["sha256"])
-        parent = widened(published, network.architecture, network)
-        network.synthesis.load_state_dict(parent.synthesis.state_dict())
+    if parent:
+        published = load_generator(weights_path("generator"), parent["sha256"])
+        network.synthesis.load_state_dict(widened(published, network.architecture, network).synthesis.state_dict())
         distil.set_grain(network)
-    for resolution in (64,) if shop.further else (16, 32, 64):
+    for resolution in (64,) if parent else (16, 32, 64):
         judged = None
         if resolution == network.resolution:
             device = torch.device("cpu")
             perception = load_network(Perception, weights_path("perception"), device)
             judged = distil.Judges(perception, load_network(Scorer, weights_path("scorer_a"), device), faces)
         name = f"images-{resolution}"
-        schedule = shop.schedule(name)
-        distil.fit_images(network, w, faces, resolution, schedule, shop.training, shop.say, judged, shop.named(name))
-    if parent is not None:
-        distil.average_with(network, parent)
+        files = shop.files(name, parent)
+        distil.fit_images(network, w, faces, resolution, shop.schedule(name), shop.training, shop.say, judged, files)
     distil.finish(network)
     return network
 
@@ -230,8 +230,8 @@ HOW = {
         "normals linearly, and a turn of each by an angle that depends on others leads to the truth; the synthesis "
         "network regresses the render that belongs to every w, at 16, 32 and 64 px, by pixels and their differences, "
         "at 64 px also by squared errors, by the strength of detail, by the perception net's activations and by "
-        "what scorer A (never B) reads, with the cross-entropy of binary values; bfloat16 in the convolutions while "
-        "training; weights trained further are averaged with those that they began from"
+        "what scorer A (never B) reads, with the cross-entropy of binary values, and by the truth that lines read from "
+        "the features at 8 px, also of w without a picture; bfloat16 in the convolutions while training"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
     "recognizer": (

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from pipeline import attributes
 from pipeline.domains.synthface.camera import grain
+from pipeline.domains.synthface.training.early import EarlyTruth
 from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, Mixed, augmented, autocast
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
@@ -31,7 +32,7 @@ SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part co
 ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
 DETAIL_SHARE = 20.0  # weight of the strength of detail, at full resolution
-OF_PARENT = 0.5  # share of the weights before a further training in those that it leaves
+EARLY_SHARE = 10.0  # weight of the truth read from early features, at full resolution
 
 Say = Callable[[str], None]
 
@@ -123,36 +124,36 @@ def fit_images(
     judges: Judges | None = None,
     name: str = "",
 ) -> None:
-    """Regress the renders of w (N, 512) at one resolution; with `judges`, which need full size, what they see too."""
+    """Regress the renders of w (N, 512) at one resolution; with `judges`, which need full size, what they see too.
+
+    With judges the truth is also asked of early features, of the batch and of more w that need no picture.
+    """
     generator.synthesis.train()
     weight = face_weight(resolution)
+    modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}
+    early = None
+    if judges is not None:
+        early = EarlyTruth(generator.synthesis)
+        early.solve(generator, w)
+        modules["early"] = early
 
     def loss_of(step: int) -> Tensor:
         rows = batch_of(schedule.seed, step, len(faces), schedule.batch)
         images, _ = faces.batch(rows)
         small = functional.avg_pool2d(images, images.shape[-1] // resolution)
+        features: dict[int, Tensor] = {}
         with autocast():
-            made = image_at(generator.synthesis, generator.mapping.broadcast(w[rows]), resolution)
+            made = image_at(generator.synthesis, generator.mapping.broadcast(w[rows]), resolution, features)
         made = made.float()
-        if judges is None:
+        if judges is None or early is None:
             return pixel_loss(made, small)
         judged = judges.loss(made, small, rows, schedule.seed, step)
-        return pixel_loss(made, small, weight, SQUARES) + DETAIL_SHARE * detail_loss(made, small) + judged
+        known = early.loss(generator, w[rows], features, w[early.rows(schedule.seed, step, len(w))])
+        detail = DETAIL_SHARE * detail_loss(made, small)
+        return pixel_loss(made, small, weight, SQUARES) + detail + judged + EARLY_SHARE * known
 
-    optimizer = MuonAndAdam([generator.synthesis], adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
-    modules: dict[str, torch.nn.Module] = {"synthesis": generator.synthesis}
+    optimizer = MuonAndAdam(list(modules.values()), adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
     train(name or f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
-
-
-@torch.no_grad()
-def average_with(generator: Generator, parent: Generator) -> None:
-    """Half the way back to the weights from which a further training began, in place; the buffers stay.
-
-    What both trainings agree on stays, and where each errs by its own faces the errors partly cancel: Wortsman et al.,
-    "Model soups", ICML 2022, here of a training and its parent.
-    """
-    for own, former in zip(generator.synthesis.parameters(), parent.synthesis.parameters(), strict=True):
-        own.lerp_(former, OF_PARENT)
 
 
 def finish(generator: Generator) -> None:

@@ -13,7 +13,8 @@ from pipeline import attributes
 from pipeline.domains.synthface import copula
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.camera import grain
-from pipeline.domains.synthface.training.generator import OF_PARENT, all_w, average_with, new_generator, value_error
+from pipeline.domains.synthface.training.build import Workshop
+from pipeline.domains.synthface.training.generator import all_w, new_generator, value_error
 from pipeline.domains.synthface.training.judges import CLASSES, Mixed, kind_of
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.sets import EMOTIONS, HAIR_COLOURS, PER_PERSON, RARE, RenderSet, rendered
@@ -49,6 +50,14 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(tmp_path: Pa
     resumed = fit(tmp_path / "broken")
     assert torch.equal(whole.weight, resumed.weight)
     assert torch.equal(whole.bias, resumed.bias)
+
+
+def test_weights_trained_further_are_another_training_than_those_that_they_began_from(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1, 1, further=True)
+    first, second = ({"sha256": digit * 64} for digit in "ab")
+    assert shop.files("scorer_a", first) == "scorer_a-further-aaaaaaaa"
+    assert shop.files("scorer_a", second) != shop.files("scorer_a", first)
+    assert Workshop(tmp_path, 1, 1).files("scorer_a", None) == "scorer_a"
 
 
 def test_training_learns(tmp_path: Path) -> None:
@@ -168,16 +177,6 @@ def test_the_normals_of_rare_faces_give_w_back() -> None:
 def test_only_faces_of_the_generators_world_have_a_w() -> None:
     with pytest.raises(ValueError, match="'broad' have no w"):
         RenderSet("broad", 9, 5).w(np.arange(5))
-
-
-def test_a_generator_trained_further_is_averaged_with_the_one_that_it_began_from() -> None:
-    trained, parent = new_generator(1), new_generator(2)
-    name = "synthesis.b16.conv0.weight"
-    own, former = trained.get_parameter(name).clone(), parent.get_parameter(name)
-    mapping = trained.mapping.get_parameter("fc0.weight").clone()
-    average_with(trained, parent)
-    assert torch.allclose(trained.get_parameter(name), (1 - OF_PARENT) * own + OF_PARENT * former, atol=1e-6)
-    assert torch.equal(trained.mapping.get_parameter("fc0.weight"), mapping)
 
 
 def test_w_of_several_sets_follow_their_faces() -> None:
