@@ -21,20 +21,29 @@ from pipeline.domains.synthface.truth import truth_normals
 from stylegan.generator import Generator
 from stylegan.synthesis import SynthesisNetwork
 
+KINDS_OF_GLASSES = ("reading_glasses", "sunglasses")
 BLOCK = 8  # px: the block whose features are read
 PLACES = 4  # x 4: what of a feature map is read, its means over as many places
 MORE = 32  # w a step that are read without a picture
 SOLVED_WITH = 16_384  # w from which the lines' start is solved
 RIDGE = 30.0  # of that solution
-HEAVY_WEIGHT = 3.0  # of the eight attributes that are edited and of both kinds of glasses, beside 1 of the others
+EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited and of both kinds of glasses, beside 1 of the others
 OTHER_WEIGHT = 0.3  # of identity and nuisance factors
 LOT = 128
+
+
+def attribute_weight() -> Tensor:
+    """How much an error of each attribute (35,) counts: EVALUATED_WEIGHT where it is edited, 1 elsewhere."""
+    weight = torch.ones(N_ATTRIBUTES)
+    weight[[attributes.INDEX[name] for name in (*attributes.EVALUATED.values(), *KINDS_OF_GLASSES)]] = EVALUATED_WEIGHT
+    return weight
 
 
 def latents_of(w: Tensor) -> Tensor:
     """What decides every factor of the faces of w (N, 512): standard normals (N, N_FACTORS), float32.
 
-    Those of attributes are correlated as FFHQ's attributes are; each attribute is a function of its own alone.
+    Those of attributes are correlated as FFHQ's attributes are. Each factor is a monotone function of its own, but for
+    glasses: sunglasses take the place of reading glasses, and either kind counts as glasses.
     """
     normals = truth_normals(w).double()
     own = normals[:, :N_ATTRIBUTES] @ copula.cholesky().T
@@ -49,9 +58,7 @@ class EarlyTruth(nn.Module):
         channels = synthesis.get_submodule(f"b{BLOCK}.conv1").get_parameter("bias").shape[0]
         self.lines = nn.Linear(channels * PLACES**2, N_FACTORS)
         weight = torch.full((N_FACTORS,), OTHER_WEIGHT)
-        weight[:N_ATTRIBUTES] = 1.0
-        heavy = (*attributes.EVALUATED.values(), "reading_glasses", "sunglasses")
-        weight[[attributes.INDEX[name] for name in heavy]] = HEAVY_WEIGHT
+        weight[:N_ATTRIBUTES] = attribute_weight()
         self.register_buffer("weight", weight / weight.mean())
 
     def forward(self, features: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from pipeline import attributes
 from pipeline.domains.synthface.camera import grain
-from pipeline.domains.synthface.training.early import EarlyTruth
+from pipeline.domains.synthface.training.early import EarlyTruth, attribute_weight
 from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, Mixed, augmented, autocast
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
@@ -27,7 +27,6 @@ CHANNELS = {4: 256, 8: 256, 16: 96, 32: 64, 64: 32}
 FACE_WEIGHT = 1.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
 VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
 ENTROPY_SHARE = 0.25  # of the cross-entropy of binary values, beside squared errors
-EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited and of both kinds of glasses, beside 1 of the others
 SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part costs more than softness all over
 ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
@@ -74,9 +73,7 @@ class Judges:
     def __init__(self, perception: Perception, scorer_a: Scorer, faces: Mixed) -> None:
         self.perception, self.scorer_a = perception, scorer_a
         self.values = faces.values
-        self.weight = 1 / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
-        heavy = (*attributes.EVALUATED.values(), "reading_glasses", "sunglasses")
-        self.weight[[attributes.INDEX[name] for name in heavy]] *= EVALUATED_WEIGHT
+        self.weight = attribute_weight() / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
 
     def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray, seed: int, step: int) -> Tensor:
         """The weighted loss of images made (N, 3, H, W) against the renders of some rows of the set.
