@@ -77,7 +77,7 @@ SCHEDULES: dict[str, Schedule] = {
     "images-16": Schedule(steps=5000, batch=32, rate=5e-2, seed=12, final=0.3),
     "images-32": Schedule(steps=7000, batch=32, rate=4e-2, seed=13, final=0.3),
     "images-64": Schedule(steps=10000, batch=32, rate=3e-2, seed=14),
-    "images-64-further": Schedule(steps=8500, batch=32, rate=2e-2, seed=20),
+    "images-64-further": Schedule(steps=2500, batch=32, rate=1e-2, seed=22, average=400),
 }
 
 Say = Callable[[str], None]
