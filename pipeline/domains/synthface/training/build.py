@@ -187,9 +187,11 @@ def _train_generator(shop: Workshop, parent: dict[str, Any] | None) -> Generator
     network, names = distil.new_generator(GENERATOR_SEED), TRAINED_ON["generator"]
     faces = judges.Mixed([shop.set(name) for name in names])
     w = distil.all_w([shop.wanted(name) for name in names])
+    former = None
     if parent:
         published = load_generator(weights_path("generator"), parent["sha256"])
-        network.synthesis.load_state_dict(widened(published, network.architecture, network).synthesis.state_dict())
+        former = widened(published, network.architecture, network)
+        network.synthesis.load_state_dict(former.synthesis.state_dict())
         distil.set_grain(network)
     for resolution in (64,) if parent else (16, 32, 64):
         judged = None
@@ -200,6 +202,8 @@ def _train_generator(shop: Workshop, parent: dict[str, Any] | None) -> Generator
         name = f"images-{resolution}"
         files = shop.files(name, parent)
         distil.fit_images(network, w, faces, resolution, shop.schedule(name), shop.training, shop.say, judged, files)
+    if former is not None:
+        distil.average_with(network, former)
     distil.finish(network)
     return network
 
@@ -231,7 +235,8 @@ HOW = {
         "network regresses the render that belongs to every w, at 16, 32 and 64 px, by pixels and their differences, "
         "at 64 px also by squared errors, by the strength of detail, by the perception net's activations and by "
         "what scorer A (never B) reads, with the cross-entropy of binary values, and by the truth that lines read from "
-        "the features at 8 px, also of w without a picture; bfloat16 in the convolutions while training"
+        "the features at 8 px, also of w without a picture; bfloat16 in the convolutions while "
+        "training; weights trained further are averaged with those that they began from"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
     "recognizer": (

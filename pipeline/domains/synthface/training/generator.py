@@ -31,6 +31,7 @@ SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part co
 ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
 DETAIL_SHARE = 20.0  # weight of the strength of detail, at full resolution
+OF_PARENT = 0.5  # share of the weights before a further training in those that it leaves
 EARLY_SHARE = 10.0  # weight of the truth read from early features, at full resolution
 
 Say = Callable[[str], None]
@@ -151,6 +152,17 @@ def fit_images(
 
     optimizer = MuonAndAdam(list(modules.values()), adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
     train(name or f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
+
+
+@torch.no_grad()
+def average_with(generator: Generator, parent: Generator) -> None:
+    """Half the way back to the weights from which a further training began, in place; the buffers stay.
+
+    What both trainings agree on stays, and where each errs by its own faces the errors partly cancel: Wortsman et al.,
+    "Model soups", ICML 2022, here of a training and its parent.
+    """
+    for own, former in zip(generator.synthesis.parameters(), parent.synthesis.parameters(), strict=True):
+        own.lerp_(former, OF_PARENT)
 
 
 def finish(generator: Generator) -> None:

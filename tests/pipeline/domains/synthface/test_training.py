@@ -14,7 +14,7 @@ from pipeline.domains.synthface import copula
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.camera import grain
 from pipeline.domains.synthface.training.build import Workshop
-from pipeline.domains.synthface.training.generator import all_w, new_generator, value_error
+from pipeline.domains.synthface.training.generator import OF_PARENT, all_w, average_with, new_generator, value_error
 from pipeline.domains.synthface.training.judges import CLASSES, Mixed, kind_of
 from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
 from pipeline.domains.synthface.training.sets import EMOTIONS, HAIR_COLOURS, PER_PERSON, RARE, RenderSet, rendered
@@ -177,6 +177,16 @@ def test_the_normals_of_rare_faces_give_w_back() -> None:
 def test_only_faces_of_the_generators_world_have_a_w() -> None:
     with pytest.raises(ValueError, match="'broad' have no w"):
         RenderSet("broad", 9, 5).w(np.arange(5))
+
+
+def test_a_generator_trained_further_is_averaged_with_the_one_that_it_began_from() -> None:
+    trained, parent = new_generator(1), new_generator(2)
+    name = "synthesis.b16.conv0.weight"
+    own, former = trained.get_parameter(name).clone(), parent.get_parameter(name)
+    mapping = trained.mapping.get_parameter("fc0.weight").clone()
+    average_with(trained, parent)
+    assert torch.allclose(trained.get_parameter(name), (1 - OF_PARENT) * own + OF_PARENT * former, atol=1e-6)
+    assert torch.equal(trained.mapping.get_parameter("fc0.weight"), mapping)
 
 
 def test_w_of_several_sets_follow_their_faces() -> None:
