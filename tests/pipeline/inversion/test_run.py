@@ -75,9 +75,11 @@ def test_the_round_trip_comes_far_nearer_than_another_face(domain: Domain, faces
 def test_a_code_depends_on_seed_and_photograph_and_not_on_its_batch(domain: Domain, faces: torch.Tensor) -> None:
     together = project(domain, faces, KEYS, Options(steps=4)).ws
     alone = project(domain, faces[1:2], KEYS[1:2], Options(steps=4)).ws
-    torch.testing.assert_close(together[1:2], alone, atol=1e-3, rtol=0)
     other = project(domain, faces[1:2], KEYS[1:2], Options(steps=4, seed=1)).ws
-    assert (other - alone).abs().max() > 0.01
+    # Adam turns the rounding of a slope near zero into a step, so a few coordinates of w may differ; w as a whole not.
+    apart = (together[1:2] - alone).norm()
+    assert apart < 0.01 * (other - alone).norm()
+    assert apart < 0.01 * (together[:1] - alone).norm()
 
 
 def test_each_layer_has_its_own_code_in_w_plus(domain: Domain, faces: torch.Tensor) -> None:
