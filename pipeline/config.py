@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
+from pipeline.paths import expanded
 from stylegan.sampling import BLOCK
 
 FULL, HALF = "full", "half"  # precision of the generator's high resolutions
@@ -344,7 +345,7 @@ def _faces_from(rules: _Section) -> tuple[str, str]:
     text = rules.text("faces_from", "")
     if not text:
         return "", ""
-    path = Path(text).expanduser().absolute()
+    path = expanded(text).absolute()
     try:
         with path.open("rb") as file:
             return str(path), hashlib.file_digest(file, "sha256").hexdigest()
@@ -525,6 +526,6 @@ def load_settings(
         protocol=_protocol(parser, path, domain, profile),
         methods=tuple(chosen),
         machine=_machine(parser, path),
-        outputs=Path(run.text("outputs")),
+        outputs=expanded(run.text("outputs")),
         source=str(path),
     )

@@ -40,7 +40,7 @@ def write_table(
     words = [field.name for field in schema if pa.types.is_string(field.type)]
     pq.write_table(
         exact,
-        path,
+        local(path),
         compression="zstd",
         use_dictionary=words,
         use_byte_stream_split=vector_leaves,
@@ -111,6 +111,11 @@ def value_columns(values: np.ndarray) -> dict[str, np.ndarray]:
     return {name: values[:, index] for index, name in enumerate(VALUE_COLUMNS)}
 
 
+def local(path: Path) -> str:
+    """The path as pyarrow takes it for that very file: of a relative one it expands `~` and takes `a:b/c` for a URI."""
+    return str(path.absolute())
+
+
 def _encoded(metadata: Mapping[str, str]) -> dict[bytes, bytes]:
     return {key.encode(): value.encode() for key, value in sorted(metadata.items())}
 
@@ -173,7 +178,7 @@ def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
 def _read_file(path: Path, wanted: pa.Schema) -> pa.Table:
     """One file by a schema. Opened by itself, so that no part of its path is taken for a column."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(local(path)) as file:
             present = [field.name for field in wanted if field.name in file.schema_arrow.names]
             table = file.read(columns=present)
     except (pa.ArrowException, OSError) as error:

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import ConfigError
+from tasks.paths import at_home
 
 Seed = Annotated[int, typer.Option(help="Root of what is drawn at random; no training used 1010.", min=0)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def render(
-    picture: Annotated[Path, typer.Argument(metavar="OUT.png", help="PNG file to write.")],
+    picture: Annotated[Path, typer.Argument(metavar="OUT.png", help="PNG file to write.", callback=at_home)],
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A factor in [0, 1], such as age=0.8; repeat for several."),
@@ -27,7 +28,9 @@ def render(
     random: Annotated[
         list[int] | None, typer.Option(help="Start from this random whole face instead; repeat for a row.", min=0)
     ] = None,
-    like: Annotated[Path | None, typer.Option(help="Start from the faces of a PNG that this command wrote.")] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Start from the faces of a PNG that this command wrote.", callback=at_home)
+    ] = None,
     seed: Seed = 1010,
     size: Annotated[int, typer.Option(help="Pixels of a face's side.", min=16, max=1024)] = 256,
     masks: Annotated[bool, typer.Option("--masks", help="Write OUT-masks.png too: the part of each pixel.")] = False,
@@ -55,7 +58,10 @@ def render(
 
 def factors(
     write: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write the page and its pictures into this folder of docs.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write the page and its pictures into this folder of docs.", callback=at_home
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +85,9 @@ def factors(
 
 
 def sheet(
-    picture: Annotated[Path | None, typer.Argument(help="PNG file to write.", show_default=False)] = None,
+    picture: Annotated[
+        Path | None, typer.Argument(help="PNG file to write.", show_default=False, callback=at_home)
+    ] = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -93,7 +101,10 @@ def sheet(
         int | None, typer.Option(help="Faces or pairs; else what the docs show.", min=1, max=600, show_default=False)
     ] = None,
     every: Annotated[
-        Path | None, typer.Option("--all", metavar="FOLDER", help="Write all four kinds into this folder of docs.")
+        Path | None,
+        typer.Option(
+            "--all", metavar="FOLDER", help="Write all four kinds into this folder of docs.", callback=at_home
+        ),
     ] = None,
 ) -> None:
     """Draw many faces in one picture, to look at.

@@ -15,6 +15,7 @@ from pipeline.scorers.labels import MOST_BAD
 from pipeline.scorers.reading import facts, open_headers, read_labels, write_report
 from pipeline.scorers.roles import choose
 from pipeline.scorers.split import check_sizes, split
+from tasks.paths import at_home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,13 +34,16 @@ Kind = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
-Images = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the pictures.", rich_help_panel=WHAT)]
+Images = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder of the pictures.", rich_help_panel=WHAT, callback=at_home)
+]
 LabelPath = Annotated[
     Path,
     typer.Option(
         metavar="PATH",
         help="ffhq: the folder of JSON files; celeba: the attribute file or its folder; table: the file.",
         rich_help_panel=WHAT,
+        callback=at_home,
     ),
 ]
 MostBad = Annotated[
@@ -89,7 +93,12 @@ FloorAuc = Annotated[
 ]
 To = Annotated[
     Path,
-    typer.Option(metavar="FILE.safetensors", help="File to write; its card lies beside it.", rich_help_panel=WHERE),
+    typer.Option(
+        metavar="FILE.safetensors",
+        help="File to write; its card lies beside it.",
+        rich_help_panel=WHERE,
+        callback=at_home,
+    ),
 ]
 Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where it is trained.", rich_help_panel=WHERE)]
 Threads = Annotated[
@@ -102,6 +111,7 @@ Folder = Annotated[
         help="Decoded pictures, checkpoint and report; default: FILE.training beside the file.",
         rich_help_panel=WHERE,
         show_default=False,
+        callback=at_home,
     ),
 ]
 Fresh = Annotated[

@@ -11,6 +11,7 @@ from pipeline.config import cores
 from pipeline.domains.synthface.domain import ROLES
 from pipeline.errors import UnknownNameError
 from tasks import cli_portraits, cli_verify
+from tasks.paths import at_home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +24,9 @@ app.command("verify")(cli_verify.verify)
 
 ORDER = ("perception", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "reader", "generator")
 Roles = Annotated[list[str] | None, typer.Argument(help=f"Networks, of {', '.join(ROLES)}; none: all, in order.")]
-Folder = Annotated[Path, typer.Option(help="Rendered sets, checkpoints and logs; a later call continues from them.")]
+Folder = Annotated[
+    Path, typer.Option(help="Rendered sets, checkpoints and logs; a later call continues from them.", callback=at_home)
+]
 Workers = Annotated[int, typer.Option(help="Processes that render; 0: one per core.")]
 Threads = Annotated[int, typer.Option(help="Threads of torch while training; 0: one per core.")]
 Share = Annotated[float, typer.Option(help="Share of the full sets and steps, for a trial; stamped into the card.")]

@@ -9,13 +9,16 @@ import typer
 
 from pipeline.config import cores
 from pipeline.domains.synthface.verification import GROUPS, chosen_groups
+from tasks.paths import at_home
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Only = Annotated[list[str] | None, typer.Option(help=f"Measure this group alone, of {', '.join(GROUPS)}; repeatable.")]
-Out = Annotated[Path, typer.Option(help="Parquet file for the figures, one row each.")]
-Folder = Annotated[Path, typer.Option(help="Where rendered faces are kept; a later call finds them there.")]
+Out = Annotated[Path, typer.Option(help="Parquet file for the figures, one row each.", callback=at_home)]
+Folder = Annotated[
+    Path, typer.Option(help="Where rendered faces are kept; a later call finds them there.", callback=at_home)
+]
 Workers = Annotated[int, typer.Option(help="Processes that render; 0: one per core.")]
 Threads = Annotated[int, typer.Option(help="Threads of torch; 0: one per core.")]
 

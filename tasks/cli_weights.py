@@ -19,6 +19,7 @@ from pipeline.weights.table import find
 from pipeline.weights.telling import in_bytes
 from tasks.cli_weights_import import import_weights
 from tasks.cli_weights_stand_in import stand_in
+from tasks.paths import at_home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,7 +52,8 @@ def fetch(
     everything: Annotated[bool, typer.Option("--all", help="Every file of the table.")] = False,
     mirror: Annotated[str, typer.Option(help="A server that has the files under their published names.")] = "",
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Copy from this folder; no network is used.")
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Copy from this folder; no network is used.", callback=at_home),
     ] = None,
 ) -> None:
     """Get files, check their sha256 and put them into the weights folder. What is there already is left alone.

@@ -9,14 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.errors import WeightsError
+from tasks.paths import at_home
 
 
 def import_weights(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pkl, .pt or .safetensors with a StyleGAN2.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .pkl, .pt or .safetensors with a StyleGAN2.", callback=at_home)
+    ],
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Folder or .safetensors file to write; else beside FILE.", show_default=False
+            metavar="PATH",
+            help="Folder or .safetensors file to write; else beside FILE.",
+            show_default=False,
+            callback=at_home,
         ),
     ] = None,
     name: Annotated[

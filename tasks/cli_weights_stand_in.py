@@ -10,13 +10,17 @@ import typer
 from pipeline.errors import UnknownNameError
 from pipeline.weights.store import VARIABLE
 from pipeline.weights.telling import in_bytes
+from tasks.paths import at_home
 
 DOMAINS = ("ffhq",)
 
 
 def stand_in(
     domain: Annotated[str, typer.Argument(help="The domain whose files to stand in for: ffhq.")],
-    to: Annotated[Path, typer.Option(metavar="DIR", help="A folder of its own, which is made if it is not there.")],
+    to: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="A folder of its own, which is made if it is not there.", callback=at_home),
+    ],
     shape: Annotated[
         str, typer.Option(help="The generator's channels: paper256, as published, or narrow, which is far faster.")
     ] = "paper256",

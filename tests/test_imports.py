@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("stylegan",),
     ("pipeline.errors", "pipeline.progress"),
-    ("pipeline.attributes",),
+    ("pipeline.attributes", "pipeline.paths"),
     ("pipeline.config", "pipeline.schemas"),
     ("pipeline.gpus",),
     ("pipeline.cluster", "pipeline.provenance"),

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import LatentbenchError, StageError
 from pipeline.report.archive import REPORTS, check_report, latest_report, published_runs, read_report_manifest
 from pipeline.schemas import LATER, PUBLISHED
+from pipeline.tables import local
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,14 +92,14 @@ def united(folders: list[Path], table: str) -> pyarrow.dataset.Dataset:
     if not paths:
         own = [RUN_ID, *PUBLISHED[table].remove_metadata()]
         return pyarrow.dataset.dataset(pa.schema(own).empty_table())
-    found = [pq.read_schema(path).remove_metadata() for path in paths]
+    found = [pq.read_schema(local(path)).remove_metadata() for path in paths]
     schema = pa.unify_schemas([pa.schema([RUN_ID]), *found], promote_options="permissive")
     return pyarrow.dataset.dataset(
-        [str(path) for path in paths],
+        [local(path) for path in paths],
         schema=schema,
         format="parquet",
         partitioning=pyarrow.dataset.partitioning(pa.schema([RUN_ID]), flavor="hive"),
-        partition_base_dir=str(folders[0].parent),
+        partition_base_dir=local(folders[0].parent),
     )
 
 

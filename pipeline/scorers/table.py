@@ -12,6 +12,7 @@ from pipeline.attributes import INDEX, NAMES
 from pipeline.errors import LabelsError, UnknownNameError
 from pipeline.scorers.folders import pictures_in, require_file, sha256_of
 from pipeline.scorers.labels import BROKEN_LABEL, NO_LABEL, NO_PICTURE, Face, Labels, Problems, collect, unknown_values
+from pipeline.tables import local
 
 PATH, IDENTITY = "path", "identity"
 READERS = {".csv": "CSV", ".parquet": "Parquet", ".pq": "Parquet"}
@@ -53,8 +54,8 @@ def _read(path: Path) -> pd.DataFrame:
         raise LabelsError(f"--labels {path}: expected a file that ends in {', '.join(READERS)}.")
     try:
         if kind == "CSV":
-            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
-        return pd.read_parquet(path)
+            return pd.read_csv(local(path), dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
+        return pd.read_parquet(local(path))
     except (OSError, ValueError) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise LabelsError(f"--labels {path} cannot be read as {kind}: {error}.") from error
 

@@ -12,14 +12,15 @@ from rich.table import Table
 from pipeline.errors import ConfigError
 from tasks.cli import options
 from tasks.cli.options import err, out
+from tasks.paths import at_home
 
 MOST_CLUSTERS = 40
 
 
 def llf_clusters(
-    folder: Annotated[Path, typer.Option(help="Where choice.png, masks.png and clusters.json go.")] = Path(
-        "outputs/llf-clusters"
-    ),
+    folder: Annotated[
+        Path, typer.Option(help="Where choice.png, masks.png and clusters.json go.", callback=at_home)
+    ] = Path("outputs/llf-clusters"),
     tap: Annotated[str, typer.Option(help="Block of the generator; empty: as [method.llf] has it.")] = "",
     images: Annotated[int, typer.Option(min=4, max=10_000, help="Faces whose features are clustered.")] = 64,
     ks: Annotated[str, typer.Option(metavar="LOW-HIGH", help="Numbers of clusters that are tried.")] = "2-10",

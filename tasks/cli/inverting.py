@@ -14,6 +14,7 @@ from rich.table import Table
 from pipeline.errors import ConfigError, UnknownNameError
 from tasks.cli import options
 from tasks.cli.options import WHAT, WHERE, err, out
+from tasks.paths import at_home
 
 if TYPE_CHECKING:
     from pipeline.inversion.run import Inverted
@@ -22,8 +23,8 @@ SPACES = ("w", "w+")
 SHOWN = ("lpips", "mean_face_lpips", "ssim", "pixel_error", "identity_recognizer_b", "face_probability")
 SOME_REFUSED = 1
 
-Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Pictures of one face each.")]
-To = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for faces.parquet and sheet.png.")]
+Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Pictures of one face each.", callback=at_home)]
+To = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for faces.parquet and sheet.png.", callback=at_home)]
 Space = Annotated[
     str, typer.Option(metavar="w|w+", help="One code for all layers, or one for each.", rich_help_panel=WHAT)
 ]

@@ -16,6 +16,7 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from tasks.base import RunTask
 from tasks.nightly import Evaluation, Stages
+from tasks.paths import at_home
 
 PIPED = 140  # columns of a table that goes to a file or another program
 
@@ -46,7 +47,9 @@ Changes = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
-Outputs = Annotated[Path | None, typer.Option(help="Folder with stages/ and reports/.", rich_help_panel=WHERE)]
+Outputs = Annotated[
+    Path | None, typer.Option(help="Folder with stages/ and reports/.", rich_help_panel=WHERE, callback=at_home)
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda.", rich_help_panel=WHERE)]
 Devices = Annotated[
     str,

@@ -138,3 +138,16 @@ def test_an_older_file_has_nulls_in_newer_columns(tmp_path: Path) -> None:
 
 def test_tables_have_names() -> None:
     assert [table_name(schema) for schema in (LATENTS, features(8, 4))] == ["latents", "features"]
+
+
+@pytest.mark.parametrize("folder", ["~", "~root", "out-12:30", "s3:", "a b"])
+def test_a_relative_path_is_that_very_file_whatever_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = Path(folder) / "a.parquet"
+    path.parent.mkdir()
+    write_table(latents(), LATENTS, path)
+    assert (tmp_path / folder / "a.parquet").is_file()
+    assert read_table(path, LATENTS).num_rows == 40

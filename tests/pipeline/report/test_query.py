@@ -154,3 +154,12 @@ def test_rows_are_printed_as_a_table(outputs: Path) -> None:
     rows = queries.query(outputs, "SELECT 'l2l [b]' AS method, 0.123456789 AS value, NULL AS flag")
     Console(file=text, width=80).print(queries.text_table(rows))
     assert "l2l [b]" in text.getvalue() and "0.12346" in text.getvalue() and "nan" not in text.getvalue().lower()
+
+
+def test_a_relative_folder_with_a_colon_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = Path("out-12:30")
+    for run_id, seed in ((OLD, 1), (NEW, 0)):
+        publish_folder(outputs, run_id, synthetic.tables(run_id, seed=seed))
+    rows = queries.query(outputs, "SELECT DISTINCT run_id FROM scores", all_runs=True)
+    assert sorted(rows["run_id"]) == [OLD, NEW]

@@ -1,0 +1,51 @@
+"""Every path that the command line takes: `~` is the home directory, for all verbs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tasks.base import RunTask
+from tasks.cli import app
+from tasks.paths import at_home
+
+ROOT = Path(__file__).parents[2]
+
+
+def path_options(verbs: typer.Typer) -> Iterator[tuple[str, Any]]:
+    """Name and declaration of every parameter of every verb that holds a path."""
+    for verb in verbs.registered_commands:
+        hints = get_type_hints(verb.callback, include_extras=True)
+        for name, hint in hints.items():
+            kinds, *declared = get_args(hint) or (hint,)
+            if kinds is Path or Path in get_args(kinds):
+                yield f"{verb.callback.__name__} {name}", declared[0]  # type: ignore[union-attr]
+    for group in verbs.registered_groups:
+        yield from path_options(group.typer_instance)  # type: ignore[arg-type]
+
+
+def test_every_path_is_expanded() -> None:
+    found = dict(path_options(app))
+    assert len(found) > 20 and {"run outputs", "invert to", "invert photos", "train labels"} <= set(found)
+    assert [name for name, declared in found.items() if declared.callback is not at_home] == []
+
+
+def test_one_path_several_and_none() -> None:
+    home = Path("~").expanduser()
+    assert at_home(Path("~/a")) == home / "a" and at_home(None) is None
+    assert at_home((Path("~/a"), Path("b"))) == [home / "a", Path("b")]
+
+
+def test_the_outputs_folder_is_expanded_wherever_it_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "results" / "reports" / "run_id=broken").mkdir(parents=True)
+    told = CliRunner().invoke(app, ["status", "--outputs=~/results"])
+    assert told.exit_code == 0 and f"{tmp_path / 'results'}: 0 reports" in told.output.replace("\n", "")
+    assert RunTask(outputs="~/results").settings.outputs == tmp_path / "results"
+    assert RunTask(changes={"latentbench.outputs": "~/results"}).settings.outputs == tmp_path / "results"
