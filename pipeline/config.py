@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,17 @@ from typing import Any
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.paths import expanded
+from pipeline.settings_file import (
+    CHANGEABLE,
+    LUIGI,
+    OWN,
+    Section,
+    check_sections,
+    find_config,
+    luigi_settings,
+    profiles,
+    read_config,
+)
 from stylegan.sampling import BLOCK
 
 FULL, HALF = "full", "half"  # precision of the generator's high resolutions
@@ -184,89 +195,6 @@ class Settings:
         }
 
 
-def find_config() -> Path:
-    """luigi.cfg: $LUIGI_CONFIG_PATH, then ./luigi.cfg, then the packaged copy."""
-    named = os.environ.get("LUIGI_CONFIG_PATH")
-    if named:
-        path = Path(named)
-        if not path.is_file():
-            raise ConfigError(f"$LUIGI_CONFIG_PATH names {path}, which is not a file.")
-        return path
-    here = Path(__file__).resolve()
-    for path in (Path("luigi.cfg"), here.parent / "luigi.cfg", here.parents[1] / "luigi.cfg"):
-        if path.is_file():
-            return path
-    raise ConfigError("No luigi.cfg found: expected in this folder or beside the installed package.")
-
-
-def read_config(path: Path) -> configparser.ConfigParser:
-    """The settings file, parsed. Raises ConfigError with the line that cannot be read."""
-    parser = configparser.ConfigParser(inline_comment_prefixes=None, interpolation=None)
-    try:
-        parser.read_string(path.read_text(), source=str(path))
-    except (configparser.Error, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read {path}: {error}") from error
-    return parser
-
-
-def profiles(parser: configparser.ConfigParser) -> tuple[str, ...]:
-    """Names of the profiles of a settings file."""
-    return tuple(s.removeprefix("profile.") for s in parser.sections() if s.startswith("profile."))
-
-
-class _Section:
-    """One section of the file, read key by key with the checks that each key needs."""
-
-    def __init__(self, parser: configparser.ConfigParser, name: str, path: Path) -> None:
-        self.name, self.path = name, path
-        self.values: dict[str, str] = dict(parser[name]) if parser.has_section(name) else {}
-
-    def fail(self, key: str, expected: str) -> ConfigError:
-        found = repr(self.values[key]) if key in self.values else "nothing"
-        return ConfigError(f"{self.path}: [{self.name}] {key}: expected {expected}, found {found}.")
-
-    def number(self, key: str, kind: Callable[[str], Any], low: float, high: float, *, multiple: int = 1) -> Any:
-        noun = "a whole number" if kind is int else "a number"
-        expected = f"{noun} from {low:g} to {high:g}" + (f", a multiple of {multiple}" if multiple > 1 else "")
-        try:
-            value = kind(self.values[key])
-        except (KeyError, ValueError):
-            raise self.fail(key, expected) from None
-        if not low <= value <= high or (multiple > 1 and value % multiple):
-            raise self.fail(key, expected)
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        if key not in self.values:
-            if default is None:
-                raise self.fail(key, "a text")
-            return default
-        return self.values[key].strip()
-
-    def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str:
-        value = self.text(key, default)
-        if value not in options:
-            raise self.fail(key, " or ".join(options))
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        return self.choice(key, ("true", "false"), "true" if default else "false") == "true"
-
-    def rising(self, key: str, low: float, high: float) -> tuple[float, ...]:
-        expected = f"rising numbers from {low:g} to {high:g}, separated by commas"
-        try:
-            values = tuple(float(part) for part in self.names(key))
-        except ValueError:
-            raise self.fail(key, expected) from None
-        rises = all(one < other for one, other in pairwise(values))
-        if not values or not rises or not low <= values[0] <= values[-1] <= high:
-            raise self.fail(key, expected)
-        return values
-
-    def names(self, key: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.text(key).split(",") if part.strip())
-
-
 def parse_value(text: str) -> bool | int | float | str:
     """A setting of a method as the type it looks like: true/false, whole number, number, else text."""
     text = text.strip()
@@ -280,8 +208,7 @@ def parse_value(text: str) -> bool | int | float | str:
     return text
 
 
-def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profile: str) -> Protocol:
-    rules, sizes = _Section(parser, "protocol", path), _Section(parser, f"profile.{profile}", path)
+def _protocol(rules: Section, sizes: Section, of_domain: Section, profile: str) -> Protocol:
     attributes = rules.names("attributes")
     for attribute in attributes:
         if attribute not in EVALUATED:
@@ -293,7 +220,7 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
     protocol = Protocol(
         profile=profile,
         seed=rules.number("seed", int, 0, 2**63 - 1),
-        truncation_psi=_Section(parser, f"domain.{domain}", path).number("truncation_psi", float, 0.05, 1.0),
+        truncation_psi=of_domain.number("truncation_psi", float, 0.05, 1.0),
         attributes=attributes,
         n_latents=sizes.number("n_latents", int, BLOCK, 10**9),
         n_faces=sizes.number("n_faces", int, 2, 10**6),
@@ -324,7 +251,7 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         false_accept_rate=rules.number("false_accept_rate", float, 1e-6, 0.5),
         n_consistency_faces=sizes.number("n_consistency_faces", int, 2, 10**6),
         consistency_share=rules.number("consistency_share", float, 0.01, 1.0),
-        precision=_Section(parser, f"domain.{domain}", path).choice("precision", (FULL, HALF), FULL),
+        precision=of_domain.choice("precision", (FULL, HALF), FULL),
         faces_from=faces_from,
         faces_sha256=faces_sha256,
     )
@@ -336,11 +263,11 @@ def _protocol(parser: configparser.ConfigParser, path: Path, domain: str, profil
         raise rules.fail(
             "matched_tolerance", f"less than the smallest of matched_levels, {protocol.matched_levels[0]:g}"
         )
-    _check_apart(protocol, path)
+    _check_apart(protocol, rules.path)
     return protocol
 
 
-def _faces_from(rules: _Section) -> tuple[str, str]:
+def _faces_from(rules: Section) -> tuple[str, str]:
     """Path and sha256 of the table of inverted photographs; both empty where faces are sampled."""
     text = rules.text("faces_from", "")
     if not text:
@@ -380,22 +307,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _machine(parser: configparser.ConfigParser, path: Path) -> Machine:
-    section, available = _Section(parser, "machine", path), cores()
+def _machine(section: Section) -> Machine:
+    available = cores()
     threads = section.number("threads", int, 1, 1024)
     executor = section.choice("executor", ("dask", "inline"))
     workers = section.number("workers", int, 0, 4096) or max(1, available // threads)
     scheduler = section.text("scheduler", "")
     if executor == "dask" and not scheduler and workers * threads > available:
         raise ConfigError(
-            f"{path}: [machine] workers x threads is {workers} x {threads}, but there are {available} cores: "
-            "torch and Dask would fight for them. Lower one of the two, or set workers = 0."
+            f"{section.source('workers', 'threads')}: [machine] workers x threads is {workers} x {threads}, but there "
+            f"are {available} cores: torch and Dask would fight for them. Lower one of the two, or set workers = 0."
         )
     device, devices = section.text("device"), _devices(section)
     if devices and (device != "cuda" or executor != "dask" or scheduler):
+        source = section.source("devices", "device", "executor", "scheduler")
         raise ConfigError(
-            f"{path}: [machine] devices = {section.text('devices')} starts a worker of our own on each of these GPUs, "
-            f"which wants device = cuda, executor = dask and no scheduler; found device = {device}, executor = "
+            f"{source}: [machine] devices = {section.text('devices')} starts a worker of our own on each of these "
+            f"GPUs, which wants device = cuda, executor = dask and no scheduler; found device = {device}, executor = "
             f"{executor}, scheduler = {scheduler or 'none'}. Change these, or empty devices."
         )
     return Machine(
@@ -412,7 +340,7 @@ def _machine(parser: configparser.ConfigParser, path: Path) -> Machine:
     )
 
 
-def _devices(section: _Section) -> tuple[str, ...]:
+def _devices(section: Section) -> tuple[str, ...]:
     """The GPUs of `devices`: 2 or cuda:0, cuda:1 -> ("cuda:0", "cuda:1"); empty: none are named."""
     text = section.text("devices", "")
     if text.isdigit() and 1 <= int(text) <= MOST_DEVICES:
@@ -426,10 +354,8 @@ def _devices(section: _Section) -> tuple[str, ...]:
 def load_downloads(path: Path | None = None) -> Downloads:
     """[weights] of the settings file; what is not there has its default. Raises ConfigError."""
     path = path or find_config()
-    section, default = _Section(read_config(path), "weights", path), Downloads()
-    for key in section.values:
-        if key not in asdict(default):
-            raise UnknownNameError(f"key of [weights] in {path.name}", key, asdict(default))
+    section, default = Section(read_config(path), "weights", path), Downloads()
+    section.refuse_others(asdict(default))
     section.values = {key: str(value) for key, value in asdict(default).items()} | section.values
     for key in ("mirror", "proxy"):
         if section.text(key) and not section.text(key).startswith(("http://", "https://")):
@@ -451,10 +377,8 @@ def load_files(domain: str, default: Mapping[str, str], path: Path | None = None
     Raises UnknownNameError for another key than those of `default`, ConfigError for an empty one.
     """
     path = path or find_config()
-    section = _Section(read_config(path), f"domain.{domain}", path)
-    for key in section.values:
-        if key not in (*default, *OF_A_RUN):
-            raise UnknownNameError(f"key of [{section.name}] in {path.name}", key, (*default, *OF_A_RUN))
+    section = Section(read_config(path), f"domain.{domain}", path)
+    section.refuse_others((*default, *OF_A_RUN))
     found = {key: section.text(key, text) for key, text in default.items()}
     for key, text in found.items():
         if not text:
@@ -471,6 +395,67 @@ def _split(name: str, parser: configparser.ConfigParser) -> tuple[str, str]:
     return section, key
 
 
+def _change(parser: configparser.ConfigParser, path: Path, name: str, text: str) -> str:
+    """Set "section.key" to another text; answers the section. Raises UnknownNameError and ConfigError."""
+    section, key = _split(name, parser)
+    if section in (*LUIGI, "weights"):
+        raise ConfigError(
+            f"--set {name}: only [{'], ['.join(CHANGEABLE)}] can be changed for a run. Change [{section}] in {path}, "
+            "or name another settings file in $LUIGI_CONFIG_PATH."
+        )
+    if not parser.has_section(section):
+        raise UnknownNameError(f"section of {path.name}", section, parser.sections())
+    if key not in parser[section]:
+        raise UnknownNameError(f"key of [{section}] in {path.name}", key, parser[section])
+    if section.startswith("domain.") and key not in OF_A_RUN:
+        raise ConfigError(
+            f"--set {name}: which files a domain uses is read from {path}, by every worker for itself. Change it "
+            "there, or name another settings file in $LUIGI_CONFIG_PATH."
+        )
+    parser[section][key] = text
+    return section
+
+
+def _methods(
+    parser: configparser.ConfigParser, profile: str, names: Sequence[str], changed: Collection[str]
+) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
+    """(name, parameters) of each method: its section, then the profile's `METHOD.KEY`, then what is `changed`."""
+    chosen = []
+    for name in names:
+        parameters = dict(parser[f"method.{name}"]) if parser.has_section(f"method.{name}") else {}
+        for key, text in parser[f"profile.{profile}"].items():
+            if key.startswith(f"{name}.") and f"method.{key}" not in changed:
+                parameters[key.removeprefix(f"{name}.")] = text
+        typed = {key: parse_value(text) for key, text in sorted(parameters.items())}
+        chosen.append((name, tuple(typed.items())))
+    return tuple(chosen)
+
+
+def _refuse_unknown_keys(
+    parser: configparser.ConfigParser,
+    path: Path,
+    read: Mapping[str, Section],
+    methods: Collection[str],
+    files_of: Callable[[str], Collection[str]] | None,
+) -> None:
+    """Raise UnknownNameError for a key that nobody reads, which would be without effect and without a word.
+
+    `read` are the sections that were read: what was asked of them is what there is. Keys of [method.*] are checked by
+    the methods, those of [domain.*] where `files_of` knows which a domain has.
+    """
+    for name in (OWN, "protocol", "machine"):
+        read[name].refuse_others(read[name].asked)
+    Section(parser, "weights", path).refuse_others(asdict(Downloads()))
+    for name in profiles(parser):
+        section = Section(parser, f"profile.{name}", path)
+        sizes = read["profile"].asked
+        own = {key for key in section.values if "." in key and key.partition(".")[0] in methods}
+        section.refuse_others(sizes | own)
+    for name in parser.sections():
+        if name.startswith("domain.") and files_of is not None:
+            Section(parser, name, path).refuse_others((*OF_A_RUN, *files_of(name.removeprefix("domain."))))
+
+
 def load_settings(
     *,
     domain: str = "",
@@ -479,53 +464,52 @@ def load_settings(
     attributes: Sequence[str] = (),
     known_methods: Sequence[str],
     known_domains: Sequence[str],
+    files_of: Callable[[str], Collection[str]] | None = None,
     overrides: Mapping[str, str] | None = None,
     path: Path | None = None,
 ) -> Settings:
     """Read and check every setting; empty arguments mean what the file says.
 
     `overrides` maps "section.key" to a text that takes the place of the file's, such as
-    {"machine.workers": "1", "profile.smoke.n_faces": "4"}; a "method.NAME.key" also beats the profile's.
-    Raises ConfigError and UnknownNameError.
+    {"machine.workers": "1", "profile.smoke.n_faces": "4"}; a "method.NAME.key" also beats the profile's. `files_of`
+    answers the keys of [domain.NAME] that name files.
+    Raises ConfigError and UnknownNameError, also for sections and keys that nobody reads.
     """
-    path = path or find_config()
+    path, overrides = path or find_config(), overrides or {}
     parser = read_config(path)
-    for name, text in (overrides or {}).items():
-        section, key = _split(name, parser)
-        if not parser.has_section(section):
-            raise UnknownNameError(f"section of {path.name}", section, parser.sections())
-        if key not in parser[section]:
-            raise UnknownNameError(f"key of [{section}] in {path.name}", key, parser[section])
-        if section.startswith("domain.") and key not in OF_A_RUN:
-            raise ConfigError(
-                f"--set {name}: which files a domain uses is read from {path}, by every worker for itself. Change it "
-                "there, or name another settings file in $LUIGI_CONFIG_PATH."
-            )
-        parser[section][key] = text
-    run = _Section(parser, "latentbench", path)
-    domain = domain or run.text("domain")
-    profile = profile or run.text("profile")
+    check_sections(parser, path, known_methods, known_domains)
+    luigi_settings(parser, path)
+    changed = {(_change(parser, path, name, text), _split(name, parser)[1]) for name, text in overrides.items()}
+    if attributes and parser.has_section("protocol"):
+        parser["protocol"]["attributes"] = ", ".join(attributes)
+        changed.add(("protocol", "attributes"))
+
+    def section(name: str) -> Section:
+        return Section(parser, name, path, {key for of, key in changed if of == name})
+
+    run = section(OWN)
+    read = {OWN: run, "protocol": section("protocol"), "machine": section("machine")}
+    named = run.some_text("domain", "the name of a domain"), run.some_text("profile", "the name of a profile")
+    domain, profile = domain or named[0], profile or named[1]
     if domain not in known_domains:
         raise UnknownNameError("domain", domain, known_domains)
     if profile not in profiles(parser):
         raise UnknownNameError("profile", profile, profiles(parser))
-    if attributes:
-        parser["protocol"]["attributes"] = ", ".join(attributes)
-    chosen = []
-    for name in dict.fromkeys(methods or run.names("methods")):
+    chosen = tuple(dict.fromkeys(run.names("methods")))
+    chosen = tuple(dict.fromkeys(methods)) or chosen
+    for name in chosen:
         if name not in known_methods:
             raise UnknownNameError("method", name, known_methods)
-        parameters = dict(parser[f"method.{name}"]) if parser.has_section(f"method.{name}") else {}
-        for key, text in parser[f"profile.{profile}"].items():
-            if key.startswith(f"{name}.") and f"method.{key}" not in (overrides or {}):
-                parameters[key.removeprefix(f"{name}.")] = text
-        typed = {key: parse_value(text) for key, text in sorted(parameters.items())}
-        chosen.append((name, tuple(typed.items())))
-    return Settings(
+    if not chosen:
+        raise run.fail("methods", "at least one method")
+    read["profile"] = section(f"profile.{profile}")
+    settings = Settings(
         domain=domain,
-        protocol=_protocol(parser, path, domain, profile),
-        methods=tuple(chosen),
-        machine=_machine(parser, path),
-        outputs=expanded(run.text("outputs")),
+        protocol=_protocol(read["protocol"], read["profile"], section(f"domain.{domain}"), profile),
+        methods=_methods(parser, profile, chosen, overrides),
+        machine=_machine(read["machine"]),
+        outputs=expanded(run.some_text("outputs", "a folder")),
         source=str(path),
     )
+    _refuse_unknown_keys(parser, path, read, known_methods, files_of)
+    return settings

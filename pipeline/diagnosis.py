@@ -19,10 +19,11 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from pipeline.config import Machine, cores, find_config, read_config
+from pipeline.config import Machine, cores
 from pipeline.domains import base as domains
 from pipeline.errors import LatentbenchError, UnknownNameError
 from pipeline.networks import mtcnn_weights
+from pipeline.settings_file import find_config, read_config
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
 from pipeline.weights.table import read_table
 
@@ -40,8 +41,12 @@ class Finding:
     told: str
 
 
-def diagnose(machine: Machine, outputs: Path, domain: str = "", usual: str = "") -> Iterator[Finding]:
+def diagnose(
+    machine: Machine, outputs: Path, domain: str = "", usual: str = "", wrong_settings: str = ""
+) -> Iterator[Finding]:
     """Look at everything that a run needs, cheap things first; with weights of one domain, or of every one.
+
+    `wrong_settings` is what is wrong with the settings, where they could not be read.
 
     Of every one, those whose weights do not come with the package may be missing, but for `usual`, the domain of a
     plain run. Raises UnknownNameError.
@@ -50,7 +55,7 @@ def diagnose(machine: Machine, outputs: Path, domain: str = "", usual: str = "")
         raise UnknownNameError("domain", domain, domains.names())
     yield _python()
     yield from _packages()
-    yield _settings_file()
+    yield Finding("settings", BAD, wrong_settings) if wrong_settings else _settings_file()
     yield _processor(machine)
     yield _device(machine)
     yield from _folder(outputs)

@@ -30,6 +30,7 @@ from pipeline.config import Settings, digest
 from pipeline.errors import BusyError, CorruptShardError, StageError
 from pipeline.files import file_sha256, write_json, write_whole
 from pipeline.locks import LOCK, held
+from pipeline.names import in_path
 from pipeline.provenance import code_commit, machine_facts, package_versions
 
 log = logging.getLogger("latentbench")
@@ -74,8 +75,8 @@ class Stage:
         return f"{self.name} {self.label}".strip()
 
     def folder(self, outputs: Path) -> Path:
-        """Where the stage's files lie: outputs/stages/NAME/LABEL-FINGERPRINT."""
-        prefix = f"{self.label}-" if self.label else ""
+        """Where the stage's files lie: outputs/stages/NAME/LABEL-FINGERPRINT, the label as `names.in_path` has it."""
+        prefix = f"{in_path(self.label)}-" if self.label else ""
         return outputs / STAGES / self.name / f"{prefix}{self.fingerprint[:16]}"
 
     def __eq__(self, other: object) -> bool:

@@ -5,13 +5,13 @@ luigi --module tasks Evaluation --domain synthface --profile smoke --local-sched
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 
-from luigi.configuration import add_config_path
+from pipeline.errors import LatentbenchError
+from tasks.luigi_apart import give_settings, import_luigi
 
-from pipeline.config import find_config
-from pipeline.errors import ConfigError
+import_luigi()
+
 from tasks.base import RunTask, StageTask
 from tasks.calibration import CalibrateRange
 from tasks.edits import DrawGallery, EmbedReference, GenerateEdits, TimeEdits
@@ -48,7 +48,5 @@ __all__ = [
     "TrainMethod",
 ]
 
-# Luigi itself looks in ./luigi.cfg and $LUIGI_CONFIG_PATH; outside a checkout its [retcode] comes from the package.
-with suppress(ConfigError):
-    if "LUIGI_CONFIG_PATH" not in os.environ:
-        add_config_path(str(find_config().resolve()))
+with suppress(LatentbenchError):  # a file that is wrong is told by whoever reads it for a run, a list or a diagnosis
+    give_settings()

@@ -10,9 +10,10 @@ from typing import Any
 import luigi
 
 from pipeline.chain import Chain, Link
-from pipeline.config import Settings, find_config, load_settings
+from pipeline.config import Settings, load_settings
 from pipeline.domains import base as domains
 from pipeline.methods import registry
+from pipeline.settings_file import find_config
 from pipeline.stages import MANIFEST, Stage, is_complete
 from pipeline.states import note_failure
 
@@ -53,6 +54,7 @@ def _settings(
         attributes=_listed(attributes),
         known_methods=registry.names(),
         known_domains=domains.names(),
+        files_of=domains.file_keys,
         overrides=overrides,
         path=path,
     )

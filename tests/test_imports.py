@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 # Each line may import from the lines above it, and from its own package.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("stylegan",),
-    ("pipeline.errors", "pipeline.progress"),
-    ("pipeline.attributes", "pipeline.paths"),
+    ("pipeline.errors", "pipeline.names", "pipeline.progress"),
+    ("pipeline.attributes", "pipeline.paths", "pipeline.settings_file"),
     ("pipeline.config", "pipeline.schemas"),
     ("pipeline.gpus",),
     ("pipeline.cluster", "pipeline.provenance"),

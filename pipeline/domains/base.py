@@ -102,6 +102,11 @@ def names() -> tuple[str, ...]:
     return tuple(MODULES)
 
 
+def file_keys(name: str) -> tuple[str, ...]:
+    """Keys of [domain.NAME] in luigi.cfg that say which files the domain uses; imports no torch."""
+    return tuple(getattr(import_module(MODULES[name]), "FILE_KEYS", ()))
+
+
 def describe(name: str) -> DomainCard:
     """A domain's card; imports no torch. Raises UnknownNameError, WeightsError if a file is missing."""
     if name not in MODULES:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from pipeline.config import Machine
 from pipeline.diagnosis import BAD, GOOD, WARNING, diagnose
+from pipeline.errors import LatentbenchError
 from tasks.cli import options
 from tasks.cli.options import out
 
@@ -31,12 +34,18 @@ def doctor(
         latentbench doctor --device cuda
         latentbench doctor --domain ffhq
     """
-    settings = options.request(outputs=outputs, device=device, scheduler=scheduler).settings
+    machine, folder, usual, wrong = Machine(), outputs or Path("outputs"), "", ""
+    try:
+        settings = options.request(outputs=outputs, device=device, scheduler=scheduler).settings
+        machine, folder, usual = settings.machine, settings.outputs, settings.domain
+    except LatentbenchError as error:
+        wrong = str(error)
     bad = 0
-    for finding in diagnose(settings.machine, settings.outputs, domain, settings.domain):
+    for finding in diagnose(machine, folder, domain, usual, wrong):
         bad += finding.state == BAD
         told = f"{SIGNS[finding.state]} {escape(finding.subject)}: {escape(finding.told)}"
         out.print(told, highlight=False, soft_wrap=True)
     if bad:
-        out.print(f"{bad} things need mending before a run.", style="bold red", highlight=False)
+        things = "1 thing needs" if bad == 1 else f"{bad} things need"
+        out.print(f"{things} mending before a run.", style="bold red", highlight=False)
         raise typer.Exit(1)

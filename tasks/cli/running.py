@@ -30,6 +30,7 @@ from tasks.base import RunTask
 from tasks.cli import options
 from tasks.cli.options import Request, err, out
 from tasks.cli.planning import show_plan
+from tasks.luigi_apart import configure_logging
 
 
 @dataclass
@@ -96,6 +97,8 @@ def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console
     for event, handler in handlers.items():
         RunTask.event_handler(event)(handler)
     began = time.perf_counter()
+    level = "INFO" if verbose else "CRITICAL"
+    configure_logging(level)
     try:
         with _alone(settings):
             result = luigi.build(
@@ -103,7 +106,7 @@ def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console
                 local_scheduler=True,
                 workers=1,  # one stage at a time: the shards inside it have the cores
                 detailed_summary=True,
-                log_level="INFO" if verbose else "CRITICAL",
+                log_level=level,
             )
     finally:
         for event, handler in handlers.items():

@@ -11,9 +11,11 @@ import pytest
 
 from pipeline import config
 from pipeline.attributes import EVALUATED
-from pipeline.config import Machine, Settings, cores, digest, find_config, load_files, load_settings, read_config
+from pipeline.config import Machine, Settings, cores, digest, load_files, load_settings
+from pipeline.domains import base as domains
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
+from pipeline.settings_file import find_config, profiles, read_config
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "luigi.cfg").read_text()
@@ -21,7 +23,11 @@ TEXT = (ROOT / "luigi.cfg").read_text()
 
 def load(path: Path | None = None, **arguments: Any) -> Settings:
     return load_settings(
-        known_methods=registry.names(), known_domains=("synthface",), path=path or ROOT / "luigi.cfg", **arguments
+        known_methods=registry.names(),
+        known_domains=domains.names(),
+        files_of=domains.file_keys,
+        path=path or ROOT / "luigi.cfg",
+        **arguments,
     )
 
 
@@ -42,7 +48,7 @@ def edited(tmp_path: Path) -> Callable[[str, str, str], Path]:
 
 
 def test_the_file_we_ship_is_valid_in_every_profile() -> None:
-    for profile in config.profiles(read_config(ROOT / "luigi.cfg")):
+    for profile in profiles(read_config(ROOT / "luigi.cfg")):
         settings = load(profile=profile)
         assert settings.protocol.profile == profile
         assert settings.protocol.attributes == tuple(EVALUATED)
@@ -236,7 +242,7 @@ def test_a_domain_s_files_have_defaults_and_no_unknown_keys(tmp_path: Path) -> N
     found = load_files("ffhq", default, path)
     assert found == {"generator": "mine.safetensors", "scorer_a": "a.safetensors"}
     assert load_files("other", default, path) == default
-    with pytest.raises(UnknownNameError, match="No key of .domain.ffhq. in mine.cfg named 'generator'"):
+    with pytest.raises(UnknownNameError, match=r"No key of .domain.ffhq. in \S+mine.cfg named 'generator'"):
         load_files("ffhq", {"scorer_a": "a"}, path)
 
 

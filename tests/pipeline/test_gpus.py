@@ -11,6 +11,7 @@ import pytest
 from pipeline import cluster, compute, gpus
 from pipeline.compute import run_shards
 from pipeline.config import Machine, Settings, load_settings
+from pipeline.domains import base as domains
 from pipeline.errors import ConfigError
 from pipeline.methods import registry
 from tests.pipeline.shards import settings
@@ -34,7 +35,7 @@ def cluster_ends() -> Iterator[None]:
 def load(**overrides: str) -> Settings:
     return load_settings(
         known_methods=registry.names(),
-        known_domains=("synthface",),
+        known_domains=domains.names(),
         path=ROOT / "luigi.cfg",
         overrides={f"machine.{key}": value for key, value in overrides.items()},
     )

@@ -127,7 +127,7 @@ def test_the_setting_arrives_with_the_files_sha256(tmp_path: Path) -> None:
     def load(value: str) -> Settings:
         return load_settings(
             known_methods=("noop",),
-            known_domains=("synthface",),
+            known_domains=base.names(),
             methods=["noop"],
             overrides={"protocol.faces_from": value},
             path=ROOT / "luigi.cfg",

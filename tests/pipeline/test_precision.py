@@ -25,7 +25,7 @@ def load(precision: str = "") -> Settings:
         profile="smoke",
         methods=("interfacegan",),
         known_methods=registry.names(),
-        known_domains=("synthface",),
+        known_domains=base.names(),
         path=ROOT / "luigi.cfg",
         overrides={"domain.synthface.precision": precision} if precision else {},
     )

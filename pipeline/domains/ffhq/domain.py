@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stylegan.generator import Generator
 
 ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "lpips")
+FILE_KEYS = tuple(files.DEFAULT)  # of [domain.ffhq] in luigi.cfg
 MADE = files.OWN  # roles whose file one of our own commands writes
 FEATURE_WIDTH, CLASSES = 2048, 1008  # of Inception; pipeline.networks.inception needs torch to say so
 SUMMARY = "portraits in FFHQ's alignment at {} px; official generator and judges, scorers of your own training"

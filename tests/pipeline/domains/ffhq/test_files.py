@@ -13,6 +13,7 @@ from pipeline.diagnosis import BAD, GOOD, WARNING, diagnose
 from pipeline.domains import base
 from pipeline.domains.ffhq import domain, files
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError
+from pipeline.methods import registry
 from pipeline.weights.fetch import fetch
 from pipeline.weights.records import read_records
 from pipeline.weights.store import MISSING, STAND_IN, WRONG
@@ -111,7 +112,7 @@ def test_an_attribute_that_a_scorer_left_out_is_refused_at_once(folder: Path) ->
     lay_out(folder)
     known = [name for name in NAMES if name != "pitch"]
     put(folder, "ffhq-scorer-b", attributes=known, left_out={"pitch": "R2 of 0.01 on held-out faces"})
-    names = {"known_methods": ["noop"], "known_domains": base.names(), "methods": ["noop"], "profile": "smoke"}
+    names = {"known_methods": registry.names(), "known_domains": base.names(), "methods": ["noop"], "profile": "smoke"}
     settings = load_settings(domain="ffhq", **names)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"cannot evaluate pitch .*scorer B left it out, R2 of 0.01") as told:
         Chain(settings)
@@ -170,7 +171,7 @@ def test_the_judge_is_not_the_teacher(folder: Path) -> None:
 
 
 def test_files_are_not_settings_of_a_run(folder: Path) -> None:
-    names = {"known_methods": ["noop"], "known_domains": base.names(), "methods": ["noop"]}
+    names = {"known_methods": registry.names(), "known_domains": base.names(), "methods": ["noop"]}
     changed = {"domain.ffhq.truncation_psi": "0.7"}
     settings = load_settings(domain="ffhq", overrides=changed, **names)  # type: ignore[arg-type]
     assert settings.protocol.truncation_psi == 0.7
