@@ -28,9 +28,12 @@ from stylegan.generator import Generator
 
 METADATA_KEY = "latentbench.stylegan2"
 """The one key of the header's metadata: safetensors orders several at random."""
+STAND_IN_KEY = "stand_in"
+"""In the header's facts, and in a card: the weights only have the shapes of others, and mean nothing."""
 FORMAT_VERSION = 1
 LARGEST_RESOLUTION = 4096
-LARGEST_WIDTH = 65536
+LARGEST_WIDTH = 4096
+"""Of z, w and channels. The widest known networks have 1,024."""
 MOST_MAPPING_LAYERS = 64
 
 
@@ -47,7 +50,8 @@ def save_generator(generator: Generator, path: Path | str, card: dict[str, Any])
     """Write the generator's weights and their card; answers the file's sha256 in hex.
 
     Both files are replaced in one step each, weights first. The same weights give the same bytes.
-    `card` is any JSON; the keys file, sha256, size_bytes and architecture are set here.
+    `card` is any JSON; the keys file, sha256, size_bytes and architecture are set here. That weights are a stand-in
+    (STAND_IN_KEY) is written into the file too, since cards get lost.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -57,6 +61,8 @@ def save_generator(generator: Generator, path: Path | str, card: dict[str, Any])
     }
     check_finite(path, tensors)
     header = {"version": FORMAT_VERSION, "architecture": describe(generator.architecture)}
+    if card.get(STAND_IN_KEY):
+        header[STAND_IN_KEY] = True
     data = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(header, sort_keys=True)})
     sha256 = hashlib.sha256(data).hexdigest()
     facts = {"file": path.name, "sha256": sha256, "size_bytes": len(data)}

@@ -20,6 +20,8 @@ from stylegan.weights import parse_architecture
 
 MOST_FAULTS = 5
 AVERAGE_W = "mapping.w_avg"
+NOISE = ".noise_const"
+NOISE_SEED = 20240
 IMAGE_CHANNELS = 3
 SLACK = 2**20
 """Bytes that small files may exceed their size by."""
@@ -38,6 +40,8 @@ class FoundGenerator:
     """What is known of the licence of such files."""
     assumed: tuple[str, ...] = field(default=())
     """What the file does not say and was taken as usual, in words."""
+    lacks_noise: bool = False
+    """Whether the file holds no noise buffer at all, so that all of them are drawn (`draw_noise`)."""
 
 
 def infer_architecture(values: Mapping[str, Values], conv_clamp: float | None) -> Architecture:
@@ -71,8 +75,9 @@ def infer_architecture(values: Mapping[str, Values], conv_clamp: float | None) -
         raise RefusalError(f"its generator cannot be built: {error}") from error
 
 
-def check_shapes(values: Mapping[str, Values], architecture: Architecture) -> None:
+def check_shapes(found: FoundGenerator, architecture: Architecture) -> None:
     """RefusalError unless names and shapes are those of the generator; no values are read."""
+    values = found.values
     with torch.device("meta"):
         expected = {
             name: tuple(value.shape) for name, value in Generator.from_architecture(architecture).state_dict().items()
@@ -82,7 +87,8 @@ def check_shapes(values: Mapping[str, Values], architecture: Architecture) -> No
         raise RefusalError(
             f"its generator draws images of {channels} channels; this program knows images of red, green, blue"
         )
-    optional = {name for name in expected if name.endswith("resample_filter")} | {AVERAGE_W}
+    left_out = ("resample_filter", NOISE) if found.lacks_noise else ("resample_filter",)
+    optional = {name for name in expected if name.endswith(left_out)} | {AVERAGE_W}
     faults = [f"lacks {name}" for name in expected if name not in values and name not in optional]
     faults += [f"has {name}, which no such generator has" for name in values if name not in expected]
     for name in expected.keys() & values.keys():
@@ -102,6 +108,12 @@ def check_memory(values: Mapping[str, Values], size_bytes: int) -> None:
     wanted = 4 * sum(count(value.shape) for value in values.values())
     if wanted > 2 * size_bytes + SLACK:
         raise RefusalError(f"its tensors have {wanted:,} bytes and the file {size_bytes:,}: they share the same data")
+
+
+def draw_noise(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """A noise buffer as training would have drawn it, standard normal, of a stream that its name tells."""
+    stream = np.random.default_rng([NOISE_SEED, *name.encode()])
+    return torch.from_numpy(stream.standard_normal(shape, dtype=np.float32))
 
 
 def axis_of(values: Mapping[str, Values], name: str) -> int | None:

@@ -80,8 +80,8 @@ class Storage:
         """Bytes of a number."""
         return 2 if self.kind == BFLOAT16 else np.dtype(self.kind).itemsize
 
-    def read(self) -> np.ndarray[Any, Any]:
-        """All its numbers; a view of the file where that is possible."""
+    def read(self, first: int, end: int) -> np.ndarray[Any, Any]:
+        """Its numbers from `first` to before `end`; a view of the file where that is possible."""
         if self.fetch is None:
             raise RefusalError("a tensor's data are not in the file")
         data = self.fetch()
@@ -89,9 +89,10 @@ class Storage:
             raise RefusalError(
                 f"a tensor's data are {len(data):,} bytes, {self.length * self.item_size:,} were announced"
             )
+        part = data[first * self.item_size : end * self.item_size]
         if self.kind == BFLOAT16:
-            return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
-        return np.frombuffer(data, self.kind)
+            return (np.frombuffer(part, "<u2").astype("<u4") << 16).view("<f4")
+        return np.frombuffer(part, self.kind)
 
 
 @dataclass(eq=False)
@@ -108,20 +109,24 @@ class Tensor(Inert):
         check_shape(self.strides, "a tensor")
         if type(self.offset) is not int or self.offset < 0 or len(self.strides) != len(self.shape):
             raise RefusalError("a tensor's offset and strides fit no tensor")
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        if count(self.shape) > self.storage.length or (count(self.shape) and last >= self.storage.length):
+        if count(self.shape) > self.storage.length or (count(self.shape) and self._end > self.storage.length):
             raise RefusalError(
                 f"a tensor claims the shape {self.shape} with strides {self.strides} at {self.offset}, beyond the "
                 f"{self.storage.length:,} numbers of its storage"
             )
 
+    @property
+    def _end(self) -> int:
+        """The place after its last number in the storage; it must have one."""
+        return self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)) + 1
+
     def read(self) -> np.ndarray[Any, Any]:
-        """The numbers of the tensor."""
-        flat = self.storage.read()
+        """The numbers of the tensor; of its storage nothing else is read."""
         if not count(self.shape):
-            return np.zeros(self.shape, flat.dtype)
+            return np.zeros(self.shape, self.storage.read(0, 0).dtype)
+        flat = self.storage.read(self.offset, self._end)
         strides = tuple(s * flat.itemsize for s in self.strides)
-        return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides, writeable=False)
+        return np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False)
 
 
 @dataclass(eq=False)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Any, NamedTuple, TypeAlias
 
-from stylegan.checkpoints.limits import Budget, RefusalError
+from stylegan.checkpoints.limits import LONGEST_TEXT, Budget, RefusalError
 
 LONGEST_LINE = 1000
 """Bytes of a name, or a number written as text."""
@@ -38,6 +38,13 @@ class Inert:
     def set_state(self, state: object) -> None:
         """What unpickling would hand to `__setstate__`."""
         raise RefusalError(f"it sets the state of a {type(self).__name__}, which has none")
+
+
+@dataclass(frozen=True, eq=False)
+class LongText(Inert):
+    """A text that is too long to be a name, not decoded: the bytes of an array in a pickle of protocol 2."""
+
+    data: memoryview
 
 
 Builder: TypeAlias = Callable[..., object]
@@ -107,7 +114,10 @@ class PickleReader:
         return chunk[:end].decode("ascii", "backslashreplace")
 
     def text(self, size: int) -> None:
-        """Push a text of `size` bytes."""
+        """Push a text of `size` bytes; a long one as it is in the file, which only `_codecs.encode` takes."""
+        if size > LONGEST_TEXT:
+            self.push(LongText(self.take(size)))
+            return
         self.budget.read_text(size)
         try:
             self.push(str(self.take(size), "utf-8", "surrogatepass"))
@@ -199,7 +209,10 @@ class PickleReader:
             signature(builder).bind(*arguments)
         except TypeError as error:
             raise RefusalError(f"it calls {shown(name)} with {len(arguments)} arguments: {error}") from error
-        self.push(builder(*arguments))
+        built = builder(*arguments)
+        if type(built) is bytes:
+            self.budget.make_bytes(len(built))
+        self.push(built)
 
     def build(self) -> None:
         """Set the state of the object on top."""

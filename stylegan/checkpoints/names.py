@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from stylegan.checkpoints.inert import BFLOAT16, Array, Attributes, Module, NumberType, Storage, Tensor
-from stylegan.checkpoints.limits import RefusalError
-from stylegan.checkpoints.machine import Builder, Name, Names, describe
+from stylegan.checkpoints.limits import RefusalError, check_name
+from stylegan.checkpoints.machine import Builder, LongText, Name, Names, describe
 
 PERSISTENCE_VERSION = 6
 """Of `torch_utils.persistence`, the only one in public files."""
@@ -104,11 +104,12 @@ def _number(number_type: object, data: object) -> object:
 
 
 def _encoded(text: object, encoding: object) -> bytes:
-    if type(text) is not str or encoding not in ("latin1", "latin-1"):
+    """The bytes that protocol 2 writes as a text, one character for each."""
+    if not isinstance(text, str | LongText) or encoding not in ("latin1", "latin-1"):
         raise RefusalError("it encodes a text in another way than files of old protocols do")
     try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError as error:
+        return (text if isinstance(text, str) else str(text.data, "utf-8")).encode("latin-1")
+    except UnicodeError as error:
         raise RefusalError("it is damaged: bytes that are none") from error
 
 
@@ -172,9 +173,9 @@ def storage_of(reference: object) -> tuple[Storage, str]:
         raise RefusalError(f"it has tensors of the type {describe(kind)}, which is not read")
     if len(reference) == 6 and reference[5] is not None:
         raise RefusalError("it has storages that are views of others, which is not read")
-    if type(key) is not str or type(length) is not int or not 0 <= length < 2**40:
-        raise RefusalError("it has a storage without a key or a sensible length")
-    return Storage(NUMBER_TYPES[kind.attribute], length), key
+    if type(length) is not int or not 0 <= length < 2**40:
+        raise RefusalError("it has a storage without a sensible length")
+    return Storage(NUMBER_TYPES[kind.attribute], length), check_name(key, "a storage")
 
 
 def length_prefix(data: memoryview) -> int:

@@ -14,14 +14,14 @@ import numpy as np
 
 from stylegan.checkpoints.found import FoundGenerator, check_setting
 from stylegan.checkpoints.inert import Array, Module, Tensor, Values
-from stylegan.checkpoints.limits import RefusalError
+from stylegan.checkpoints.limits import RefusalError, check_name, check_number
 from stylegan.checkpoints.machine import describe
 
 AVERAGED = "G_ema"
 KIND = "NVIDIA pickle of torch modules (stylegan2-ada-pytorch, stylegan3)"
 LICENSE = "not stated in the file; NVIDIA's own networks: NVIDIA Source Code License, non-commercial research"
 DEEPEST = 8
-MOST_MODULES = 10_000
+MOST_MODULES = 2_000
 MAPPING_RATE = 0.01
 """The learning rate multiplier of the mapping layers, which is part of what they compute."""
 SETTINGS: dict[str, dict[str, object]] = {
@@ -44,6 +44,11 @@ WORDS = {
 def find_generator(content: Any) -> FoundGenerator:
     """The averaged generator of what the pickle held. RefusalError if it is none, or of another kind."""
     root = content.get(AVERAGED) if type(content) is dict else content
+    if type(content) is dict and AVERAGED in content and not isinstance(root, Module):
+        raise RefusalError(
+            f"it holds no averaged generator: {AVERAGED!r} is a {describe(root)}, expected a network. Export one: a "
+            "snapshot of a training has it"
+        )
     if not isinstance(root, Module):
         raise RefusalError(
             f"it holds no averaged generator: expected a dictionary with a network {AVERAGED!r}, "
@@ -60,6 +65,7 @@ def find_generator(content: Any) -> FoundGenerator:
         check_setting(WORDS["c_dim"], _child(root, "mapping").attributes.get("c_dim", "unknown"), 0)
     for path, module in modules.items():
         _check(path, module)
+    check_number(sum(len(_part(m, part)) for m in modules.values() for part in ("_parameters", "_buffers")))
     values = {
         (f"{path}.{name}" if path else name): value
         for path, module in modules.items()
@@ -100,12 +106,12 @@ def _walk(root: Module) -> Iterator[tuple[str, Module]]:
     while waiting:
         path, depth, module = waiting.pop()
         seen += 1
-        if depth > DEEPEST or seen > MOST_MODULES:
+        children = _part(module, "_modules")
+        if depth > DEEPEST or seen + len(waiting) + len(children) > MOST_MODULES:
             raise RefusalError("its modules are nested without end, or too many")
         yield path, module
-        for name, child in _part(module, "_modules").items():
-            if type(name) is not str:
-                raise RefusalError("it is damaged: a module without a name")
+        for name, child in children.items():
+            check_name(name, "a module")
             if isinstance(child, Module):
                 waiting.append((f"{path}.{name}" if path else name, depth + 1, child))
             elif child is not None:
@@ -114,8 +120,7 @@ def _walk(root: Module) -> Iterator[tuple[str, Module]]:
 
 def _tensors(module: Module, part: str) -> Iterator[tuple[str, Values]]:
     for name, value in _part(module, part).items():
-        if type(name) is not str:
-            raise RefusalError("it is damaged: a tensor without a name")
+        check_name(name, "a tensor")
         if isinstance(value, Tensor):
             yield name, value
         elif value is not None:

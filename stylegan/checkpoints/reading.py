@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 
-from stylegan.checkpoints import nvidia, rosinality, tensorflow
+from stylegan.checkpoints import nvidia, rosinality, safetensorfiles, tensorflow
 from stylegan.checkpoints.found import (
     AVERAGE_W,
+    NOISE,
     FoundGenerator,
     check_memory,
     check_shapes,
+    draw_noise,
     infer_architecture,
     read_tensor,
 )
-from stylegan.checkpoints.inert import Changed, Values
 from stylegan.checkpoints.instructions import load_pickle
-from stylegan.checkpoints.limits import LARGEST_FILE, Budget, CheckpointError, RefusalError
+from stylegan.checkpoints.limits import Budget, CheckpointError, RefusalError
 from stylegan.checkpoints.machine import PickleReader
 from stylegan.checkpoints.names import pickle_names
+from stylegan.checkpoints.opening import read_bytes
 from stylegan.checkpoints.torchfiles import OLD_MAGIC, ZIP_MAGIC, read_old, read_storage, read_zip
 from stylegan.generator import Generator
 from stylegan.layers import resampling_filter
 
-SAFETENSORS = "safetensors"
-PREFIXES = ("G_ema.", "g_ema.", "generator.")
-"""What may stand before all names of a safetensors file."""
 AVERAGE_SAMPLES = 100_000
 UNKNOWN_LICENSE = "not stated in the file"
 
@@ -62,7 +56,7 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
     """
     path = Path(path)
     try:
-        data = _read_file(path)
+        data = read_bytes(path)
         sha256 = hashlib.sha256(data).hexdigest()
         if expected_sha256 is not None and sha256 != expected_sha256.strip().lower():
             raise RefusalError(
@@ -71,6 +65,11 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
             )
         found = _find(data)
         generator, assumed = _build(found, len(data))
+    except MemoryError as error:
+        raise CheckpointError(
+            f"'{path}' is not imported: this machine has too little memory for it. Close other programs or raise the "
+            "limit. Nothing in it was executed."
+        ) from error
     except RefusalError as refusal:
         reason = "".join(c if c.isprintable() else "?" for c in str(refusal))  # it may quote the file
         raise CheckpointError(f"'{path}' is not imported: {reason}. Nothing in it was executed.") from refusal
@@ -78,36 +77,15 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
     return Checkpoint(generator, found.kind, path.name, sha256, len(data), note, found.assumed + assumed)
 
 
-def _read_file(path: Path) -> bytes:
-    """All of a regular file, read once, so that what was hashed is what is used."""
-    try:
-        if path.is_symlink():
-            raise RefusalError(f"it is a symbolic link to '{os.readlink(path)}'; give the file itself")
-        with open(path, "rb", opener=_open_itself) as file:
-            facts = os.fstat(file.fileno())
-            if not stat.S_ISREG(facts.st_mode):
-                raise RefusalError("it is no regular file")
-            if facts.st_size > LARGEST_FILE:
-                raise RefusalError(f"it has {facts.st_size:,} bytes; at most {LARGEST_FILE:,} are read")
-            return file.read(facts.st_size)
-    except OSError as error:
-        raise RefusalError(f"it cannot be read ({error.strerror or error})") from error
-
-
-def _open_itself(path: str, flags: int) -> int:
-    """Open a file, not what a link leads to, and without waiting for the other end of a pipe."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
 def _find(data: bytes) -> FoundGenerator:
     """The generator in the bytes of a file."""
-    budget = Budget()
+    budget = Budget(len(data))
     if not data:
         raise RefusalError("it is empty")
     if data.startswith(ZIP_MAGIC):
         return rosinality.find_generator(read_zip(data, budget))
-    if data[8:9] == b"{":
-        return _find_in_safetensors(data)
+    if safetensorfiles.is_safetensors(data):
+        return safetensorfiles.find_generator(data)
     if data[:1] != b"\x80":
         raise RefusalError(
             "it is neither a pickle of NVIDIA's, nor a file of torch.save, nor safetensors; if it was downloaded, it "
@@ -124,38 +102,10 @@ def _find(data: bytes) -> FoundGenerator:
     return nvidia.find_generator(content)
 
 
-def _find_in_safetensors(data: bytes) -> FoundGenerator:
-    """Safetensors under NVIDIA's names or rosinality's. The format holds numbers alone."""
-    try:
-        tensors = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise RefusalError(f"it is damaged or no safetensors file: {error}") from error
-    values: dict[str, Values] = {name: _values_of(tensor) for name, tensor in tensors.items()}
-    for prefix in PREFIXES:
-        if any(name.startswith(prefix) for name in values):
-            values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-    if "style.1.weight" in values:
-        average = values.pop(rosinality.AVERAGE_W, None)
-        return FoundGenerator(f"{SAFETENSORS} with rosinality's names", rosinality.rename(values, average))
-    return FoundGenerator(
-        f"{SAFETENSORS} with NVIDIA's names",
-        values,
-        assumed=("activations are not bounded (conv_clamp): the format does not say",),
-    )
-
-
-def _values_of(tensor: torch.Tensor) -> Values:
-    def read() -> np.ndarray[Any, Any]:
-        plain = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-        return np.asarray(plain.numpy())
-
-    return Changed(tuple(tensor.shape), read)
-
-
 def _build(found: FoundGenerator, size_bytes: int) -> tuple[Generator, tuple[str, ...]]:
     """Our generator with the found values, and what had to be assumed. Shapes are compared before values are read."""
     architecture = infer_architecture(found.values, found.conv_clamp)
-    check_shapes(found.values, architecture)
+    check_shapes(found, architecture)
     check_memory(found.values, size_bytes)
     with torch.device("meta"):
         generator = Generator.from_architecture(architecture)
@@ -167,6 +117,8 @@ def _build(found: FoundGenerator, size_bytes: int) -> tuple[Generator, tuple[str
                 raise RefusalError(f"its {name} holds infinite or undefined values")
         elif name.endswith("resample_filter"):
             tensors[name] = resampling_filter()
+        elif name.endswith(NOISE):
+            tensors[name] = draw_noise(name, tuple(placeholder.shape))
         else:
             tensors[name] = torch.zeros(placeholder.shape)
     generator.load_state_dict(tensors, strict=True, assign=True)

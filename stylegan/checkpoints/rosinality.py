@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from stylegan.checkpoints.found import FoundGenerator
+from stylegan.checkpoints.found import AVERAGE_W as OUR_AVERAGE_W
+from stylegan.checkpoints.found import NOISE, FoundGenerator
 from stylegan.checkpoints.inert import Tensor, Values, changed, count
-from stylegan.checkpoints.limits import RefusalError
+from stylegan.checkpoints.limits import RefusalError, check_name, check_number
 from stylegan.checkpoints.machine import describe
 from stylegan.checkpoints.nvidia import summary
 
@@ -21,6 +23,8 @@ LICENSE = (
     "non-commercial research"
 )
 AVERAGED, AVERAGE_W = "g_ema", "latent_avg"
+PARALLEL = "module."
+"""What DataParallel puts before all names."""
 LAYER_NAMES = {
     "conv.weight": "weight",
     "conv.modulation.weight": "affine.weight",
@@ -38,26 +42,46 @@ def find_generator(content: object) -> FoundGenerator:
     if type(content) is not dict:
         raise RefusalError(f"it holds a {describe(content)}, expected a dictionary with {AVERAGED!r}")
     state = content.get(AVERAGED, content)
-    if type(state) is not dict or "style.1.weight" not in state:
-        raise RefusalError(
-            f"it holds no averaged generator: expected a state dict under {AVERAGED!r}, found {summary(content)}"
-        )
+    if type(state) is not dict:
+        raise RefusalError(f"it has {AVERAGED!r} as a {describe(state)}, expected a state dict")
+    if state and all(type(name) is str and name.startswith(PARALLEL) for name in state):
+        state = {name.removeprefix(PARALLEL): value for name, value in state.items()}
+    if "style.1.weight" not in state:
+        where = f"{AVERAGED!r} is" if AVERAGED in content else f"expected a state dict under {AVERAGED!r}, found"
+        raise RefusalError(f"it holds no generator under rosinality's names: {where} {summary(state)}")
+    check_number(len(state))
     values: dict[str, Values] = {}
     for name, value in state.items():
-        if type(name) is not str or not isinstance(value, Tensor):
+        check_name(name, "a tensor")
+        if not isinstance(value, Tensor):
             raise RefusalError(f"it has {str(name)[:60]!r} as a {describe(value)}, expected a tensor")
         values[name] = value
     average = content.get(AVERAGE_W)
     if average is not None and not isinstance(average, Tensor):
         raise RefusalError(f"it has {AVERAGE_W!r} as a {describe(average)}, expected a tensor")
-    return FoundGenerator(KIND, rename(values, average), None, LICENSE)
+    return found_in(values, average, KIND, LICENSE)
+
+
+def found_in(state: Mapping[str, Values], average: Values | None, kind: str, license_note: str) -> FoundGenerator:
+    """The generator in a state dict. RefusalError for one of another network, or one that takes class labels."""
+    first = state["style.1.weight"].shape
+    if len(first) == 2 and first[0] != first[1]:
+        raise RefusalError(
+            f"its first mapping layer, style.1.weight, is {first[0]} x {first[1]}, where rosinality's generator has "
+            "a square one: a network that takes class labels beside z, or another. This program has no labels"
+        )
+    values = rename(state, average)
+    if any(name.endswith(NOISE) for name in values):
+        return FoundGenerator(kind, values, None, license_note)
+    told = "the noise buffers are not in the file and were drawn with a fixed seed"
+    return FoundGenerator(kind, values, None, license_note, assumed=(told,), lacks_noise=True)
 
 
 def rename(state: Mapping[str, Values], average: Values | None) -> dict[str, Values]:
     """A state dict under NVIDIA's names. RefusalError for a name that is of no StyleGAN2 generator."""
     values: dict[str, Values] = {}
     if average is not None:
-        values["mapping.w_avg"] = _reshaped(average, (count(average.shape),))
+        values[OUR_AVERAGE_W] = _average_of(average)
     for name, value in state.items():
         if not name.endswith(MADE_ANEW):
             new = rename_one(name)
@@ -105,6 +129,21 @@ def _as_ours(name: str, value: Values) -> Values:
         kept = shape[2:] if kind == "noise_const" else shape[1:]
         return _reshaped(value, kept)
     return value
+
+
+def _average_of(value: Values) -> Values:
+    """The average w. Encoders (pSp, e4e) keep it once for each layer: RefusalError unless all are the same."""
+    if len(value.shape) != 2 or 1 in value.shape:
+        return _reshaped(value, (count(value.shape),))
+
+    def first(array: Any) -> Any:
+        if not (array == array[:1]).all():
+            raise RefusalError(
+                f"its {AVERAGE_W} has another w for each of {len(array)} layers; this program has one average w for all"
+            )
+        return array[0]
+
+    return changed(value, value.shape[1:], first)
 
 
 def _reshaped(value: Values, shape: tuple[int, ...]) -> Values:

@@ -15,7 +15,7 @@ import numpy as np
 
 from stylegan.checkpoints.found import FoundGenerator, check_setting, told
 from stylegan.checkpoints.inert import Array, Attributes, Values, changed
-from stylegan.checkpoints.limits import RefusalError
+from stylegan.checkpoints.limits import RefusalError, check_name, check_number
 from stylegan.checkpoints.nvidia import LICENSE
 
 KIND = "TensorFlow-era pickle (stylegan2 config-e/f, stylegan2-ada)"
@@ -84,15 +84,16 @@ def _variables(network: Attributes) -> dict[str, Array]:
         variables = part.attributes.get("variables")
         if type(variables) is not list:
             raise RefusalError("it is damaged: a network without variables")
+        check_number(len(found) + len(variables))
         for variable in variables:
-            if type(variable) is not tuple or len(variable) != 2:
+            if type(variable) is not tuple or len(variable) != 2 or not isinstance(variable[1], Array):
                 raise RefusalError("it is damaged: a variable without name and values")
-            name, value = variable
-            if type(name) is not str or not isinstance(value, Array):
-                raise RefusalError("it is damaged: a variable without name and values")
-            found[prefix + name] = value
-        for name, child in _dictionary(part, "components").items():
-            waiting.append((f"{prefix}{str(name)[:60]}/", child))
+            found[prefix + check_name(variable[0], "a variable")] = variable[1]
+        parts = _dictionary(part, "components")
+        if len(waiting) + len(parts) > MOST_PARTS:
+            break
+        for name, child in parts.items():
+            waiting.append((f"{prefix}{check_name(name, 'a part of a network')[:60]}/", child))
     raise RefusalError("its networks are nested without end")
 
 

@@ -42,13 +42,13 @@ def test_what_was_read_is_told_and_written(source: Path, generator: Generator, t
     lines = result.stdout.splitlines()
     assert lines[0].startswith("read: ffhq.pkl, NVIDIA pickle of torch modules")
     assert lines[1:] == [
-        "generator: 16 px, z 7, w 6, 3 mapping layers, activations within 256",
+        "generator: 16 px, z 6, w 6, 3 mapping layers, activations within 256",
         "channels by resolution: 4: 5, 8: 4, 16: 3",
         "licence: mine",
         f"sha256: {sha256}",
         f"written: {path} and its card",
     ]
-    z = torch.randn(2, 7)
+    z = torch.randn(2, 6)
     assert torch.equal(load_generator(path, sha256)(z), generator(z))
     assert sorted(file.name for file in path.parent.iterdir()) == ["faces.json", "faces.safetensors"]
     card = load_card(path)

@@ -31,6 +31,15 @@ def true_file(form: str) -> bytes:
     return FORMS[form](make_generator(resolution=8))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Read true files once: what reading imports by itself is imported then."""
+    path = tmp_path_factory.mktemp("warm") / "file.pkl"
+    for form in FORMS:
+        path.write_bytes(true_file(form))
+        read_checkpoint(path)
+
+
 def read(folder: Path, data: bytes) -> Generator | None:
     """The generator, or None if the file is refused; any other exception fails the test."""
     path = folder / "file.pkl"

@@ -10,7 +10,6 @@ import re
 import struct
 import subprocess
 import sys
-import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,9 +19,10 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan.checkpoints.limits import LARGEST_FILE, MOST_STEPS, CheckpointError
+from stylegan.checkpoints.limits import LARGEST_FILE, MOST_STEPS
 from stylegan.checkpoints.reading import read_checkpoint
 from stylegan.generator import Generator
+from tests.stylegan.checkpoints.refusing import refuse
 from tests.stylegan.checkpoints.writing import (
     make_generator,
     module,
@@ -32,18 +32,7 @@ from tests.stylegan.checkpoints.writing import (
     tensorflow,
 )
 
-ACTS = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "exec", "compile", "import", "pickle.find_class")
 MIB = 2**20
-
-_heard: list[str] | None = None
-
-
-def _listen(event: str, _: tuple[Any, ...]) -> None:
-    if _heard is not None and event.startswith(ACTS):
-        _heard.append(event)
-
-
-sys.addaudithook(_listen)
 
 
 @pytest.fixture(scope="module")
@@ -67,29 +56,6 @@ def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.chdir(tmp_path)
     yield
     assert not (tmp_path / "executed").exists()
-
-
-def refuse(path: Path | bytes, *, most_mib: float = 4.0) -> str:
-    """The message with which a file is refused; it takes at most `most_mib` besides the file, and does nothing."""
-    global _heard
-    if isinstance(path, bytes):
-        data, path = path, Path("hostile.pkl")
-        path.write_bytes(data)
-    tracemalloc.start()
-    _heard = []
-    try:
-        with pytest.raises(CheckpointError) as refused:
-            read_checkpoint(path)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-        heard, _heard = _heard, None
-    assert heard == []
-    size = path.stat().st_size if path.is_file() else 0
-    assert peak < 2 * min(size, 64 * MIB) + most_mib * MIB
-    message = str(refused.value)
-    assert f"'{path}' is not imported: " in message and "Nothing in it was executed" in message
-    return message
 
 
 class Call:
@@ -206,10 +172,10 @@ def test_a_nested_torch_file_is_no_way_in(generator: Generator) -> None:
     ("data", "told"),
     [
         (b"\x80\x04" + sized(0x8E, 2**60, 8) + b"x.", "truncated"),
-        (b"\x80\x04" + sized(0x8D, 2**62, 8) + b"x.", "text of"),
+        (b"\x80\x04" + sized(0x8D, 2**62, 8) + b"x.", "truncated"),
         (b"\x80\x05" + sized(0x96, 2**63, 8) + b"x.", "truncated"),
         (b"\x80\x03" + sized(ord("B"), 2**32 - 1, 4) + b"x.", "truncated"),
-        (b"\x80\x03" + sized(ord("X"), 2**31, 4) + b"x.", "text of"),
+        (b"\x80\x03" + sized(ord("X"), 2**31, 4) + b"x.", "truncated"),
         (b"\x80\x04" + sized(0x95, 2**62, 8) + b"N.", "truncated"),
         (b"\x80\x03" + sized(0x8B, 2**31 - 1, 4) + b"1.", "an integer of"),
         (b"\x80\x03" + sized(0x8B, 2**32 - 1, 4) + b"1.", "an integer of"),

@@ -27,13 +27,13 @@ SOURCE = "import os\nos.system('touch executed')\nclass Generator: pass\n"
 CLASSES = {"ToRGB": "ToRGBLayer", "FullyConnected": "FullyConnectedLayer"}
 
 
-def make_generator(*, conv_clamp: float | None = None, resolution: int = 16) -> Generator:
-    """A small generator in which every number matters."""
+def make_generator(*, conv_clamp: float | None = None, resolution: int = 16, z_dim: int = 6) -> Generator:
+    """A small generator in which every number matters. z of another width than w is of NVIDIA's pickles alone."""
     torch.manual_seed(3)
     channels = {4: 5, 8: 4, 16: 3, 32: 2}
     generator = Generator(
         resolution=resolution,
-        z_dim=7,
+        z_dim=z_dim,
         w_dim=6,
         channels={r: n for r, n in channels.items() if r <= resolution},
         mapping_layers=3,
@@ -252,12 +252,13 @@ def rosinality_state(generator: Generator) -> OrderedDict[str, torch.Tensor]:
 
 def rosinality(generator: Generator, *, old: bool = False, average: bool = True, **more: Any) -> bytes:
     """A .pt of rosinality's, as written during training if without an average w."""
-    content: dict[str, Any] = {"g_ema": rosinality_state(generator)} | more
+    content: dict[str, Any] = {"g_ema": rosinality_state(generator)}
     if average:
         content["latent_avg"] = generator.mapping.w_avg
     else:
         content |= {"g_optim": {"state": {0: {"step": 3, "exp_avg": torch.ones(4)}}, "param_groups": [{"lr": 0.1}]}}
         content |= {"args": argparse.Namespace(size=16, path="lmdb"), "ada_aug_p": 0.0}
+    content |= more
     file = io.BytesIO()
     torch.save(content, file, _use_new_zipfile_serialization=not old)
     return file.getvalue()
