@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import log2
 
 from pipeline import (
     calibration,
@@ -29,6 +30,7 @@ from pipeline.config import Settings
 from pipeline.domains.base import DomainCard, describe
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
+from pipeline.methods.direction_sets import layer_groups
 from pipeline.stages import Manifest, Stage
 
 LATENT_SETS = latents.SETS
@@ -72,7 +74,7 @@ class Chain:
         self.settings = settings
         self.card: DomainCard = describe(settings.domain)
         self.card.check_attributes(settings.protocol.attributes)
-        check_methods(settings)
+        check_methods(settings, self.card)
         check_faces(settings, self.card)
 
     # One link at a time
@@ -221,10 +223,19 @@ class Chain:
         return latents.id_range(self.settings, which)[1]
 
 
-def check_methods(settings: Settings) -> None:
-    """Check every method's settings as its constructor does, before anything is computed. Raises ConfigError."""
+def check_methods(settings: Settings, card: DomainCard) -> None:
+    """Check every method's settings as its constructor does, before anything is computed. Raises ConfigError.
+
+    Of our own methods also that a layer group lies inside the domain's generator: beyond it there is nothing to edit.
+    """
+    layers = 2 * int(log2(card.resolution)) - 2
     for name, pairs in settings.methods:
-        registry.build(name, dict(pairs))
+        source = settings.source_of(name)
+        groups = registry.build(name, dict(pairs), source).parameters().get("groups")
+        if name in registry.BUILT_IN and groups is not None and not layer_groups(name, "groups", groups, layers, 1):
+            raise ConfigError(
+                f"{source}: [method.{name}] groups: expected a group of the layers 0 to {layers - 1}, found {groups!r}."
+            )
 
 
 def check_faces(settings: Settings, card: DomainCard) -> None:

@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.paths import expanded
 from pipeline.settings_file import (
     CHANGEABLE,
+    COMMAND_LINE,
     LUIGI,
     OWN,
     Section,
@@ -164,6 +165,7 @@ class Settings:
     machine: Machine
     outputs: Path
     source: str  # the file the settings came from
+    changed: tuple[str, ...] = ()  # keys, such as "protocol.seed", whose text the command line gave
 
     @property
     def method_names(self) -> tuple[str, ...]:
@@ -176,6 +178,11 @@ class Settings:
             if known == name:
                 return dict(parameters)
         raise UnknownNameError("method in this run", name, self.method_names)
+
+    def source_of(self, method: str) -> str:
+        """Where a method's parameters came from, as errors about them say it."""
+        asked = any(name.startswith(f"method.{method}.") for name in self.changed)
+        return f"{COMMAND_LINE} and {self.source}" if asked else self.source
 
     def on(self, **machine: Any) -> Settings:
         """The same run on another machine setting, such as `on(executor="inline")`."""
@@ -510,6 +517,7 @@ def load_settings(
         machine=_machine(read["machine"]),
         outputs=expanded(run.some_text("outputs", "a folder")),
         source=str(path),
+        changed=tuple(sorted(overrides)),
     )
     _refuse_unknown_keys(parser, path, read, known_methods, files_of)
     return settings

@@ -22,6 +22,7 @@ from packaging.specifiers import SpecifierSet
 from pipeline.config import Machine, cores
 from pipeline.domains import base as domains
 from pipeline.errors import LatentbenchError, UnknownNameError
+from pipeline.methods import registry
 from pipeline.networks import mtcnn_weights
 from pipeline.settings_file import find_config, read_config
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
@@ -56,6 +57,8 @@ def diagnose(
     yield _python()
     yield from _packages()
     yield Finding("settings", BAD, wrong_settings) if wrong_settings else _settings_file()
+    for name, fault in registry.broken().items():
+        yield Finding(f"method {name}", WARNING, fault)
     yield _processor(machine)
     yield _device(machine)
     yield from _folder(outputs)

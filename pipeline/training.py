@@ -83,7 +83,7 @@ def build(settings: Settings, method: str) -> Method:
     """The method as this run sets it, not yet trained. Raises LatentbenchError for a setting that it does not know."""
     parameters = settings.method_parameters(method)
     try:
-        return registry.build(method, parameters, str(settings.source))
+        return registry.build(method, parameters, settings.source_of(method))
     except (TypeError, ValueError) as error:
         raise LatentbenchError(f"{settings.source}: [method.{method}]: {error}") from error
 

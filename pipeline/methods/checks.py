@@ -1,4 +1,4 @@
-"""Checks of a method's settings: what is wrong is reported as this key of this section of luigi.cfg."""
+"""Checks of a method's settings: what is wrong is this key of this section; `registry.build` names the file."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def attribute_list(method: str, key: str, value: object, *, also: Iterable[str] 
             index_of(name)
         except UnknownNameError:
             error = UnknownNameError("attribute", name, (*also, *EVALUATED, *NAMES))
-            raise ConfigError(f"luigi.cfg: [method.{method}] {key}: {error}") from None
+            raise ConfigError(f"[method.{method}] {key}: {error}") from None
     return ", ".join(names)
 
 
@@ -69,4 +69,4 @@ def split_names(text: str) -> tuple[str, ...]:
 
 
 def _fault(method: str, key: str, expected: str, found: object) -> ConfigError:
-    return ConfigError(f"luigi.cfg: [method.{method}] {key}: expected {expected}, found {found!r}.")
+    return ConfigError(f"[method.{method}] {key}: expected {expected}, found {found!r}.")

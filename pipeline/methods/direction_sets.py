@@ -26,7 +26,7 @@ def layers_seen(data: FitData, method: str, tap: str) -> int:
     """
     known = tuple(data.generator.synthesis.block_names)
     if tap not in known:
-        raise ConfigError(f"luigi.cfg: [method.{method}] tap: expected one of {', '.join(known)}, found {tap!r}.")
+        raise ConfigError(f"[method.{method}] tap: expected one of {', '.join(known)}, found {tap!r}.")
     return 2 * known.index(tap) + 1
 
 
@@ -55,10 +55,10 @@ def parse_groups(method: str, key: str, text: object) -> list[str]:
     words = [word.strip() for word in str(text).split(",") if word.strip()]
     for word in words:
         first, dash, last = word.partition("-")
-        fits = first.isdigit() and (last.isdigit() and int(last) >= int(first) or not last)
+        fits = first.isdecimal() and (last.isdecimal() and int(last) >= int(first) or not last)
         if word not in (ALL, SEEN, EACH) and not fits:
             raise ConfigError(
-                f"luigi.cfg: [method.{method}] {key}: expected layers such as 2-5, 6-, 4, all, seen or each, separated "
+                f"[method.{method}] {key}: expected layers such as 2-5, 6-, 4, all, seen or each, separated "
                 f"by commas, found {word!r}."
             )
     return words

@@ -98,7 +98,7 @@ class LatentCLR(Unnamed):
         steps: int = 10_000,
     ) -> None:
         if model not in MODELS:
-            raise ConfigError(f"luigi.cfg: [method.{self.name}] model: expected {', '.join(MODELS)}, found {model!r}.")
+            raise ConfigError(f"[method.{self.name}] model: expected {', '.join(MODELS)}, found {model!r}.")
         self.model, self.tap = model, str(tap)
         self.depth = checks.whole(self.name, "depth", depth, 2, 16)
         self.directions = checks.whole(self.name, "directions", directions, 2, 1000)

@@ -122,7 +122,7 @@ class LLF(Unnamed):
         found = tuple(dict.fromkeys(int(word) for word in words if word.isdigit() and int(word) < self.clusters))
         if not found or len(found) != len(words):
             raise ConfigError(
-                f"luigi.cfg: [method.{self.name}] regions: expected all, or different numbers from 0 to "
+                f"[method.{self.name}] regions: expected all, or different numbers from 0 to "
                 f"{self.clusters - 1} separated by commas, found {self.regions!r}."
             )
         return found

@@ -25,9 +25,7 @@ def masked(method: Method, mask: object) -> Method:
     if mask == NONE:
         return method
     if mask != STYLEFLOW:
-        raise ConfigError(
-            f"luigi.cfg: [method.{method.name}] {SETTING}: expected {NONE} or {STYLEFLOW}, found {mask!r}."
-        )
+        raise ConfigError(f"[method.{method.name}] {SETTING}: expected {NONE} or {STYLEFLOW}, found {mask!r}.")
     return Masked(method)
 
 

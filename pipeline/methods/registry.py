@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, distributions
 from typing import Any
 
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.methods import masking
 from pipeline.methods.base import Method
+from pipeline.names import RULE, fits
 
 ENTRY_POINTS = "latentbench.methods"
+FACTS = ("name", "version", "paper", "unit", "supervision")  # of a class, without which nothing can be said of it
 
 # In the order in which tables show them. Controls last.
 BUILT_IN: dict[str, str] = {
@@ -35,23 +37,69 @@ BUILT_IN: dict[str, str] = {
 
 def names() -> tuple[str, ...]:
     """Every method that can be named, ours first."""
-    plugged = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(BUILT_IN)
-    return (*BUILT_IN, *sorted(plugged))
+    return (*BUILT_IN, *sorted({point.name for point in _plugged()[0]}))
+
+
+def broken() -> dict[str, str]:
+    """What other packages declare and cannot be used: method, or package -> what is wrong with it."""
+    found = dict(_plugged()[1])
+    for name in names():
+        try:
+            get(name)
+        except LatentbenchError as error:
+            found[name] = str(error)
+    return found
+
+
+def _plugged() -> tuple[list[EntryPoint], dict[str, str]]:
+    """Entry points of other packages whose names can be methods', and what is wrong with the rest.
+
+    One package after the other, so that one whose list cannot be read costs nobody the methods of the others.
+    """
+    points, faults = [], {}
+    for package in distributions():
+        try:
+            declared = list(package.entry_points.select(group=ENTRY_POINTS))
+        except Exception as error:  # whatever importlib.metadata makes of a damaged file
+            faults[str(package.name)] = (
+                f"its entry_points.txt cannot be read ({type(error).__name__}: {error}). Install the package again, or "
+                "remove it: Dask, which computes, stops at it too."
+            )
+            continue
+        for point in declared:
+            if fits(point.name):
+                points.append(point)
+            else:
+                faults[repr(point.name)] = f"Expected a method's name of {RULE}; the package is {package.name}."
+    return [point for point in points if point.name not in BUILT_IN], faults
 
 
 def get(name: str) -> type[Method]:
-    """The class of a method. Raises UnknownNameError, or LatentbenchError if a plug-in is not a Method."""
-    target: object
+    """The class of a method. Raises UnknownNameError, or LatentbenchError if a plug-in cannot be loaded or used."""
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
-        target = getattr(import_module(module), attribute)
-    else:
-        points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
-        if not points:
-            raise UnknownNameError("method", name, names())
+        return _as_method(name, getattr(import_module(module), attribute))
+    points = [point for point in _plugged()[0] if point.name == name]
+    if not points:
+        raise UnknownNameError("method", name, names())
+    try:
         target = points[0].load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # code of others: it may even call sys.exit while it is imported
+        raise LatentbenchError(
+            f"Method {name!r} cannot be loaded from {points[0].value}: {type(error).__name__}: {error}"
+        ) from error
+    return _as_method(name, target)
+
+
+def _as_method(name: str, target: object) -> type[Method]:
+    """The class that a method can be made of. Raises LatentbenchError."""
     if not (isinstance(target, type) and issubclass(target, Method)):
         raise LatentbenchError(f"Method {name!r} is {target!r}, expected a subclass of pipeline.methods.base.Method.")
+    lacking = [fact for fact in FACTS if not hasattr(target, fact)] + sorted(target.__abstractmethods__)
+    if lacking:
+        raise LatentbenchError(f"Method {name!r} lacks {', '.join(lacking)} (docs/plugin.md says what they are).")
     return target
 
 
@@ -68,4 +116,11 @@ def build(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg") -
             error = UnknownNameError("setting", key, known)
             raise ConfigError(f"{source}: [method.{name}] {key}: {error}")
     own = {key: value for key, value in parameters.items() if key != masking.SETTING}
-    return masking.masked(kind(**own), parameters.get(masking.SETTING, masking.NONE))
+    try:
+        return masking.masked(kind(**own), parameters.get(masking.SETTING, masking.NONE))
+    except LatentbenchError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    except Exception as error:
+        if name in BUILT_IN:
+            raise
+        raise ConfigError(f"{source}: [method.{name}]: {type(error).__name__}: {error}") from error

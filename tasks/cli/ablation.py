@@ -79,7 +79,7 @@ def ablate(
         "threads": threads,
     }
     base = options.request(changes=change, **parameters).settings
-    configured = registry.build(method, base.method_parameters(method), base.source).parameters()
+    configured = registry.build(method, base.method_parameters(method), base.source_of(method)).parameters()
     runs, requests = [], []
     for chosen in choose(method, configured, variant or ()):
         texts = [*(change or ()), *(f"{key}={text}" for key, text in chosen.overrides(method).items())]

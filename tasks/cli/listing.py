@@ -51,21 +51,23 @@ def methods(context: typer.Context, as_json: AsJson = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    rows = []
-    for name in registry.names():
-        method = registry.get(name)
-        rows.append(
-            {
-                "method": name,
-                "version": method.version,
-                "learns from": method.supervision,
-                "space": method.space,
-                "unit of strength": method.unit,
-                "control": method.control,
-                "paper": f"{method.paper.title}, {method.paper.venue}".strip(", "),
-            }
-        )
-    _show(rows, as_json=as_json)
+    broken = registry.broken()
+    _show([_method(name) for name in registry.names() if name not in broken], as_json=as_json)
+    for name, fault in broken.items():
+        err.print(f"{name} cannot be used: {fault}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _method(name: str) -> dict[str, Any]:
+    method = registry.get(name)
+    return {
+        "method": name,
+        "version": method.version,
+        "learns from": method.supervision,
+        "space": method.space,
+        "unit of strength": method.unit,
+        "control": method.control,
+        "paper": f"{method.paper.title}, {method.paper.venue}".strip(", "),
+    }
 
 
 @methods_app.command("check")
@@ -86,7 +88,7 @@ def check(
     from pipeline.methods import contract
 
     settings = request(domain=domain, profile="smoke", methods=[name], changes=changes, device=device).settings
-    registry.build(name, settings.method_parameters(name))
+    registry.build(name, settings.method_parameters(name), settings.source_of(name))
     loaded = known_domains.load(settings.domain, settings.machine.device)
     verdicts = []
     with err.status(f"{name}: labelling {latents} latents of {settings.domain}") as status:

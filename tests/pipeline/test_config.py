@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import config
 from pipeline.attributes import EVALUATED
+from pipeline.chain import Chain
 from pipeline.config import Machine, Settings, cores, digest, load_files, load_settings
 from pipeline.domains import base as domains
 from pipeline.errors import ConfigError, UnknownNameError
@@ -250,3 +251,11 @@ def test_a_gpu_has_one_worker_however_many_cores_there_are() -> None:
     assert Machine(workers=8).workers_of_our_own == 8
     assert Machine(workers=8, device="cuda").workers_of_our_own == 1
     assert Machine(workers=8, device="cuda", devices=("cuda:0", "cuda:1")).workers_of_our_own == 2
+
+
+@pytest.mark.parametrize("groups", ["99999999999999999999", "14-", ""])
+def test_a_layer_group_beyond_the_generator_is_told_before_anything_is_computed(groups: str) -> None:
+    settings = load(profile="smoke", methods=["sefa"], overrides={"method.sefa.groups": groups})
+    with pytest.raises(ConfigError, match=r"^command line and .*luigi.cfg: \[method.sefa\] groups: expected a group"):
+        Chain(settings)
+    Chain(load(profile="smoke", methods=["sefa"], overrides={"method.sefa.groups": "3, 14-"}))
