@@ -4,10 +4,11 @@ Abdal et al., "StyleFlow: Attribute-conditioned Exploration of StyleGAN-Generate
 Normalizing Flows", TOG 2021, section 5 (edit consistency under changed orders), and the cycle of Khodadadeh et al.,
 "Latent to Latent", WACV 2022. Every face gets one triple of the protocol's attributes, drawn by (seed, face), and for
 each a strength of `consistency_share` of the end of the method's calibrated range on the side where the face has room:
-up where scorer A's value is below one half, else down. Before every edit the values that the method may know are read
-anew by scorer A off the image that the last one made. Adding a vector to w commutes and undoes exactly, so these
-numbers tell nonlinear methods apart; a method that hardly edits is consistent too, so how far the edits went stands
-beside them.
+up where scorer A's value is below one half, else down. An edit starts from the faces that the last one answered, and
+from what their method carries: `interfacegan_z` the edited z, `styleflow` the values that it was asked for, as its
+authors do. Values that the method does not carry are read anew by scorer A off the image that the last edit made.
+Adding a vector to w commutes and undoes exactly, so these numbers tell nonlinear methods apart; a method that hardly
+edits is consistent too, so how far the edits went stands beside them.
 
 Shards are blocks of faces whose limits are fixed, so that every bit is the same on any number of workers.
 """
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.base import Faces, Method
 
-VERSION = 1
+VERSION = 2
 JUDGES = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
 SHARD_FACES = 16  # at most so many make one shard
 
@@ -85,6 +86,7 @@ def consistency_shard(settings: Settings, block: FaceBlock, progress: Progress) 
             "face_id": ids,
             "attributes": [list(triple) for triple in triples],
             "strengths": strengths.tolist(),
+            "carried": [", ".join(method.carries) or None] * len(ids),
         }
 
     return write_block(settings, stage, block, "rates", CONSISTENCY, edit)
@@ -131,7 +133,7 @@ def reorder(
         made[step] = edited(domain, method, made[step[:-1]], vectors[step[-1]])
         progress(done, len(steps) + 2, "")
     finals = [made[order].ws for order in orders]
-    at_once = method.edit_faces(faces, vectors.sum(dim=0))
+    at_once = method.edited(faces, vectors.sum(dim=0)).ws
     undone = edited(domain, method, made[(0,)], -vectors[0]).ws
     alike = domain.perceptual_distance
     sigma = torch.from_numpy(spread.b).to(faces.ws)
@@ -170,9 +172,12 @@ def reorder(
 
 
 def edited(domain: Domain, method: Method, faces: Faces, vectors: Tensor) -> Faces:
-    """The faces after an edit of strengths (N, 35), with values read anew by scorer A off their images."""
+    """The faces after an edit of strengths (N, 35); scorer A reads off their images the values that nobody knows."""
     import torch
 
-    ws = method.edit_faces(faces, vectors)
-    values = lots_of(domain, lambda lot: domain.scorer_a(synthesise(domain, ws[lot])), len(ws))
-    return replace(faces, ws=ws, values=torch.cat(values))
+    after = method.edited(faces, vectors)
+    unknown = after.values.isnan()
+    if not unknown.any():
+        return after
+    read = lots_of(domain, lambda lot: domain.scorer_a(synthesise(domain, after.ws[lot])), len(after.ws))
+    return replace(after, values=torch.where(unknown, torch.cat(read).to(after.values), after.values))

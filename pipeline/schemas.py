@@ -221,6 +221,13 @@ CONSISTENCY = _schema(
         _field("undo_displacement", pa.float32(), "mean distance of two random w", "||w - edit^-1(edit(w))||"),
         _field("undo_identity_recognizer_b", pa.float32(), "cosine distance", "recognizer B, undone and unedited"),
         _field("undo_lpips", pa.float32(), "1", "perceptual distance, undone and unedited"),
+        _field(
+            "carried",
+            pa.string(),
+            "name",
+            "what an edit by the method carries to the next one; values that none carries are read anew by scorer A",
+            nullable=True,
+        ),
     ],
 )
 

@@ -6,9 +6,10 @@ Method files import torch inside the functions that compute, so that naming, lis
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stylegan.mapping import MappingNetwork
 
 Progress = Callable[[int, int, str], None]
+UNEDITED_Z = "unedited_z"  # carried for a method that overrides `edit_faces` and carries nothing itself
 
 
 def silent(done: int, total: int, message: str) -> None:
@@ -77,10 +79,11 @@ class FitData:
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces to edit, on one device: codes ws (N, L, 512) and scorer A's values (N, 35) of the unedited images.
+    """Faces to edit, on one device: codes ws (N, L, 512) and scorer A's values (N, 35) of the images of these codes.
 
     z (N, 512), where the codes were mapped from it by `mapping` and truncated by `truncation_psi`; both None where
-    nobody knows.
+    nobody knows. `carried`: what the method that edited the faces keeps for its next edit of them, floating tensors
+    (N, ...) under names of its own. Where nobody knows the values, z or carried state of a single face, they are NaN.
     """
 
     ws: Tensor
@@ -88,10 +91,23 @@ class Faces:
     z: Tensor | None = None
     mapping: MappingNetwork | None = None
     truncation_psi: float = 1.0
+    carried: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, rows: Any) -> Faces:
         z = None if self.z is None else self.z[rows]
-        return Faces(self.ws[rows], self.values[rows], z, self.mapping, self.truncation_psi)
+        carried = {name: tensor[rows] for name, tensor in self.carried.items()}
+        return Faces(self.ws[rows], self.values[rows], z, self.mapping, self.truncation_psi, carried)
+
+    def moved(self, ws: Tensor) -> Faces:
+        """The faces at codes ws (N, L, 512): nothing but the code is known of a face whose code is another one now."""
+        elsewhere = (ws != self.ws).flatten(1).any(dim=1)
+
+        def known(tensor: Tensor) -> Tensor:
+            return tensor.masked_fill(elsewhere.reshape(-1, *[1] * (tensor.ndim - 1)), math.nan)
+
+        carried = {name: known(tensor) for name, tensor in self.carried.items()}
+        z = None if self.z is None else known(self.z)
+        return replace(self, ws=ws, values=known(self.values), z=z, carried=carried)
 
 
 @dataclass(frozen=True)
@@ -109,8 +125,10 @@ class Method(ABC):
     The constructor is keyword-only and only stores; `fit` learns into attributes that end in `_`. Class
     facts: `name`; `version`, raised whenever results change; `paper`; `unit`, what a strength of 1 means;
     `supervision`, "labels" or "none"; `space`, where the edit acts; `exact_identity`, whether an edit of
-    zero returns the very same code; `value_bounded`, whether a
-    strength is a difference of attribute values; `control`, whether it is a control and not a competitor.
+    zero returns the very same code; `exact_undo`, whether edits of one attribute each, undone the last one first,
+    leave the code they began with, up to rounding; `carries`, what an edit hands on to the next one: "z", "values", or
+    names in `Faces.carried`; `value_bounded`, whether a strength is a difference of attribute values; `control`,
+    whether it is a control and not a competitor.
     """
 
     name: ClassVar[str]
@@ -120,6 +138,8 @@ class Method(ABC):
     supervision: ClassVar[str]
     space: ClassVar[str] = "W"
     exact_identity: ClassVar[bool] = True
+    exact_undo: ClassVar[bool] = False
+    carries: ClassVar[tuple[str, ...]] = ()
     value_bounded: ClassVar[bool] = False
     control: ClassVar[bool] = False
 
@@ -140,11 +160,32 @@ class Method(ABC):
         """
 
     def edit_faces(self, faces: Faces, strengths: Tensor) -> Tensor:
-        """Edited codes (N, L, 512) of N faces, as `edit`: what the pipeline calls.
+        """Edited codes (N, L, 512) of N faces, as `edit`: what the pipeline calls for a single edit.
 
-        A method whose edit needs more of a face than its codes, such as its z, overrides this.
+        A method whose edit needs more of a face than its codes and values, such as its z, overrides this.
         """
         return self.edit(faces.ws, strengths, faces.values)
+
+    def after(self, faces: Faces, strengths: Tensor, ws: Tensor) -> Faces:
+        """What is known of N faces that this edit moved to ws (N, L, 512): the codes, and what the next edit needs.
+
+        By default the codes alone. A method whose next edit needs more overrides this, and declares what it `carries`.
+        An edit of zero must keep what was known.
+        """
+        return faces.moved(ws)
+
+    def edited(self, faces: Faces, strengths: Tensor) -> Faces:
+        """The faces after an edit of strengths (N, 35), ready for the next one: what the pipeline calls for a chain.
+
+        Values that `after` does not know are NaN until the caller reads them off the new images. A method that
+        overrides `edit_faces` and not `after` is shown the z of the unedited faces in every edit of a chain.
+        """
+        kind = type(self)
+        unedited = faces.carried.get(UNEDITED_Z, faces.z)
+        if unedited is None or kind.edit_faces is Method.edit_faces or kind.after is not Method.after:
+            return self.after(faces, strengths, self.edit_faces(faces, strengths))
+        after = self.after(faces, strengths, self.edit_faces(replace(faces, z=unedited), strengths))
+        return replace(after, carried={**after.carried, UNEDITED_Z: unedited})
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,13 @@ from pipeline.methods import masking, registry
 from pipeline.methods.base import Faces, FitData, Method
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
-
-    from pipeline.config import Settings
-    from pipeline.domains.base import Domain
 
 NOISE = 1e-4  # of sums in another order
 STILL = 0.1  # mean distances that a zero edit may move, where it is not exactly the identity
+UNDONE = 1e-3  # mean distances that undoing may leave, where it is exact
+FELT = 0.2  # mean distances that an edit must move, to tell whether it is undone
+STRENGTHS = tuple(2.0**exponent for exponent in range(-1, 7))
 FACES = 6
 
 
@@ -63,11 +62,28 @@ class Subject:
         faces = copied(self.faces if faces is None else faces)
         return (method or self.fitted).edit_faces(faces, strengths(faces, **named))
 
+    def chain(self, faces: Faces, *changes: Tensor) -> Faces:
+        """The faces after edits of strengths (N, 35) in a row; scorer A reads the values that no edit carries."""
+        import torch
+
+        data = self.data()
+        for change in changes:
+            faces = self.fitted.edited(faces, change)
+            with torch.no_grad():
+                read = data.scorer_a(data.generator.synthesis(faces.ws).clamp(-1.0, 1.0))
+            faces = replace(faces, values=torch.where(faces.values.isnan(), read, faces.values))
+        return faces
+
+    def distance(self, ws: Tensor, other: Tensor) -> float:
+        """The largest distance of codes (N, L, 512) in any layer, in mean distances of two random w."""
+        return float((ws - other).norm(dim=2).max()) / self.mean_distance
+
 
 def copied(faces: Faces) -> Faces:
     """The same faces in tensors of their own, so that a method that modifies them breaks one promise and not all."""
     z = None if faces.z is None else faces.z.clone()
-    return Faces(faces.ws.clone(), faces.values.clone(), z, faces.mapping, faces.truncation_psi)
+    carried = {name: tensor.clone() for name, tensor in faces.carried.items()}
+    return replace(faces, ws=faces.ws.clone(), values=faces.values.clone(), z=z, carried=carried)
 
 
 def strengths(faces: Faces, **named: float) -> Tensor:
@@ -114,7 +130,7 @@ def zero_changes_nothing(subject: Subject) -> None:
     edited = subject.fitted.edit_faces(faces, strengths(faces))
     if subject.fitted.exact_identity:
         _expect(bool((edited == ws).all()), "strength 0 changed codes: set exact_identity = False, or do not")
-    moved = float((edited - ws).norm(dim=2).max()) / subject.mean_distance
+    moved = subject.distance(edited, ws)
     _expect(moved < STILL, f"strength 0 moved a code by {moved:.3g} mean distances, expected less than {STILL:g}")
     _expect(edited.data_ptr() != faces.ws.data_ptr(), "the input tensor itself was returned, expected a new one")
 
@@ -208,16 +224,17 @@ def another_version_is_refused(subject: Subject) -> None:
 
 
 def faces_do_not_depend_on_their_batch(subject: Subject) -> None:
-    """A face is edited the same alone and among others."""
+    """A face is edited the same alone and among others, once and once more."""
     import torch
 
     faces, count = copied(subject.faces), len(subject.faces.ws)
     change = strengths(faces, gender=1.0) * torch.linspace(-1, 1, count).to(faces.ws)[:, None]
-    together = subject.fitted.edit_faces(copied(faces), change)
     rows = [slice(row, row + 1) for row in range(count)]
-    alone = torch.cat([subject.fitted.edit_faces(faces[row], change[row]) for row in rows])
-    error = float((together - alone).abs().max())
-    _expect(error < NOISE, f"a face's edit depends on its batch: it differs by {error:.3g}")
+    for edits in (1, 2):
+        together = subject.chain(copied(faces), *[change] * edits).ws
+        alone = torch.cat([subject.chain(faces[row], *[change[row]] * edits).ws for row in rows])
+        error = float((together - alone).abs().max())
+        _expect(error < NOISE, f"a face's edit depends on its batch: edited {edits} times, it differs by {error:.3g}")
 
 
 def several_attributes_change_at_once(subject: Subject) -> None:
@@ -228,6 +245,63 @@ def several_attributes_change_at_once(subject: Subject) -> None:
         return  # nothing to tell apart: a method that learned nothing of one of them, or the no-op
     for name, single in singles.items():
         _expect(float((both - single).abs().max()) > NOISE, f"an edit of age and yaw is the edit of {name} alone")
+
+
+def an_edit_answers_faces(subject: Subject) -> None:
+    """`edited` answers the codes of `edit_faces`, and of a face that it moved what it `carries`; all else is NaN."""
+    import torch
+
+    method, faces = subject.fitted, copied(subject.faces)
+    change = strengths(faces, age=0.5, yaw=-0.5)
+    found = method.edited(faces, change)
+    _expect(isinstance(found, Faces), f"edited answers a {type(found).__name__}, expected Faces")
+    _expect(torch.equal(found.ws, method.edit_faces(faces, change)), "edited answers other codes than edit_faces")
+    _expect(found.values.shape == faces.values.shape, f"the answered values have shape {tuple(found.values.shape)}")
+    for name, tensor in found.carried.items():
+        fits = tensor.is_floating_point() and len(tensor) == len(faces.ws)
+        _expect(fits, f"carried {name!r} is {tensor.dtype} {tuple(tensor.shape)}, expected floats, one row for a face")
+    moved = (found.ws != faces.ws).flatten(1).any(dim=1)
+    for name in ("values", "z"):
+        held = getattr(found, name)
+        if name not in method.carries and held is not None:
+            unknown = bool(held[moved].isnan().all())
+            _expect(
+                unknown, f"{name} of the unedited faces stayed: carry the edited ones, or leave it to Faces.moved()"
+            )
+
+
+def zero_keeps_what_an_edit_carries(subject: Subject) -> None:
+    """Where strength 0 returns the very same codes, the next edit is what it would be without it."""
+    faces = copied(subject.faces)
+    zero, first, second = (strengths(faces, **change) for change in ({}, {"age": 0.5}, {"yaw": -0.5, "age": 0.2}))
+    if not subject.fitted.exact_identity:
+        return
+    for before in ((), (first,)):
+        same = subject.chain(faces, *before, zero, second).ws == subject.chain(faces, *before, second).ws
+        _expect(bool(same.all()), "an edit of zero changed what the next edit does: keep what is known in after()")
+
+
+def edits_undo(subject: Subject) -> None:
+    """Where `exact_undo` is declared, edits of one attribute each, undone the last one first, return the codes."""
+    if not subject.fitted.exact_undo:
+        return
+    faces = copied(subject.faces)
+    age, yaw = (strengths(faces, **{name: felt(subject, name)}) for name in ("age", "yaw"))
+    for edits in ((age, -age), (age, -yaw, yaw, -age)):
+        left = subject.distance(subject.chain(faces, *edits).ws, faces.ws)
+        _expect(left < UNDONE, f"undoing left {left:.3g} mean distances: carry what edits need, or no exact_undo")
+
+
+def felt(subject: Subject, name: str) -> float:
+    """The smallest of STRENGTHS at which an attribute's edit moves every face far enough, or the largest."""
+    tried = STRENGTHS[:1] if subject.fitted.value_bounded else STRENGTHS
+
+    def far(strength: float) -> bool:
+        faces = copied(subject.faces)
+        edited = subject.fitted.edit_faces(faces, strengths(faces, **{name: strength}))
+        return float((edited - faces.ws).norm(dim=2).amax(dim=1).min()) > FELT * subject.mean_distance
+
+    return next((strength for strength in tried if far(strength)), tried[-1])
 
 
 CHECKS: dict[str, Callable[[Subject], None]] = {
@@ -246,6 +320,9 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
         another_version_is_refused,
         faces_do_not_depend_on_their_batch,
         several_attributes_change_at_once,
+        an_edit_answers_faces,
+        zero_keeps_what_an_edit_carries,
+        edits_undo,
     )
 }
 
@@ -270,50 +347,3 @@ def verdicts(subject: Subject) -> Iterator[Verdict]:
         except Exception as error:  # whatever a method raises
             fault = f"{type(error).__name__}: {error}"
         yield Verdict(name, (check.__doc__ or "").strip(), fault)
-
-
-def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject:
-    """A method of this run, to be fitted on `count` of its domain's latents, labelled here and stored nowhere."""
-    import numpy as np
-    import torch
-
-    from pipeline.labelling import judge
-    from pipeline.latents import id_range, naming_w, z_of
-
-    protocol = settings.protocol
-
-    def codes(which: str, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        z = z_of(settings, which, places)
-        with torch.no_grad():
-            mapped = domain.generator.map_to_w(torch.from_numpy(z).to(domain.device))
-            w = torch.lerp(domain.generator.mapping.w_avg.to(mapped), mapped, protocol.truncation_psi).cpu().numpy()
-        lots = [judge(domain, w[start : start + 64], protocol.detection_threshold)[0] for start in range(0, len(w), 64)]
-        return z, w, np.concatenate(lots)
-
-    _, w, values = codes("train", np.arange(count))
-    z, face_w, face_values = codes("faces", np.arange(min(FACES, id_range(settings, "faces")[1])))
-    named = torch.from_numpy(naming_w(settings))
-    faces = Faces(
-        ws=domain.generator.mapping.broadcast(torch.from_numpy(face_w).to(domain.device)),
-        values=torch.from_numpy(face_values).to(domain.device),
-        z=torch.from_numpy(z).to(domain.device),
-        mapping=domain.generator.mapping,
-        truncation_psi=protocol.truncation_psi,
-    )
-
-    def data() -> FitData:
-        return FitData(
-            w=torch.from_numpy(w),
-            values=torch.from_numpy(values),
-            generator=domain.generator,
-            scorer_a=domain.scorer_a,
-            recognizer_a=domain.recognizer_a,
-            seed=protocol.seed,
-            device=domain.device,
-            truncation_psi=protocol.truncation_psi,
-            draw_z=lambda places: z_of(settings, "train", places),
-            naming_w=named,
-            mean_distance=domain.mean_distance,
-        )
-
-    return Subject(name, data, faces, domain.mean_distance, settings.method_parameters(name))

@@ -24,6 +24,7 @@ class RandomDirection(Method):
     paper: ClassVar[Paper] = _OURS
     unit: ClassVar[str] = "length in W"
     supervision: ClassVar[str] = "none"
+    exact_undo: ClassVar[bool] = True
     control: ClassVar[bool] = True
 
     directions_: Tensor  # (35, 512), rows of unit norm
@@ -64,6 +65,7 @@ class NoOp(Method):
     paper: ClassVar[Paper] = _OURS
     unit: ClassVar[str] = "none"
     supervision: ClassVar[str] = "none"
+    exact_undo: ClassVar[bool] = True
     control: ClassVar[bool] = True
 
     def parameters(self) -> dict[str, Any]:

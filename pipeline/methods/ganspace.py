@@ -49,6 +49,7 @@ class GANSpace(Unnamed):
         "GANSpace: Discovering Interpretable GAN Controls", "NeurIPS 2020", "https://arxiv.org/abs/2004.02546"
     )
     unit: ClassVar[str] = "standard deviation of its component, in the layers of its group"
+    exact_undo: ClassVar[bool] = True
 
     found_: dict[str, Any]
 

@@ -58,6 +58,7 @@ class InterFaceGAN(Method):
     )
     unit: ClassVar[str] = "length in W"
     supervision: ClassVar[str] = "labels"
+    exact_undo: ClassVar[bool] = True
 
     directions_: Tensor  # (35, 512), rows of unit norm, or of zeros where nothing could be learned
     facts_: dict[str, Any]

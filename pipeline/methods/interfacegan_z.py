@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.errors import StageError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from pipeline.methods.interfacegan import Codes
 
+SCALED_Z = "scaled_z"  # carried: z scaled once, plus all steps since
+
 
 class InterFaceGANZ(InterFaceGAN):
     """z' = z + s n, and w' = w + psi (M(z') - M(z)): M is the mapping network, psi the truncation of w.
@@ -24,8 +27,11 @@ class InterFaceGANZ(InterFaceGAN):
     `preprocess` scales every z too. For a code w = avg + psi (M(z) - avg) the edit is the code of z',
     avg + psi (M(z') - avg), in every layer.
 
+    As in the authors' code, z is scaled once, before the first edit, and an edit carries z' to the next one: edits in a
+    row add up in Z and undo exactly.
+
     Departures from the authors' code: those of `interfacegan`; and the edit is written as a difference, so that
-    strength 0 returns the very same code and a code that was changed before keeps that change.
+    strength 0 returns the very same code.
 
     M scales z' to unit mean square, so that w' approaches M(n) as s grows: a strength of a few times sqrt(512) moves
     the code no further, which calibration sees as a plateau.
@@ -35,6 +41,7 @@ class InterFaceGANZ(InterFaceGAN):
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "length in Z, where codes have length sqrt(512)"
     space: ClassVar[str] = "Z"
+    carries: ClassVar[tuple[str, ...]] = ("z",)
 
     def _codes(self, data: FitData) -> Codes:
         return lambda places: scaled(data.z(places))
@@ -50,15 +57,38 @@ class InterFaceGANZ(InterFaceGAN):
         """
         import torch
 
-        if faces.z is None or faces.mapping is None:
-            raise StageError(f"{self.name} edits z, and the z of these faces is not known.")
-        z = faces.z.to(faces.ws)
-        z = z * (math.sqrt(z.shape[1]) / z.norm(dim=1, keepdim=True))
+        z = self._scaled(faces)
         step = strengths.to(z) @ self.directions_.to(z)
+        if faces.mapping is None:
+            raise StageError(f"{self.name} edits z, and these faces come without the network that maps z.")
         with torch.no_grad():
             change = faces.truncation_psi * (faces.mapping.map_to_w(z + step) - faces.mapping.map_to_w(z))
         change = torch.where(step.any(dim=1, keepdim=True), change, 0.0)
         return faces.ws + change[:, None]
+
+    def after(self, faces: Faces, strengths: Tensor, ws: Tensor) -> Faces:
+        """The faces at ws (N, L, 512) with z' = z + s n, which no later edit scales again."""
+        z = self._scaled(faces)
+        z = z + strengths.to(z) @ self.directions_.to(z)
+        moved = super().after(faces, strengths, ws)
+        return replace(moved, z=z, carried={**moved.carried, SCALED_Z: z})
+
+    def _scaled(self, faces: Faces) -> Tensor:
+        """z (N, 512) at length sqrt(512), or as the last edit left it. Raises StageError where it is not known."""
+        import torch
+
+        if faces.z is None:
+            raise StageError(f"{self.name} edits z, and the z of these faces is not known.")
+        z = faces.z.to(faces.ws)
+        z = z * (math.sqrt(z.shape[1]) / z.norm(dim=1, keepdim=True))
+        if SCALED_Z in faces.carried:
+            own = faces.carried[SCALED_Z].to(z)
+            z = torch.where(own.isnan(), z, own)
+        if z.isnan().any():
+            raise StageError(
+                f"{self.name} edits z, and the z of some of these faces is not known: another edit moved them."
+            )
+        return z
 
 
 def scaled(z: np.ndarray) -> np.ndarray:

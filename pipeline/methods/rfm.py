@@ -48,6 +48,7 @@ class RFM(Method):
     unit: ClassVar[str] = "times the logistic coefficients of a layer"
     supervision: ClassVar[str] = "labels"
     space: ClassVar[str] = "W+"
+    exact_undo: ClassVar[bool] = True
 
     directions_: Tensor  # (35, 512), of one layer
     facts_: dict[str, Any]

@@ -45,6 +45,7 @@ class SeFa(Unnamed):
         "Closed-Form Factorization of Latent Semantics in GANs", "CVPR 2021", "https://arxiv.org/abs/2007.06600"
     )
     unit: ClassVar[str] = "length in W, in the layers of its group"
+    exact_undo: ClassVar[bool] = True
 
     found_: dict[str, Any]
 

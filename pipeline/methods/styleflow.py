@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import ATTRIBUTES, EVALUATED, INDEX, NAMES
 from pipeline.errors import StageError
 from pipeline.methods import checks
-from pipeline.methods.base import FitData, Method, Paper
+from pipeline.methods.base import Faces, FitData, Method, Paper
 from pipeline.methods.layers import layer_masks
 from pipeline.methods.styleflow_training import PROBE, Training
 
@@ -33,7 +34,9 @@ class StyleFlow(Method):
     by maximum likelihood: -mean log p(w | a) with log p = log N(z; 0, 1) + log |det dz/dw|, its trace estimated by
     Hutchinson with Gaussian noise that is fixed for a solve. As in the authors' code: dopri5, six layers of 512, tanh,
     Adam with a constant rate of 1e-3, gains g on the wanted changes, and the table of layers that keep an edit. The
-    other layers are copied back from w, so an edit of zero is w itself.
+    other layers are copied back from w, so an edit of zero is w itself. An edit carries
+    a + g da, not clipped, to the next one, which goes in with it in every layer, whatever scorer A would read: so an
+    edit of one attribute is undone exactly.
 
     Departures from the authors' code:
 
@@ -64,6 +67,8 @@ class StyleFlow(Method):
     unit: ClassVar[str] = "difference of the attribute's value, before the authors' gain"
     supervision: ClassVar[str] = "labels"
     space: ClassVar[str] = "W+"
+    exact_undo: ClassVar[bool] = True
+    carries: ClassVar[tuple[str, ...]] = ("values",)
     value_bounded: ClassVar[bool] = True
 
     flow_: Flow
@@ -157,6 +162,13 @@ class StyleFlow(Method):
                 for layer in layers:
                     edited[rows, layer] = moved[rows]
         return edited
+
+    def after(self, faces: Faces, strengths: Tensor, ws: Tensor) -> Faces:
+        """The faces at ws (N, L, 512), with the values of the conditions that this edit asked for."""
+        moved, columns = super().after(faces, strengths, ws), self.columns()
+        values = moved.values.clone()
+        values[:, columns] = faces.values[:, columns] + strengths[:, columns].to(values) * self._gains(values)
+        return replace(moved, values=values)
 
     def state(self) -> dict[str, Tensor]:
         """The flow's weights and norms, and what scales the conditions."""

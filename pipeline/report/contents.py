@@ -132,8 +132,9 @@ class RunRecord:
 class Contents:
     """A run: its record, its tables as frames (columns as `pipeline.schemas`), and its strips of edits.
 
-    `controls` names the methods that are controls, not competitors. `differences`, `ranks` and `judges` are empty for a
-    run that was published before these tables existed.
+    `controls` names the methods that are controls, not competitors. `carried`: method -> what its edits carry to the
+    next one, of those that carry anything. `differences`, `ranks` and `judges` are empty for a run that was published
+    before these tables existed.
     """
 
     run: RunRecord
@@ -146,6 +147,7 @@ class Contents:
     differences: pd.DataFrame = field(default_factory=lambda: _empty("differences"))
     ranks: pd.DataFrame = field(default_factory=lambda: _empty("ranks"))
     judges: pd.DataFrame = field(default_factory=lambda: _empty("judges"))
+    carried: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def told_apart(self) -> dict[tuple[str, ...], bool]:
@@ -232,8 +234,14 @@ def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> 
         edits=tables["edits"].to_pandas(),
         strips=strips,
         controls=controls_among(list(dict.fromkeys(scores["method"]))),
+        carried=_carried(tables["consistency"]) if "consistency" in tables else {},
         **later,
     )
+
+
+def _carried(consistency: pa.Table) -> dict[str, str]:
+    rows = consistency.select(["method", "carried"]).to_pylist()
+    return {row["method"]: row["carried"] for row in rows if row["carried"]}
 
 
 def read_contents(folder: Path) -> Contents:

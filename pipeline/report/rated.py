@@ -16,6 +16,7 @@ NOTES = {
     "preservation_rate": "No value: so many labels do not flip at any strength.",
     "acceptance_rate": "No value: so many labels do not flip at any strength.",
 }
+CARRIED = "What a method carries from edit to edit: {}. Values that it does not carry are read anew by scorer A."
 
 
 def rate_tables(contents: Contents) -> list[Grid]:
@@ -46,7 +47,9 @@ def consistency_table(contents: Contents) -> list[Grid]:
     rows = []
     for metric, part in scores.groupby("metric", sort=False):
         rows.append(row_of(contents, part, label(str(metric)), decimals_for(part["value"].tolist())))
-    return [grid_of(contents, scores, "consistency", "Consistency of edits", rows, corner="metric")]
+    carried = [f"{name} ({what})" for name, what in sorted(contents.carried.items())]
+    note = CARRIED.format(", ".join(carried)) if carried else ""
+    return [grid_of(contents, scores, "consistency", "Consistency of edits", rows, corner="metric", note=note)]
 
 
 def _title(metric: str) -> str:

@@ -86,13 +86,14 @@ def check(
     Example: latentbench methods check interfacegan
     """
     from pipeline.methods import contract
+    from pipeline.methods.subject import sample
 
     settings = request(domain=domain, profile="smoke", methods=[name], changes=changes, device=device).settings
     registry.build(name, settings.method_parameters(name), settings.source_of(name))
     loaded = known_domains.load(settings.domain, settings.machine.device)
     verdicts = []
     with err.status(f"{name}: labelling {latents} latents of {settings.domain}") as status:
-        subject = contract.sample(settings, loaded, name, latents)
+        subject = sample(settings, loaded, name, latents)
         status.update(f"{name}: fitting it twice, and checking")
         for verdict in contract.verdicts(subject):
             verdicts.append(verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,9 +19,13 @@ from pipeline.domains import base
 from pipeline.judging import displacement, synthesise
 from pipeline.methods.base import Faces, Method, silent
 from pipeline.methods.controls import NoOp
+from pipeline.methods.interfacegan_z import InterFaceGANZ
+from pipeline.methods.masking import masked
+from pipeline.methods.styleflow import StyleFlow
 from pipeline.rating import rating_stage
 from pipeline.spread import Spread, logits_of
 from pipeline.tables import read_stage
+from tests import toy
 from tests.pipeline import scenes
 from tests.pipeline.test_calibration import Along
 from tests.pipeline.test_rates import rated
@@ -44,6 +49,31 @@ class Turning(Along):
         return ws + (super().edit(ws, strengths, values) - ws) * (1 + ws.norm(dim=2, keepdim=True) / 10)
 
 
+class Reading(Along):
+    """A plug-in of the old signature whose edits depend on the values that it is given."""
+
+    name: ClassVar[str] = "reading"
+
+    def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
+        return ws + (super().edit(ws, strengths, values) - ws) * values[:, index_of("gender"), None, None] * 2
+
+
+def in_z() -> InterFaceGANZ:
+    method = InterFaceGANZ()
+    drawn = torch.randn(35, 512, generator=torch.Generator().manual_seed(6))
+    method.restore({"directions": 10 * torch.nn.functional.normalize(drawn, dim=1)}, {})
+    return method
+
+
+def flow() -> StyleFlow:
+    """Hardly trained, on codes of the scenes' generator."""
+    method = StyleFlow(steps=6, batch=16, width=8, layers=1)
+    z = torch.randn(64, 512, generator=torch.Generator().manual_seed(2))
+    w = base.load(scenes.NAME, "cpu").generator.map_to_w(z)
+    method.fit(toy.fit_data(64, w=w, values=toy.values_of(w)))
+    return method
+
+
 @pytest.fixture(autouse=True)
 def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
@@ -54,7 +84,7 @@ def reordered(method: Method, width: int = 3) -> tuple[dict[str, np.ndarray], Fa
     domain = base.load(scenes.NAME, "cpu")
     z = torch.randn(4, 512, generator=torch.Generator().manual_seed(1))
     ws = domain.generator.mapping.broadcast(domain.generator.map_to_w(z))
-    faces = Faces(ws, domain.scorer_a(synthesise(domain, ws)))
+    faces = Faces(ws, domain.scorer_a(synthesise(domain, ws)), z, domain.generator.mapping)
     strengths = np.array([[1.0, -2.0, 1.5][:width]] * 4)
     triples = [triple[:width] for triple in TRIPLES]
     return reorder(domain, method, faces, triples, strengths, SPREAD, silent), faces, strengths
@@ -78,9 +108,28 @@ def test_no_edit_is_perfectly_consistent_and_went_nowhere() -> None:
     assert all(np.abs(values).max() < 1e-5 for values in found.values())
 
 
+@pytest.mark.parametrize("method", [in_z, lambda: masked(in_z(), "styleflow")], ids=["plain", "masked"])
+def test_edits_of_z_add_up_in_z(method: Callable[[], Method]) -> None:
+    """In whatever order, all at once, and undone: z plus the sum of the steps. One plain, one in some layers only."""
+    found, _, _ = reordered(method())
+    assert found.pop("displacement").min() > 0.05
+    for name, values in found.items():
+        assert np.abs(values).max() < 1e-3, name
+
+
+@pytest.mark.parametrize("mask", ["none", "styleflow"])
+def test_a_flow_that_knows_what_it_was_asked_for_undoes(mask: str) -> None:
+    """Scorer A, which is a map at random here, reads other values off the edited image."""
+    found, _, _ = reordered(masked(flow(), mask))
+    assert found["displacement"].min() > 0.05 and found["undo_identity_recognizer_b"].max() < 1e-3
+    assert found["undo_displacement"].max() < 1e-3 and np.abs(found["undo_lpips"]).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", [Turning, Reading])
 @torch.no_grad()
-def test_numbers_are_those_of_a_slow_loop() -> None:
-    method, domain = Turning(), base.load(scenes.NAME, "cpu")
+def test_numbers_are_those_of_a_slow_loop(kind: Callable[[], Method]) -> None:
+    """Every edit by `edit` alone, with values that scorer A reads off the image that it starts from."""
+    method, domain = kind(), base.load(scenes.NAME, "cpu")
     found, faces, strengths = reordered(method)
 
     def step(ws: Tensor, name: str, strength: float) -> Tensor:
@@ -132,6 +181,7 @@ def test_the_chain_scores_it(tmp_path: Path) -> None:
     settings = rated(tmp_path, ("random",))
     table = read_stage(consistency_stage(settings, scenes.describe(), "random"), settings.outputs, schemas.CONSISTENCY)
     assert table.num_rows == settings.protocol.n_consistency_faces
+    assert table.column("carried").null_count == table.num_rows, "vectors in w carry nothing"
     stage = rating_stage(settings, scenes.describe(), "random")
     scores = read_stage(stage, settings.outputs, schemas.STAGE_SCORES).to_pandas()
     own = scores[scores["protocol"] == "consistency-1"].set_index("metric")

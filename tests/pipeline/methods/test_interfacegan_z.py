@@ -10,7 +10,8 @@ import torch
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.errors import StageError
-from pipeline.methods.base import Faces
+from pipeline.methods import contract
+from pipeline.methods.base import Faces, Method
 from pipeline.methods.interfacegan_z import InterFaceGANZ, scaled
 from stylegan.generator import Generator
 from tests import toy
@@ -64,6 +65,53 @@ def test_a_face_that_is_not_edited_keeps_its_code_beside_one_that_is(generator: 
     edited = method_of(unit_rows(1)).edit_faces(faces, strengths)
     still = [0, 1, 2, 4]
     assert torch.equal(edited[still], faces.ws[still]) and not torch.equal(edited[3], faces.ws[3])
+
+
+def test_edits_in_a_row_are_one_edit_of_their_sum(generator: Generator) -> None:
+    """z is scaled before the first edit and never again: the authors' `preprocess`, then z + s n, then z' + s n."""
+    faces, method = faces_of(generator, 0.7), method_of(unit_rows(1))
+    age, yaw = (contract.strengths(faces, **change) for change in ({"age": 12.0}, {"yaw": -9.0, "age": 3.0}))
+    once = method.edited(faces, age)
+    twice = method.edited(once[torch.tensor([3, 1])], yaw[:2])
+    expected = method.edited(faces, age + yaw)[torch.tensor([3, 1])]
+    assert torch.allclose(twice.ws, expected.ws, atol=1e-5)
+    assert twice.z is not None and expected.z is not None and torch.allclose(twice.z, expected.z, atol=1e-5)
+    assert torch.allclose(twice.ws, generator.mapping(twice.z, truncation_psi=0.7), atol=1e-5), "z is of the code"
+    assert not torch.allclose(once.ws, faces.ws, atol=1e-2)
+    back = method.edited(method.edited(method.edited(faces, age), yaw), -age - yaw)
+    assert torch.allclose(back.ws, faces.ws, atol=1e-5)
+
+
+def subject_of(method: Method, faces: Faces) -> contract.Subject:
+    subject = contract.Subject("interfacegan_z", lambda: toy.fit_data(64), faces, 20.0)
+    vars(subject)["fitted"] = method
+    return subject
+
+
+def test_the_contract_tells_a_method_that_forgets_z(generator: Generator) -> None:
+    class Forgetful(InterFaceGANZ):
+        """Starts every edit from the z of the unedited face."""
+
+        def after(self, faces: Faces, strengths: torch.Tensor, ws: torch.Tensor) -> Faces:
+            return Faces(ws, faces.values, faces.z, faces.mapping, faces.truncation_psi)
+
+    faces, forgetful = faces_of(generator, 1.0), Forgetful()
+    forgetful.restore({"directions": unit_rows(1)}, {})
+    for check in (contract.an_edit_answers_faces, contract.zero_keeps_what_an_edit_carries, contract.edits_undo):
+        check(subject_of(method_of(unit_rows(1)), faces))
+    with pytest.raises(contract.BrokenContract, match="undoing left"):
+        contract.edits_undo(subject_of(forgetful, faces))
+    Forgetful.carries = ()
+    with pytest.raises(contract.BrokenContract, match="of the unedited faces stayed"):
+        contract.an_edit_answers_faces(subject_of(forgetful, faces))
+
+
+def test_faces_that_another_edit_moved_are_refused(generator: Generator) -> None:
+    faces, method = faces_of(generator, 1.0), method_of(unit_rows(1))
+    moved = faces.moved(torch.cat([faces.ws[:1] + 1, faces.ws[1:]]))
+    assert torch.isfinite(method.edited(moved[1:], contract.strengths(moved[1:], age=1.0)).ws).all()
+    with pytest.raises(StageError, match="another edit moved them"):
+        method.edited(moved, contract.strengths(moved, age=1.0))
 
 
 def test_far_steps_end_at_the_code_of_the_normal(generator: Generator) -> None:

@@ -57,6 +57,27 @@ def test_several_attributes_move_each_its_own_layers() -> None:
     assert torch.equal(edited[2], faces.ws[2])
 
 
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(1, 2)])
+def test_in_a_chain_each_layer_carries_what_its_own_edits_asked_for(rows: slice) -> None:
+    """A layer ends where the inner method's edits by the layer's attributes, one after the other, end."""
+    flow = registry.build("styleflow", {"steps": 6, "batch": 16, "width": 8, "layers": 1, "copy_back": False})
+    flow.fit(toy.fit_data(64))
+    faces, method = toy.faces(3)[rows], masked(flow, "styleflow")
+    edits = [edit[rows] * torch.tensor([[1.0], [0.0], [-1.0]])[rows] for edit in (change(age=0.5), change(yaw=0.4))]
+    edits.append(change(gender=-0.5, beard=0.3)[rows])
+    found = faces
+    for edit in edits:
+        found = method.edited(found, edit)
+    for layer in range(toy.LAYERS):
+        expected = faces
+        for edit in edits:
+            own = edit * layer_masks(toy.LAYERS)[:, layer]
+            after = flow.edited(expected, own)
+            expected = replace(after, values=after.values.where(~after.values.isnan(), expected.values))
+        assert torch.allclose(found.ws[:, layer], expected.ws[:, layer], atol=1e-4)
+    assert not torch.allclose(found.ws, faces.ws, atol=1e-2)
+
+
 def test_no_edit_is_the_code_itself_even_of_a_method_that_moves_it() -> None:
     class Restless(type(inner())):  # type: ignore[misc]
         exact_identity = False

@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline.attributes import ATTRIBUTES, EVALUATED, NAMES, index_of
 from pipeline.errors import StageError, TrainingDivergedError
 from pipeline.methods import styleflow_training
-from pipeline.methods.base import FitData
+from pipeline.methods.base import Faces, FitData
 from pipeline.methods.layers import layer_masks
 from pipeline.methods.styleflow import GAINS, StyleFlow
 from tests import toy
@@ -112,6 +112,27 @@ def test_an_edit_is_that_of_the_authors_in_its_layers_and_w_elsewhere(name: str)
     assert torch.equal(edited[:, ~kept], ws[:, ~kept])
     assert torch.allclose(edited[:, kept], moved[:, None].expand(-1, int(kept.sum()), -1), atol=1e-4)
     assert float((moved - ws[:, 0]).norm(dim=1).min()) > 1e-2
+
+
+def test_the_next_edit_goes_in_with_the_values_that_the_last_one_asked_for() -> None:
+    """The authors': encode with `final_array_target`, gains and all, in every layer; not clipped, not read again."""
+    (ws, values), method = faces(), fitted()
+    rows = torch.tensor([2, 0])
+    once = method.edited(Faces(ws, values), strengths(3, baldness=0.9, age=0.0))
+    asked = values + strengths(3, baldness=0.9) * GAINS["baldness"]
+    assert torch.allclose(once.values[:, COLUMNS], asked[:, COLUMNS]) and float(asked.max()) > 1.0
+    others = [column for column in range(len(NAMES)) if column not in COLUMNS]
+    assert bool(once.values[:, others].isnan().all()), "of what it is not conditioned on, it says nothing"
+    twice = method.edited(once[rows], strengths(2, age=0.5))
+    change = torch.zeros(2, len(COLUMNS))
+    change[:, list(EVALUATED).index("age")] = 0.5 * GAINS["age"]
+    for layer in layer_masks(18)[index_of("age")].nonzero()[:, 0].tolist():
+        expected = by_hand(method, once.ws[rows, layer], asked[rows], change)
+        assert torch.allclose(twice.ws[:, layer], expected, atol=1e-4)
+    back = method.edited(method.edited(twice, strengths(2, age=-0.5)), strengths(2, baldness=-0.9))
+    assert torch.allclose(back.ws, ws[rows], atol=1e-3)
+    assert torch.allclose(back.values[:, COLUMNS], values[rows][:, COLUMNS], atol=1e-6)
+    assert float((once.ws - ws).abs().max()) > 0.1, "there was something to undo"
 
 
 def test_each_layer_changes_the_attributes_whose_layer_it_is() -> None:

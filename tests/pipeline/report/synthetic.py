@@ -277,10 +277,11 @@ def rates(methods: tuple[str, ...] = METHODS, n_faces: int = 4, seed: int = 0) -
 def consistency(methods: tuple[str, ...] = METHODS, n_faces: int = 3, seed: int = 0) -> pa.Table:
     """CONSISTENCY at random."""
     rng = np.random.default_rng([seed, 8])
-    known = {"method", "face_id", "attributes", "strengths"}
+    known = {"method", "face_id", "attributes", "strengths", "carried"}
     rows = [
         {
             "method": method,
+            "carried": "values" if method == "l2l" else None,
             "face_id": 256000 + face,
             "attributes": ["age", "beard", "yaw"],
             "strengths": [1.0, 2.0, 3.0],

@@ -30,6 +30,9 @@ def test_curves_are_shown_by_attribute_and_by_rate() -> None:
 def test_consistency_has_a_row_for_every_metric() -> None:
     (grid,) = consistency_table(CONTENTS)
     assert len(grid.rows) == 3 and grid.corner == "metric" and grid.protocol == "consistency-1"
+    assert "from edit to edit: l2l (values)." in grid.note
+    (silent,) = consistency_table(replace(CONTENTS, carried={}))
+    assert silent.note == ""
 
 
 def test_the_page_has_both_and_an_older_run_neither() -> None:
