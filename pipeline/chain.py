@@ -59,7 +59,7 @@ class Link:
 
     @property
     def rate(self) -> str:
-        """Under which label `compute.measured_rates` has the seconds of one unit: attributes share their method's."""
+        """Label of the seconds of one unit in `machine_rates.measured_rates`: attributes share their method's."""
         return f"{self.stage.name} {self.method}" if self.attribute else self.stage.title
 
 

@@ -1,4 +1,4 @@
-"""Shards on Dask workers, or in this process: scheduling, threads, faults, progress, measured rates.
+"""Shards on Dask workers, or in this process: scheduling, threads, faults, progress.
 
 A shard function is a module-level `function(settings, shard, progress)` that writes its own files
 (`stages.write_shard`) and returns their records, which are small: nothing large ever travels. The process
@@ -7,8 +7,6 @@ that calls `run_shards` never needs torch unless the executor is inline.
 
 from __future__ import annotations
 
-import fcntl
-import json
 import logging
 import os
 import queue
@@ -19,28 +17,26 @@ import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import cluster
 from pipeline.cluster import Workers, close, workers_for
-from pipeline.config import Machine, Settings
+from pipeline.config import Settings
 from pipeline.errors import LatentbenchError, StageError
+from pipeline.machine_rates import store_rate
 from pipeline.progress import Display
 from pipeline.stages import Manifest, ShardRecord, Stage, building, is_complete, read_manifest
 
 if TYPE_CHECKING:
     from distributed import Future
 
-__all__ = ["Progress", "close", "machine_key", "measured_rates", "run_shards", "run_stage", "shard_name", "use_threads"]
+__all__ = ["Progress", "close", "run_shards", "run_stage", "shard_name", "use_threads"]
 
 log = logging.getLogger("latentbench")
 
 Progress = Callable[[int, int, str], None]
 ShardFunction = Callable[[Settings, Any, Progress], Any]
 
-RATES = "rates.json"
 TICK = 0.5  # seconds between two looks at the display
 WORKERLESS_SECONDS = 180.0  # without any worker for so long, a run gives up
 FORWARD_SECONDS = 0.5  # between two messages of inner progress from a worker
@@ -146,57 +142,6 @@ def use_threads(threads: int) -> None:
 def shard_name(shard: Any) -> str:
     """How errors call a shard: its `name`, or itself in words."""
     return str(getattr(shard, "name", shard))
-
-
-# Rates
-
-
-def machine_key(machine: Machine) -> str:
-    """What a measured rate depends on, in one word."""
-    if machine.scheduler and machine.executor == "dask":
-        return f"{machine.device}-{machine.scheduler}"
-    if machine.executor == "inline":
-        return f"{machine.device}-inline-{machine.threads}"
-    if machine.devices:
-        return f"{machine.device}-{len(machine.devices)} devices x{machine.threads}"
-    return f"{machine.device}-{machine.workers}x{machine.threads}"
-
-
-def measured_rates(outputs: Path, machine: Machine | None = None) -> dict[str, float]:
-    """Seconds per unit by "DOMAIN/label", as last measured on such a machine, else on any. Empty if never."""
-    try:
-        stored = json.loads((outputs / RATES).read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    rows = [(row["when"], key, label, row["seconds"]) for key, rates in stored.items() for label, row in rates.items()]
-    own = machine_key(machine) if machine is not None else ""
-    ordered = sorted(rows, key=lambda row: (row[1] == own, row[0]))
-    return {label: seconds for _, _, label, seconds in ordered}
-
-
-def store_rate(settings: Settings, label: str, unit: str, units: float, seconds: float) -> None:
-    """Remember how many seconds of the whole machine one unit took, for `measured_rates`."""
-    row = {
-        "seconds": seconds,
-        "unit": unit,
-        "units": units,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    path = settings.outputs / RATES
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with (path.parent / f".{RATES}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                stored = json.loads(path.read_text())
-            except (FileNotFoundError, ValueError):
-                stored = {}
-            stored.setdefault(machine_key(settings.machine), {})[f"{settings.domain}/{label}"] = row
-            temporary = path.with_name(f".{RATES}.tmp-{uuid.uuid4().hex}")
-            temporary.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
-            os.replace(temporary, path)
-    except OSError as error:
-        log.warning("The measured rate of %s was not stored in %s: %s.", label, path, error.strerror)
 
 
 # Running

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +18,8 @@ from typing import Any
 from pipeline.errors import StageError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_RIGHT = (errno.EACCES, errno.EPERM)
+TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 def file_sha256(path: Path) -> str:
@@ -24,29 +28,42 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_whole(folder: Path, name: str, write: Callable[[Path], None]) -> tuple[Path, str, int]:
+def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tuple[Path, str, int]:
     """Path, sha256 and size of a file that appears by one rename, after its bytes reached the disk.
 
-    `write(path)` writes to a temporary path in the same folder. Raises StageError on a full disk, with nothing left.
+    `write(path)` writes to a temporary path in the same folder. The file has the rights that a new file gets here,
+    whatever the writer does: safetensors' own keeps others from reading. Raises StageError if it cannot be written,
+    with nothing left.
     """
     path = folder / name
     temporary = folder / f".{name}.tmp-{uuid.uuid4().hex}"
     try:
+        temporary.touch()
+        rights = stat.S_IMODE(temporary.stat().st_mode)
         write(temporary)
+        if stat.S_IMODE(temporary.stat().st_mode) != rights:
+            temporary.chmod(rights)
         sha256 = file_sha256(temporary)
         size = temporary.stat().st_size
         sync(temporary)
         os.replace(temporary, path)
         sync(folder)
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        written = temporary.stat().st_size if temporary.exists() else 0
-        raise disk_full(path, written, error) from error
+    except Exception as error:
+        if is_full_disk(error):
+            written = temporary.stat().st_size if temporary.exists() else 0
+            raise disk_full(path, written, error) from error
+        if isinstance(error, OSError) and error.errno:
+            raise unwritable(path, error) from error
+        raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     return path, sha256, size
+
+
+def leftovers(folder: Path, name: str = "") -> list[Path]:
+    """What writers that were killed left of a file, or of any file, in a folder."""
+    return sorted(folder.glob(f".{glob.escape(name) or '*'}.tmp-*"))
 
 
 def write_json(folder: Path, name: str, value: dict[str, Any]) -> None:
@@ -68,12 +85,63 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def disk_full(path: Path, written: int, error: OSError) -> StageError:
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises FileNotFoundError where nothing is, ValueError, saying why, where something else is, and StageError if the
+    file cannot be read, which says nothing of what is in it.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError("it is no file")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except NotADirectoryError as error:
+        raise FileNotFoundError(*error.args) from error
+    except FileNotFoundError:
+        raise
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("it is a link that leads back to itself") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> StageError:
+    """The error of a file that is there and cannot be read, with what to do."""
+    remedy = "Run again when it can be read."
+    if error.errno in NO_RIGHT:
+        remedy = "Ask its owner for the right to read it (chmod g+r), or name another folder with --outputs."
+    if error.errno in TOO_MANY:
+        remedy = "Too many files are open: raise the limit (ulimit -n)."
+    return StageError(f"{path} cannot be read: {error.strerror or error}. {remedy} The file was left as it is.")
+
+
+def unwritable(path: Path, error: OSError) -> StageError:
+    """The error of a file that cannot be written, on a disk that is not full."""
+    remedy = "Ask the owner of its folder for the right to write, or name another folder with --outputs."
+    if error.errno in TOO_MANY:
+        remedy = "Too many files are open: raise the limit (ulimit -n)."
+    if error.errno == errno.ENOENT:
+        remedy = "Was its folder removed or renamed meanwhile, and do all workers see the same `outputs`?"
+    where = f" ({error.filename})" if error.filename else ""
+    return StageError(f"Cannot write {path}: {error.strerror or error}{where}. {remedy} Nothing was published.")
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a disk, quota or file size limit is reached, as Python says it or a library of ours in Rust."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL_DISK
+    return any(f"(os error {number})" in str(error) for number in FULL_DISK)
+
+
+def disk_full(path: Path, written: int, error: BaseException) -> StageError:
     """The error of a disk, quota or file size limit that is reached, with what is needed to go on."""
     there = next(folder for folder in path.absolute().parents if folder.exists())
     free = shutil.disk_usage(there).free
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StageError(
-        f"Disk full: wrote {written:,} bytes of {path} and could not go on ({os.strerror(error.errno or 0)}; "
+        f"Disk full: wrote {written:,} bytes of {path} and could not go on ({reason}; "
         f"{free:,} bytes are free there). Free at least {max(2 * written, 64 * 2**20):,} bytes, or raise the quota, "
         "and run again: finished shards are kept. Nothing was published."
     )

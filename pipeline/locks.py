@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import BusyError, StageError
-from pipeline.files import FULL_DISK, disk_full
+from pipeline.files import FULL_DISK, disk_full, unwritable
 
 log = logging.getLogger("latentbench")
 
@@ -62,14 +63,37 @@ def _take_lock(folder: Path, title: str, wait: float) -> IO[str]:
         time.sleep(min(0.2, left))
 
 
+def open_shared(path: Path) -> IO[str]:
+    """A file for `fcntl.flock`, made with its folder if it is not there. Raises OSError.
+
+    All who may write in its folder may lock it, whoever made it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = path.open("a+")
+    except PermissionError:
+        if not path.exists():
+            raise
+        return path.open()  # another user's: a lock needs no right to write, but for a network disk
+    _share(file, path.parent)
+    return file
+
+
 def _open_lock(path: Path) -> IO[str]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+")
+        return open_shared(path)
     except OSError as error:
         if error.errno in FULL_DISK:
             raise disk_full(path, 0, error) from error
-        raise StageError(f"Cannot write {path}: {error.strerror}. Nothing was published.") from error
+        raise unwritable(path, error) from error
+
+
+def _share(file: IO[str], folder: Path) -> None:
+    """Give the lock's group, and others, the right to write that they have in its folder, where that is ours to do."""
+    status = os.fstat(file.fileno())
+    rights = stat.S_IMODE(status.st_mode) | (stat.S_IMODE(folder.stat().st_mode) & 0o022)
+    if status.st_uid == os.geteuid() and rights != stat.S_IMODE(status.st_mode):
+        os.fchmod(file.fileno(), rights)
 
 
 def _same_file(file: IO[str], path: Path) -> bool:
@@ -91,5 +115,5 @@ def _holder(file: IO[str]) -> str:
         file.seek(0)
         holder = json.loads(file.read())
         return f"process {holder['pid']} on {holder['host']}"
-    except (ValueError, KeyError, OSError):
+    except (ValueError, KeyError, TypeError, RecursionError, OSError):
         return "another process"

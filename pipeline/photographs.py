@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.config import Settings
 from pipeline.domains.base import DomainCard
-from pipeline.errors import ConfigError, CorruptShardError, StageError
+from pipeline.errors import ConfigError, StageError
 from pipeline.files import file_sha256
 from pipeline.schemas import INVERTED
 from pipeline.tables import read_table, vectors
@@ -28,7 +28,7 @@ def read_codes(settings: Settings, card: DomainCard) -> np.ndarray:
     try:
         sha256 = file_sha256(path)
         table = read_table(path, INVERTED, ["domain", "generator", "space", "w"])
-    except (OSError, CorruptShardError) as error:
+    except (OSError, StageError) as error:
         raise ConfigError(f"{key}: expected a table that `latentbench invert` wrote: {error}") from error
     if sha256 != settings.protocol.faces_sha256:
         raise StageError(f"{path} was replaced during the run: run again, which starts with the new photographs.")

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.chain import Chain, Link
-from pipeline.compute import measured_rates
 from pipeline.errors import StageError
 from pipeline.gpus import assigned
+from pipeline.machine_rates import measured_rates
 from pipeline.sizing import Whole, in_bytes, size_of, whole
 from pipeline.stages import finished_shards, is_complete, read_manifest
 

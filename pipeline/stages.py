@@ -13,13 +13,11 @@ builds a stage: it holds a lock that the kernel drops when the process dies, how
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,16 +25,38 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Settings, digest
-from pipeline.errors import BusyError, CorruptShardError, StageError
-from pipeline.files import file_sha256, write_json, write_whole
+from pipeline.damage import check_shard, fault, faults, quarantine, remember, set_aside
+from pipeline.errors import BusyError, StageError
+from pipeline.files import leftovers, write_json, write_whole
 from pipeline.locks import LOCK, held
+from pipeline.manifests import MANIFEST, Manifest, ShardRecord, load_manifest, load_record
 from pipeline.names import in_path
 from pipeline.provenance import code_commit, machine_facts, package_versions
+
+__all__ = [
+    "CHECKPOINTS",
+    "MANIFEST",
+    "STAGES",
+    "Builder",
+    "IdRange",
+    "Manifest",
+    "ShardRecord",
+    "Stage",
+    "building",
+    "check_shard",
+    "cut_ids",
+    "find_stages",
+    "finished_shards",
+    "invalidate",
+    "is_complete",
+    "read_manifest",
+    "shards_of",
+    "write_shard",
+]
 
 log = logging.getLogger("latentbench")
 
 STAGES = "stages"
-MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
 
 
@@ -87,18 +107,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class ShardRecord:
-    """One finished file of a stage: its name in the stage's folder, what it holds and what it cost."""
-
-    name: str
-    rows: int
-    sha256: str
-    bytes: int
-    seconds: float
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class IdRange:
     """A shard that is a run of consecutive ids, first to stop - 1; `name` is its file."""
 
@@ -110,40 +118,6 @@ class IdRange:
     def count(self) -> int:
         """How many ids it holds."""
         return self.stop - self.first
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a published stage is: the only thing that makes it exist. `started` is UTC, ISO 8601.
-
-    `wall_seconds` is that of the process that published; the seconds of each shard stand in its record.
-    """
-
-    stage: str
-    label: str
-    version: int
-    fingerprint: str
-    parameters: dict[str, Any]
-    weights: dict[str, str]
-    upstream: dict[str, str]
-    shards: tuple[ShardRecord, ...]
-    rows: int
-    packages: dict[str, str]
-    commit: str
-    machine: dict[str, Any]
-    started: str
-    wall_seconds: float
-    extra: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """The manifest as it lies on disk."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Manifest:
-        """The manifest that `as_json` gave. Raises KeyError or TypeError if it is another thing."""
-        shards = tuple(ShardRecord(**record) for record in value["shards"])
-        return cls(**{**value, "shards": shards})
 
 
 def cut_ids(table: str, first: int, count: int, size: int) -> list[IdRange]:
@@ -163,7 +137,7 @@ def cut_ids(table: str, first: int, count: int, size: int) -> list[IdRange]:
 def read_manifest(stage: Stage, outputs: Path) -> Manifest:
     """The manifest of a published stage. Raises StageError if there is none, or if it is another stage's."""
     folder = stage.folder(outputs)
-    manifest = _load_manifest(folder)
+    manifest = load_manifest(folder)
     if manifest is None:
         raise StageError(f"Stage {stage.title} is not computed: expected {folder / MANIFEST}. Run it first.")
     if manifest.fingerprint != stage.fingerprint:
@@ -178,16 +152,24 @@ def is_complete(stage: Stage, outputs: Path) -> bool:
     """Whether the stage is published and every file has the size and sha256 of its record.
 
     A file that has not is named in a warning and moved to NAME.corrupt, and the manifest is dropped, so that
-    the next build computes that one again and keeps the rest.
+    the next build computes that one again and keeps the rest. Raises StageError, naming it, for a file that cannot be
+    read, which says nothing of what is in it.
     """
     folder = stage.folder(outputs)
-    manifest = _load_manifest(folder)
+    manifest = load_manifest(folder)
     if manifest is None or manifest.fingerprint != stage.fingerprint:
         return False
-    if not any(_fault(folder, record) for record in manifest.shards):
+    found = faults(folder, manifest)
+    if not found:
         return True
-    with suppress(BusyError), held(folder, stage.title, wait=0.0):
-        _quarantine(folder, stage.fingerprint)  # looks again: another process may have mended it meanwhile
+    try:
+        with held(folder, stage.title, wait=0.0):
+            quarantine(folder, stage.fingerprint)  # looks again: another process may have mended it meanwhile
+    except BusyError:
+        pass
+    except (OSError, StageError) as error:  # somebody else's folder: it is told here, and refused where it is written
+        name, reason = next(iter(found.items()))
+        log.warning("%s: %s. It could not be set aside: %s", folder / name, reason, error)
     return False
 
 
@@ -200,16 +182,6 @@ def shards_of(stage: Stage, outputs: Path) -> list[tuple[Path, ShardRecord]]:
     return [(folder / record.name, record) for record in read_manifest(stage, outputs).shards]
 
 
-def check_shard(path: Path, record: ShardRecord) -> None:
-    """Raise CorruptShardError, naming the file, if it has not the size and sha256 of its record.
-
-    A file's sha256 is computed once per process, and again when its size or time of change differ.
-    """
-    fault = _fault(path.parent, record)
-    if fault:
-        raise CorruptShardError(f"{path}: {fault}. Run again: this file alone will be computed anew.")
-
-
 def finished_shards(stage: Stage, outputs: Path) -> int:
     """How many files of a stage have their record, published or not. Nothing is hashed."""
     folder = stage.folder(outputs)
@@ -217,27 +189,39 @@ def finished_shards(stage: Stage, outputs: Path) -> int:
 
 
 def find_stages(outputs: Path) -> list[Manifest]:
-    """The manifest of every stage that lies published under `outputs`, by name and folder."""
-    paths = sorted((outputs / STAGES).glob(f"*/*/{MANIFEST}"))
-    found = [_load_manifest(path.parent) for path in paths]
-    return [manifest for manifest in found if manifest is not None]
+    """The manifest of every stage that lies published under `outputs`, by name and folder.
+
+    One that is damaged or cannot be read is named in a warning.
+    """
+    found = []
+    for path in sorted((outputs / STAGES).glob(f"*/*/{MANIFEST}")):
+        try:
+            manifest = load_manifest(path.parent)
+        except StageError as error:
+            log.warning("%s", error)
+            continue
+        if manifest is not None:
+            found.append(manifest)
+    return found
 
 
 def invalidate(stages: Iterable[Stage], outputs: Path) -> list[Path]:
-    """Remove the stages' folders; the manifest goes first. Returns those that were there.
+    """Remove the stages' folders, in the given order, the manifest of each first. Returns those that were there.
 
-    Raises BusyError if a process is building one of them.
+    All or none: every lock is held before the first is removed. Raises BusyError if a process is building one of
+    them, StageError if one cannot be removed.
     """
-    removed = []
-    for stage in stages:
-        folder = stage.folder(outputs)
-        if not folder.is_dir():
-            continue
-        with held(folder, stage.title, wait=0.0):
-            (folder / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(folder)
-        removed.append(folder)
-    return removed
+    folders = {stage.folder(outputs): stage.title for stage in stages if stage.folder(outputs).is_dir()}
+    with ExitStack() as locks:
+        for folder, title in folders.items():
+            locks.enter_context(held(folder, title, wait=0.0))
+        for folder in folders:
+            try:
+                (folder / MANIFEST).unlink(missing_ok=True)
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise StageError(f"Cannot remove {folder}: {error.strerror} ({error.filename}).") from error
+    return list(folders)
 
 
 # Building
@@ -262,12 +246,12 @@ class Builder:
 
         A file that does not match its record is named in a warning and moved to NAME.corrupt.
         """
-        record = _load_record(self.folder, name)
+        record = load_record(self.folder, name)
         if record is None:
             return None
-        fault = _fault(self.folder, record)
-        if fault:
-            _set_aside(self.folder, name, fault)
+        reason = fault(self.folder, record)
+        if reason:
+            set_aside(self.folder, name, reason)
             return None
         return record
 
@@ -325,8 +309,8 @@ def building(stage: Stage, settings: Settings) -> Iterator[Builder]:
     """
     folder = stage.folder(settings.outputs)
     with held(folder, stage.title, wait=settings.machine.lock_wait):
-        _quarantine(folder, stage.fingerprint)
-        for path in folder.glob(".*.tmp-*"):
+        quarantine(folder, stage.fingerprint)
+        for path in leftovers(folder):
             path.unlink(missing_ok=True)
         yield Builder(stage, settings)
 
@@ -355,81 +339,6 @@ def write_shard(
     path, sha256, size = write_whole(folder, name, counted)
     spent = seconds if seconds is not None else time.perf_counter() - started
     record = ShardRecord(name, rows, sha256, size, round(spent, 3), extra or {})
-    _remember(path, sha256)
+    remember(path, sha256)
     write_json(folder, f"{name}.json", asdict(record))
     return record
-
-
-# Checking files against records
-
-_verified: dict[tuple[str, int, int, int], str] = {}
-
-
-def _identity(path: Path) -> tuple[str, int, int, int]:
-    status = path.stat()
-    return str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _remember(path: Path, sha256: str) -> None:
-    with suppress(OSError):
-        _verified[_identity(path)] = sha256
-
-
-def _fault(folder: Path, record: ShardRecord) -> str:
-    """What is wrong with a recorded file; empty if nothing is."""
-    path = folder / record.name
-    try:
-        key = _identity(path)
-        if key[1] != record.bytes:
-            return f"it has {key[1]} bytes, expected {record.bytes}"
-        if key not in _verified:
-            _verified[key] = file_sha256(path)
-    except FileNotFoundError:
-        return "the file is missing"
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return "" if _verified[key] == record.sha256 else f"its sha256 is {_verified[key]}, expected {record.sha256}"
-
-
-def _quarantine(folder: Path, fingerprint: str) -> None:
-    """Set aside every file that differs from the manifest, then drop the manifest. Call with the lock held.
-
-    A manifest that cannot be read, or is another stage's, is dropped alone: the files have their own records.
-    """
-    manifest = _load_manifest(folder)
-    if manifest is None or manifest.fingerprint != fingerprint:
-        (folder / MANIFEST).unlink(missing_ok=True)
-        return
-    faults = {record.name: fault for record in manifest.shards if (fault := _fault(folder, record))}
-    if faults:
-        (folder / MANIFEST).unlink(missing_ok=True)
-    for name, fault in faults.items():
-        _set_aside(folder, name, fault)
-
-
-def _set_aside(folder: Path, name: str, fault: str) -> None:
-    """Move a bad file to NAME.corrupt and forget its record."""
-    log.warning("%s: %s. It is set aside as %s.corrupt and computed again.", folder / name, fault, name)
-    (folder / f"{name}.json").unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        os.replace(folder / name, folder / f"{name}.corrupt")
-
-
-def _load_manifest(folder: Path) -> Manifest | None:
-    """The manifest in a folder, or None; one that cannot be read is named in a warning."""
-    path = folder / MANIFEST
-    try:
-        return Manifest.from_json(json.loads(path.read_text()))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        log.warning("%s is no manifest (%s): the stage counts as not computed.", path, error)
-        return None
-
-
-def _load_record(folder: Path, name: str) -> ShardRecord | None:
-    """The record beside a file, or None where there is none that can be read."""
-    try:
-        return ShardRecord(**json.loads((folder / f"{name}.json").read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import StageError
+from pipeline.files import read_json
 from pipeline.locks import LOCK
 from pipeline.stages import MANIFEST, STAGES, Stage
 
@@ -58,12 +60,12 @@ def find_unfinished(outputs: Path) -> list[Unfinished]:
 
 def _unfinished(folder: Path) -> Unfinished:
     shards = sum(1 for path in folder.glob("*.json") if (folder / path.stem).exists())
-    note: dict[str, str] = {}
-    with suppress(OSError, ValueError):
-        note = json.loads((folder / FAILURE).read_text())
     label = folder.name.rpartition("-")[0]
-    title = note.get("title", f"{folder.parent.name} {label}".strip())
-    return Unfinished(title, str(folder), shards, lock_holder(folder), note.get("error", ""), note.get("time", ""))
+    note = {"title": f"{folder.parent.name} {label}".strip(), "error": "", "time": ""}
+    with suppress(FileNotFoundError, ValueError, StageError):
+        found = read_json(folder / FAILURE)
+        note |= {key: str(found[key]) for key in note if isinstance(found, dict) and key in found}
+    return Unfinished(note["title"], str(folder), shards, lock_holder(folder), note["error"], note["time"])
 
 
 def lock_holder(folder: Path) -> str:
@@ -72,8 +74,8 @@ def lock_holder(folder: Path) -> str:
     with suppress(OSError):
         if not _is_locked(path):
             return ""
-        with suppress(ValueError, KeyError, TypeError):
-            holder = json.loads(path.read_text())
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StageError):
+            holder = read_json(path)
             return f"process {holder['pid']} on {holder['host']}"
         return "another process"
     return ""

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptShardError, StageError
+from pipeline.files import unreadable
 from pipeline.schemas import VALUE_COLUMNS
 from pipeline.stages import ShardRecord, Stage, check_shard, shards_of
 
@@ -182,6 +183,8 @@ def _read_file(path: Path, wanted: pa.Schema) -> pa.Table:
             present = [field.name for field in wanted if field.name in file.schema_arrow.names]
             table = file.read(columns=present)
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+            raise unreadable(path, error) from error
         raise CorruptShardError(f"{path} cannot be read as Parquet: {error}") from error
     columns = []
     for field in wanted:

@@ -22,13 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED, LIST_VERSION
-from pipeline.compute import Progress, run_shards, run_stage, store_rate, use_threads
+from pipeline.compute import Progress, run_shards, run_stage, use_threads
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import BusyError, LatentbenchError, StageError
+from pipeline.files import disk_full, is_full_disk
 from pipeline.labelling import labels_stage, read_values
 from pipeline.latents import NAMING, id_range, latents_stage, naming_w, read_w, z_of
+from pipeline.machine_rates import store_rate
 from pipeline.methods import masking, naming, registry
 from pipeline.methods.base import Faces, FitData, Method
 from pipeline.stages import (
@@ -274,8 +276,13 @@ def _face_z(settings: Settings, domain: base.Domain, which: str, first: int, sto
 def _save(method: Method, folder: Path, extra: dict[str, Any], seconds: float) -> list[ShardRecord]:
     """The method's files, each there whole or not at all."""
     draft = folder / CHECKPOINTS / f"save-{uuid.uuid4().hex}"
-    draft.mkdir(parents=True)
-    method.save(draft)
+    try:
+        draft.mkdir(parents=True)
+        method.save(draft)
+    except Exception as error:
+        if is_full_disk(error):
+            raise disk_full(draft, sum(path.stat().st_size for path in draft.glob("*")), error) from error
+        raise
     unknown = sorted(set(os.listdir(draft)) - set(FILES))
     if unknown:
         raise LatentbenchError(f"Method {method.name} saved {unknown}, expected {', '.join(FILES)} alone.")

@@ -7,10 +7,7 @@ FOLDER/finished/*.parquet   one file per photograph and setting: what a later ca
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,17 +19,18 @@ from torch import Tensor
 
 from pipeline.config import digest
 from pipeline.errors import CorruptShardError, LatentbenchError, PhotoError
-from pipeline.files import file_sha256
+from pipeline.files import file_sha256, write_whole
 from pipeline.images import resize, save_png, sheet
 from pipeline.inversion.alignment import cut_out, ffhq_square
 from pipeline.inversion.photos import read_photo
 from pipeline.inversion.projection import SPACES, Options, project
+from pipeline.manifests import load_record
 from pipeline.networks.landmarks import LandmarkFinder
 from pipeline.networks.pairs import structural_similarity
 from pipeline.networks.recognizer import distance
 from pipeline.progress import Display
 from pipeline.schemas import INVERTED, W_DIM
-from pipeline.stages import ShardRecord, check_shard, write_shard
+from pipeline.stages import check_shard, write_shard
 from pipeline.tables import read_table, write_table
 
 if TYPE_CHECKING:
@@ -192,12 +190,12 @@ def _write_part(folder: Path, name: str, row: dict[str, Any]) -> pa.Table:
 def _finished(folder: Path, name: str) -> pa.Table | None:
     """The row of an earlier call, or None; one that is damaged is named and computed again."""
     try:
-        record = ShardRecord(**json.loads((folder / f"{name}.json").read_text()))
+        record = load_record(folder, name)
+        if record is None:
+            return None
         check_shard(folder / name, record)
         return read_table(folder / name, INVERTED)
-    except FileNotFoundError:
-        return None
-    except (CorruptShardError, ValueError, TypeError) as error:
+    except CorruptShardError as error:
         log.warning("%s is damaged and computed again: %s", folder / name, error)
         return None
 
@@ -253,7 +251,7 @@ def _finish(
     places = INVERTED.get_field_index("latent_id"), INVERTED.get_field_index("photo")
     rows = rows.set_column(places[0], INVERTED.field("latent_id"), pa.array(range(rows.num_rows), pa.int64()))
     rows = rows.set_column(places[1], INVERTED.field("photo"), pa.array([one.path.name for one in wanted]))
-    _replace(folder / TABLE, lambda path: write_table(rows, INVERTED, path))
+    write_whole(folder, TABLE, lambda path: write_table(rows, INVERTED, path))
     pictures = []
     for row, one in zip(rows.select(["w", "ws"]).to_pylist(), wanted, strict=True):
         codes = torch.tensor(row["w"] or row["ws"], device=domain.device).reshape(1, -1, W_DIM)
@@ -264,14 +262,5 @@ def _finish(
     if shown.shape[-1] > SHEET_TILE:
         shown = resize(shown, SHEET_TILE)
     drawn = sheet(shown, columns=min(2 * SHEET_ROW, len(shown)))
-    _replace(folder / SHEET, lambda path: save_png(drawn, path))
+    write_whole(folder, SHEET, lambda path: save_png(drawn, path))
     return Inverted(folder / TABLE, folder / SHEET, rows, kept, tuple(refused))
-
-
-def _replace(path: Path, write: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

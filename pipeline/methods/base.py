@@ -205,10 +205,10 @@ class Method(ABC):
 
     def save(self, folder: Path) -> None:
         """Write `method.safetensors` and `method.json` into an existing folder."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.state().items()}
-        save_file(tensors, folder / "method.safetensors")
+        (folder / "method.safetensors").write_bytes(save(tensors))  # save_file's own keeps others from reading
         card = {
             "name": self.name,
             "version": self.version,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import WeightsError
+from pipeline.errors import StageError, WeightsError
+from pipeline.files import read_json
 
 MEND = "Install latentbench again, or train the network: latentbench synthface train"
 
@@ -15,10 +15,10 @@ def read_card(path: Path, mend: str = MEND) -> dict[str, Any]:
     """The card of the weights file `path`. Raises WeightsError that says where a missing one belongs, and `mend`."""
     file = path.with_suffix(".json")
     try:
-        card = json.loads(file.read_text())
+        card = read_json(file)
     except FileNotFoundError:
         raise WeightsError(f"Weights missing: expected {path.name} and {file.name} in {path.parent}. {mend}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, StageError) as error:
         raise WeightsError(f"{file} cannot be read as a card: {error}. {mend}") from error
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
         raise WeightsError(f"{file} is no card: expected an object with a sha256. {mend}")

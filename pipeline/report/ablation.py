@@ -21,7 +21,8 @@ from pipeline import schemas
 from pipeline.ablation import VERSION, VariantRun, ablation_stage, ablation_table
 from pipeline.config import digest
 from pipeline.domains.base import describe
-from pipeline.files import file_sha256
+from pipeline.files import file_sha256, read_json, unreadable
+from pipeline.paths import is_bare_name
 from pipeline.provenance import code_commit, machine_facts, package_versions
 from pipeline.report.ablation_page import render
 from pipeline.report.publish import input_digests, publishing
@@ -54,15 +55,19 @@ def run_ablation(method: str, runs: Sequence[VariantRun]) -> Path:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a published folder is as it was written; a damaged one is set aside."""
+    """Whether a published folder is as it was written; a damaged one is set aside. Raises StageError if unreadable."""
     if not folder.is_dir():
         return False
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        if files and all(file_sha256(folder / name) == record["sha256"] for name, record in files.items()):
+        files = read_json(folder / MANIFEST)["files"]
+        if files and all(
+            is_bare_name(name) and file_sha256(folder / name) == record["sha256"] for name, record in files.items()
+        ):
             return True
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
         pass
+    except OSError as error:
+        raise unreadable(folder, error) from error
     aside = folder.with_name(f"{folder.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     log.warning("%s is not as it was published. It is set aside as %s and made anew.", folder, aside.name)
     folder.rename(aside)

@@ -10,7 +10,6 @@ report's fingerprint; it looks like neither a date nor a number, since readers g
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import CorruptShardError, StageError
-from pipeline.files import file_sha256
+from pipeline.files import file_sha256, read_json, unreadable
+from pipeline.paths import is_bare_name
 from pipeline.stages import MANIFEST
 
 log = logging.getLogger("latentbench")
@@ -43,12 +43,12 @@ class Published:
 
 
 def published_runs(outputs: Path) -> list[Published]:
-    """Every published run, oldest first; a folder whose manifest cannot be read is named in a warning."""
+    """Every published run, oldest first; a folder whose manifest is damaged or cannot be read is named in a warning."""
     found = []
     for folder in sorted((outputs / REPORTS).glob(f"{PREFIX}*")):
         try:
             found.append(Published(folder, read_report_manifest(folder)))
-        except CorruptShardError as error:
+        except StageError as error:
             log.warning("%s", error)
     return found
 
@@ -94,30 +94,60 @@ def run_folder(outputs: Path, run_id: str) -> Path:
 
 
 def read_report_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a published run. Raises CorruptShardError if it cannot be read."""
+    """The manifest of a published run, with the fields that are read here, each of its kind.
+
+    Raises CorruptShardError if it is damaged, StageError if it cannot be read.
+    """
+    path = folder / MANIFEST
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if f"{PREFIX}{manifest['run_id']}" == folder.name and isinstance(manifest["files"], dict):
-            return dict(manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptShardError(_damaged(folder / MANIFEST, f"cannot be read ({error})")) from error
-    raise CorruptShardError(_damaged(folder / MANIFEST, "is that of another run"))
+        manifest = read_json(path)
+        faults = _faults(manifest)
+    except FileNotFoundError as error:
+        raise CorruptShardError(_damaged(path, "is missing")) from error
+    except ValueError as error:
+        raise CorruptShardError(_damaged(path, f"is no manifest ({error})")) from error
+    if faults:
+        raise CorruptShardError(_damaged(path, f"is no manifest: {faults}"))
+    if f"{PREFIX}{manifest['run_id']}" != folder.name:
+        raise CorruptShardError(_damaged(path, "is that of another run"))
+    return dict(manifest)
+
+
+def _faults(manifest: Any) -> str:
+    """What is wrong with the fields of a manifest that are read; empty if nothing is."""
+    if not isinstance(manifest, dict):
+        return "it is no object"
+    if not isinstance(manifest.get("run_id"), str) or not isinstance(manifest.get("files"), dict):
+        return "it does not say which run it is of, with which files"
+    for name, record in manifest["files"].items():
+        if not is_bare_name(name):
+            return f"{name!r} is no name of a file in its folder"
+        if not isinstance(record, dict) or not {"bytes", "sha256"} <= set(record):
+            return f"it does not say what {name} is"
+    lines = manifest.get("stages", [])
+    if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+        return "its stages are no list of objects"
+    return ""
 
 
 def check_report(folder: Path) -> None:
     """Check every file of a published run against its manifest. Raises CorruptShardError naming the first that differs.
 
-    A file's sha256 is computed once per process, and again when its size or time of change differ.
+    A file's sha256 is computed once per process, and again when its size or time of change differ. Raises StageError
+    for a file that cannot be read.
     """
     for name, record in read_report_manifest(folder)["files"].items():
         path = folder / name
-        if not path.is_file():
-            raise CorruptShardError(_damaged(path, "is missing"))
-        status = path.stat()
-        if status.st_size != record["bytes"]:
-            raise CorruptShardError(_damaged(path, f"has {status.st_size} bytes, expected {record['bytes']}"))
-        if _sha256(path, status.st_size, status.st_mtime_ns) != record["sha256"]:
-            raise CorruptShardError(_damaged(path, "has another sha256 than its manifest says"))
+        try:
+            if not path.is_file():
+                raise CorruptShardError(_damaged(path, "is missing"))
+            status = path.stat()
+            if status.st_size != record["bytes"]:
+                raise CorruptShardError(_damaged(path, f"has {status.st_size} bytes, expected {record['bytes']}"))
+            if _sha256(path, status.st_size, status.st_mtime_ns) != record["sha256"]:
+                raise CorruptShardError(_damaged(path, "has another sha256 than its manifest says"))
+        except OSError as error:
+            raise unreadable(path, error) from error
 
 
 @lru_cache(maxsize=4096)

@@ -145,7 +145,7 @@ def _find(settings: Settings, stage: Stage, run_date: datetime | None) -> Path |
     ending = f"-{stage.fingerprint[:8]}"
     for folder in sorted((settings.outputs / REPORTS).glob(f"{PREFIX}*{ending}"), reverse=True):
         manifest = read_report_manifest(folder)
-        if manifest["fingerprint"] != stage.fingerprint or manifest["inputs"] != inputs:
+        if manifest.get("fingerprint") != stage.fingerprint or manifest.get("inputs") != inputs:
             continue
         if run_date is None or manifest["run_id"] == _run_id(stage, run_date):
             check_report(folder)
@@ -355,7 +355,7 @@ def _stage_records(chain: Chain) -> list[dict[str, Any]]:
     before: dict[tuple[str, str], str] = {}
     for run in published_runs(outputs):
         for line in run.manifest.get("stages", []):
-            before.setdefault((line["fingerprint"], line["started"]), run.run_id)
+            before.setdefault((str(line.get("fingerprint")), str(line.get("started"))), run.run_id)
     return [_stage_record(link, outputs, before) for link in chain.links]
 
 

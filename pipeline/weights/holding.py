@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import BusyError, WeightsError
+from pipeline.locks import open_shared
 
 log = logging.getLogger("latentbench")
 
@@ -27,8 +28,7 @@ def held(path: Path, title: str, wait: float) -> Iterator[None]:
     cannot be written or does not lock files.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        file = open_shared(path)
     except OSError as error:
         raise WeightsError(
             f"Cannot write {path} ({error.strerror}). Choose another folder for weights: set LATENTBENCH_WEIGHTS."

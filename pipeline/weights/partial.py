@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import WeightsError
+from pipeline.errors import StageError, WeightsError
+from pipeline.files import read_json
 from pipeline.weights.records import replace_text
 
 
@@ -29,8 +30,8 @@ class Partial:
     def note(self) -> dict[str, Any]:
         """What was noted when the download began; empty if that cannot be read."""
         try:
-            note = json.loads(self.note_path.read_text())
-        except (OSError, ValueError):
+            note = read_json(self.note_path)
+        except (FileNotFoundError, ValueError, StageError):
             return {}
         return note if isinstance(note, dict) else {}
 

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import WeightsError
+from pipeline.errors import StageError, WeightsError
+from pipeline.files import read_json
+from pipeline.manifests import checked
 from pipeline.weights.holding import held
 
 RECORDS = "weights.lock.json"
@@ -39,11 +41,11 @@ def read_records(folder: Path) -> dict[str, Record]:
     """Name -> record. Raises WeightsError for a lock file that cannot be read: without it nothing is enforced."""
     path = folder / RECORDS
     try:
-        entries = json.loads(path.read_text())
-        return {name: Record(**entry) for name, entry in entries.items()}
+        entries = read_json(path)
+        return {name: checked(Record, entry) for name, entry in entries.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (StageError, ValueError, AttributeError) as error:
         raise WeightsError(
             f"{path} cannot be read as the lock file of weights ({error}). It says which sha256 each file must have: "
             f"bring "

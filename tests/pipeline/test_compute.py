@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -14,9 +13,9 @@ import pytest
 from distributed import LocalCluster
 
 from pipeline import cluster, compute
-from pipeline.compute import measured_rates, run_shards
+from pipeline.compute import run_shards
 from pipeline.errors import ConfigError, StageError
-from pipeline.stages import STAGES, is_complete
+from pipeline.stages import is_complete
 from tests.pipeline import shards as toy
 from tests.pipeline.shards import STAGE, computed, run, settings, shards
 from tests.pipeline.test_stages import files, start, wait_for
@@ -172,24 +171,3 @@ def test_a_scheduler_that_does_not_answer_is_named(
     monkeypatch.setattr(cluster, "JOIN_SECONDS", 1.0)
     with pytest.raises(ConfigError, match=rf"scheduler: .*{address}"):
         run(dask(tmp_path, scheduler=address), tmp_path / "notes")
-
-
-# Rates
-
-
-def test_rates_are_measured_and_kept_per_machine(tmp_path: Path) -> None:
-    run(settings(tmp_path), tmp_path / "notes")
-    rates = measured_rates(tmp_path)
-    assert list(rates) == ["toy/numbers toy"] and 0 < rates["toy/numbers toy"] < 1
-    stored = json.loads((tmp_path / "rates.json").read_text())
-    stored["cuda-1x1"] = {"toy/numbers toy": {"seconds": 5.0, "when": "2999-01-01", "unit": "latents", "units": 1}}
-    (tmp_path / "rates.json").write_text(json.dumps(stored))
-    assert measured_rates(tmp_path)["toy/numbers toy"] == 5.0, "the newest"
-    assert measured_rates(tmp_path, settings(tmp_path).machine) == rates, "this machine's own"
-
-
-def test_no_rates_is_no_error(tmp_path: Path) -> None:
-    assert measured_rates(tmp_path) == {}
-    (tmp_path / "rates.json").write_text("{")
-    assert measured_rates(tmp_path) == {}
-    assert not (tmp_path / STAGES).exists()

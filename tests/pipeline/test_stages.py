@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import stages
+from pipeline import damage, stages
 from pipeline.errors import BusyError, CorruptShardError, StageError
 from pipeline.schemas import LATENTS
 from pipeline.stages import Stage, building, find_stages, invalidate, is_complete, read_manifest, write_shard
@@ -339,10 +339,10 @@ def test_a_shard_that_is_not_here_is_not_published(tmp_path: Path) -> None:
 
 def test_the_same_file_is_hashed_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(settings(tmp_path), tmp_path / "notes")
-    stages._verified.clear()
+    damage._verified.clear()
     hashed = []
-    original = stages.file_sha256
-    monkeypatch.setattr(stages, "file_sha256", lambda path: hashed.append(path) or original(path))
+    original = damage.file_sha256
+    monkeypatch.setattr(damage, "file_sha256", lambda path: hashed.append(path) or original(path))
     assert is_complete(STAGE, tmp_path) and is_complete(STAGE, tmp_path)
     assert len(hashed) == 4
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipeline.errors import StageError
 from pipeline.stages import Stage, building, write_shard
 from pipeline.states import find_unfinished, lock_holder, note_failure
@@ -59,6 +61,15 @@ def test_a_failure_is_noted_and_forgotten_when_published(tmp_path: Path) -> None
         builder.publish([record])
     assert find_unfinished(tmp_path) == []
     assert not list(STAGE.folder(tmp_path).glob("failed*"))
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "3", '{"error": [1], "time": null}', "[" * 200_000])
+def test_a_damaged_note_stops_no_listing(tmp_path: Path, content: str) -> None:
+    with building(STAGE, settings(tmp_path)) as builder:
+        write_shard(builder.folder, "a.txt", text)
+    (STAGE.folder(tmp_path) / "failed.json").write_text(content)
+    (found,) = find_unfinished(tmp_path)
+    assert found.title == "labels train" and isinstance(found.error, str) and isinstance(found.failed_at, str)
 
 
 def test_nothing_is_unfinished_where_nothing_is(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pipeline import compute, training
 from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
 from pipeline.labelling import run_labels
 from pipeline.latents import run_latents
+from pipeline.machine_rates import measured_rates
 from pipeline.stages import Stage, building, is_complete
 from pipeline.training import load_method, run_train, train_stage
 from tests.pipeline import tiny
@@ -90,7 +91,7 @@ def test_methods_are_trained_side_by_side_as_they_are_alone(tmp_path: Path, side
     for name in (METHOD, "slower"):
         found, expected = (stage_of(name).folder(s.outputs) / "method.safetensors" for s in (together, alone))
         assert found.read_bytes() == expected.read_bytes()
-    rates = compute.measured_rates(together.outputs)
+    rates = measured_rates(together.outputs)
     assert rates["tiny/train average"] > 0 and rates["tiny/train slower"] > 0
     assert not any("side" in label for label in rates)
 
