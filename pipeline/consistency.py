@@ -31,9 +31,10 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.judging import displacement, synthesise
 from pipeline.schemas import CONSISTENCY
-from pipeline.spread import Spread, logits_of, read_spread
+from pipeline.spread import Spread, read_spread
 from pipeline.stages import Manifest, ShardRecord, Stage
 from pipeline.statistics import keyed_rng
+from pipeline.units import logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -136,7 +137,7 @@ def reorder(
     at_once = method.edited(faces, vectors.sum(dim=0)).ws
     undone = edited(domain, method, made[(0,)], -vectors[0]).ws
     alike = domain.perceptual_distance
-    sigma = torch.from_numpy(spread.b).to(faces.ws)
+    sigma = torch.from_numpy(spread.b).to(faces.ws)  # NaN, and in no mean, for an attribute without a usable spread
     own = torch.tensor([[index_of(name) for name in triple] for triple in triples], device=faces.ws.device)
     apart = list(itertools.combinations(range(len(orders)), 2)) or [(0, 0)]  # of one attribute there is one order
 
@@ -152,9 +153,9 @@ def reorder(
         scores = torch.stack(logits[:-1])
         person = (domain.recognizer_b(images[-1]) * domain.recognizer_b(start)).sum(dim=1)
         return {
-            "order_score_spread": scores.std(dim=0, correction=0).mean(dim=1),
+            "order_score_spread": scores.std(dim=0, correction=0).nanmean(dim=1),
             "order_lpips": mean([alike(images[a], images[b]) for a, b in apart]),
-            "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().mean(dim=1),
+            "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().nanmean(dim=1),
             "at_once_lpips": mean([alike(images[-2], image) for image in images[: len(orders)]]),
             "undo_identity_recognizer_b": (1 - person).clamp(min=0.0),
             "undo_lpips": alike(images[-1], start),

@@ -39,9 +39,10 @@ from pipeline.judging import (
     synthesise,
 )
 from pipeline.schemas import CHANGE_COLUMNS, MATCHED
-from pipeline.spread import LARGEST_LOGIT, Spread, logits_of, read_spread
+from pipeline.spread import Spread, read_spread
 from pipeline.stages import Manifest, ShardRecord, Stage
 from pipeline.tables import value_columns
+from pipeline.units import LARGEST_LOGIT, logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,10 +50,10 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.base import Faces, Method
 
-VERSION = 1
+VERSION = 2
 SHARD_FACES = 16  # at most so many make one shard of an attribute
 OVER_CAP = 1.001  # a displacement over the cap by less is rounding
-LOST, UNEDITED, CEILING = "lost", "unedited", "ceiling"
+LOST, UNEDITED, CEILING, NO_UNIT = "lost", "unedited", "ceiling", "no unit"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ def match(
     there = unedited.found.cpu().numpy()[targets.rows]
     why = np.where(found.reached | ~editor.beyond_logits(targets), found.unreached, CEILING).astype(object)
     why[~there] = UNEDITED
+    if np.isnan(spread.a[editor.column]):
+        why[:] = NO_UNIT
     tried = np.flatnonzero(found.reached & there)
     measured = editor.measure(found.strengths[tried], targets.rows[tried])
     why[tried[~measured["detected"]]] = LOST
@@ -169,8 +172,14 @@ def match(
     for name, values in measured.items():
         rows = np.isin(np.arange(len(why)), tried) & (reached | (name in known))
         columns[name] = _spread_out(values, tried, rows)
+    columns |= {name: pa.nulls(len(why), pa.float32()) for name in without_unit(spread)}
     progress(1, 1, "")
     return columns
+
+
+def without_unit(spread: Spread) -> list[str]:
+    """The columns of changes that are told in no unit, since scorer B's logit has no usable spread."""
+    return [name for name, sigma in zip(CHANGE_COLUMNS, spread.b, strict=True) if np.isnan(sigma)]
 
 
 def _spread_out(values: np.ndarray, places: np.ndarray, valid: np.ndarray) -> pa.Array:
@@ -270,6 +279,7 @@ class _Editor:
         changes = columns.pop("change") / self.spread.b
         columns["strength"] = strengths
         columns["change_a"] = self._change_a(columns.pop("logit_a"), rows).astype(np.float32)
-        columns["change_b"] = changes[:, self.column].astype(np.float32)
+        if not np.isnan(self.spread.b[self.column]):
+            columns["change_b"] = changes[:, self.column].astype(np.float32)
         columns |= value_columns(columns.pop("values"))
         return columns | {name: changes[:, place].astype(np.float32) for place, name in enumerate(CHANGE_COLUMNS)}

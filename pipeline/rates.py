@@ -2,9 +2,10 @@
 
 Yao et al., "A Latent Transformer for Disentangled Face Editing in Images and Videos", ICCV 2021, section 4. A label is
 what scorer B says: a binary attribute's is its value over one half, a continuous one's over its median over unedited
-images (`pipeline.spread`). The largest strength is the end of the method's calibrated range on the side that raises
-the attribute for a face below the label, on the other side for a face above. What becomes of the edits is in
-`pipeline/metrics/rates.py`.
+images (`pipeline.spread`). A label flips, or is lost, where the logit is beyond that line by more than LOGIT_NOISE: by
+less, a scorer's answers differ for one image in two batches. The largest strength is the end of the method's calibrated
+range on the side that raises the attribute for a face below the label, on the other side for a face above. What becomes
+of the edits is in `pipeline/metrics/rates.py`.
 
 A face counts as accepted where recognizer B's distance to the unedited image is at most the threshold at which, of all
 pairs of different unedited images, a share of `false_accept_rate` would be accepted.
@@ -30,8 +31,9 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.judging import displacement, strength_vectors, synthesise
 from pipeline.schemas import RATES
-from pipeline.spread import Limits, logits_of, read_limits
+from pipeline.spread import Limits, read_limits
 from pipeline.stages import Manifest, ShardRecord, Stage
+from pipeline.units import LOGIT_NOISE, logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.base import Faces, Method
 
-VERSION = 1
+VERSION = 2
 JUDGES = ("generator", "scorer_b", "recognizer_b", "detector")
 SHARD_FACES = 50  # at most so many make one shard of an attribute
 
@@ -117,8 +119,9 @@ def cross(
     cuts = torch.from_numpy(limits.cuts)
     largest_distance = limits.acceptance_distance(crossing.false_accept_rate)
     starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
-    before = [part for rows in starts for part in _judged(domain, faces.ws[rows], cuts)]
-    labels, persons = (torch.cat([part[place] for part in before]) for place in range(2))
+    before = [part for rows in starts for part in _judged(domain, faces.ws[rows])]
+    logits, persons = (torch.cat([part[place] for part in before]) for place in range(2))
+    labels = logits > cuts
     end = torch.where(labels[:, column], crossing.low, crossing.high).double()
     face = torch.arange(len(ids)).repeat_interleave(crossing.strengths)
     index = torch.arange(1, crossing.strengths + 1).repeat(len(ids))
@@ -132,10 +135,10 @@ def cross(
         edited_ws = method.edit_faces(
             chosen, strength_vectors(crossing.attribute, strength[rows].to(domain.device, torch.float32))
         )
-        judged = _judged(domain, edited_ws, cuts, crossing.threshold)
-        after, person, found = (torch.cat([part[place] for part in judged]) for place in range(3))
+        judged = _judged(domain, edited_ws, crossing.threshold)
+        logits, person, found = (torch.cat([part[place] for part in judged]) for place in range(3))
         distance = (1 - (person * persons[own]).sum(dim=1)).clamp(min=0.0)
-        same = after == labels[own]
+        same = kept(labels[own], logits, cuts)
         parts.append(
             {
                 "displacement": displacement(domain, edited_ws, chosen.ws).cpu(),
@@ -159,14 +162,20 @@ def cross(
     }
 
 
-def _judged(domain: Domain, ws: Tensor, cuts: Tensor, threshold: float | None = None) -> list[tuple[Tensor, ...]]:
-    """Of each lot, on the CPU: labels (N, 35) by scorer B, embeddings (N, D) by recognizer B and, with a threshold,
+def kept(labels: Tensor, logits: Tensor, cuts: Tensor) -> Tensor:
+    """Which labels (N, 35) faces of these logits (N, 35) still have: all that are not clearly beyond the cut (35,)."""
+    beyond: Tensor = (cuts - logits).where(labels, logits - cuts) > LOGIT_NOISE
+    return ~beyond
+
+
+def _judged(domain: Domain, ws: Tensor, threshold: float | None = None) -> list[tuple[Tensor, ...]]:
+    """Of each lot, on the CPU: logits (N, 35) by scorer B, embeddings (N, D) by recognizer B and, with a threshold,
     whether a face is found (N,).
     """
 
     def see(rows: slice) -> tuple[Tensor, ...]:
         images = synthesise(domain, ws[rows])
-        judged = (logits_of(domain.scorer_b(images)).cpu() > cuts, domain.recognizer_b(images).cpu())
+        judged = (logits_of(domain.scorer_b(images)).cpu(), domain.recognizer_b(images).cpu())
         if threshold is None:
             return judged
         return *judged, domain.detector.detect(images, threshold=threshold).found.cpu()

@@ -44,6 +44,8 @@ def change_column(attribute: str) -> str:
 
 CHANGE_COLUMNS: tuple[str, ...] = tuple(change_column(name) for name in NAMES)
 SIGMA = "standard deviation of the logit over unedited images"
+ORDERS = "over the orders, by scorer B, mean of the three attributes, or of those with a usable spread; NaN for none"
+NO_CHANGE = "mean signed change of it; null where no face reached the level, and where it has no usable spread"
 RANDOM_PERSONS = "mean distance of two random persons"
 
 
@@ -212,7 +214,7 @@ CONSISTENCY = _schema(
         _field("attributes", pa.list_(pa.string()), "name", "the face's triple of attributes"),
         _field("strengths", pa.list_(pa.float64()), "method's unit", "signed strength of each"),
         _field("displacement", pa.float32(), "mean distance of two random w", "mean ||w' - w|| over the orders' ends"),
-        _field("order_score_spread", pa.float32(), SIGMA, "over the orders, by scorer B, mean of the three attributes"),
+        _field("order_score_spread", pa.float32(), SIGMA, ORDERS),
         _field("order_displacement", pa.float32(), "mean distance of two random w", "mean over pairs of orders' ends"),
         _field("order_lpips", pa.float32(), "1", "mean perceptual distance over pairs of orders' ends"),
         _field("at_once_score_difference", pa.float32(), SIGMA, "one edit of all three, against the orders' mean"),
@@ -246,7 +248,7 @@ MATCHED = _schema(
             "name",
             "why not: weak (no strength moves it so far), ceiling (nothing could: the logit would be beyond its cut), "
             "jump (the change leaps over the level), lost (no face is found there), unedited (no face is found without "
-            "an edit); null where reached",
+            "an edit), no unit (scorer A's logit has no usable spread over unedited images); null where reached",
             nullable=True,
         ),
         _field("tolerance", pa.float64(), SIGMA, "how near to the level counts as reached"),
@@ -257,7 +259,13 @@ MATCHED = _schema(
         _field("change_b", pa.float32(), SIGMA, "the same by scorer B", nullable=True),
         *_values("scorer B", nullable=True),
         *(
-            _field(change_column(name), pa.float32(), SIGMA, f"signed change of {name}, by scorer B", nullable=True)
+            _field(
+                change_column(name),
+                pa.float32(),
+                SIGMA,
+                f"signed change of {name}, by scorer B; null where its logit has no usable spread (`judges`)",
+                nullable=True,
+            )
             for name in NAMES
         ),
         _field("identity_mtcnn", pa.float32(), "cosine distance", "as in `edits`", nullable=True),
@@ -279,7 +287,7 @@ RESCORING = _schema(
         _field("level", pa.float64(), SIGMA, "how far it moves, by scorer A"),
         _field("scored_attribute", pa.string(), "name", "one of the 35 attributes"),
         _field("network", pa.string(), "name", "the network that scores it"),
-        _field("change", pa.float64(), SIGMA, "mean signed change of it; null where no face reached", nullable=True),
+        _field("change", pa.float64(), SIGMA, NO_CHANGE, nullable=True),
         _field("ci_low", pa.float64(), SIGMA, "lower end of the 95 % interval", nullable=True),
         _field("ci_high", pa.float64(), SIGMA, "upper end of the 95 % interval", nullable=True),
         _field("n_faces", pa.int64(), "faces", "faces that reached the level, of which this is the mean"),

@@ -4,6 +4,8 @@ The benchmark of StyleSpace (Wu et al., CVPR 2021) measures a change in standard
 images. Ours are the first `n_spread` images of the quality reference; every image's 70 logits are kept, by scorer A
 (which strengths are searched by) and scorer B (which reports), so that no shard's cut enters a standard deviation.
 
+Not every attribute has such a unit: `pipeline.units` says which are left out.
+
 The same images say, for rate curves, where scorer B cuts a continuous attribute in two (at its median), and how near
 recognizer B sees two different persons.
 """
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.attributes import ATTRIBUTES, LIST_VERSION
+from pipeline.attributes import LIST_VERSION
 from pipeline.batches import lots_of
 from pipeline.compute import Progress, run_stage
 from pipeline.config import BATCH, Settings
@@ -26,13 +28,12 @@ from pipeline.latents import id_range, latents_stage, read_w
 from pipeline.schemas import SPREAD
 from pipeline.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables import read_stage, vectors, write_table
+from pipeline.units import LARGEST_LOGIT, Units, label_cuts, logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 1
-LARGEST_LOGIT = 7.0  # beyond, a value is 0 or 1 to three digits, and its logit is noise
-SMALLEST_SIGMA = 1e-3  # an attribute whose logit spreads less does not vary here: changes of it have no unit
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SpreadShard:
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations (35,) float64 of the logits of scorer A and B; NaN for what does not vary."""
+    """Standard deviations (35,) float64 of the logits of scorer A and B; NaN for what has no usable one."""
 
     a: np.ndarray
     b: np.ndarray
@@ -56,8 +57,8 @@ class Spread:
 class Limits:
     """Where judges draw lines, by unedited images.
 
-    cuts (35,) float32: the logit by scorer B over which an attribute's label is true: 0 for a binary one, the median
-    for a continuous one. persons (N, D) float32: recognizer B's embeddings.
+    cuts (35,) float32: the logit by scorer B over which an attribute's label is true, as `label_cuts`. persons (N, D)
+    float32: recognizer B's embeddings.
     """
 
     cuts: np.ndarray
@@ -95,20 +96,20 @@ def run_spread(settings: Settings) -> Manifest:
 def read_spread(settings: Settings) -> Spread:
     """The standard deviations. Raises StageError if they are not published, CorruptShardError."""
     table = read_stage(spread_stage(settings, base.describe(settings.domain)), settings.outputs, SPREAD)
-    return Spread(*(_deviations(vectors(table, name)) for name in ("logits_a", "logits_b")))
+    return Spread(*(Units.of(vectors(table, name)).deviations for name in ("logits_a", "logits_b")))
+
+
+def read_units(settings: Settings) -> dict[str, Units]:
+    """Of `scorer_a` and `scorer_b`. Raises StageError if they are not published, CorruptShardError."""
+    table = read_stage(spread_stage(settings, base.describe(settings.domain)), settings.outputs, SPREAD)
+    return {f"scorer_{name}": Units.of(vectors(table, f"logits_{name}")) for name in ("a", "b")}
 
 
 def read_limits(settings: Settings) -> Limits:
     """Where judges draw lines. Raises StageError if the spread is not published, CorruptShardError."""
     table = read_stage(spread_stage(settings, base.describe(settings.domain)), settings.outputs, SPREAD)
-    binary = np.array([attribute.kind == "binary" for attribute in ATTRIBUTES])
-    cuts = np.where(binary, 0.0, np.median(vectors(table, "logits_b"), axis=0)).astype(np.float32)
+    cuts = label_cuts(vectors(table, "logits_b"))
     return Limits(cuts, np.stack(table.column("identity_b").to_numpy(zero_copy_only=False)))
-
-
-def logits_of(values: Tensor) -> Tensor:
-    """Logits (N, 35) of a scorer's values in [0, 1], cut at +-LARGEST_LOGIT; float32."""
-    return values.float().logit().clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
 
 
 def spread_shard(settings: Settings, shard: SpreadShard, progress: Progress) -> ShardRecord:
@@ -136,8 +137,3 @@ def spread_shard(settings: Settings, shard: SpreadShard, progress: Progress) -> 
     folder = spread_stage(settings, domain.card).folder(settings.outputs)
     seconds = time.perf_counter() - started
     return write_shard(folder, shard.name, lambda path: write_table(columns, SPREAD, path), seconds=seconds)
-
-
-def _deviations(logits: np.ndarray) -> np.ndarray:
-    sigma = logits.astype(np.float64).std(axis=0)
-    return np.where(sigma < SMALLEST_SIGMA, np.nan, sigma)

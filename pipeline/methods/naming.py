@@ -9,7 +9,9 @@ nothing else uses (`FitData.naming_w`), and is the same for all methods:
    codes, divided by that attribute's standard deviation over the training labels;
 3. an attribute gets the candidate and sign that raise it the most, among those whose selectivity, c / (c + m) with c
    their change of it and m the mean absolute change of the other attributes, is at least LEAST_SELECTIVITY. Where none
-   is, it gets the one that raises it the most, and `qualified` is false.
+   is, it gets the one that raises it the most, and `qualified` is false. m leaves out attributes whose labels have no
+   usable spread (`pipeline.units`): a trace of them would decide it. Changes that differ by less than CHANGE_NOISE are
+   equal, and of equal candidates the first gets the name, so that no rounding chooses.
 
 How many candidates were tried, signs counted, is a fact of the method (`naming_candidates`) and a column of the
 published scores: scorer A's looking at them is supervision that a method "without labels" gets.
@@ -28,14 +30,18 @@ from pipeline.batches import in_lots
 from pipeline.errors import StageError
 from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import Checkpoint
+from pipeline.units import Units, logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 1  # of the rule: part of the fingerprint of every trained method
+VERSION = 2  # of the rule: part of the fingerprint of every trained method
 STEP = 0.15  # mean distances of two random w by which a candidate moves codes: root mean square over all layers
 LEAST_SELECTIVITY = 0.75  # three times the mean change of the other attributes
 LEAST_SPREAD = 1e-3  # standard deviation of an attribute's labels below which its changes say nothing
+# Standard deviations: a scorer's values of one image differ by up to 1.6e-5 from batch to batch, and a mean over the
+# codes by less; the spreads of attributes that vary are .02 and more.
+CHANGE_NOISE = 1e-3
 CHECKPOINT_IMAGES = 2048  # between two checkpoints
 SIGNS = (1, -1)
 
@@ -153,8 +159,11 @@ def name_directions(data: FitData, candidates: Candidates, method: Method | None
         raise StageError("Naming directions takes FitData.naming_w, codes that nothing else uses, and mean_distance.")
     if not candidates.count:
         raise StageError("There is no direction to name: the layer groups reach beyond the generator's last layer.")
+    import torch
+
     changes, strengths = measure(data, candidates, None if method is None else _checkpoint(method, data, candidates))
-    selectivity = selectivities(changes)
+    usable = torch.from_numpy(Units.of(logits_of(data.values).cpu().numpy()).usable)
+    selectivity = selectivities(changes, usable)
     names = []
     for column, attribute in enumerate(data.attributes):
         index, side, qualified = pick(changes[:, :, column], selectivity[:, :, column])
@@ -175,14 +184,14 @@ def name_directions(data: FitData, candidates: Candidates, method: Method | None
 def pick(changes: Tensor, selectivity: Tensor) -> tuple[int, int, bool]:
     """The best candidate of one attribute, its place in SIGNS, and whether it is selective enough.
 
-    changes (K, 2) and selectivity (K, 2). Of equal ones the first.
+    changes (K, 2) and selectivity (K, 2). Of those that are equal but for CHANGE_NOISE the first.
     """
     import torch
 
-    fits = (changes > 0) & (selectivity >= LEAST_SELECTIVITY)
+    fits = (changes > CHANGE_NOISE) & (selectivity >= LEAST_SELECTIVITY)
     qualified = bool(fits.any())
     best = torch.where(fits, changes, -torch.inf) if qualified else changes
-    index, side = divmod(int(best.argmax()), len(SIGNS))
+    index, side = divmod(int((best >= best.max() - CHANGE_NOISE).int().argmax()), len(SIGNS))
     return index, side, qualified
 
 
@@ -238,12 +247,17 @@ def displacement(shift: Tensor) -> Tensor:
     return shift.double().norm(dim=2).square().mean(dim=1).sqrt()
 
 
-def selectivities(changes: Tensor) -> Tensor:
-    """c / (c + m) of changes (..., attributes): c an attribute's, m the others' mean; 0 where nothing changes."""
+def selectivities(changes: Tensor, usable: Tensor | None = None) -> Tensor:
+    """c / (c + m) of changes (..., attributes): c an attribute's, m the others' mean; 0 where nothing changes.
+
+    usable (attributes,) bool: which of the others count in m; without it all do.
+    """
     import torch
 
     sizes = changes.abs()
-    others = (sizes.sum(dim=-1, keepdim=True) - sizes) / max(1, sizes.shape[-1] - 1)
+    counted = torch.ones(sizes.shape[-1], dtype=torch.bool) if usable is None else usable
+    counted = counted.to(sizes)
+    others = ((sizes * counted).sum(dim=-1, keepdim=True) - sizes * counted) / (counted.sum() - counted).clamp(min=1)
     total = sizes + others
     return torch.where(total > 0, sizes / total.clamp(min=1e-300), 0.0)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from pipeline.metrics.base import CONSISTENCY, Judgement, Measured, Metric
 
 STYLEFLOW = "Abdal et al., TOG 2021"
@@ -19,13 +21,17 @@ SIGMA = "standard deviation of the logit over unedited images"
 
 
 def _mean(column: str, role: str = "none") -> Callable[[Measured], list[Judgement]]:
-    return lambda edits: [Judgement(edits.mean(edits.columns[column]), role)]
+    def judge(edits: Measured) -> list[Judgement]:
+        values = edits.columns[column]
+        return [Judgement(edits.mean(values, np.isfinite(values)), role)]  # NaN: no attribute of the face has a unit
+
+    return judge
 
 
 def _metric(name: str, column: str, meaning: str, paper: str, unit: str, role: str = "none") -> Metric:
     return Metric(
         name=name,
-        version=1,
+        version=2,
         meaning=meaning,
         paper=paper,
         unit=unit,

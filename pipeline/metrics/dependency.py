@@ -5,7 +5,8 @@ over the other attributes i of |d_i| / sigma_i, max-AD the largest of them; d_i 
 sigma_i its standard deviation over generated images. Averaged in this order: first over (or the largest of) the
 attributes of one image, then over images. The edits were searched by scorer A; the changes here are scorer B's.
 
-An attribute that does not vary at all in this domain has no sigma and is left out. The 35 attributes know some things
+An attribute that hardly varies in this domain, or of which most images have none, has no usable sigma and is left out
+(`pipeline.units`); the table `judges` says which. The 35 attributes know some things
 twice (glasses and reading glasses, smile and neutral): of edits of those, max-AD begins high for every method.
 """
 
@@ -20,7 +21,7 @@ UNIT = "standard deviation of the logit"
 
 
 def others(edits: MatchedSet) -> np.ndarray:
-    """|d_i| / sigma_i (N, 35) of every image; NaN for the edited attribute itself and for what does not vary."""
+    """|d_i| / sigma_i (N, 35) of every image; NaN for the edited attribute itself and for what has no unit."""
     changes = np.abs(edits.changes.astype(np.float64))
     changes[np.arange(len(changes)), edits.targets] = np.nan
     return changes

@@ -6,6 +6,8 @@ what scorer B sees of the same edit, in its own standard deviations, tells: idea
 
 from __future__ import annotations
 
+import numpy as np
+
 from pipeline.metrics.base import MATCHED, Judgement, MatchedSet, Metric
 
 PAPER = "ours"
@@ -19,10 +21,9 @@ def unreached(edits: MatchedSet) -> list[Judgement]:
 
 def reported(edits: MatchedSet) -> list[Judgement]:
     """Mean change of the edited attribute in the wanted direction, by scorer B."""
-    if not len(edits):
-        return []
     towards = edits.columns["direction"] * edits.columns["change_b"].astype(float)
-    return [Judgement(edits.mean(towards), "scorer_b")]
+    known = np.isfinite(towards)  # not where scorer B's logit has no usable spread
+    return [Judgement(edits.mean(towards, known), "scorer_b")] if known.any() else []
 
 
 UNREACHED_SHARE = Metric(

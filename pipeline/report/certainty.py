@@ -11,6 +11,7 @@ from pipeline.attributes import EVALUATED
 from pipeline.metrics.base import ALL, LOCALITY, PAPER
 from pipeline.report.contents import Contents
 from pipeline.report.controls import Check, control_checks
+from pipeline.report.judges import OF_LOGITS
 from pipeline.report.summary import ARROWS, decimals_for, label, number, short
 
 
@@ -111,7 +112,7 @@ def difference_lines(contents: Contents) -> list[dict[str, Any]]:
 def judge_lines(contents: Contents) -> list[dict[str, Any]]:
     """What is known of the judges' own errors, on the edited attributes and over all."""
     frame = contents.judges
-    chosen = frame[frame["attribute"].isin([ALL, *EVALUATED])]
+    chosen = frame[frame["attribute"].isin([ALL, *EVALUATED]) & ~frame["what"].isin(OF_LOGITS)]
     return [
         {
             **{name: row[name] for name in ("role", "network", "attribute", "unit", "measured_on")},

@@ -18,6 +18,7 @@ from pipeline.metrics.base import ALL
 from pipeline.report.comparisons import Errors
 from pipeline.schemas import JUDGES
 from pipeline.scoring import network_name
+from pipeline.units import Units
 
 Cards = Mapping[str, Mapping[str, Any]]  # role -> the `measured` of its card
 Row = dict[str, Any]
@@ -25,6 +26,9 @@ Row = dict[str, Any]
 ROLES = ("scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "reader", "detector", "mtcnn", "perception", "lpips")
 PERSONS = "mean distance of two random persons"
 GENERATED = "generated faces"
+UNEDITED = "unedited images of this run"
+WITHOUT_UNIT = "without_unit"
+OF_LOGITS = ("logit_sigma", "logit_cut_share", WITHOUT_UNIT)  # what the unit of matched change is made of
 HELD_OUT = {  # key in a scorer's card -> what it was measured on
     "natural": "rendered faces, natural",
     "broad": "rendered faces, broad",
@@ -33,11 +37,14 @@ HELD_OUT = {  # key in a scorer's card -> what it was measured on
 SHOWN = {column: name for name, column in EVALUATED.items()}  # a column -> the attribute's name in the scores
 
 
-def judges_table(card: DomainCard, measured: Cards, edits: pd.DataFrame) -> pa.Table:
+def judges_table(
+    card: DomainCard, measured: Cards, edits: pd.DataFrame, units: Mapping[str, Units] | None = None
+) -> pa.Table:
     """JUDGES: every figure of every network that judges in the domain.
 
     `edits`: EDITS of the run, whose unedited faces give the spread of each attribute, by scorer B. With it a scorer's
-    R2 becomes an error in the attribute's own unit: sqrt(1 - R2) times the spread.
+    R2 becomes an error in the attribute's own unit: sqrt(1 - R2) times the spread. `units`, by role: of each scorer's
+    logits over the run's unedited images; they say what is left out where changes are told in standard deviations.
     """
     spread = spreads(edits)
     rows: list[Row] = []
@@ -45,6 +52,7 @@ def judges_table(card: DomainCard, measured: Cards, edits: pd.DataFrame) -> pa.T
         if role not in card.networks and role != "lpips":
             continue
         found = list(_figures(role, measured, spread)) or [_row("own error", None, "1")]
+        found += _units((units or {}).get(role))
         rows += [{"role": role, "network": network_name(card, role), **row} for row in found]
     return pa.Table.from_pylist(rows, schema=JUDGES)
 
@@ -118,6 +126,16 @@ def _value_errors(found: list[Row], spread: Mapping[str, float]) -> Iterator[Row
         yield _row("value_error", sqrt(sum(squares) / len(squares)), unit, n, GENERATED)
 
 
+def _units(units: Units | None) -> Iterator[Row]:
+    """Of each attribute's logit the standard deviation, the share that is cut, and whether it is left out (1 or 0)."""
+    if units is None:
+        return
+    for place, name in enumerate(NAMES):
+        yield _row("logit_sigma", float(units.sigma[place]), "logit", units.n_images, UNEDITED, name)
+        yield _row("logit_cut_share", float(units.cut[place]), "share", units.n_images, UNEDITED, name)
+        yield _row(WITHOUT_UNIT, float(not units.usable[place]), "flag", units.n_images, UNEDITED, name)
+
+
 def _reader(own: Mapping[str, Any]) -> Iterator[Row]:
     people = own.get("held_out_people", {})
     persons, unseen = people.get("n_persons"), "two pictures of one unseen person"
@@ -151,6 +169,25 @@ def _place(column: str) -> tuple[int, str]:
 
 
 # For readers
+
+
+def attributes_left_out(judges: pd.DataFrame) -> str:
+    """Which attributes' changes are told in no standard deviations, and why, in one sentence; empty for none."""
+    own = judges[(judges["role"] == "scorer_b") & judges["what"].isin(OF_LOGITS)]
+    table = own.pivot_table(index="attribute", columns="what", values="value")
+    if table.empty:
+        return ""
+    found = table[table[WITHOUT_UNIT] > 0].sort_values("logit_sigma")
+    names = [
+        f"{name} (cut on {row['logit_cut_share']:.0%}, standard deviation {row['logit_sigma']:.2g})"
+        for name, row in found.iterrows()
+    ]
+    if not names:
+        return ""
+    return (
+        "Left out of attribute dependency and of every other change in standard deviations, since scorer B's logit "
+        f"hardly varies over unedited images or is cut on most of them: {', '.join(names)}."
+    )
 
 
 def judge_line(judges: pd.DataFrame, network: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline.report.certainty import certainty
 from pipeline.report.claims import orders, verdicts
 from pipeline.report.contents import Contents
+from pipeline.report.judges import attributes_left_out
 from pipeline.report.matched_change import matched_tables
 from pipeline.report.rated import consistency_table, rate_tables
 from pipeline.report.summary import ARROWS, Cell, Grid, Row, further_tables, number, paper_tables, short
@@ -43,6 +44,8 @@ def markdown(contents: Contents) -> str:
     for title, grids in sections.items():
         if grids:
             lines += [f"## {title}", ""]
+            if grids is matched and attributes_left_out(contents.judges):
+                lines += [attributes_left_out(contents.judges), ""]
             for grid in grids:
                 lines += [*_grid(grid), ""]
     lines += [*_claims(contents), *_orders(contents), *_controls(contents), *_trainings(contents)]

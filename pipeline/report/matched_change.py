@@ -13,6 +13,7 @@ from pipeline.attributes import NAMES
 from pipeline.metrics.base import MATCHED
 from pipeline.report.contents import Contents
 from pipeline.report.figures import INK, Plot, blank_figure, plain, plot_style, svg_of
+from pipeline.report.judges import attributes_left_out
 from pipeline.report.summary import (
     ALL,
     IDENTITY,
@@ -30,7 +31,7 @@ SHOWN_LEVEL = 1.0
 BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity_distance", "unreached_share")
 BY_LEVEL = ("attribute_dependency_mean", "attribute_dependency_max", "attribute_change_reported", "unreached_share")
 NOTES = {
-    "attribute_dependency_mean": "Attribute dependency (StyleSpace): how far the other 34 attributes move on average, "
+    "attribute_dependency_mean": "Attribute dependency (StyleSpace): how far the other attributes move on average, "
     "by scorer B, in standard deviations of their logits, where the edited one has moved so far by scorer A. Edits "
     "that did not reach it are not in it.",
     "unreached_share": "Every other score is of the edits that reached the change, so read it beside this share. Part "
@@ -63,7 +64,7 @@ def matched_tables(contents: Contents) -> tuple[list[Grid], list[Grid]]:
         judge = "" if _judges(scores, metric) == 1 else f", by {short(str(network), contents.run.domain)}"
         if len(own):
             title = f"{_title(metric)} at a change of {level:g}{judge}"
-            grid = attribute_grid(contents, own, f"matched-{metric}-{network}", title, NOTES.get(metric, ""))
+            grid = attribute_grid(contents, own, f"matched-{metric}-{network}", title, note(contents, str(metric)))
             (first if metric in BY_ATTRIBUTE else others).append(grid)
         if len(overall):
             title = f"{_title(metric)} over all attributes, by level of change{judge}"
@@ -71,6 +72,12 @@ def matched_tables(contents: Contents) -> tuple[list[Grid], list[Grid]]:
     trained_with = [grid for grid in _of_metric(first, IDENTITY) if grid in doubtful(_of_metric(first, IDENTITY))]
     first = [grid for grid in first if grid not in trained_with]
     return sorted(first, key=_place), [*others, *trained_with]
+
+
+def note(contents: Contents, metric: str) -> str:
+    """What stands above a metric's table; above those of attribute dependency also which attributes are left out."""
+    own = attributes_left_out(contents.judges) if metric.startswith("attribute_dependency") else ""
+    return " ".join(filter(None, [NOTES.get(metric, ""), own]))
 
 
 def _of_metric(grids: list[Grid], metric: str) -> list[Grid]:
@@ -133,6 +140,7 @@ def rescoring_plot(contents: Contents) -> Plot | None:
     caption = (
         f"Rows: the edited attribute, raised by {level:g} standard deviations of scorer A's logit; columns: what "
         "scorer B sees of all 35. Red rises, blue falls; a perfect edit colours its own column alone. Edits that lower "
-        "the attribute count the other way round. Blank: no face reached the change."
+        "the attribute count the other way round. Blank: no face reached the change, or the attribute is left out. "
+        + attributes_left_out(contents.judges)
     )
     return Plot("rescoring", "Re-scoring at matched change", caption, drawn)

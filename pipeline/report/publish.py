@@ -67,6 +67,7 @@ from pipeline.schemas import (
     SCORES,
 )
 from pipeline.scoring import scores_stage
+from pipeline.spread import read_units
 from pipeline.stages import MANIFEST, Stage, building, read_manifest
 from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, write_table
@@ -76,7 +77,7 @@ __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_rep
 
 log = logging.getLogger("latentbench")
 
-VERSION = 2  # raise it when the page or the published tables change
+VERSION = 3  # raise it when the page or the published tables change
 PUBLISHING = ".publishing"
 TRAIN = "train"  # the stage whose manifest tells what a method learned
 
@@ -300,7 +301,7 @@ def _compared(settings: Settings, card: DomainCard, tables: dict[str, pa.Table])
     protocol = settings.protocol
     scores, edits = tables["scores"].to_pandas(), tables["edits"].to_pandas()
     means = face_scores(tables["edits"], card)
-    judges = judges_table(card, base.measured(settings.domain), edits)
+    judges = judges_table(card, base.measured(settings.domain), edits, read_units(settings))
     bootstrap = Bootstrap(protocol.comparison_samples, protocol.confidence, protocol.seed)
     errors = judge_errors(judges.to_pandas())
     compared = comparison_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)

@@ -18,7 +18,7 @@ import pandas as pd
 from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, PERCEPTION, RATES
 from pipeline.report.contents import Contents, read_contents
 from pipeline.report.controls import control_checks
-from pipeline.report.judges import judge_line
+from pipeline.report.judges import attributes_left_out, judge_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -404,6 +404,8 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
     for grid in [*tables, *change]:
         console.print()
         _print_grid(grid, console)
+    if unusable := attributes_left_out(contents.judges):
+        console.print(Text(f"\n{unusable}"))
     for check in control_checks(contents.scores):
         verdict = {True: "holds", False: "DOES NOT HOLD", None: "not testable"}[check.holds]
         style = "bold red" if check.holds is False else ""

@@ -22,9 +22,11 @@ from pipeline.methods.controls import NoOp
 from pipeline.methods.interfacegan_z import InterFaceGANZ
 from pipeline.methods.masking import masked
 from pipeline.methods.styleflow import StyleFlow
+from pipeline.metrics.base import Measured, get
 from pipeline.rating import rating_stage
-from pipeline.spread import Spread, logits_of
+from pipeline.spread import Spread
 from pipeline.tables import read_stage
+from pipeline.units import logits_of
 from tests import toy
 from tests.pipeline import scenes
 from tests.pipeline.test_calibration import Along
@@ -80,14 +82,16 @@ def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @torch.no_grad()
-def reordered(method: Method, width: int = 3) -> tuple[dict[str, np.ndarray], Faces, np.ndarray]:
+def reordered(
+    method: Method, width: int = 3, spread: Spread = SPREAD
+) -> tuple[dict[str, np.ndarray], Faces, np.ndarray]:
     domain = base.load(scenes.NAME, "cpu")
     z = torch.randn(4, 512, generator=torch.Generator().manual_seed(1))
     ws = domain.generator.mapping.broadcast(domain.generator.map_to_w(z))
     faces = Faces(ws, domain.scorer_a(synthesise(domain, ws)), z, domain.generator.mapping)
     strengths = np.array([[1.0, -2.0, 1.5][:width]] * 4)
     triples = [triple[:width] for triple in TRIPLES]
-    return reorder(domain, method, faces, triples, strengths, SPREAD, silent), faces, strengths
+    return reorder(domain, method, faces, triples, strengths, spread, silent), faces, strengths
 
 
 def test_a_vector_in_w_commutes_and_undoes() -> None:
@@ -188,3 +192,23 @@ def test_the_chain_scores_it(tmp_path: Path) -> None:
     assert own["value"]["undo_displacement"] == pytest.approx(np.mean(table.column("undo_displacement").to_pylist()))
     assert own["value"]["consistency_displacement"] > 0
     assert own["flag"].str.contains("fewer than 10 faces").all()
+
+
+def test_an_attribute_without_a_unit_is_in_no_mean() -> None:
+    """The scores of a face are of the attributes of its triple that have a usable spread; of none there is no score."""
+    own = [index_of(name) for name in TRIPLES[0]]
+    left_out = np.full(35, 0.25)
+    left_out[own[0]] = np.nan
+    two = reordered(Turning(), spread=Spread(np.full(35, 0.5), left_out))[0]
+    whole = reordered(Turning())[0]
+    assert np.isfinite(two["order_score_spread"]).all() and two["order_score_spread"][0] > 0
+    assert two["order_score_spread"][0] != whole["order_score_spread"][0]
+    assert two["order_lpips"].tolist() == whole["order_lpips"].tolist()
+    none = reordered(Turning(), spread=Spread(np.full(35, 0.5), np.full(35, np.nan)))[0]
+    assert np.isnan(none["order_score_spread"]).all() and np.isnan(none["at_once_score_difference"]).all()
+
+
+def test_a_face_without_a_score_is_in_no_mean() -> None:
+    columns = {"face_id": np.arange(3), "order_score_spread": np.array([0.2, np.nan, 0.4])}
+    (found,) = get("order_score_spread").judge(Measured(method="noop", attribute="all", columns=columns))
+    assert found.estimate.value == pytest.approx(0.3) and found.estimate.n_faces == 2

@@ -22,10 +22,13 @@ from pipeline.latents import read_w, run_latents
 from pipeline.matched import Matching, match, matched_stage, run_matched
 from pipeline.methods.base import Method, silent
 from pipeline.methods.controls import NoOp
+from pipeline.metrics.base import get
 from pipeline.networks.pairs import perceptual_distance, structural_similarity
+from pipeline.rescoring import matched_set, matrix
 from pipeline.schemas import CHANGE_COLUMNS, MATCHED, change_column
 from pipeline.spread import Spread, read_spread, run_spread
 from pipeline.stages import read_manifest
+from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, write_table
 from pipeline.training import load_method, run_train
 from tests import toy
@@ -39,14 +42,20 @@ MEASURED = ("identity_mtcnn", "identity_recognizer_a", "identity_recognizer_b", 
 
 
 def toy_edits(
-    method: Method, attribute: str = "age", *, count: int = 8, detector: toy.Detector | None = None, **changes: Any
+    method: Method,
+    attribute: str = "age",
+    *,
+    count: int = 8,
+    detector: toy.Detector | None = None,
+    spread: Spread = SPREAD,
+    **changes: Any,
 ) -> pa.Table:
     """The rows of the table for some faces of the toy, whose attributes' logits are linear in w."""
     domain = toy.load(detector=detector or toy.Detector(radius=math.inf))
     options = {"low": -12.0, "high": 12.0, "cap": 1.5, "levels": LEVELS, "rounds": 20, "tolerance": 0.01} | changes
     matching = Matching(attribute, threshold=0.9, **options)
     with torch.inference_mode():
-        columns = match(domain, method, 100 + np.arange(count), toy.faces(count), matching, SPREAD, silent)
+        columns = match(domain, method, 100 + np.arange(count), toy.faces(count), matching, spread, silent)
     return pa.table(
         {name: columns.get(name, pa.nulls(len(columns["level"]), MATCHED.field(name).type)) for name in MATCHED.names}
     )
@@ -117,6 +126,39 @@ def test_where_the_face_is_lost_the_change_is_not_reached() -> None:
     assert np.isfinite(numbers(table, "strength")[lost]).all(), "the strength at which it was lost is told"
     for name in (*MEASURED, *CHANGE_COLUMNS, "change_b", *schemas.VALUE_COLUMNS):
         assert (np.isfinite(numbers(table, name)) == (expected == "")).all(), name
+
+
+def without(*, a: str = "", b: str = "") -> Spread:
+    """The spread of scorers of which A or B has no unit for an attribute."""
+    sigmas = []
+    for given, name in ((SPREAD.a, a), (SPREAD.b, b)):
+        sigmas.append(np.where([own == name for own in NAMES], np.nan, given))
+    return Spread(*sigmas)
+
+
+def test_an_attribute_without_a_unit_has_no_change_and_is_in_no_dependency() -> None:
+    """Pitch goes along with a smile by 0.6 of it: the only side effect, which is left out with pitch."""
+    whole, table = toy_edits(Along(), "expression"), toy_edits(Along(), "expression", spread=without(b="pitch"))
+    assert table.column(change_column("pitch")).null_count == table.num_rows
+    assert table.column("strength").equals(whole.column("strength"))
+
+    def largest(rows: pa.Table) -> float:
+        edits = matched_set(rows, "along", "expression", 1.0, Bootstrap(20))
+        (judgement,) = get("attribute_dependency_max").judge(edits)
+        return judgement.estimate.value
+
+    assert largest(whole) == pytest.approx(0.6 * 0.5, abs=1e-2) and largest(table) < 1e-2
+    cells = list(matrix(table, "along", ("expression",), (1.0,), Bootstrap(20)))
+    null = {cell["scored_attribute"] for cell in cells if cell["change"] is None and cell["ci_low"] is None}
+    assert null == {"pitch"}
+
+
+def test_the_edited_attribute_may_have_no_unit() -> None:
+    table = toy_edits(Along(), spread=without(a="age"))
+    assert not any(table.column("reached").to_pylist()) and set(table.column("unreached").to_pylist()) == {"no unit"}
+    table = toy_edits(Along(), spread=without(b="age"))
+    assert all(table.column("reached").to_pylist()) and table.column("change_b").null_count == table.num_rows
+    assert get("attribute_change_reported").judge(matched_set(table, "along", "age", 1.0, Bootstrap(20))) == []
 
 
 def test_batches_of_faces_do_not_change_the_strengths() -> None:

@@ -134,3 +134,14 @@ def test_lines_are_drawn_by_unedited_images(run: Settings) -> None:
     distance = Limits(limits.cuts, persons).acceptance_distance(0.1)
     pairs = [1 - float(persons[i] @ persons[j]) for i in range(60) for j in range(i)]
     assert np.mean([pair <= distance for pair in pairs]) == pytest.approx(0.1, abs=0.002)
+
+
+def test_a_label_flips_beyond_the_cut_and_not_by_a_scorer_s_noise() -> None:
+    """Logits of one face in two batches, on either side of the cut: its label is kept, whichever it was."""
+    cuts = torch.tensor([-3.0, 0.0])
+    near = torch.tensor([[-3.0002, 0.0002], [-2.9998, -0.0002]])
+    for labels in (torch.tensor([[True, True]] * 2), torch.tensor([[False, False]] * 2)):
+        assert rates.kept(labels, near, cuts).all()
+    clearly = torch.tensor([[-3.01, 0.01]])
+    assert rates.kept(torch.tensor([[True, True]]), clearly, cuts).tolist() == [[False, True]]
+    assert rates.kept(torch.tensor([[False, False]]), clearly, cuts).tolist() == [[True, False]]

@@ -32,6 +32,7 @@ from pipeline.methods.naming import (
     selectivities,
 )
 from pipeline.training import train_stage
+from pipeline.units import Units, logits_of
 from tests import toy
 from tests.pipeline import tiny
 
@@ -91,6 +92,28 @@ def test_selectivity_is_the_loop() -> None:
         own = sizes.pop(index[2])
         assert float(found[index]) == pytest.approx(own / (own + sum(sizes) / len(sizes)))
     assert not selectivities(torch.zeros(1, 2, 5)).any()
+
+
+def test_a_trace_of_a_saturated_attribute_decides_no_selectivity() -> None:
+    """One candidate raises age, and a trace of what one image in a hundred has: ten of its tiny deviations."""
+    changes = torch.zeros(1, 2, len(NAMES), dtype=torch.float64)
+    changes[0, 0, index_of("age")], changes[0, 0, index_of("eye_occluded")] = 0.5, 10.0
+    data = toy.fit_data(200)
+    data.values[:, index_of("eye_occluded")] = 1e-4
+    data.values[:2, index_of("eye_occluded")] = 2e-3
+    usable = torch.from_numpy(Units.of(logits_of(data.values).numpy()).usable)
+    assert usable.sum() == len(NAMES) - 1
+    assert float(selectivities(changes)[0, 0, index_of("age")]) < LEAST_SELECTIVITY
+    assert float(selectivities(changes, usable)[0, 0, index_of("age")]) == 1.0
+
+
+def test_rounding_gives_no_name() -> None:
+    """Changes that differ by less than a scorer's answers for one image do, in whatever batch, choose nothing."""
+    same = torch.tensor([[0.5, -0.5], [0.5 + 1e-5, -0.5]])
+    assert pick(same, torch.ones(2, 2)) == (0, 0, True)
+    assert pick(torch.tensor([[0.5, -0.5], [0.51, -0.5]]), torch.ones(2, 2)) == (1, 0, True)
+    nothing = torch.tensor([[1e-9, -2e-9], [-3e-7, 4e-7]])
+    assert pick(nothing, torch.ones(2, 2)) == (0, 0, False)
 
 
 def test_the_strongest_selective_candidate_wins() -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from pipeline.attributes import NAMES, index_of
 from pipeline.chain import Chain, Link
 from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.schemas import CONSISTENCY, EDITS, GALLERY, MATCHED, RANGES, RATES, RESCORING, SCORES
+from pipeline.schemas import CONSISTENCY, EDITS, GALLERY, MATCHED, RANGES, RATES, RESCORING, SCORES, SPREAD
 from pipeline.stages import ShardRecord, building, write_shard
 from pipeline.tables import write_table
 from tests.pipeline.report import synthetic
 
 ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
 OWN_SCORES = pa.schema([field for field in SCORES if field.name not in ("run_id", "run_date")], SCORES.metadata)
+SATURATED = "eye_occluded"
 NAMED_AMONG = {"interfacegan": 96}  # as if its directions had had no names
 
 
@@ -78,6 +81,8 @@ def _content(stage: str, method: str, attribute: str, seed: int) -> tuple[pa.Tab
         return synthetic.consistency((method,), seed=seed), CONSISTENCY
     if stage == "rating":
         return pa.Table.from_pylist(synthetic.rated_score_rows(method, seed), OWN_SCORES), OWN_SCORES
+    if stage == "spread":
+        return _spread(seed), SPREAD
     if stage == "gallery":
         return _gallery(method), GALLERY
     if attribute:
@@ -85,6 +90,15 @@ def _content(stage: str, method: str, attribute: str, seed: int) -> tuple[pa.Tab
         return pa.Table.from_pylist(rows, RANGES), RANGES
     nothing = pa.schema([pa.field("nothing", pa.int64())])
     return pa.table({"nothing": [seed]}, nothing), nothing
+
+
+def _spread(seed: int) -> pa.Table:
+    """Logits of 50 images; one attribute's are cut on all images but one."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(2, 50, len(NAMES))).astype(np.float32)
+    logits[:, :, index_of(SATURATED)] = [-7.0] * 49 + [-6.0]
+    columns = {"latent_id": range(50), "logits_a": list(logits[0]), "logits_b": list(logits[1])}
+    return pa.table(columns | {"identity_b": [[1.0]] * 50}, SPREAD)
 
 
 def _gallery(method: str) -> pa.Table:

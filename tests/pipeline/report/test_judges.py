@@ -8,9 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.attributes import NAMES, index_of
 from pipeline.domains import base
-from pipeline.report import judges
+from pipeline.report import judges, matched_change
+from pipeline.report.certainty import judge_lines
+from pipeline.report.contents import contents_of
+from pipeline.report.markdown import markdown
 from pipeline.schemas import JUDGES
+from pipeline.units import Units
 from tests.pipeline.report import synthetic
 
 
@@ -117,3 +122,36 @@ def test_a_scorer_of_photographs_is_shown_by_its_held_out_pictures(edits: pd.Dat
     assert own["n"].tolist() == [900]
     line = judges.judge_line(found, own["network"].iloc[0])
     assert "R2 against the labels 0.77 in the mean of the edited attributes, 0.70 for glasses" in line
+
+
+def units() -> Units:
+    """Every attribute varies, but one that is cut on 97 % of the images."""
+    sigma, cut = np.full(len(NAMES), 2.0), np.zeros(len(NAMES))
+    sigma[index_of("eye_occluded")], cut[index_of("eye_occluded")] = 0.097, 0.97
+    return Units(sigma, cut, 512)
+
+
+def test_what_is_left_out_is_a_row_and_a_sentence(edits: pd.DataFrame) -> None:
+    found = judges.judges_table(synthetic.CARD, synthetic.MEASURED, edits, {"scorer_b": units()}).to_pandas()
+    assert value(found, "scorer_b", "without_unit", "eye_occluded") == 1
+    assert value(found, "scorer_b", "without_unit", "age") == 0
+    assert value(found, "scorer_b", "logit_sigma", "eye_occluded") == pytest.approx(0.097)
+    assert value(found, "scorer_b", "logit_cut_share", "eye_occluded") == pytest.approx(0.97)
+    rows = found[found["what"] == "without_unit"]
+    assert len(rows) == len(NAMES) and set(rows["n"]) == {512} and rows["value"].sum() == 1
+    sentence = judges.attributes_left_out(found)
+    assert "eye_occluded (cut on 97%, standard deviation 0.097)." in sentence and "beard" not in sentence
+    rows = found[~found["what"].isin(judges.OF_LOGITS)]
+    assert judges.attributes_left_out(rows) == "", "a run that was published before"
+
+
+def test_every_form_of_the_report_says_what_is_left_out(edits: pd.DataFrame) -> None:
+    table = judges.judges_table(synthetic.CARD, synthetic.MEASURED, edits, {"scorer_b": units()})
+    contents = contents_of(synthetic.whole() | {"judges": table})
+    grids = matched_change.matched_tables(contents)[0]
+    notes = {grid.key: grid.note for grid in grids}
+    assert "eye_occluded" in notes["matched-attribute_dependency_mean-scorer_b"]
+    assert "eye_occluded" not in notes["matched-unreached_share-scorer_a"]
+    assert markdown(contents).count("eye_occluded (cut on 97%") == 1
+    assert judges.attributes_left_out(contents.judges) in matched_change.rescoring_plot(contents).caption
+    assert not [line for line in judge_lines(contents) if line["what"].startswith(("logit", "without"))]
