@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stylegan",),
     ("pipeline.errors", "pipeline.names", "pipeline.progress"),
     ("pipeline.attributes", "pipeline.paths", "pipeline.settings_file"),
-    ("pipeline.config", "pipeline.schemas"),
+    ("pipeline.config", "pipeline.schemas", "pipeline.units"),
     ("pipeline.gpus",),
     ("pipeline.cluster", "pipeline.provenance"),
     ("pipeline.files",),
