@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.base import Faces, Method
 
-VERSION = 2
+VERSION = 3
 JUDGES = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
 SHARD_FACES = 16  # at most so many make one shard
 
