@@ -25,7 +25,7 @@ class InterFaceGANConditional(InterFaceGAN):
     """
 
     name: ClassVar[str] = "interfacegan_conditional"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     paper: ClassVar[Paper] = Paper(
         "InterFaceGAN: Interpreting the Disentangled Face Representation Learned by GANs",
         "TPAMI 2020",

@@ -21,7 +21,7 @@ class InterFaceGANShuffled(InterFaceGAN):
     """
 
     name: ClassVar[str] = "interfacegan_shuffled"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     paper: ClassVar[Paper] = Paper("Control of this benchmark", "none")
     control: ClassVar[bool] = True
 
