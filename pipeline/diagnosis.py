@@ -218,14 +218,16 @@ def _looked_at(domain: str) -> Iterator[Finding]:
     for role, file in found.items():
         if file.card:
             yield _own_file(f"weights {domain} {role}", file)
-        elif file.role in module.MADE and file.state == MISSING:
+        elif file.role in module.MADE:  # not there, or not one that the domain can use
             yield Finding(f"weights {domain} {role}", BAD, file.told)
     missing = {role for role, file in found.items() if file.state == MISSING}
     yield from _fetched(domain, skip=set(module.MADE) - missing)
     try:
         card = domains.describe(domain)
     except LatentbenchError as error:
-        yield Finding(f"domain {domain}", BAD, str(error).partition("\n")[0])
+        lacking = [role for role, file in found.items() if not file.usable]
+        told = f"lacks {', '.join(lacking)}, as said above" if lacking else str(error).partition("\n")[0]
+        yield Finding(f"domain {domain}", BAD, told)
     else:
         yield Finding(f"domain {domain}", WARNING if card.stand_in else GOOD, card.summary)
 

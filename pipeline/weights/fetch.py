@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, WeightsError
 from pipeline.files import FULL_DISK
 from pipeline.progress import Display
 from pipeline.weights.partial import Partial
+from pipeline.weights.records import RECORDS, read_records
 from pipeline.weights.store import PRESENT, STAND_IN, UNVERIFIED, Standing, Store, WrongFileError
 from pipeline.weights.table import Weight
 from pipeline.weights.transfer import CHUNK, RESERVE, Wanted, download
@@ -99,6 +100,11 @@ def _copy(weight: Weight, store: Store, source: Path) -> Path:
     if not origin.is_file():
         raise WeightsError(
             f"{weight.name}: expected {weight.file} in {source}, which is not there. It comes from {weight.url}"
+        )
+    if any(record.stand_in and record.file == weight.file for record in read_records(source).values()):
+        raise WeightsError(
+            f"{weight.name}: {origin} is a stand-in, as {source / RECORDS} says: its numbers mean nothing. It was not "
+            f"taken. To try the machinery, set LATENTBENCH_WEIGHTS={source}; the published file comes from {weight.url}"
         )
     size = origin.stat().st_size
     free = shutil.disk_usage(store.folder).free

@@ -18,6 +18,7 @@ from pipeline.config import Downloads, load_downloads
 from pipeline.errors import BusyError, ConfigError, WeightsError
 from pipeline.files import file_sha256, sync
 from pipeline.weights.holding import held
+from pipeline.weights.marks import is_marked
 from pipeline.weights.records import RECORDS, Record, read_records, write_record
 from pipeline.weights.table import Weight, find, read_table
 from pipeline.weights.telling import what_to_do
@@ -130,6 +131,7 @@ class Store:
         Call with the lock held. Another file in its place is set aside as FILE.wrong. Raises WrongFileError, with both
         hashes: then nothing is changed, and `arrived` is left where it is.
         """
+        _check_mark(weight, arrived, source)
         sha256 = self._hash(arrived)
         self._check(weight, arrived.stat().st_size, sha256, source)
         sync(arrived)
@@ -152,6 +154,7 @@ class Store:
         Raises WrongFileError if it is not the one of the table or the lock file.
         """
         path = self.path(weight)
+        _check_mark(weight, path, str(path))
         sha256 = self._hash(path)
         self._check(weight, path.stat().st_size, sha256, str(path))
         self._record(weight, path, sha256, str(path))
@@ -234,6 +237,13 @@ class Store:
         unchanged = recorded and record is not None and (record.size, record.changed) == _stamp(status)
         if record is not None and recorded and record.stand_in:
             return self._standing_in(weight, record, hashing=hashing, unchanged=unchanged, partial=partial)
+        try:
+            _check_mark(weight, path, str(path))
+        except WrongFileError as error:
+            return Standing(weight, path, WRONG, status.st_size, partial, told=f"Wrong weights: {error}")
+        except OSError as error:
+            told = f"{path} cannot be read: {error.strerror or error}."
+            return Standing(weight, path, WRONG, status.st_size, partial, told=told)
         if not hashing:
             if unchanged and record is not None and _fits(weight, record.sha256, record.size):
                 return Standing(weight, path, PRESENT, status.st_size, partial, record.sha256)
@@ -279,6 +289,15 @@ class Store:
         if key not in self._hashes:
             self._hashes[key] = file_sha256(path)
         return self._hashes[key]
+
+
+def _check_mark(weight: Weight, path: Path, source: str) -> None:
+    """Raise WrongFileError for a file that says of itself that it is a stand-in, but is not recorded as one."""
+    if is_marked(path):
+        raise WrongFileError(
+            f"{weight.name}: {source} is a stand-in, made by `latentbench weights stand-in` to try the machinery: its "
+            f"numbers mean nothing. It was not taken. Get {weight.file} from {weight.url}."
+        )
 
 
 def _fits(weight: Weight, sha256: str, size: int) -> bool:

@@ -26,6 +26,11 @@ def read_bytes(path: Path) -> bytes:
         raise RefusalError(f"it cannot be read ({error.strerror or error})") from error
 
 
+def readable(text: object) -> str:
+    """A path or name for messages and cards: bytes that are no UTF-8, which Linux allows in names, as \\udcXX."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def _open_itself(path: str, flags: int) -> int:
     """Open a file, not what a link leads to, and without waiting for the other end of a pipe."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -24,7 +24,7 @@ from stylegan.checkpoints.instructions import load_pickle
 from stylegan.checkpoints.limits import Budget, CheckpointError, RefusalError
 from stylegan.checkpoints.machine import PickleReader
 from stylegan.checkpoints.names import pickle_names
-from stylegan.checkpoints.opening import read_bytes
+from stylegan.checkpoints.opening import read_bytes, readable
 from stylegan.checkpoints.torchfiles import OLD_MAGIC, ZIP_MAGIC, read_old, read_storage, read_zip
 from stylegan.generator import Generator
 from stylegan.layers import resampling_filter
@@ -55,6 +55,7 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
     anything else, and before any tensor is read if the sha256 is not `expected_sha256`.
     """
     path = Path(path)
+    title = readable(path)
     try:
         data = read_bytes(path)
         sha256 = hashlib.sha256(data).hexdigest()
@@ -67,14 +68,14 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
         generator, assumed = _build(found, len(data))
     except MemoryError as error:
         raise CheckpointError(
-            f"'{path}' is not imported: this machine has too little memory for it. Close other programs or raise the "
+            f"'{title}' is not imported: this machine has too little memory for it. Close other programs or raise the "
             "limit. Nothing in it was executed."
         ) from error
     except RefusalError as refusal:
         reason = "".join(c if c.isprintable() else "?" for c in str(refusal))  # it may quote the file
-        raise CheckpointError(f"'{path}' is not imported: {reason}. Nothing in it was executed.") from refusal
+        raise CheckpointError(f"'{title}' is not imported: {reason}. Nothing in it was executed.") from refusal
     note = found.license_note or UNKNOWN_LICENSE
-    return Checkpoint(generator, found.kind, path.name, sha256, len(data), note, found.assumed + assumed)
+    return Checkpoint(generator, found.kind, readable(path.name), sha256, len(data), note, found.assumed + assumed)
 
 
 def _find(data: bytes) -> FoundGenerator:

@@ -101,11 +101,48 @@ def test_what_is_wrong_is_told_and_nothing_is_written(source: Path, tmp_path: Pa
         ((source, "--to", tmp_path / "faces.pt"), "Weights are written as .safetensors"),
         ((source, "--to", link), "is a symbolic link: weights are not written through links"),
         ((source, "--name", "../faces"), "--name ../faces cannot name a file"),
+        ((source, "--name", "a\nb"), "--name a?b cannot name a file"),
+        ((source, "--name", "x" * 300), "cannot name a file: expected a word such as ffhq-1024, of at most 100"),
+        ((source, "--to", tmp_path / ("x" * 300)), "cannot be written: File name too long"),
+        ((source, "--license-note", "caf\udce9"), "--license-note: expected a text in UTF-8"),
+        ((tmp_path / "no\udce9.pkl",), "no\\udce9.pkl' is not imported: it cannot be read"),
+        ((tmp_path,), "is not imported: it is a folder"),
         ((source, "--to", source / "faces.safetensors"), "cannot be written"),
     ]:
         result = weights_import(*arguments)
         assert result.exit_code == 2 and told in result.stderr, result.stderr
         assert "Traceback" not in result.stderr and sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_is_not_there_is_made(source: Path, tmp_path: Path) -> None:
+    """As `invert` and `weights stand-in` make theirs; a dot in its name makes no file of it."""
+    for place in ("weights", "new/weights-1.0"):
+        result = weights_import(source, "--to", tmp_path / place, "--name", "ffhq-1024")
+        assert result.exit_code == 0, result.stderr
+        assert sorted(file.name for file in (tmp_path / place).iterdir()) == [
+            "ffhq-1024.json",
+            "ffhq-1024.safetensors",
+        ]
+
+
+def test_names_of_bytes_that_are_no_text(source: Path, tmp_path: Path) -> None:
+    odd = source.rename(tmp_path / "caf\udce9.pkl")
+    assert "cannot name a file" in weights_import(odd).stderr
+    result = weights_import(odd, "--name", "ffhq")
+    assert result.exit_code == 0, result.stderr
+    assert load_card(tmp_path / "ffhq.safetensors")["source"]["file"] == "caf\\udce9.pkl"
+    result = weights_import(odd, "--name", "ffhq", "--to", tmp_path / "fold\udce9r", "--json")
+    assert result.exit_code == 0 and json.loads(result.stdout)["path"].endswith("fold\udce9r/ffhq.safetensors")
+
+
+def test_a_generator_that_no_domain_can_use_is_told_at_once(source: Path, tmp_path: Path) -> None:
+    result = weights_import(source)
+    assert "domain ffhq expects z and w of 512 numbers, and these have 6 and 6" in " ".join(result.stderr.split())
+    torch.manual_seed(0)
+    wide = Generator(resolution=4, channels={4: 2}, mapping_layers=1)
+    source.write_bytes(nvidia(wide))
+    result = weights_import(source, "--name", "wide")
+    assert result.exit_code == 0 and "No domain" not in result.stderr
 
 
 def test_a_file_is_not_imported_over_itself(source: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pipeline.domains.ffhq import files
 from pipeline.domains.synthface import domain as synthface
 from pipeline.errors import UnknownNameError, WeightsError
 from pipeline.progress import Display
+from pipeline.weights.marks import mark
 from pipeline.weights.store import MISSING, STAND_IN, Store
 from pipeline.weights.table import read_table
 
@@ -128,6 +129,7 @@ def _published(name: str, store: Store) -> Path:
         torch.save(stand_ins.alexnet_features(SEEDS[name]), data)
     else:
         torch.save(stand_ins.recognizer(SEEDS[name]), data)
+    mark(data, NOTE)
     draft = store.folder / f".{weight.file}.draft"
     with store.held(weight, LOCK_WAIT):
         draft.write_bytes(data.getbuffer())

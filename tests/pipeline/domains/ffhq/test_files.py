@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.attributes import NAMES
 from pipeline.config import Downloads, Machine, load_settings
@@ -13,10 +14,13 @@ from pipeline.diagnosis import BAD, GOOD, WARNING, diagnose
 from pipeline.domains import base
 from pipeline.domains.ffhq import domain, files
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError
+from pipeline.files import file_sha256
 from pipeline.methods import registry
 from pipeline.weights.fetch import fetch
-from pipeline.weights.records import read_records
-from pipeline.weights.store import MISSING, STAND_IN, WRONG
+from pipeline.weights.marks import is_marked, mark
+from pipeline.weights.records import Record, read_records, write_record
+from pipeline.weights.store import MISSING, STAND_IN, WRONG, Store
+from pipeline.weights.table import read_table
 from tests.pipeline.domains.ffhq.laid_out import PUBLISHED, lay_out, put
 
 ROOT = Path(__file__).parents[4]
@@ -93,6 +97,49 @@ def test_a_stand_in_never_passes_for_the_published_file(folder: Path) -> None:
     with pytest.raises(WeightsError, match="not the stand-in that was made"):
         store.require("alexnet")
     assert all(record.stand_in for record in read_records(folder).values())
+
+
+def marked(path: Path) -> Path:
+    """A file of torch that says of itself that it is a stand-in."""
+    with path.open("w+b") as file:
+        torch.save({"features.0.weight": torch.zeros(2)}, file)
+        mark(file, "means nothing")
+    return path
+
+
+def test_stand_ins_are_not_taken_into_another_folder(folder: Path, tmp_path: Path) -> None:
+    """By the records of their folder, and by the mark in each where it is brought without them."""
+    lay_out(folder)
+    other = Store(tmp_path / "other", read_table())
+    for name in PUBLISHED:
+        with pytest.raises(WeightsError, match="is a stand-in, as .*weights.lock.json says"):
+            fetch(other.weight(name), other, Downloads(), source=folder)
+        assert other.verify(other.weight(name)).state == MISSING and read_records(other.folder) == {}
+    (tmp_path / "stick").mkdir()
+    weight = other.weight("vggface2")
+    marked(tmp_path / "stick" / weight.file)
+    with pytest.raises(WeightsError, match="is a stand-in, made by"):
+        fetch(weight, other, Downloads(), source=tmp_path / "stick")
+    marked(other.path(weight))  # by hand
+    with pytest.raises(WeightsError, match="is a stand-in, made by"):
+        other.adopt(weight)
+    for standing in (other.standing(weight), other.verify(weight)):
+        assert standing.state == WRONG and "is a stand-in" in standing.told
+    status = other.path(weight).stat()
+    taken = Record(weight.file, file_sha256(other.path(weight)), status.st_size, "SI", "2026", status.st_mtime_ns)
+    write_record(other.folder, weight.name, taken)  # as a version that knew no marks would have
+    for standing in (other.standing(weight), other.verify(weight)):
+        assert standing.state == WRONG
+
+
+def test_a_mark_changes_no_tensor_and_is_the_same_each_time(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.pt"
+    torch.save({"features.0.weight": torch.zeros(2)}, plain)
+    one, other = marked(tmp_path / "one.pt"), marked(tmp_path / "other.pt")
+    assert is_marked(one) and not is_marked(plain) and one.read_bytes() == other.read_bytes()
+    assert torch.equal(torch.load(one, weights_only=True)["features.0.weight"], torch.zeros(2))
+    (tmp_path / "text.pt").write_text("PK no archive")
+    assert not is_marked(tmp_path / "text.pt")
 
 
 def test_a_file_that_is_no_stand_in_is_not_replaced(folder: Path) -> None:
@@ -191,6 +238,15 @@ def test_the_doctor_asks_for_these_files_only_where_they_are_wanted(folder: Path
     assert asked["domain ffhq"][0] == asked["weights ffhq lpips alexnet"][0] == WARNING
     assert asked["weights ffhq generator"][0] == asked["weights ffhq scorer_b"][0] == GOOD
     assert "weights ffhq generator ffhq-1024" not in asked, "the checkpoint is not needed once it is imported"
+    put(folder, "ffhq-1024", architecture={"resolution": 256, "z_dim": 256, "w_dim": 256})
+    narrow = found(domain="ffhq")
+    assert narrow["weights ffhq generator"][0] == BAD
+    assert (
+        "expected z and w of 512 numbers, as every table here has, found [256, 256]"
+        in narrow["weights ffhq generator"][1]
+    )
+    assert narrow["domain ffhq"] == (BAD, "lacks generator, as said above")
+    put(folder, "ffhq-1024")
     with (folder / "ffhq-scorer-b.safetensors").open("ab") as file:
         file.write(b"!")
     assert found(domain="ffhq")["weights ffhq scorer_b"][0] == BAD

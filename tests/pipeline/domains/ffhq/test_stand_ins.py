@@ -21,6 +21,8 @@ from pipeline.images import save_png
 from pipeline.judging import compare, look, synthesise
 from pipeline.metrics.fid import frechet_distance
 from pipeline.networks.inception import pixels_of
+from pipeline.weights.marks import is_marked
+from pipeline.weights.table import read_table
 from stylegan.layers import resampling_filter, upsample
 from tasks.cli import app
 
@@ -133,6 +135,16 @@ def test_making_them_again_changes_nothing(folder: Path) -> None:
     make(folder, "narrow")
     kept = {name: stamp for name, stamp in before.items() if not name.startswith(".")}
     assert kept == {n: (p.stat().st_mtime_ns, p.stat().st_size) for n in kept if (p := folder / n).exists()}
+
+
+def test_each_says_what_it_is_wherever_it_is_brought(folder: Path, tmp_path: Path) -> None:
+    table = read_table()
+    for name in ("inception", "alexnet", "vggface2", "casia-webface"):
+        assert is_marked(folder / table[name].file), name
+    refused = CliRunner().invoke(
+        app, ["weights", "import", str(folder / "ffhq-1024.safetensors"), "--to", str(tmp_path)]
+    )
+    assert refused.exit_code == 2 and "it is a stand-in" in refused.stderr
 
 
 def test_the_command_line_says_what_they_are(folder: Path) -> None:
