@@ -13,6 +13,7 @@ import configparser
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
@@ -38,7 +39,8 @@ def import_luigi() -> None:
     if "luigi" in sys.modules:
         _refuse_code()
         return
-    with _nowhere():
+    with _nowhere(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that [core] autoload_range is missing, which it is not
         import luigi  # noqa: F401
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +12,13 @@ from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
 from tasks import cli_scorer, cli_synthface, cli_weights
-from tasks.cli import ablation, clusters, health, inverting, listing, planning, results, running
+from tasks.cli import ablation, clusters, health, inverting, listing, planning, results, running, streams
+from tasks.cli.examples import fence_examples
 from tasks.cli.options import err, out
 
 INTERRUPTED = 130
 MENDABLE = 2
+UNPRINTED = 1
 
 RUNS, RESULTS, NAMES, UPKEEP = "Runs", "Results", "What can be named", "Upkeep"
 
@@ -70,6 +73,22 @@ app.add_typer(cli_scorer.app, name="scorer", rich_help_panel=UPKEEP)
 app.add_typer(cli_weights.app, name="weights", rich_help_panel=UPKEEP)
 
 
+@app.command("help", rich_help_panel=UPKEEP)
+def explain(
+    context: typer.Context,
+    verb: Annotated[list[str] | None, typer.Argument(help="A verb, such as `run` or `weights import`.")] = None,
+) -> None:
+    """Explain a verb, as its --help does.
+
+    Example: latentbench help run
+    """
+    assert context.parent is not None
+    context.parent.command.main([*(verb or ()), "--help"], prog_name=context.parent.info_name)
+
+
+fence_examples(app)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -81,7 +100,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _before(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Warnings of the pipeline are shown as lines on stderr."""
@@ -92,5 +111,15 @@ def _before(
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. Exits with 1 where stdout cannot take what was asked for."""
+    streams.prepare()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except streams.OutputError as error:
+        err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(UNPRINTED)
+    except BrokenPipeError:
+        sys.exit(UNPRINTED)  # whoever read has had enough

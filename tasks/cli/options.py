@@ -15,13 +15,14 @@ from pipeline.chain import Chain
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from tasks.base import RunTask
+from tasks.cli.streams import is_terminal
 from tasks.nightly import Evaluation, Stages
 from tasks.paths import at_home
 
 PIPED = 140  # columns of a table that goes to a file or another program
 
-out = Console(width=None if sys.stdout.isatty() else PIPED)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPED)
+out = Console(width=None if is_terminal(sys.stdout) else PIPED)
+err = Console(stderr=True, width=None if is_terminal(sys.stderr) else PIPED)
 
 WHAT = "What is computed"
 WHERE = "Where and how it runs (changes no number)"
@@ -112,6 +113,14 @@ def parse_changes(texts: list[str] | None) -> dict[str, str]:
     return found
 
 
+def _joined(option: str, names: list[str] | None) -> str:
+    """Names as Luigi's tasks take them. Raises ConfigError for an empty one, which would mean all of luigi.cfg's."""
+    for name in names or ():
+        if not name.strip(" ,"):
+            raise ConfigError(f"{option} {name!r}: expected a name. Without {option}, luigi.cfg's are taken.")
+    return ",".join(names or ())
+
+
 def request(
     *,
     domain: str = "",
@@ -132,8 +141,8 @@ def request(
         {
             "domain": domain,
             "profile": profile,
-            "methods": ",".join(methods or ()),
-            "attributes": ",".join(attributes or ()),
+            "methods": _joined("--method", methods),
+            "attributes": _joined("--attribute", attributes),
             "changes": parse_changes(changes),
             "outputs": str(outputs) if outputs else "",
             "device": device or ("cuda" if devices else ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from tasks.base import RunTask
 from tasks.cli import options
 from tasks.cli.options import Request, err, out
 from tasks.cli.planning import show_plan
+from tasks.cli.streams import OutputError
 from tasks.luigi_apart import configure_logging
 
 
@@ -112,8 +114,21 @@ def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console
         for event, handler in handlers.items():
             RunTask.remove_event_handler(event, handler)
     code = exit_code(result, recorder)
-    _show_seconds(recorder, time.perf_counter() - began, reused=len(task.chain.links), console=console)
+    with _whatever_is_printed():
+        _show_seconds(recorder, time.perf_counter() - began, reused=len(task.chain.links), console=console)
     return code
+
+
+@contextmanager
+def _whatever_is_printed() -> Iterator[None]:
+    """What was computed stays computed, and the exit code says so, where stdout cannot be written."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OutputError as error:
+        err.print(f"{error} What was computed is kept.", markup=False, highlight=False)
 
 
 @contextmanager
@@ -235,4 +250,5 @@ def run(
         raise typer.Exit(code)
     folder = find_report(settings)
     if folder is not None:
-        print_summary(folder, out)
+        with _whatever_is_printed():
+            print_summary(folder, out)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from pipeline.attributes import NAMES
@@ -74,6 +75,40 @@ def test_help_explains(verb: str) -> None:
     result = latentbench(verb, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.stdout
+
+
+def verbs(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every verb, as it is typed."""
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if hasattr(command, "commands"):
+            yield from verbs(command, *path, name)
+
+
+def test_examples_are_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    found = 0
+    for verb in verbs(get_command(app)):
+        lines = [line.strip() for line in latentbench(*verb, "--help").stdout.splitlines()]
+        if "Examples:" in lines:
+            examples = [line for line in lines[lines.index("Examples:") + 1 :] if line.startswith("latentbench ")]
+            assert examples, verb
+            assert all(line.count("latentbench ") == 1 for line in examples), examples
+            found += len(examples)
+    assert found > 20
+
+
+def test_help_is_a_verb_too() -> None:
+    assert latentbench("help", "weights", "list").stdout == latentbench("weights", "list", "--help").stdout
+    assert latentbench("help").stdout == latentbench("--help").stdout
+    assert latentbench("help", "plam").exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--method", "--attribute"])
+@pytest.mark.parametrize("value", ["", " ", ","])
+def test_an_empty_name_does_not_mean_all(option: str, value: str) -> None:
+    result = latentbench("plan", option, value)
+    assert result.exit_code == 2 and f"{option} {value!r}: expected a name" in result.stderr
 
 
 @pytest.mark.parametrize(
