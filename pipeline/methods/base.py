@@ -79,11 +79,13 @@ class FitData:
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces to edit, on one device: codes ws (N, L, 512) and scorer A's values (N, 35) of the images of these codes.
+    """Faces to edit, on one device: codes ws (N, L, 512), and what is known of them.
 
-    z (N, 512), where the codes were mapped from it by `mapping` and truncated by `truncation_psi`; both None where
-    nobody knows. `carried`: what the method that edited the faces keeps for its next edit of them, floating tensors
-    (N, ...) under names of its own. Where nobody knows the values, z or carried state of a single face, they are NaN.
+    values (N, 35): scorer A's of the images of these codes, or those that the last edit asked for, if its method
+    carries them. z (N, 512), where the codes were mapped from it by `mapping` and truncated by `truncation_psi`; both
+    None where nobody knows. `carried`: what the method that edited the faces keeps for its next edit of them, floating
+    tensors (N, ...) under names of its own. Where nobody knows the values, z or carried state of a single face, they
+    are NaN.
     """
 
     ws: Tensor
@@ -156,7 +158,7 @@ class Method(ABC):
         """Edited codes; the inputs are not modified.
 
         ws: (N, L, 512). strengths: (N, 35) signed, in the method's own unit, columns as NAMES. values: (N, 35)
-        scorer A's labels of the unedited faces. Returns (N, L, 512).
+        of the faces at ws, as `Faces` has them. Returns (N, L, 512).
         """
 
     def edit_faces(self, faces: Faces, strengths: Tensor) -> Tensor:
