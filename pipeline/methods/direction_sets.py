@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,7 @@ def feature_changes(
 
 
 def draw_alphas(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
-    """Step sizes (count,), even in [low, high], on the CPU: one per direction, as in the authors' code."""
+    """Step sizes (count,), even in [low, high], on the CPU."""
     import torch
 
     return low + (high - low) * torch.rand(count, generator=rng)
@@ -134,9 +135,20 @@ class DirectionCandidates(Candidates):
 
     d_k has unit norm, so that s is a length in W. Each layer's own code goes through the network, which is in
     evaluation mode. `nouns` name the models, such as regions; directions count within their model.
+
+    With a `step` above 0, a code goes s along the direction in steps of that length, and a last, shorter one; the
+    direction is taken again at each: w'_l is where the path ends, and s the path's length. A path that bends ends
+    nearer, so that naming's step is then at most as long as it is meant to be.
     """
 
-    def __init__(self, models: Sequence[Directions], spans: Sequence[tuple[int, int]], nouns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        models: Sequence[Directions],
+        spans: Sequence[tuple[int, int]],
+        nouns: Sequence[str],
+        step: float = 0.0,
+    ) -> None:
+        self.step = step
         self.models = [model.eval().requires_grad_(False) for model in models]
         self.spans, self.nouns = list(spans), tuple(nouns)
         self.places = [
@@ -158,18 +170,28 @@ class DirectionCandidates(Candidates):
         return f"{self.nouns[place]} {number}, {layers}"
 
     def shift(self, ws: Tensor, index: int, strengths: Tensor) -> Tensor:
-        """strengths (N,) times the direction at each layer's own code, in the layers of its group; 0 in the others."""
+        """strengths (N,) along the direction, from each layer's own code, in the layers of its group; 0 elsewhere."""
         import torch
 
         place, number, (first, stop) = self.places[index]
         moved = ws.new_zeros(ws.shape)
         own, model = ws[:, first:stop], self.models[place]
+        if torch.equal(own, own[:, :1].expand_as(own)):
+            own = own[:, :1]
         with torch.no_grad():
-            if torch.equal(own, own[:, :1].expand_as(own)):
-                directions = model.one(own[:, 0], number)[:, None]
-            else:
-                directions = model.one(own.flatten(0, 1), number).unflatten(0, own.shape[:2])
-        moved[:, first:stop] = strengths.to(ws)[:, None, None] * directions
+            moved[:, first:stop] = self._walk(model, number, own, strengths.to(ws)[:, None, None])
+        return moved
+
+    def _walk(self, model: Directions, number: int, own: Tensor, strengths: Tensor) -> Tensor:
+        """Where codes own (N, layers, 512) get to, less themselves, at strengths (N, 1, 1); 0 where those are 0."""
+        import torch
+
+        moved, sizes = torch.zeros_like(own), strengths.abs()
+        step = self.step or float(sizes.max())
+        for before in range(math.ceil(float(sizes.max()) / step) if step else 0):
+            taken = strengths.sign() * (sizes - before * step).clamp(0.0, step)
+            at = own + moved
+            moved = moved + taken * model.one(at.flatten(0, 1), number).unflatten(0, at.shape[:2])
         return moved
 
     def state(self) -> dict[str, Tensor]:
@@ -184,7 +206,9 @@ class DirectionCandidates(Candidates):
         return {**networks, "spans": torch.tensor(self.spans, dtype=torch.int64).reshape(-1, 2)}
 
 
-def rebuild_candidates(state: dict[str, Tensor], depth: int, nouns: Sequence[str]) -> DirectionCandidates:
+def rebuild_candidates(
+    state: dict[str, Tensor], depth: int, nouns: Sequence[str], step: float = 0.0
+) -> DirectionCandidates:
     """The candidates whose `state` was kept; other keys of it are ignored."""
     from pipeline.networks.directions import Directions
 
@@ -196,4 +220,4 @@ def rebuild_candidates(state: dict[str, Tensor], depth: int, nouns: Sequence[str
         model = Directions(len(first), first.shape[-1], depth=depth).to(first.device)
         model.load_state_dict(part)
         models.append(model)
-    return DirectionCandidates(models, [(first, stop) for first, stop in state["spans"].tolist()], nouns)
+    return DirectionCandidates(models, [(first, stop) for first, stop in state["spans"].tolist()], nouns, step)

@@ -37,7 +37,7 @@ class LatentCLR(Unnamed):
 
     Yuksel et al., "LatentCLR: A Contrastive Learning Approach for Unsupervised Discovery of Interpretable Directions",
     ICCV 2021. The generator is frozen; no labels. With w_k,i = w_i + a d_k(w_i) / ||d_k(w_i)|| and F the feature map
-    after block `tap`, flattened, each step draws `batch` codes and takes the feature differences
+    after block `tap`, flattened and scaled to unit length, each step draws `batch` codes and takes the differences
 
         h_k,i = (F(w_k,i) - F(w_i)) / ||F(w_k,i) - F(w_i)||
 
@@ -53,14 +53,21 @@ class LatentCLR(Unnamed):
     `model` is what d_k is: `global`, a free vector; `linear`, an affine map of w (the authors configure it without
     a bias, but their first layer always has one); `nonlinear`, `depth` fully connected layers 512 wide, batch norm and
     ReLU between them, the last without a bias. The authors' released FFHQ model is "nonlinear" of depth 1, which is
-    `linear` here. a is drawn evenly from [alpha_low, alpha_high] for each direction in each step. `feed` names the
-    layers that w' feeds in training, empty for all.
+    `linear` here. a is drawn evenly from [alpha_low, alpha_high] in each step, for each direction, or for `global` once
+    for all. `unit_features = false` takes differences of F as it is, which is their projector's `normalize: False`.
+    `feed` names the layers that w' feeds in training, empty for all.
+
+    An edit goes s along d_k in one step. `edit_step` above 0 goes in steps of that length and takes d_k again at each
+    (`iterative`, the default of their generation settings, which their README's command and their demo, like this, turn
+    off). s is then the length of the path: two edits of s and t are the one of s + t where s is whole steps.
 
     Departures from the authors' code:
 
     - the tap is `b16` (layers 0 to 4 matter), theirs for FFHQ the 4 px block, which sees layer 0 alone;
     - a feature difference of length 0 is left out of the loss, where theirs divides by it;
-    - their optional projector of the features, by default the identity, does not exist;
+    - of their projectors of features only the default is here, the identity with unit length;
+    - settings: theirs are configured for 32 directions, a = 0.1 and batches of 32; their README trains FFHQ with 100, 1
+      and 8, their released FFHQ model had 100, 0.1 and 8;
     - codes come from the training latents, whatever their truncation; no fresh ones are drawn;
     - directions are named by the rule that all methods share (`naming.py`), theirs by eye; `groups` are the layers that
       its candidates edit. A group beyond the layers that the tap sees was never trained on, as in their released edits;
@@ -70,7 +77,7 @@ class LatentCLR(Unnamed):
     """
 
     name: ClassVar[str] = "latentclr"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     paper: ClassVar[Paper] = Paper(
         "LatentCLR: A Contrastive Learning Approach for Unsupervised Discovery of Interpretable Directions",
         "ICCV 2021",
@@ -91,6 +98,8 @@ class LatentCLR(Unnamed):
         tap: str = "b16",
         alpha_low: float = 0.1,
         alpha_high: float = 0.1,
+        unit_features: bool = True,
+        edit_step: float = 0.0,
         feed: str | int = "",
         groups: str | int = "all, 0-1, 2-5, 6-",
         batch: int = 8,
@@ -104,6 +113,8 @@ class LatentCLR(Unnamed):
         self.directions = checks.whole(self.name, "directions", directions, 2, 1000)
         self.alpha_low = checks.number(self.name, "alpha_low", alpha_low, -1000.0, 1000.0)
         self.alpha_high = checks.number(self.name, "alpha_high", alpha_high, self.alpha_low, 1000.0)
+        self.unit_features = checks.flag(self.name, "unit_features", unit_features)
+        self.edit_step = checks.number(self.name, "edit_step", edit_step, 0.0, 1000.0)
         self.feed = ", ".join(parse_groups(self.name, "feed", feed))
         self.groups = ", ".join(parse_groups(self.name, "groups", groups))
         self.batch = checks.whole(self.name, "batch", batch, 2, 4096)
@@ -119,6 +130,8 @@ class LatentCLR(Unnamed):
             "tap": self.tap,
             "alpha_low": self.alpha_low,
             "alpha_high": self.alpha_high,
+            "unit_features": self.unit_features,
+            "edit_step": self.edit_step,
             "feed": self.feed,
             "groups": self.groups,
             "batch": self.batch,
@@ -164,7 +177,7 @@ class LatentCLR(Unnamed):
         with torch.no_grad():
             shown = networks(data.w[training.trained :].to(data.device))
         self.found_ = {"training": training.facts(), "cosines": cosines(shown), "layers_seen": seen}
-        return DirectionCandidates([networks], spans, [NOUN])
+        return DirectionCandidates([networks], spans, [NOUN], self.edit_step)
 
     def objective(
         self,
@@ -175,16 +188,20 @@ class LatentCLR(Unnamed):
         rng: torch.Generator,
     ) -> Outcome:
         """The contrastive loss of codes w (B, 512) on the device."""
-        alphas = draw_alphas(self.directions, self.alpha_low, self.alpha_high, rng)
+        drawn = 1 if self.model == "global" else self.directions
+        alphas = draw_alphas(drawn, self.alpha_low, self.alpha_high, rng).expand(self.directions)
         before, after = feature_changes(data, networks(w), w, self.tap, alphas, fed)
-        rows, there = unit_rows((after - before).flatten(2))
+        before, after = before.flatten(1), after.flatten(2)
+        if self.unit_features:
+            before, after = unit_rows(before)[0], unit_rows(after)[0]
+        rows, there = unit_rows(after - before)
         loss, accuracy = contrastive_loss(rows, there)
         return Outcome(loss, float(loss.detach()), accuracy, 1 - float(there.float().mean()))
 
     def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> DirectionCandidates:
         """The candidates of which `state` and `facts` were kept."""
         self.found_ = {key: facts[key] for key in ("training", "cosines", "layers_seen")}
-        return rebuild_candidates(state, self.network_depth, [NOUN])
+        return rebuild_candidates(state, self.network_depth, [NOUN], self.edit_step)
 
     def facts(self) -> dict[str, Any]:
         """`training`: losses beside their bound; `cosines`: between directions and between codes; and the naming's."""

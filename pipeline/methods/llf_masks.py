@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from PIL import Image
     from torch import Tensor
+
+log = logging.getLogger("latentbench")
 
 RESTARTS = 4  # of K-means, the best of which is kept
 COLOURS: tuple[tuple[int, int, int], ...] = (
@@ -26,10 +29,16 @@ def points_of(maps: Tensor) -> np.ndarray:
 
 
 def fit_clusters(maps: Tensor, count: int, seed: int) -> Tensor:
+    """The centres of `find_clusters`."""
+    return find_clusters(maps, count, seed)[0]
+
+
+def find_clusters(maps: Tensor, count: int, seed: int) -> tuple[Tensor, dict[str, Any]]:
     """Centres (count, C) of the clusters of the pixels of feature maps (N, C, h, w), by scikit-learn's K-means.
 
     K-means numbers its clusters by chance: ours are in the order of their mean height in the image, from the top.
-    On one thread, so that the same maps give the same bits.
+    On one thread, so that the same maps give the same bits. Also how it ended: `iterations` of the restart that was
+    kept, `converged`, `inertia`; where it did not converge, the log says so.
     """
     import torch
     from sklearn.cluster import KMeans
@@ -38,12 +47,16 @@ def fit_clusters(maps: Tensor, count: int, seed: int) -> Tensor:
     points = points_of(maps)
     with threadpool_limits(1):
         machine = KMeans(n_clusters=count, n_init=RESTARTS, random_state=seed).fit(points)
+    end = {"iterations": int(machine.n_iter_), "converged": bool(machine.n_iter_ < machine.max_iter)}
+    if not end["converged"]:
+        log.warning("K-means with k = %d stopped after %d iterations, unconverged.", count, machine.n_iter_)
     rows = torch.arange(maps.shape[2]).repeat_interleave(maps.shape[3]).repeat(maps.shape[0])
     labels = torch.from_numpy(machine.labels_).long()
     sizes = torch.bincount(labels, minlength=count).clamp(min=1)
     heights = torch.bincount(labels, weights=rows.double(), minlength=count) / sizes
     centres = torch.from_numpy(machine.cluster_centers_).to(maps)
-    return centres[heights.argsort(stable=True).to(maps.device)]
+    order = heights.argsort(stable=True).to(maps.device)
+    return centres[order], {**end, "inertia": float(machine.inertia_)}
 
 
 def label_maps(maps: Tensor, centres: Tensor) -> Tensor:
@@ -63,6 +76,19 @@ def region_of(before: Tensor, after: Tensor, centres: Tensor, cluster: int) -> T
     """Where either map is of the cluster: (K, B, 1, h, w) bool, of before (B, C, h, w) and after (K, B, C, h, w)."""
     own = (label_maps(before, centres) == cluster) | (label_maps(after, centres) == cluster)
     return own[:, :, None]
+
+
+def spread_over(region: Tensor, channels: int) -> Tensor:
+    """Each face's region (K, B, 1, h, w) as the authors' code spreads it over channels: (K, B, C, h, w).
+
+    Channel c of face b is masked by the region of face (b C + c) mod B: theirs repeats the B masks C times, C first,
+    and reads them as B times C.
+    """
+    import torch
+
+    batch = region.shape[1]
+    of = torch.arange(batch * channels, device=region.device).reshape(batch, channels) % batch
+    return region[:, of, 0]
 
 
 def inside_and_outside(change: Tensor, region: Tensor) -> tuple[float, float]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import ConfigError, TrainingDivergedError
 from pipeline.methods import contrastive
 from pipeline.methods.contrastive import ContrastiveTraining, Outcome, unit_rows
-from pipeline.methods.direction_sets import feature_changes
+from pipeline.methods.direction_sets import DirectionCandidates, feature_changes
 from pipeline.methods.latentclr import MODELS, LatentCLR
 from pipeline.networks.directions import Directions
 from stylegan.generator import Generator
@@ -66,6 +68,98 @@ def test_the_feature_difference_is_the_derivative() -> None:
         _, exact = torch.func.jvp(mapped, (w,), (directions[k],))
         cosine = (unit_rows(exact.flatten(1))[0] * rows[k]).sum(dim=1)
         assert float(cosine.min()) > 0.99
+
+
+class Steps(torch.nn.Module):
+    """Always the same directions."""
+
+    def __init__(self, directions: torch.Tensor) -> None:
+        super().__init__()
+        self.directions = directions
+
+    def forward(self, w: torch.Tensor) -> torch.Tensor:
+        return self.directions
+
+
+@pytest.mark.parametrize("unit_features", [True, False])
+def test_the_objective_is_the_formula(unit_features: bool) -> None:
+    """Pair by pair, on features of the length that they have or, as the authors have them, of unit length."""
+    data, w, alpha = toy.fit_data(8), toy.draw_w(3, seed=8), 4.0
+    directions = torch.nn.functional.normalize(torch.randn(3, 3, 512, generator=data.rng(1)), dim=2)
+    method = small(alpha_low=alpha, alpha_high=alpha, unit_features=unit_features)
+    outcome = method.objective(data, Steps(directions), w, [], data.rng())  # type: ignore[arg-type]
+
+    def features(codes: torch.Tensor) -> np.ndarray:
+        maps = data.generator.synthesis.features(data.generator.mapping.broadcast(codes), "b16")
+        flat = maps.flatten(1).double().numpy()
+        return flat / np.linalg.norm(flat, axis=1, keepdims=True) if unit_features else flat
+
+    rows = {}
+    for k in range(3):
+        for i, change in enumerate(features(w + alpha * directions[k]) - features(w)):
+            rows[k, i] = change / np.linalg.norm(change)
+    losses = []
+    for k, i in rows:
+        similar = {key: math.exp(0.5 * abs(float(rows[k, i] @ row))) for key, row in rows.items() if key != (k, i)}
+        positive = np.mean([value for (m, _), value in similar.items() if m == k])
+        losses.append(-math.log(positive / np.mean([value for (m, _), value in similar.items() if m != k])))
+    assert float(outcome.loss) == pytest.approx(np.mean(losses), abs=1e-6)
+
+
+def test_features_are_of_unit_length_unless_told_otherwise() -> None:
+    """The two objectives differ: a formula test could not tell them apart where they are one."""
+    data, w = toy.fit_data(8), toy.draw_w(3, seed=8)
+    networks = Directions(3, 512, depth=2, rng=data.rng(1))
+    losses = [
+        float(small(**changes).objective(data, networks, w, [], data.rng()).loss.detach())
+        for changes in ({}, {"unit_features": True}, {"unit_features": False})
+    ]
+    assert losses[0] == losses[1] and abs(losses[1] - losses[2]) > 1e-5
+
+
+@pytest.mark.parametrize(("model", "different"), [("global", 1), ("nonlinear", 3)])
+def test_free_vectors_share_one_alpha(model: str, different: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, seen = toy.fit_data(8), []
+    method = small(model=model, alpha_low=1.0, alpha_high=2.0)
+
+    def watched(*given: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(given[4])
+        return feature_changes(*given)
+
+    monkeypatch.setattr("pipeline.methods.latentclr.feature_changes", watched)
+    networks = Directions(3, 512, depth=method.network_depth, rng=data.rng(1))
+    method.objective(data, networks, toy.draw_w(3), [], data.rng())
+    assert seen[0].shape == (3,) and len(set(seen[0].tolist())) == different
+
+
+def bent(step: float) -> DirectionCandidates:
+    return DirectionCandidates(
+        [Directions(2, 512, depth=3, rng=torch.Generator().manual_seed(1))], [(0, 2)], ["n"], step
+    )
+
+
+def test_an_edit_step_by_step_takes_the_direction_again() -> None:
+    codes = toy.draw_w(3, seed=9)
+    ws = toy.load().generator.mapping.broadcast(codes)
+    strengths = torch.tensor([2.5, -1.0, 0.0])
+    moved = bent(1.0).shift(ws, 1, strengths)
+    model = bent(0.0).models[0]
+    for face, steps in enumerate(([1.0, 1.0, 0.5], [-1.0], [])):
+        at = codes[face : face + 1]
+        for step in steps:
+            at = at + step * model.one(at, 1)
+        assert torch.allclose(moved[face, :2], at - codes[face], atol=1e-5)
+    assert not moved[:, 2:].any() and not moved[2].any()
+    straight = bent(0.0).shift(ws, 1, strengths)
+    assert torch.allclose(straight[0, 0], 2.5 * model.one(codes[:1], 1)[0], atol=1e-5)
+    assert not torch.allclose(straight[0], moved[0], atol=1e-3), "the direction turns"
+
+
+def test_edits_step_by_step_add_up() -> None:
+    ws = toy.load().generator.mapping.broadcast(toy.draw_w(2, seed=9))[:, :2]
+    two = ws + bent(0.5).shift(ws, 0, torch.full((2,), 1.0))
+    there = two + bent(0.5).shift(two, 0, torch.full((2,), 1.5))
+    assert torch.allclose(there, ws + bent(0.5).shift(ws, 0, torch.full((2,), 2.5)), atol=1e-5)
 
 
 def test_training_passes_through_a_real_generator_and_leaves_it_as_it_was() -> None:

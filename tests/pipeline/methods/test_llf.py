@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from pipeline.methods.base import FitData
 from pipeline.methods.direction_sets import feature_maps
 from pipeline.methods.latentclr import LatentCLR
 from pipeline.methods.llf import LLF, START
-from pipeline.methods.llf_masks import fit_clusters, inside_and_outside, label_maps, paint_masks, points_of, region_of
+from pipeline.methods.llf_masks import (
+    find_clusters,
+    fit_clusters,
+    inside_and_outside,
+    label_maps,
+    paint_masks,
+    points_of,
+    region_of,
+    spread_over,
+)
 from pipeline.networks.directions import Directions
 from tests import toy
 
@@ -60,6 +70,18 @@ def test_clusters_are_those_of_scikit_learn_from_the_top_down() -> None:
     theirs = np.sort(machine.cluster_centers_, axis=0)
     assert np.allclose(np.sort(centres.numpy(), axis=0), theirs, atol=1e-4)
     assert torch.equal(centres, fit_clusters(maps, 3, 5)), "the same seed, the same bits"
+
+
+def test_clusters_that_did_not_converge_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    centres, end = find_clusters(banded(), 3, 5)
+    assert end["converged"] and end["iterations"] >= 1 and centres.shape == (3, 3) and not caplog.text
+    assert end["inertia"] == pytest.approx(KMeans(3, n_init=4, random_state=5).fit(points_of(banded())).inertia_)
+    monkeypatch.setattr("sklearn.cluster.KMeans", partial(KMeans, max_iter=1))
+    with caplog.at_level("WARNING", "latentbench"):
+        _, end = find_clusters(drawn(4, 3, 8, 8), 5, 5)
+    assert not end["converged"] and "unconverged" in caplog.text
 
 
 def test_labels_are_the_nearest_centres() -> None:
@@ -125,6 +147,37 @@ def test_the_objective_is_the_slow_one() -> None:
         losses.append(-math.log(positive / np.mean([value for (m, _), value in similar.items() if m != k])))
     assert outcome.contrast == pytest.approx(np.mean(losses), abs=1e-5)
     assert float(outcome.loss) == pytest.approx(np.mean(losses) + 10 * outside / pixels, rel=1e-4)
+
+
+def test_the_authors_masks_are_those_of_other_faces() -> None:
+    """Channel by channel: the masks of B faces, C times over, dealt out to the faces in turn, C to each."""
+    region = drawn(2, 3, 1, 4, 4) > 0
+    found = spread_over(region, 5)
+    assert found.shape == (2, 3, 5, 4, 4)
+    for k in range(2):
+        deck = [region[k, face, 0] for _ in range(5) for face in range(3)]
+        for face in range(3):
+            for channel in range(5):
+                assert torch.equal(found[k, face, channel], deck.pop(0))
+    assert torch.equal(spread_over(region[:, :1], 5), region[:, :1].expand(-1, -1, 5, -1, -1)), "one face: its own"
+
+
+def test_spread_masks_change_the_loss_and_not_what_is_measured() -> None:
+    data, w = toy.fit_data(8), toy.draw_w(3, seed=8)
+    directions = torch.nn.functional.normalize(drawn(3, 3, 512), dim=2)
+    before = feature_maps(data, w, "b16")
+    centres, found = fit_clusters(before, 2, 1), []
+    for spread in (False, True):
+        method = small(alpha=4.0, outside_weight=10.0, spread_masks=spread)
+        method.centres_ = centres
+        found.append(method.objective(data, Steps(directions), w, 1, [], data.rng()))
+    change = torch.stack([feature_maps(data, w + 4.0 * one, "b16") for one in directions]) - before
+    mask = spread_over(region_of(before, before + change, centres, 1), 2)
+    rows, there = contrastive.unit_rows((change * mask).flatten(2))
+    expected = contrastive.contrastive_loss(rows, there)[0] + 10 * (change * ~mask).square().mean()
+    assert float(found[1][0].loss) == pytest.approx(float(expected), rel=1e-5)
+    assert abs(float(found[0][0].loss) - float(found[1][0].loss)) > 1e-4
+    assert found[0][1] == found[1][1]
 
 
 def test_an_empty_region_gives_no_nan() -> None:
