@@ -32,8 +32,9 @@ class StyleFlow(Method):
     Continuous Normalizing Flows", ACM TOG 2021. Phi is a moving batch norm, the flow dy/dt = f(y, t, a) of
     concat-squash layers from 0 to a learned T, and a second norm (`networks/flow.py`). It is trained on labelled codes
     by maximum likelihood: -mean log p(w | a) with log p = log N(z; 0, 1) + log |det dz/dw|, its trace estimated by
-    Hutchinson with Gaussian noise that is fixed for a solve. As in the authors' code: dopri5, six layers of 512, tanh,
-    Adam with a constant rate of 1e-3, gains g on the wanted changes, and the table of layers that keep an edit. The
+    Hutchinson with Gaussian noise that is fixed for a solve. As in the authors' code: norms by running statistics, which
+    start at 0 and 1, in training too; dopri5, six layers of 512, tanh, Adam with a constant rate of 1e-3, gains g on
+    the wanted changes, and the table of layers that keep an edit. The
     other layers are copied back from w, so an edit of zero is w itself. An edit carries
     a + g da, not clipped, to the next one, which goes in with it in every layer, whatever scorer A would read: so an
     edit of one attribute is undone exactly.
@@ -57,7 +58,7 @@ class StyleFlow(Method):
     """
 
     name: ClassVar[str] = "styleflow"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     paper: ClassVar[Paper] = Paper(
         "StyleFlow: Attribute-conditioned Exploration of StyleGAN-Generated Images using Conditional Continuous "
         "Normalizing Flows",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import TrainingDivergedError
 from pipeline.methods.base import FitData
 from pipeline.methods.checkpoints import Checkpoint
-from pipeline.methods.deviations import by_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,9 +34,6 @@ class Training:
         self.method, self.data = method, data
         self.trained = len(data.w) - held_out
         self.flow = method.new_flow(data.w.shape[1], len(method.centre_), data.rng(START)).to(data.device)
-        variance, mean = by_columns(torch.var_mean, data.w[: self.trained])
-        self.flow.first.mean.copy_(mean)
-        self.flow.first.variance.copy_(variance)
         self.optimiser = torch.optim.Adam(self.flow.parameters(), lr=method.learning_rate)
         self.checkpoint = Checkpoint(method, data)
         self.step = 0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchdiffeq import odeint
 
 EPSILON = 1e-4  # added to the variances of the norms
-DECAY = 0.1  # of the norms' running statistics, a step
+DECAY = 0.1  # of the norms' running statistics: the share that a batch is of them
 MAX_STEPS = 1000  # of one solve; beyond, the equation counts as not solvable
 
 
@@ -68,7 +68,8 @@ class Field(nn.Module):
 class MovingNorm(nn.Module):
     """y = (x - mean) / sqrt(variance + EPSILON) exp(log_scale) + shift, each (width,).
 
-    With the batch's own statistics in training, which running ones follow; with the running ones in evaluation mode.
+    By running statistics, from 0 and 1, in training too: a batch moves them only after it was normalised by them, and no
+    gradient goes through them.
     """
 
     mean: Tensor
@@ -83,14 +84,14 @@ class MovingNorm(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (N, width) -> y (N, width) and the logarithm of |dy/dx|, a number."""
-        mean, variance = self.mean, self.variance
+        log_slope = self.log_scale - 0.5 * torch.log(self.variance + EPSILON)
+        y = (x - self.mean) * log_slope.exp() + self.shift
         if self.training:
-            variance, mean = torch.var_mean(x, dim=0)
             with torch.no_grad():
+                variance, mean = torch.var_mean(x, dim=0)
                 self.mean.lerp_(mean, DECAY)
                 self.variance.lerp_(variance, DECAY)
-        log_slope = self.log_scale - 0.5 * torch.log(variance + EPSILON)
-        return (x - mean) * log_slope.exp() + self.shift, log_slope.sum()
+        return y, log_slope.sum()
 
     def inverse(self, y: Tensor) -> Tensor:
         """The x (N, width) of y (N, width), by the running statistics."""
