@@ -1,9 +1,9 @@
 """Differences of means on the same faces, their intervals and p values, and Holm's correction for many of them.
 
-The interval is the bootstrap's percentile interval, faces resampled together for both means, as
-`Bootstrap.difference`. The p value is that of a two-sided bootstrap test of "no difference" which follows Hall &
-Wilson, "Two Guidelines for Bootstrap Hypothesis Testing", Biometrics 1991: resample around what was found, and compare
-in standard errors. With d the difference, s its standard error over faces, and d*, s* those of a resample,
+The interval is the bootstrap's, faces resampled together for both means, as `Bootstrap.difference`. The p value is that
+of a two-sided bootstrap test of "no difference" which follows Hall & Wilson, "Two Guidelines for Bootstrap Hypothesis
+Testing", Biometrics 1991: resample around what was found, and compare in standard errors. With d the difference, s its
+standard error over faces, and d*, s* those of a resample,
 
     p = (1 + number of resamples with |d* - d| / s* >= |d| / s) / (1 + number of resamples),
 
@@ -20,11 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.statistics import Bootstrap
+from pipeline.statistics import LEAST_FACES, Bootstrap
 
-LEAST_FACES = 2  # with fewer there is neither an interval nor a p value
 LOT = 4_000_000  # numbers held at once: resamples x comparisons
 ROUNDING = 1e-12  # of the means: a difference or an error below this part of them is none
+
+
+Noise = float | np.ndarray  # of the judges: what is no larger is no difference; one, or one per mean (R,)
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,12 @@ class Differences:
     n_faces: np.ndarray
 
 
-def paired(bootstrap: Bootstrap, first: FaceSums, second: FaceSums) -> Differences:
-    """Means of `first` minus means of `second`, row by row, each over the faces that both have."""
+def paired(bootstrap: Bootstrap, first: FaceSums, second: FaceSums, noise: Noise = 0.0) -> Differences:
+    """Means of `first` minus means of `second`, row by row, each over the faces that both have.
+
+    A difference that is no larger than the noise of its judges has a p of 1.
+    """
+    noises = np.broadcast_to(noise, len(first.sums))
     common = (first.sizes > 0) & (second.sizes > 0)
     n_faces = common.sum(axis=1)
     value, low, high, p = (np.full(len(common), np.nan) for _ in range(4))
@@ -86,19 +92,18 @@ def paired(bootstrap: Bootstrap, first: FaceSums, second: FaceSums) -> Differenc
         counts = bootstrap.counts(number)
         for lot in np.array_split(np.arange(len(rows)), -(-len(rows) * len(counts) // LOT)):
             chosen = rows[lot]
-            low[chosen], high[chosen], p[chosen] = _tested(bootstrap, counts, one[lot], other[lot])
+            low[chosen], high[chosen], p[chosen] = _tested(bootstrap, counts, one[lot], other[lot], noises[chosen])
     return Differences(value, low, high, p, n_faces)
 
 
 def _tested(
-    bootstrap: Bootstrap, counts: np.ndarray, one: FaceSums, other: FaceSums
+    bootstrap: Bootstrap, counts: np.ndarray, one: FaceSums, other: FaceSums, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ends of the interval, and p, of differences over faces that all of them have."""
     number = counts.shape[1]
     value = one.means() - other.means()
     resampled = one.resampled(counts) - other.resampled(counts)
-    tail = (1 - bootstrap.confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    low, high = bootstrap.ends(value, resampled, number)
     scale = ROUNDING * (np.abs(one.means()) + np.abs(other.means()))
     parts = one.parts() - other.parts()
     error = np.sqrt((parts**2).sum(axis=1)) / number
@@ -112,7 +117,7 @@ def _tested(
     same = error <= scale  # every face says the same: only its sign and the number of faces tell anything
     p[same] = 1 / (1 + len(counts))
     p = np.maximum(p, 2.0 ** (1 - number))
-    p[np.abs(value) <= scale] = 1.0
+    p[np.abs(value) <= np.maximum(scale, noise)] = 1.0
     return low, high, p
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.differences import LEAST_FACES, FaceSums
-from pipeline.statistics import Bootstrap
+from pipeline.differences import FaceSums
+from pipeline.statistics import LEAST_FACES, Bootstrap
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,13 @@ class Ranks:
     n_faces: int
 
 
-def ranked(bootstrap: Bootstrap, means: FaceSums, rivals: np.ndarray, *, lower_is_better: bool) -> Ranks:
-    """Ranks of the means (M) over the faces that every method with any face has; `rivals` (M,): who competes."""
+def ranked(
+    bootstrap: Bootstrap, means: FaceSums, rivals: np.ndarray, *, lower_is_better: bool, noise: float = 0.0
+) -> Ranks:
+    """Ranks of the means (M) over the faces that every method with any face has; `rivals` (M,): who competes.
+
+    Means that differ by no more than the noise of their judges are equal.
+    """
     known = np.asarray((means.sizes > 0).any(axis=1))
     rank, low, high, first = (np.full(len(known), np.nan) for _ in range(4))
     faces = np.asarray((means.sizes[known] > 0).all(axis=0))
@@ -42,29 +47,30 @@ def ranked(bootstrap: Bootstrap, means: FaceSums, rivals: np.ndarray, *, lower_i
     if number:
         sign = 1.0 if lower_is_better else -1.0
         shared, competes = means[known].on(faces), np.asarray(rivals, dtype=bool)[known]
-        rank[known] = _ranks(sign * shared.means()[None], competes)[0]
+        rank[known] = _ranks(sign * shared.means()[None], competes, noise)[0]
         if number >= LEAST_FACES:
             values = sign * shared.resampled(bootstrap.counts(number))
-            places = _ranks(values, competes)
+            places = _ranks(values, competes, noise)
             tail = (1 - bootstrap.confidence) / 2
             ends = np.quantile(places, [tail, 1 - tail], axis=0, method="inverted_cdf")
             low[known], high[known] = np.minimum(ends[0], rank[known]), np.maximum(ends[1], rank[known])
-            first[known] = _first(values, places, competes)
+            first[known] = _first(values, places, competes, noise)
     return Ranks(rank, low, high, first, number)
 
 
-def _ranks(values: np.ndarray, competes: np.ndarray) -> np.ndarray:
-    """1 + the number of competitors with a smaller value: (B, M) -> (B, M)."""
+def _ranks(values: np.ndarray, competes: np.ndarray, noise: float) -> np.ndarray:
+    """1 + the number of competitors with a value that is smaller by more than the noise: (B, M) -> (B, M)."""
     rivals = np.sort(values[:, competes], axis=1)
     smaller = np.zeros(values.shape)
     for column in range(rivals.shape[1]):
-        smaller += rivals[:, column, None] < values
+        smaller += values - rivals[:, column, None] > noise
     return smaller + 1
 
 
-def _first(values: np.ndarray, places: np.ndarray, competes: np.ndarray) -> np.ndarray:
+def _first(values: np.ndarray, places: np.ndarray, competes: np.ndarray, noise: float) -> np.ndarray:
     """Share of the resamples (B) in which each of M is first, divided by how many competitors are equal with it."""
-    equal = (values[:, None, :] == values[:, competes, None]).sum(axis=1)
+    firsts = competes & (places == 1)  # the competitors that no other beats
+    equal = ((np.abs(values[:, None, :] - values[:, competes, None]) <= noise) & firsts[:, competes, None]).sum(axis=1)
     sharing = equal + ~competes  # a control that joins shares with the competitors that equal it
     return np.asarray(np.where(places == 1, 1.0 / np.maximum(sharing, 1), 0.0).mean(axis=0))
 

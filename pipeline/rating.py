@@ -23,7 +23,7 @@ from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
 from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, write_table
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

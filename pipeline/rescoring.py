@@ -30,7 +30,7 @@ from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
 from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, write_table
 
-VERSION = 1
+VERSION = 2
 FILES = ("scores.parquet", "rescoring.parquet")
 REACH = "unreached_share"  # the one score that is of all changes, not of those that were reached
 ENOUGH = 0.5  # with less than this share reached, what was reached does not speak for the method

@@ -42,6 +42,8 @@ from pipeline.stages import Manifest, ShardRecord, Stage, write_shard
 from pipeline.statistics import Bootstrap
 from pipeline.tables import read_stage, vectors, write_table
 
+VERSION = 2
+
 
 @dataclass(frozen=True)
 class ScoreShard:
@@ -72,7 +74,7 @@ def scores_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         reference_stage(settings, card, "faces"),
         timing_stage(settings, card, method),
     )
-    return Stage("scores", 1, parameters, {}, upstream, label=method)
+    return Stage("scores", VERSION, parameters, {}, upstream, label=method)
 
 
 def run_scores(settings: Settings, method: str) -> Manifest:
@@ -133,7 +135,7 @@ def score_row(
     level: float | None = None,
 ) -> dict[str, Any]:
     """A judgement as a row of STAGE_SCORES."""
-    estimate = judgement.estimate
+    estimate = metric.within_bounds(judgement.estimate)
     return {
         "domain": card.name,
         "protocol": protocol,

@@ -8,9 +8,10 @@ the paper's grid over calibrated ranges (an `EditSet`), those at matched change 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,9 @@ class Metric:
     version: raised whenever results change. better: "lower", "higher" or "neither". roles: the domain's networks
     whose judgement it is. minimum_faces, minimum_images: below these a score is flagged. per_attribute: whether
     it is computed for each attribute or over all alone. protocols: whose edits it judges. samples: for a metric that is
-    a mean, what it is the mean of: such a metric has differences between methods, and ranks.
+    a mean, what it is the mean of: such a metric has differences between methods, and ranks. bounds: the least and the
+    largest value it can have, at which intervals end. noise: what a judge's last digits, which differ from batch to
+    batch, may make of it: two means that differ by less are equal.
     """
 
     name: str
@@ -187,6 +190,16 @@ class Metric:
     per_attribute: bool = True
     protocols: tuple[str, ...] = (PAPER,)
     samples: Callable[[EditSet], list[Samples]] | None = None
+    bounds: tuple[float, float] = (-inf, inf)
+    noise: float = 1e-5  # lpips differs by up to 4.5e-6 (20 faces in batches of 1 to 64), the others by less
+
+    def within_bounds(self, estimate: Estimate) -> Estimate:
+        """The estimate with an interval that ends where the metric does, and still holds the value."""
+        value, low, high = estimate.value, estimate.low, estimate.high
+        if low is None or high is None:
+            return estimate
+        least, most = self.bounds
+        return replace(estimate, low=min(max(low, least), value), high=max(min(high, most), value))
 
     @property
     def grid_protocol(self) -> str:

@@ -72,6 +72,8 @@ ATTRIBUTE_CHANGE = Metric(
     judge=change,
     roles=("scorer_b",),
     samples=changes,
+    bounds=(-1.0, 1.0),
+    noise=1e-4,  # values differ by up to 1.6e-5
 )
 
 ATTRIBUTE_MONOTONICITY = Metric(
@@ -84,4 +86,5 @@ ATTRIBUTE_MONOTONICITY = Metric(
     judge=monotonicity,
     roles=("scorer_b",),
     samples=correlations,
+    bounds=(-1.0, 1.0),
 )

@@ -9,6 +9,7 @@ be undone. Every score is a mean over faces; 0 is perfect, and what an editor ge
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import numpy as np
 
@@ -40,6 +41,7 @@ def _metric(name: str, column: str, meaning: str, paper: str, unit: str, role: s
         roles=() if role == "none" else (role,),
         per_attribute=False,
         protocols=(CONSISTENCY,),
+        bounds=(0.0, inf),
     )
 
 

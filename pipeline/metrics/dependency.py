@@ -12,6 +12,8 @@ twice (glasses and reading glasses, smile and neutral): of edits of those, max-A
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from pipeline.metrics.base import MATCHED, Judgement, MatchedSet, Metric
@@ -47,6 +49,7 @@ ATTRIBUTE_DEPENDENCY_MEAN = Metric(
     judge=mean,
     roles=("scorer_b",),
     protocols=(MATCHED,),
+    bounds=(0.0, inf),
 )
 
 ATTRIBUTE_DEPENDENCY_MAX = Metric(
@@ -59,4 +62,5 @@ ATTRIBUTE_DEPENDENCY_MAX = Metric(
     judge=largest,
     roles=("scorer_b",),
     protocols=(MATCHED,),
+    bounds=(0.0, inf),
 )

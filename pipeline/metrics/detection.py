@@ -25,4 +25,5 @@ DETECTED_SHARE = Metric(
     judge=judge,
     roles=("detector",),
     samples=samples,
+    bounds=(0.0, 1.0),
 )

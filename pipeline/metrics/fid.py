@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from math import inf
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def judge(edits: EditSet) -> list[Judgement]:
             value = frechet_distance(features.mean(axis=0), np.cov(features, rowvar=False), *reference.moments)
         else:
             value = float(resampled_distances(moments, reference, np.ones((1, faces)))[0])
-    low, high = edits.bootstrap.centred_interval(value, resampled)
+    low, high = edits.bootstrap.centred_interval(value, resampled, faces)
     needed = IMAGES_PER_DIMENSION * features.shape[1]
     fewest = min(len(features), len(edits.reference.features))
     flag = f"fewer than {needed} images, twice the extractor's dimensions" if fewest < needed else ""
@@ -155,4 +156,5 @@ FID = Metric(
     judge=judge,
     roles=("perception",),
     protocols=(PAPER, PERCEPTION),
+    bounds=(0.0, inf),
 )

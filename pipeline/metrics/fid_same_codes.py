@@ -15,6 +15,8 @@ faces, made from the products of edited with unedited vectors alone. So a resamp
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from pipeline.metrics.base import EditSet, Judgement, Metric
@@ -58,7 +60,8 @@ def judge(edits: EditSet) -> list[Judgement]:
     n_faces, width = len(moments.number), edits.features.shape[1]
     value = moments.distance(np.ones(n_faces))
     counts = edits.bootstrap.counts(n_faces, min(RESAMPLES, edits.bootstrap.samples))
-    low, high = edits.bootstrap.centred_interval(value, np.array([moments.distance(row) for row in counts]))
+    resampled = np.array([moments.distance(row) for row in counts])
+    low, high = edits.bootstrap.centred_interval(value, resampled, n_faces)
     needed = IMAGES_PER_DIMENSION * width
     flag = f"{n_faces} unedited images, fewer than {needed}, twice the extractor's dimensions"
     estimate = Estimate(value, low, high, n_faces, len(edits.features))
@@ -75,4 +78,5 @@ FID_SAME_CODES = Metric(
     judge=judge,
     roles=("perception",),
     per_attribute=False,
+    bounds=(0.0, inf),
 )

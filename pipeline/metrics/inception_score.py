@@ -5,11 +5,16 @@ probabilities from their mean, in 10 parts of a random order; score = mean of th
 deviation (divisor: the number of parts). The L2L paper prints an "ISD" without a definition; score, spread and
 difference are three quantities and three metrics here. The difference is absolute, and taken to the score of as many
 reference images as there are edited ones, because the score grows with their number.
+
+The intervals resample faces: a resample holds fewer different faces and scores lower, so they are the spread of the
+resamples around their own mean, laid around the score. Around the difference it is laid while that has its sign, and is
+folded where it reaches over 0: then the low end is 0, and the high end that of the farther side.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -84,8 +89,17 @@ def _resampled(edits: EditSet) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def _judgement(edits: EditSet, value: float, resampled: np.ndarray, flag: str) -> list[Judgement]:
-    low, high = edits.bootstrap.interval(resampled)
-    return [Judgement(Estimate(value, low, high, len(np.unique(edits.faces)), len(edits)), "perception", flag)]
+    faces = len(np.unique(edits.faces))
+    low, high = edits.bootstrap.centred_interval(value, resampled, faces)
+    return [Judgement(Estimate(value, low, high, faces, len(edits)), "perception", flag)]
+
+
+def folded(signed: Judgement) -> Judgement:
+    """The judgement of the absolute value, from that of a value with its sign."""
+    value, low, high = signed.estimate.value, signed.estimate.low, signed.estimate.high
+    if low is not None and high is not None:
+        low, high = 0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))
+    return replace(signed, estimate=replace(signed.estimate, value=abs(value), low=low, high=high))
 
 
 def score(edits: EditSet) -> list[Judgement]:
@@ -108,38 +122,42 @@ def difference(edits: EditSet) -> list[Judgement]:
         flag = "; ".join(filter(None, [flag, f"only {len(logits)} reference images"]))
     rng = keyed_rng(edits.bootstrap.seed, "inception_score", edits.attribute)
     own, _ = inception_score(logits[: len(edits)], edits.rules.inception_score_splits, rng)
-    return _judgement(edits, abs(float(parts.mean()) - own), np.abs(resampled.mean(axis=1) - own), flag)
+    signed = _judgement(edits, float(parts.mean()) - own, resampled.mean(axis=1) - own, flag)
+    return [folded(judgement) for judgement in signed]
 
 
 INCEPTION_SCORE = Metric(
     name="inception_score",
-    version=1,
+    version=2,
     meaning="how sharp and how varied the perception net's classes of the images are; mean of 10 parts",
     paper=PAPER,
     unit="classes",
     better="higher",
     judge=score,
     roles=("perception",),
+    bounds=(1.0, inf),
 )
 
 INCEPTION_SCORE_SPREAD = Metric(
     name="inception_score_spread",
-    version=1,
+    version=2,
     meaning="standard deviation of the inception score over its 10 parts",
     paper=PAPER,
     unit="classes",
     better="neither",
     judge=spread,
     roles=("perception",),
+    bounds=(0.0, inf),
 )
 
 INCEPTION_SCORE_DIFFERENCE = Metric(
     name="inception_score_difference",
-    version=1,
+    version=2,
     meaning="absolute difference of the inception score to that of as many unedited images",
     paper=PAPER,
     unit="classes",
     better="lower",
     judge=difference,
     roles=("perception",),
+    bounds=(0.0, inf),
 )

@@ -86,7 +86,7 @@ def judge(edits: EditSet) -> list[Judgement]:
     )
     kernels = FaceKernels(features, edits.faces, reference)
     counts = edits.bootstrap.counts(len(kernels.number))
-    low, high = edits.bootstrap.centred_interval(value, kernels.distances(counts))
+    low, high = edits.bootstrap.centred_interval(value, kernels.distances(counts), len(kernels.number))
     return [Judgement(Estimate(value, low, high, len(kernels.number), len(features)), "perception")]
 
 

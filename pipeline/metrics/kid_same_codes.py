@@ -50,7 +50,7 @@ def judge(edits: EditSet) -> list[Judgement]:
     with np.errstate(invalid="ignore"):  # of one face alone there is no pair
         value = float(distances(sums, number, np.ones((1, len(number))))[0])
         resampled = distances(sums, number, edits.bootstrap.counts(len(number)))
-    low, high = edits.bootstrap.centred_interval(value, resampled)
+    low, high = edits.bootstrap.centred_interval(value, resampled, len(number))
     return [Judgement(Estimate(value, low, high, len(number), len(faces)), "perception")]
 
 

@@ -56,6 +56,7 @@ LOCALITY = Metric(
     judge=judge,
     protocols=(PROTOCOL,),
     samples=samples,
+    bounds=(0.0, 1.0),
 )
 
 PARTS_AREA = Metric(
@@ -67,4 +68,5 @@ PARTS_AREA = Metric(
     better="neither",
     judge=judge_area,
     protocols=(PROTOCOL,),
+    bounds=(0.0, 1.0),
 )

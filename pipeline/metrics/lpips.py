@@ -11,6 +11,8 @@ that is, the domain says (`Domain.perceptual_distance`), and the `network` colum
 
 from __future__ import annotations
 
+from math import inf
+
 from pipeline.metrics.base import MATCHED, PAPER, PERCEPTION, Judgement, Measured, Metric, Samples
 
 
@@ -35,4 +37,5 @@ LPIPS = Metric(
     roles=("lpips",),
     protocols=(PAPER, MATCHED, PERCEPTION),
     samples=samples,
+    bounds=(0.0, inf),
 )

@@ -69,7 +69,7 @@ def estimate(edits: RateSet, column: str, read: Callable[[np.ndarray, np.ndarray
 
     value = reading(np.ones(len(images)))
     resampled = np.array([reading(counts) for counts in edits.bootstrap.counts(len(images))])
-    low, high = edits.bootstrap.interval(resampled) if np.isfinite(value) else (None, None)
+    low, high = edits.bootstrap.interval(value, resampled, len(images))
     return Estimate(value, low, high, len(images), len(faces))
 
 
@@ -107,6 +107,7 @@ TARGET_CHANGE_RATE = Metric(
     judge=_top,
     roles=("scorer_b",),
     protocols=(RATES,),
+    bounds=(0.0, 1.0),
 )
 
 PRESERVATION_AREA = Metric(
@@ -119,6 +120,7 @@ PRESERVATION_AREA = Metric(
     judge=_area_of("preserved", "scorer_b"),
     roles=("scorer_b",),
     protocols=(RATES,),
+    bounds=(0.0, 1.0),
 )
 
 ACCEPTANCE_AREA = Metric(
@@ -131,6 +133,7 @@ ACCEPTANCE_AREA = Metric(
     judge=_area_of("accepted", "recognizer_b"),
     roles=("recognizer_b",),
     protocols=(RATES,),
+    bounds=(0.0, 1.0),
 )
 
 PRESERVATION_RATE = Metric(
@@ -143,6 +146,7 @@ PRESERVATION_RATE = Metric(
     judge=_value_of("preserved", "scorer_b"),
     roles=("scorer_b",),
     protocols=(RATES,),
+    bounds=(0.0, 1.0),
 )
 
 ACCEPTANCE_RATE = Metric(
@@ -155,4 +159,5 @@ ACCEPTANCE_RATE = Metric(
     judge=_value_of("accepted", "recognizer_b"),
     roles=("recognizer_b",),
     protocols=(RATES,),
+    bounds=(0.0, 1.0),
 )

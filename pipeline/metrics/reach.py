@@ -36,6 +36,7 @@ UNREACHED_SHARE = Metric(
     judge=unreached,
     roles=("scorer_a",),
     protocols=(MATCHED,),
+    bounds=(0.0, 1.0),
 )
 
 ATTRIBUTE_CHANGE_REPORTED = Metric(

@@ -7,6 +7,7 @@ time the edit of the code alone and the edit with its image. The interval is a b
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 
 from pipeline.metrics.base import EditSet, Judgement, Metric
 
@@ -27,6 +28,7 @@ SECONDS_PER_EDIT = Metric(
     minimum_faces=0,
     minimum_images=5,
     per_attribute=False,
+    bounds=(0.0, inf),
 )
 
 SECONDS_PER_EDIT_AND_SYNTHESIS = Metric(
@@ -40,4 +42,5 @@ SECONDS_PER_EDIT_AND_SYNTHESIS = Metric(
     minimum_faces=0,
     minimum_images=5,
     per_attribute=False,
+    bounds=(0.0, inf),
 )

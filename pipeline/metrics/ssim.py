@@ -29,4 +29,5 @@ SSIM = Metric(
     judge=judge,
     protocols=(PAPER, MATCHED, PERCEPTION),
     samples=samples,
+    bounds=(-1.0, 1.0),
 )

@@ -15,6 +15,7 @@ high end the bootstrap's for d. Methods that differ by less than the reader can 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -72,6 +73,7 @@ TRUE_IDENTITY_DISTANCE = Metric(
     samples=samples,
     roles=("reader",),
     protocols=(PAPER, MATCHED),
+    bounds=(0.0, inf),
 )
 
 TRUE_IDENTITY_ERROR = Metric(
@@ -85,4 +87,5 @@ TRUE_IDENTITY_ERROR = Metric(
     judge=judge_error,
     roles=("reader",),
     protocols=(PAPER, MATCHED),
+    bounds=(0.0, inf),
 )

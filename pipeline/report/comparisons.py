@@ -75,7 +75,8 @@ def _tested(
         second.append(group.sums[other])
     if not any(pairs):
         return []
-    every = paired(bootstrap, _stacked(first), _stacked(second))
+    noise = np.concatenate([np.full(len(own), metric.noise) for (_, metric), own in zip(found, pairs, strict=True)])
+    every = paired(bootstrap, _stacked(first), _stacked(second), noise)
     ends = np.cumsum([0, *map(len, pairs)])
     return [
         (group, metric, own, Differences(*(getattr(every, name)[start:stop] for name in every.__dataclass_fields__)))
@@ -107,6 +108,7 @@ def _difference_rows(
     flags: Flags,
     errors: Errors,
 ) -> list[dict[str, Any]]:
+    width = metric.bounds[1] - metric.bounds[0]  # no two of its values are farther apart
     family = int(np.isfinite(tested.p).sum())
     rows = []
     for place, (one, other) in enumerate(pairs):
@@ -118,8 +120,8 @@ def _difference_rows(
                 "method": both[0],
                 "other": both[1],
                 "difference": float(tested.value[place]),
-                "ci_low": _optional(tested.low[place]),
-                "ci_high": _optional(tested.high[place]),
+                "ci_low": _optional(max(tested.low[place], -width)),
+                "ci_high": _optional(min(tested.high[place], width)),
                 "p": _optional(tested.p[place]),
                 "p_holm": _optional(corrected[place]),
                 "n_comparisons": family,
@@ -141,7 +143,7 @@ def _rank_rows(
     there = np.flatnonzero((group.sums.sizes > 0).any(axis=1))
     methods = [group.methods[place] for place in there]
     rivals = np.array([name not in controls for name in methods])
-    ranks = ranked(bootstrap, group.sums[there], rivals, lower_is_better=metric.better == "lower")
+    ranks = ranked(bootstrap, group.sums[there], rivals, lower_is_better=metric.better == "lower", noise=metric.noise)
     low, high = ends_of_tests(signs[np.ix_(there, there)], rivals)
     return [
         {

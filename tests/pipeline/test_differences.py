@@ -98,6 +98,15 @@ def test_the_same_means_differ_by_nothing() -> None:
     assert (found.value == 0).all() and (found.low == 0).all() and (found.high == 0).all() and (found.p == 1).all()
 
 
+def test_what_a_judge_s_last_digits_make_is_no_difference() -> None:
+    """Every face says the same, and even so no test may call it a difference."""
+    values = np.full((2, 12), 0.2)
+    shifted = of_faces(values + np.array([[4e-6], [4e-3]]))
+    found = paired(Bootstrap(999), shifted, of_faces(values), np.array([1e-5, 1e-5]))
+    assert found.p.tolist() == [1.0, 1 / 1000]
+    assert paired(Bootstrap(999), shifted, of_faces(values)).p.tolist() == [1 / 1000, 1 / 1000]
+
+
 def test_only_common_faces_count_and_one_of_them_is_no_test() -> None:
     first = FaceSums(np.array([[1.0, 100.0, 0.0], [1.0, 5.0, 0.0]]), np.array([[1.0, 1, 0], [1, 1, 0]]))
     second = FaceSums(np.array([[3.0, 0.0, 9.0], [0.0, 0.0, 7.0]]), np.array([[1.0, 0, 1], [0, 0, 1]]))

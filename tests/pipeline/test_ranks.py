@@ -53,6 +53,18 @@ def test_equal_methods_share_rank_and_first_place() -> None:
     assert with_control.first == pytest.approx([1.0, 0.5, 0.0])
 
 
+def test_what_a_judge_s_last_digits_make_is_no_rank() -> None:
+    """Two methods that do the same, judged in other batches, and one that is worse."""
+    values = 0.2 + np.zeros((3, 6))
+    values[1] += np.linspace(1e-6, 9e-6, 6)
+    values[2] += 0.1
+    found = ranked(Bootstrap(30), of_faces(values), np.ones(3, bool), lower_is_better=True, noise=1e-5)
+    assert found.rank.tolist() == [1, 1, 3] == found.low.tolist() and found.high.tolist() == [1, 1, 3]
+    assert found.first == pytest.approx([0.5, 0.5, 0.0])
+    plain = ranked(Bootstrap(30), of_faces(values), np.ones(3, bool), lower_is_better=True)
+    assert plain.rank.tolist() == [1, 2, 3]
+
+
 def test_the_chances_of_competitors_add_up() -> None:
     values = np.random.default_rng(5).normal(size=(6, 12))
     found = ranked(Bootstrap(300), of_faces(values), np.ones(6, bool), lower_is_better=True)
