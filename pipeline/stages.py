@@ -16,8 +16,8 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -47,7 +47,6 @@ __all__ = [
     "cut_ids",
     "find_stages",
     "finished_shards",
-    "invalidate",
     "is_complete",
     "read_manifest",
     "shards_of",
@@ -203,25 +202,6 @@ def find_stages(outputs: Path) -> list[Manifest]:
         if manifest is not None:
             found.append(manifest)
     return found
-
-
-def invalidate(stages: Iterable[Stage], outputs: Path) -> list[Path]:
-    """Remove the stages' folders, in the given order, the manifest of each first. Returns those that were there.
-
-    All or none: every lock is held before the first is removed. Raises BusyError if a process is building one of
-    them, StageError if one cannot be removed.
-    """
-    folders = {stage.folder(outputs): stage.title for stage in stages if stage.folder(outputs).is_dir()}
-    with ExitStack() as locks:
-        for folder, title in folders.items():
-            locks.enter_context(held(folder, title, wait=0.0))
-        for folder in folders:
-            try:
-                (folder / MANIFEST).unlink(missing_ok=True)
-                shutil.rmtree(folder)
-            except OSError as error:
-                raise StageError(f"Cannot remove {folder}: {error.strerror} ({error.filename}).") from error
-    return list(folders)
 
 
 # Building

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline.stages",),
     ("pipeline.weights",),
     ("pipeline.states", "pipeline.tables", "pipeline.compute", "pipeline.images"),
+    ("pipeline.runs",),
     ("pipeline.networks",),
     ("pipeline.domains",),
     ("pipeline.inversion", "pipeline.photographs"),

@@ -25,8 +25,9 @@ from pipeline.planning import (
 from pipeline.progress import in_time
 from pipeline.report.archive import published_runs
 from pipeline.report.publish import find_report
+from pipeline.runs import invalidate
 from pipeline.sizing import Whole, in_bytes, report_size
-from pipeline.stages import find_stages, invalidate
+from pipeline.stages import find_stages
 from pipeline.states import Unfinished, find_unfinished
 from tasks.cli import options
 from tasks.cli.options import err, out

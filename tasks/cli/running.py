@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.chain import Chain
 from pipeline.config import Settings
 from pipeline.errors import BusyError, LatentbenchError
 from pipeline.planning import check_machine
 from pipeline.report.publish import find_report
 from pipeline.report.summary import print_summary
-from pipeline.stages import Stage, building
-from pipeline.states import lock_holder
+from pipeline.runs import alone
 from tasks.base import RunTask
 from tasks.cli import options
 from tasks.cli.options import Request, err, out
@@ -102,7 +102,7 @@ def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console
     level = "INFO" if verbose else "CRITICAL"
     configure_logging(level)
     try:
-        with _alone(settings):
+        with _alone(settings, task.chain):
             result = luigi.build(
                 [task],
                 local_scheduler=True,
@@ -132,23 +132,14 @@ def _whatever_is_printed() -> Iterator[None]:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def _alone(settings: Settings, chain: Chain) -> Iterator[None]:
     """Hold the right to run these settings, and let SIGTERM end the run as Ctrl-C does. Raises BusyError."""
-    stage = run_stage(settings)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with building(stage, settings.on(lock_wait=0.0)):
+        with alone(settings, [link.stage for link in chain.links]):
             yield
-    except BusyError:
-        holder = lock_holder(stage.folder(settings.outputs)) or "another process"
-        raise BusyError(f"The very same run is being computed by {holder}: `latentbench status` shows it.") from None
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def run_stage(settings: Settings) -> Stage:
-    """The stage that is the run itself: it has no files, only the lock that keeps a second one out."""
-    return Stage("run", 1, settings.as_json(), label=f"{settings.domain}-{settings.protocol.profile}")
 
 
 def exit_code(result: LuigiRunResult, recorder: Recorder) -> int:

@@ -17,8 +17,9 @@ import pytest
 
 from pipeline import damage, stages
 from pipeline.errors import BusyError, CorruptShardError, StageError
+from pipeline.runs import invalidate
 from pipeline.schemas import LATENTS
-from pipeline.stages import Stage, building, find_stages, invalidate, is_complete, read_manifest, write_shard
+from pipeline.stages import Stage, building, find_stages, is_complete, read_manifest, write_shard
 from pipeline.tables import read_stage
 from tests.pipeline.shards import STAGE, computed, run, settings, shards
 
@@ -304,14 +305,7 @@ def test_a_second_process_waits_if_it_may_and_computes_nothing(tmp_path: Path, u
     assert files(tmp_path) == undisturbed
 
 
-# Removing
-
-
-def test_invalidate_removes_what_was_there(tmp_path: Path) -> None:
-    run(settings(tmp_path), tmp_path / "notes")
-    other = replace(STAGE, version=2)
-    assert invalidate([STAGE, other], tmp_path) == [STAGE.folder(tmp_path)]
-    assert not STAGE.folder(tmp_path).exists() and not is_complete(STAGE, tmp_path)
+# Leftovers
 
 
 def test_checkpoints_and_leftovers_go_when_the_stage_is_published(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ from pipeline.config import Settings
 from pipeline.errors import StageError, TrainingDivergedError
 from pipeline.methods import registry
 from pipeline.metrics import base as metrics
+from pipeline.runs import run_stage
 from pipeline.stages import building, is_complete
 from pipeline.states import find_unfinished
 from tasks.cli import app
 from tasks.cli.options import request
-from tasks.cli.running import run_stage
 
 ROOT = Path(__file__).parents[2]
 RUN = ("--profile", "smoke", "--method", "noop", "--attribute", "age")

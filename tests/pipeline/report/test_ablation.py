@@ -22,7 +22,8 @@ from pipeline.methods.variants import choose
 from pipeline.metrics.base import ALL
 from pipeline.report.ablation import PAGE, TABLE, read_ablation, run_ablation
 from pipeline.report.ablation_page import text_table, verdict
-from pipeline.stages import building, invalidate, read_manifest
+from pipeline.runs import invalidate
+from pipeline.stages import building, read_manifest
 from tests.pipeline.report import laid_down, synthetic
 
 CODES = 40

@@ -22,8 +22,9 @@ from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import archive, figures, page, publish
+from pipeline.runs import invalidate
 from pipeline.schemas import LATER, PUBLISHED
-from pipeline.stages import invalidate, read_manifest
+from pipeline.stages import read_manifest
 from pipeline.tables import read_table
 from tests.pipeline.report import laid_down, synthetic
 
