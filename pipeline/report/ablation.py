@@ -25,7 +25,8 @@ from pipeline.files import file_sha256, read_json, unreadable
 from pipeline.paths import is_bare_name
 from pipeline.provenance import code_commit, machine_facts, package_versions
 from pipeline.report.ablation_page import render
-from pipeline.report.publish import input_digests, publishing
+from pipeline.report.publish import input_digests
+from pipeline.report.workshop import publishing
 from pipeline.stages import MANIFEST, building
 from pipeline.tables import read_table, write_table
 

@@ -11,7 +11,9 @@ report's fingerprint; it looks like neither a date nor a number, since readers g
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ REPORTS = "reports"
 LATEST = "latest"
 PAGE = "report.html"
 PREFIX = "run_id="
+STAMP = "%Y%m%dT%H%M%SZ"  # of a run's date, UTC, at the beginning of its id
+RUN_ID = re.compile(rf"{PREFIX}\d{{8}}T\d{{6}}Z-")
+AHEAD = timedelta(hours=14)  # of Greenwich, where a night begins first
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,16 @@ def published_runs(outputs: Path) -> list[Published]:
 
 
 def latest_report(outputs: Path) -> Path:
-    """The folder of the newest published run. Raises StageError if there is none."""
+    """The folder of the newest published run, as `newest_report`; runs that are passed over are named in a warning.
+
+    Raises StageError if there is none.
+    """
     newest = newest_report(outputs)
     if newest is None:
-        raise StageError(f"No run is published under {outputs / REPORTS}. Compute one: latentbench run")
+        raise StageError(f"No run is published under {(outputs / REPORTS).absolute()}. Compute one: latentbench run")
+    later = [folder.name for folder in _dated(outputs) if folder.name > newest.name]
+    if later:
+        log.warning("%s is not taken for the newest run: its date is yet to come.", ", ".join(later))
     return newest
 
 
@@ -82,10 +93,22 @@ def find_run(outputs: Path, name: str) -> Path:
     raise StageError(f"No run {name!r} under {outputs / REPORTS}. Published (newest last): {known}.")
 
 
-def newest_report(outputs: Path) -> Path | None:
-    """The folder of the newest published run, by its id; None if there is none."""
-    folders = sorted(path for path in (outputs / REPORTS).glob(f"{PREFIX}*") if path.is_dir())
-    return folders[-1] if folders else None
+def newest_report(outputs: Path, now: datetime | None = None) -> Path | None:
+    """The folder of the newest published run, by the date in its id; None if there is none.
+
+    A run whose date is yet to come (a night that was mistyped, a clock that was wrong) counts only where no other is.
+    Nights begin half a day earlier than in Greenwich, so the date of a run may be AHEAD of `now`.
+    """
+    folders = _dated(outputs)
+    limit = f"{PREFIX}{(now or datetime.now(UTC)) + AHEAD:{STAMP}}~"
+    come = [folder for folder in folders if folder.name < limit]
+    newest = come or folders
+    return newest[-1] if newest else None
+
+
+def _dated(outputs: Path) -> list[Path]:
+    """The folders whose names are run ids, by date."""
+    return sorted(path for path in (outputs / REPORTS).glob(f"{PREFIX}*") if RUN_ID.match(path.name) and path.is_dir())
 
 
 def run_folder(outputs: Path, run_id: str) -> Path:

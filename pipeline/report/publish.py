@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,7 +24,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
 from pipeline.errors import StageError
-from pipeline.files import FULL_DISK, file_sha256, sync
+from pipeline.files import file_sha256
 from pipeline.matched import matched_stage
 from pipeline.provenance import code_commit, machine_facts, package_versions
 from pipeline.rates import rates_stage
@@ -39,6 +35,7 @@ from pipeline.report.archive import (
     PAGE,
     PREFIX,
     REPORTS,
+    STAMP,
     check_report,
     find_run,
     newest_report,
@@ -52,6 +49,7 @@ from pipeline.report.contents import contents_of, controls_among
 from pipeline.report.controls import broken, control_checks
 from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.pictures import strips_of
+from pipeline.report.workshop import point_latest, publishing
 from pipeline.rescoring import rescoring_stage
 from pipeline.schemas import (
     CONSISTENCY,
@@ -78,7 +76,6 @@ __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_rep
 log = logging.getLogger("latentbench")
 
 VERSION = 3  # raise it when the page or the published tables change
-PUBLISHING = ".publishing"
 TRAIN = "train"  # the stage whose manifest tells what a method learned
 
 
@@ -113,8 +110,21 @@ def run_report(settings: Settings, *, run_date: datetime | None = None, again: b
             with publishing(settings.outputs, stage, run_folder(settings.outputs, run_id)) as folder:
                 _fill(folder, chain, stage, inputs, run_id, date)
             found = run_folder(settings.outputs, run_id)
-        _point_latest(settings.outputs)
+            _check_clock(settings.outputs, found, run_date)
+        point_latest(settings.outputs)
     return found
+
+
+def _check_clock(outputs: Path, published: Path, run_date: datetime | None) -> None:
+    """Warn if a run of this very moment is not the newest: somebody's clock is, or was, wrong."""
+    newest = newest_report(outputs)
+    if run_date is None and newest is not None and newest != published:
+        log.warning(
+            "This run is published as %s, but `%s` stays %s, whose date is later. Is the clock of this machine right?",
+            published.name,
+            LATEST,
+            newest.name,
+        )
 
 
 def find_report(settings: Settings, *, run_date: datetime | None = None) -> Path | None:
@@ -154,26 +164,8 @@ def _find(settings: Settings, stage: Stage, run_date: datetime | None) -> Path |
     return None
 
 
-def _point_latest(outputs: Path) -> None:
-    """Make outputs/latest point at the newest run, until no newer one appeared meanwhile."""
-    while (newest := newest_report(outputs)) is not None:
-        target = Path(REPORTS) / newest.name
-        link = outputs / LATEST
-        with suppress(OSError):
-            if Path(os.readlink(link)) == target:
-                return
-        if link.exists() and not link.is_symlink():
-            log.warning("%s is not a link, so it was left as it is; the newest run is %s.", link, newest)
-            return
-        temporary = outputs / PUBLISHING / f"{LATEST}-{uuid.uuid4().hex}"
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        temporary.symlink_to(target)
-        os.replace(temporary, link)
-        sync(outputs)
-
-
 def _run_id(stage: Stage, date: datetime) -> str:
-    return f"{date.astimezone(UTC):%Y%m%dT%H%M%SZ}-{stage.fingerprint[:8]}"
+    return f"{date.astimezone(UTC):{STAMP}}-{stage.fingerprint[:8]}"
 
 
 def _new_run_id(outputs: Path, stage: Stage, date: datetime) -> tuple[str, datetime]:
@@ -185,37 +177,6 @@ def _new_run_id(outputs: Path, stage: Stage, date: datetime) -> tuple[str, datet
 
 
 # Writing
-
-
-@contextmanager
-def publishing(outputs: Path, stage: Stage, target: Path) -> Iterator[Path]:
-    """A folder elsewhere which becomes `target` when the block ends well, and vanishes otherwise.
-
-    What an attempt of the same stage left there when it was killed is removed; the caller holds the stage's lock.
-    """
-    workshop = outputs / PUBLISHING
-    mark = stage.fingerprint[:16]
-    temporary = workshop / f"{mark}-{uuid.uuid4().hex}"
-    try:
-        for leftover in workshop.glob(f"{mark}-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        target.parent.mkdir(exist_ok=True)
-        yield temporary
-        for path in temporary.iterdir():
-            sync(path)
-        sync(temporary)
-        os.rename(temporary, target)
-        sync(target.parent)
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        raise StageError(
-            f"The disk is full: {target.name} could not be written to {workshop}. Nothing was published. "
-            "Make room and run again; everything that is computed is kept."
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_id: str, date: datetime) -> None:

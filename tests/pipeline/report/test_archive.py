@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,14 @@ import pytest
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.files import file_sha256
 from pipeline.report import archive
-from pipeline.report.archive import check_report, published_runs, read_report_manifest, run_folder
+from pipeline.report.archive import (
+    check_report,
+    latest_report,
+    newest_report,
+    published_runs,
+    read_report_manifest,
+    run_folder,
+)
 
 RUN = "20261119T031500Z-aaaaaaaa"
 
@@ -68,3 +77,22 @@ def test_a_table_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, monke
     with pytest.raises(StageError, match=r"scores.parquet cannot be read: Permission denied") as found:
         check_report(folder)
     assert not isinstance(found.value, CorruptShardError)
+
+
+def test_the_newest_run_is_not_one_whose_date_is_yet_to_come(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    nights = ("20261120T000000Z-aaaaaaaa", "20261128T000000Z-aaaaaaaa", "20270101T000000Z-aaaaaaaa")
+    old, tonight, mistyped = (published(tmp_path, run_id) for run_id in nights)
+    (tmp_path / "reports" / "run_id=zzz").mkdir()
+    assert newest_report(tmp_path, now) == tonight, "where the day begins first, it is the 28th"
+    assert newest_report(tmp_path, datetime(2026, 11, 27, 9, tzinfo=UTC)) == old
+    assert newest_report(tmp_path, datetime(2027, 2, 1, tzinfo=UTC)) == mistyped
+    assert newest_report(tmp_path, datetime(2020, 1, 1, tzinfo=UTC)) == mistyped, "better than none"
+    assert newest_report(tmp_path / "reports") is None
+
+
+def test_a_run_that_is_passed_over_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    past, future = published(tmp_path, "20010101T000000Z-aaaaaaaa"), published(tmp_path, "29990101T000000Z-aaaaaaaa")
+    with caplog.at_level(logging.WARNING):
+        assert latest_report(tmp_path) == past
+    assert f"{future.name} is not taken for the newest run: its date is yet to come." in caplog.text

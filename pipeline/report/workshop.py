@@ -1,0 +1,101 @@
+"""Where publications are made, out of the readers' sight, until one rename shows them; and the link to the newest.
+
+outputs/.publishing/FINGERPRINT-RANDOM    what is being made, or was when its process was killed
+outputs/latest -> reports/run_id=...
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from pipeline.errors import BusyError, StageError
+from pipeline.files import FULL_DISK, sync, unwritable
+from pipeline.locks import held
+from pipeline.report.archive import LATEST, REPORTS, newest_report
+from pipeline.stages import STAGES, Stage
+
+log = logging.getLogger("latentbench")
+
+PUBLISHING = ".publishing"
+DEAD = "dead"  # begins the name of what nobody is making any more
+
+
+@contextmanager
+def publishing(outputs: Path, stage: Stage, target: Path) -> Iterator[Path]:
+    """A folder elsewhere which becomes `target` when the block ends well, and vanishes otherwise.
+
+    The caller holds the stage's lock. What processes that were killed left there is removed. Raises StageError if it
+    cannot be written.
+    """
+    workshop = outputs / PUBLISHING
+    mark = stage.fingerprint[:16]
+    temporary = workshop / f"{mark}-{uuid.uuid4().hex}"
+    try:
+        workshop.mkdir(parents=True, exist_ok=True)
+        _clean(outputs, mark)
+        temporary.mkdir()
+        target.parent.mkdir(exist_ok=True)
+        yield temporary
+        for path in temporary.iterdir():
+            sync(path)
+        sync(temporary)
+        os.rename(temporary, target)
+        sync(target.parent)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise unwritable(target, error) from error
+        raise StageError(
+            f"The disk is full: {target.name} could not be written to {workshop}. Nothing was published. "
+            "Make room and run again; everything that is computed is kept."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def point_latest(outputs: Path) -> None:
+    """Make outputs/latest point at the newest run, until no newer one appeared meanwhile; a warning if it cannot be."""
+    while (newest := newest_report(outputs)) is not None:
+        target = Path(REPORTS) / newest.name
+        link = outputs / LATEST
+        with suppress(OSError):
+            if Path(os.readlink(link)) == target:
+                return
+        if link.exists() and not link.is_symlink():
+            log.warning("%s is not a link, so it was left as it is; the newest run is %s.", link, newest)
+            return
+        temporary = outputs / PUBLISHING / f"{LATEST}-{uuid.uuid4().hex}"
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            temporary.symlink_to(target)
+            os.replace(temporary, link)
+            sync(outputs)
+        except FileNotFoundError:  # another process took it for a leftover: once more
+            continue
+        except OSError as error:  # the run is published, and is found by its id
+            log.warning("%s could not be made to point at %s: %s.", link, newest, error.strerror)
+            return
+
+
+def _clean(outputs: Path, own: str) -> None:
+    """Remove what nobody is making any more: whoever makes a publication holds the lock of its stage."""
+    workshop = outputs / PUBLISHING
+    for path in sorted(workshop.iterdir()):
+        mark = path.name.partition("-")[0]
+        if mark == LATEST:
+            path.unlink(missing_ok=True)
+        elif mark in (own, DEAD):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_dir():
+            dead = workshop / f"{DEAD}-{uuid.uuid4().hex}"
+            with suppress(BusyError, StageError, OSError), ExitStack() as locks:
+                for folder in (outputs / STAGES).glob(f"*/*{glob.escape(mark)}"):
+                    locks.enter_context(held(folder, folder.name, wait=0.0))
+                path.rename(dead)  # at once: nobody waits for a lock that is held to look
+            shutil.rmtree(dead, ignore_errors=True)
