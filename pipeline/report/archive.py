@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -65,7 +66,7 @@ def latest_report(outputs: Path) -> Path:
     """
     newest = newest_report(outputs)
     if newest is None:
-        raise StageError(f"No run is published under {(outputs / REPORTS).absolute()}. Compute one: latentbench run")
+        raise StageError(f"No run is published under {_place(outputs)}. Compute one: latentbench run")
     later = [folder.name for folder in _dated(outputs) if folder.name > newest.name]
     if later:
         log.warning("%s is not taken for the newest run: its date is yet to come.", ", ".join(later))
@@ -90,7 +91,15 @@ def find_run(outputs: Path, name: str) -> Path:
     if found:
         raise StageError(f"More than one run is named {name!r}: {', '.join(found)}. Give the whole id.")
     known = ", ".join(list(ids)[-10:]) or "none; compute one with: latentbench run"
-    raise StageError(f"No run {name!r} under {outputs / REPORTS}. Published (newest last): {known}.")
+    raise StageError(f"No run {name!r} under {_place(outputs)}. Published (newest last): {known}.")
+
+
+def _place(outputs: Path) -> str:
+    """Where runs were looked for, as a path that means the same in every folder, and what may be wrong with it."""
+    hint = ""
+    if outputs.name == REPORTS and any(outputs.glob(f"{PREFIX}*")):
+        hint = f" (the outputs folder is the one above: --outputs {outputs.parent})"
+    return f"{(outputs / REPORTS).absolute()}{hint}"
 
 
 def newest_report(outputs: Path, now: datetime | None = None) -> Path | None:
@@ -153,13 +162,15 @@ def _faults(manifest: Any) -> str:
     return ""
 
 
-def check_report(folder: Path) -> None:
-    """Check every file of a published run against its manifest. Raises CorruptShardError naming the first that differs.
+def check_report(folder: Path, only: Collection[str] | None = None) -> None:
+    """Check every file of a published run, or some `only`, against its manifest.
 
-    A file's sha256 is computed once per process, and again when its size or time of change differ. Raises StageError
-    for a file that cannot be read.
+    A file's sha256 is computed once per process, and again when its size or time of change differ. Raises
+    CorruptShardError naming the first that differs, StageError for a file that cannot be read.
     """
     for name, record in read_report_manifest(folder)["files"].items():
+        if only is not None and name not in only:
+            continue
         path = folder / name
         try:
             if not path.is_file():

@@ -228,7 +228,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
     from rich.console import Console
     from rich.text import Text
 
-    from pipeline.report.query import text_table
+    from pipeline.report.rows import print_rows
 
     console = console or Console()
     console.print(Text(f"\na  {comparison.run_a.run_id}\nb  {comparison.run_b.run_id}"))
@@ -249,7 +249,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None, *, 
         "ci_low",
         "ci_high",
     ]
-    console.print(text_table(rows[[*shown, "p_holm", "how", "verdict"]]))
+    print_rows(rows[[*shown, "p_holm", "how", "verdict"]], console)
     for name, alone in (("a", comparison.only_a), ("b", comparison.only_b)):
         if len(alone):
             methods = ", ".join(alone["method"].unique())

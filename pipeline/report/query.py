@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,10 @@ from pipeline.tables import local
 
 if TYPE_CHECKING:
     import duckdb
-    from rich.table import Table
 
+MOST_SECONDS = 600.0
+MOST_MEMORY = 2 * 2**30  # bytes, of DuckDB's work and of the rows that it answers
+VECTORS = 50  # of 2,048 rows, fetched at once
 RUN_ID = pa.field("run_id", pa.string())
 READS_ONLY = "`latentbench query` only reads: expected one SELECT (or FROM, WITH, DESCRIBE, SUMMARIZE, EXPLAIN)"
 
@@ -32,29 +36,67 @@ def query(outputs: Path, sql: str, *, all_runs: bool = False) -> pd.DataFrame:
     """The rows that one SELECT gives over the tables of the newest run, or of every run.
 
     Every table has a column `run_id`. Over several runs tables are united by column name; a column that a run is too
-    old to have is NULL there, and of a table that it is too old to have it has no rows. Files, network and settings
-    are out of the query's reach. Raises QueryError, StageError if no run is published, CorruptShardError if a file of
-    the newest run is damaged.
+    old to have is NULL there, and of a table that it is too old to have it has no rows. Times are UTC. Files, network
+    and settings are out of the query's reach; its time and its memory are bounded. Raises QueryError, StageError if no
+    run is published, CorruptShardError if a table of a run that is read is damaged.
     """
     import duckdb
 
     connection = connect(run_folders(outputs, all_runs=all_runs))
+    alarm = threading.Timer(MOST_SECONDS, connection.interrupt)
+    alarm.start()
     try:
         _check_reads(connection, sql)
-        return connection.execute(sql).df()
+        return _fetched(connection.execute(sql))
+    except duckdb.InterruptException as error:
+        raise QueryError(f"The query took more than {MOST_SECONDS:g} seconds. Ask for less.") from error
+    except duckdb.OutOfMemoryException as error:
+        raise QueryError(f"The query needs more than {MOST_MEMORY / 2**30:g} GiB of memory. Ask for less.") from error
     except duckdb.Error as error:
         raise QueryError(_explained(str(error))) from error
+    except RuntimeError as error:
+        if "interrupt" not in str(error):
+            raise
+        raise KeyboardInterrupt from None  # DuckDB's word for Ctrl-C
     finally:
+        alarm.cancel()
         connection.close()
 
 
+def _fetched(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """The rows of a result, read in parts. Raises QueryError where they take more than MOST_MEMORY."""
+    parts: list[pd.DataFrame] = []
+    taken = 0
+    while not parts or len(parts[-1]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of pandas, at what DuckDB calls
+            parts.append(result.fetch_df_chunk(VECTORS))
+        taken += int(parts[-1].memory_usage(deep=True).sum())
+        if taken > MOST_MEMORY:
+            raise QueryError(
+                f"The rows take more than {MOST_MEMORY / 2**30:g} GiB: add a WHERE, a GROUP BY or a LIMIT, or read the "
+                "Parquet files themselves."
+            )
+    rows = pd.concat(parts[:-1] or parts, ignore_index=True)
+    for name, kind in ((column[0], str(column[1])) for column in result.description or ()):
+        if kind == "DATE" and list(rows.columns).count(name) == 1:
+            rows[name] = rows[name].dt.date
+    return rows
+
+
 def run_folders(outputs: Path, *, all_runs: bool = False) -> list[Path]:
-    """Folders of the newest run, checked, or of every run. Raises StageError if there is none."""
+    """Folders of the newest run, checked, or of every run, their tables checked.
+
+    Raises StageError if there is none, CorruptShardError for a file that is not as it was published.
+    """
     newest = latest_report(outputs)
     if not all_runs:
         check_report(newest)
         return [newest]
-    return [run.folder for run in published_runs(outputs)]
+    folders = [run.folder for run in published_runs(outputs)]
+    for folder in folders:
+        check_report(folder, only=[f"{name}.parquet" for name in PUBLISHED])
+    return folders
 
 
 def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
@@ -71,6 +113,8 @@ def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=quiet)
     for name in PUBLISHED:
         connection.register(name, united(folders, name))
+    connection.execute("SET TimeZone = 'UTC'")  # a night is a date, wherever it is looked at
+    connection.execute(f"SET memory_limit = '{MOST_MEMORY}B'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET lock_configuration = true")
@@ -101,27 +145,6 @@ def united(folders: list[Path], table: str) -> pyarrow.dataset.Dataset:
         partitioning=pyarrow.dataset.partitioning(pa.schema([RUN_ID]), flavor="hive"),
         partition_base_dir=local(folders[0].parent),
     )
-
-
-def text_table(rows: pd.DataFrame) -> Table:
-    """Rows for the terminal: numbers to the right, with five digits."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    numeric = [pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) for kind in rows.dtypes]
-    for name, right in zip(rows.columns, numeric, strict=True):
-        table.add_column(Text(str(name)), justify="right" if right else "left")
-    for row in rows.itertuples(index=False, name=None):
-        table.add_row(*(Text(_shown(value)) for value in row))
-    return table
-
-
-def _shown(value: object) -> str:
-    if value is None or (isinstance(value, float) and value != value) or value is pd.NaT or value is pd.NA:
-        return ""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

@@ -10,20 +10,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, PERCEPTION, RATES
-from pipeline.report.contents import Contents, read_contents
-from pipeline.report.controls import control_checks
-from pipeline.report.judges import attributes_left_out, judge_line
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+from pipeline.report.contents import Contents
+from pipeline.report.judges import judge_line
 
 IDENTITY = "identity_distance"
 CHANGE = "attribute_change"
@@ -315,100 +307,3 @@ def further_tables(contents: Contents) -> list[Grid]:
     grids.sort(key=lambda grid: not grid.key.startswith(f"{PAPER}-{CHANGE}-"))
     perception = perception_grid(contents)
     return grids if perception is None else [*grids, perception]
-
-
-def _text(cell: Cell | None, row: Row, *, control: bool, flags: Sequence[str], interval: bool) -> Text:
-    from rich.text import Text
-
-    if cell is None:
-        return Text("–", style="dim")
-    style = "bold green" if cell.best else "italic dim" if control else ""
-    text = Text(number(cell.value, row.decimals), style=style)
-    if cell.flag in flags:
-        text.append(f" ⚑{flags.index(cell.flag) + 1}", style="yellow")
-    if interval and cell.low is not None and cell.high is not None:
-        text.append(f"\n[{number(cell.low, row.decimals)}, {number(cell.high, row.decimals)}]", style="dim")
-    return text
-
-
-def text_table(grid: Grid, *, intervals: bool = True) -> Table:
-    """A grid for the terminal: the best of each row bold, controls in italics, flags as notes.
-
-    `intervals` stand under means and under scores of whole methods; those of single attributes are in the page.
-    """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    judged = "" if grid.network == "none" else f", judged by {grid.network}"
-    title = Text(f"{grid.title} ({grid.domain}{judged})", style="bold")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(grid.corner, no_wrap=True)
-    for method in grid.methods:
-        heading = Text(f"{method}\n(control)" if method in grid.controls else method)
-        table.add_column(heading, justify="right", no_wrap=True)
-    whole = grid.corner == "metric"
-    flags = [] if grid.common_flag else grid.flags
-    for row in grid.rows:
-        name = Text(f"{row.name} {ARROWS.get(row.better, '')}".strip(), style="bold" if row.mean else "")
-        cells = (
-            _text(cell, row, control=method in grid.controls, flags=flags, interval=intervals and (whole or row.mean))
-            for cell, method in zip(row.cells, grid.methods, strict=True)
-        )
-        if row.mean:
-            table.add_section()
-        table.add_row(name, *cells)
-    notes = [f"⚑ all: {grid.common_flag}"] if grid.common_flag else [f"⚑{n} {flag}" for n, flag in enumerate(flags, 1)]
-    if notes:
-        table.caption, table.caption_justify = Text("\n".join(notes), style="yellow"), "left"
-    return table
-
-
-def _print_grid(grid: Grid, console: Console) -> None:
-    """Print a grid, without intervals where they do not fit; a number is never cut."""
-    from rich.measure import Measurement
-
-    for intervals in (True, False):
-        table = text_table(grid, intervals=intervals)
-        needed = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        if needed <= console.width:
-            console.print(table)
-            return
-    width = console.width
-    console.width = needed  # the terminal wraps it, or scrolls
-    console.print(table)
-    console.width = width
-
-
-def print_summary(folder: Path, console: Console | None = None) -> None:
-    """Print a published run to the terminal: what was run, the paper's tables, how far the edits went, the page.
-
-    An identity table of a network that a method was trained with is left to the page.
-    """
-    from rich.console import Console
-    from rich.text import Text
-
-    console = console or Console()
-    contents = read_contents(folder)
-    run = contents.run
-    console.print(Text(f"\nRun {run.run_id}: domain {run.domain}, profile {run.profile}", style="bold"))
-    if run.warning:
-        console.print(Text(run.warning, style="yellow"))
-    if run.photographs:
-        console.print(Text(run.photographs, style="yellow"))
-    if contents.stand_in_warning:
-        console.print(Text(contents.stand_in_warning, style="bold yellow"))
-    left_out = doubtful(identity_grids(contents))
-    tables = [grid for grid in paper_tables(contents) if grid not in left_out]
-    change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER}-{CHANGE}-")]
-    for grid in [*tables, *change]:
-        console.print()
-        _print_grid(grid, console)
-    if unusable := attributes_left_out(contents.judges):
-        console.print(Text(f"\n{unusable}"))
-    for check in control_checks(contents.scores):
-        verdict = {True: "holds", False: "DOES NOT HOLD", None: "not testable"}[check.holds]
-        style = "bold red" if check.holds is False else ""
-        console.print(Text(f"\nControl {check.control}: {check.found} ({verdict})", style=style), end="")
-    console.print(Text("\nBold: best of the row, controls and flagged scores apart. In brackets: 95 % interval."))
-    console.print(Text(f"Page: {folder / 'report.html'}"), soft_wrap=True)

@@ -11,10 +11,12 @@ import typer
 
 from pipeline.report import compare as comparisons
 from pipeline.report import query as queries
-from pipeline.report.archive import LATEST, PAGE, find_run
+from pipeline.report.archive import LATEST, PAGE, check_report, find_run
 from pipeline.report.contents import read_contents
 from pipeline.report.markdown import markdown
-from pipeline.report.summary import print_summary
+from pipeline.report.rows import print_rows
+from pipeline.report.terminal import print_summary
+from pipeline.schemas import PUBLISHED
 from tasks.cli import options
 from tasks.cli.options import err, out
 
@@ -56,6 +58,7 @@ def report(
         latentbench report --format markdown > results.md
     """
     folder = find_run(options.outputs_folder(outputs), run)
+    check_report(folder)
     if form is Document.markdown:
         typer.echo(markdown(read_contents(folder)), nl=False)
     else:
@@ -97,7 +100,7 @@ def query(
         str,
         typer.Argument(
             metavar="SQL",
-            help="One SELECT over scores, differences, ranks, judges, ranges, edits, face_scores and runs.",
+            help=f"One SELECT over {', '.join(PUBLISHED)}.",
         ),
     ],
     outputs: options.Outputs = None,
@@ -121,4 +124,4 @@ def query(
     elif form is Form.json:
         typer.echo(rows.to_json(orient="records", date_format="iso", indent=1))
     else:
-        out.print(queries.text_table(rows))
+        print_rows(rows, out)

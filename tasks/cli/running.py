@@ -25,7 +25,7 @@ from pipeline.config import Settings
 from pipeline.errors import BusyError, LatentbenchError
 from pipeline.planning import check_machine
 from pipeline.report.publish import find_report
-from pipeline.report.summary import print_summary
+from pipeline.report.terminal import print_summary
 from pipeline.runs import alone
 from tasks.base import RunTask
 from tasks.cli import options

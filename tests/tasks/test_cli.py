@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,10 +23,13 @@ from pipeline.errors import StageError, TrainingDivergedError
 from pipeline.methods import registry
 from pipeline.metrics import base as metrics
 from pipeline.runs import run_stage
+from pipeline.schemas import PUBLISHED
 from pipeline.stages import building, is_complete
 from pipeline.states import find_unfinished
 from tasks.cli import app
 from tasks.cli.options import request
+from tests.pipeline.report import synthetic
+from tests.pipeline.report.synthetic import publish_folder
 
 ROOT = Path(__file__).parents[2]
 RUN = ("--profile", "smoke", "--method", "noop", "--attribute", "age")
@@ -365,3 +369,34 @@ for verb in {verbs!r}:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# Results
+
+
+def test_a_damaged_run_is_not_printed(tmp_path: Path) -> None:
+    run_id = "20261120T031500Z-1a2b3c4d"
+    folder = publish_folder(tmp_path, run_id, synthetic.tables(run_id))
+    assert latentbench("report", "--outputs", tmp_path).exit_code == 0
+    path = folder / "scores.parquet"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    for arguments in ((), ("--format", "markdown")):
+        result = latentbench("report", *arguments, "--outputs", tmp_path)
+        assert result.exit_code == 2 and "another sha256" in result.stderr and not result.stdout
+
+
+def test_where_no_run_was_found_is_said_for_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = latentbench("report")
+    assert result.exit_code == 2 and str(tmp_path / "outputs" / "reports") in result.stderr
+    run_id = "20261120T031500Z-1a2b3c4d"
+    publish_folder(tmp_path / "outputs", run_id, synthetic.tables(run_id))
+    assert "--outputs outputs" in latentbench("report", "--outputs", "outputs/reports").stderr
+
+
+def test_the_help_of_query_names_every_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = " ".join(latentbench("query", "--help").stdout.replace("│", " ").split())
+    assert all(re.search(rf"\b{name}\b", shown.partition("One SELECT over")[2]) for name in PUBLISHED)

@@ -481,8 +481,14 @@ def publish_folder(outputs: Path, run_id: str, published: dict[str, pa.Table]) -
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in published.items():
         write_table(table, PUBLISHED[name], folder / f"{name}.parquet")
+    sign_folder(folder)
+    return folder
+
+
+def sign_folder(folder: Path) -> None:
+    """Write the manifest of the tables as they lie in the folder of a published run."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in folder.glob("*.parquet")
     }
+    run_id = folder.name.removeprefix("run_id=")
     (folder / "manifest.json").write_text(json.dumps({"run_id": run_id, "files": files, "stages": []}))
-    return folder

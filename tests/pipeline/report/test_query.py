@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import time
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,9 +15,10 @@ from rich.console import Console
 
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import query as queries
+from pipeline.report.rows import print_rows, text_table
 from pipeline.schemas import LATER
 from tests.pipeline.report import synthetic
-from tests.pipeline.report.synthetic import publish_folder
+from tests.pipeline.report.synthetic import publish_folder, sign_folder
 
 OLD, NEW = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
 
@@ -70,6 +74,7 @@ def test_a_column_that_an_old_run_lacks_is_null_there(tmp_path: Path) -> None:
     path = tmp_path / "reports" / f"run_id={NEW}" / "scores.parquet"
     table = pq.ParquetFile(path).read()
     pq.write_table(table.append_column("later", pa.array([1.5] * table.num_rows)), path)
+    sign_folder(path.parent)
     sql = "SELECT run_id, max(later) AS later FROM scores GROUP BY 1 ORDER BY 1"
     rows = queries.query(tmp_path, sql, all_runs=True)
     assert rows["later"].isna().tolist() == [True, False]
@@ -152,7 +157,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_rows_are_printed_as_a_table(outputs: Path) -> None:
     text = io.StringIO()
     rows = queries.query(outputs, "SELECT 'l2l [b]' AS method, 0.123456789 AS value, NULL AS flag")
-    Console(file=text, width=80).print(queries.text_table(rows))
+    Console(file=text, width=80).print(text_table(rows))
     assert "l2l [b]" in text.getvalue() and "0.12346" in text.getvalue() and "nan" not in text.getvalue().lower()
 
 
@@ -163,3 +168,69 @@ def test_a_relative_folder_with_a_colon_is_asked(tmp_path: Path, monkeypatch: py
         publish_folder(outputs, run_id, synthetic.tables(run_id, seed=seed))
     rows = queries.query(outputs, "SELECT DISTINCT run_id FROM scores", all_runs=True)
     assert sorted(rows["run_id"]) == [OLD, NEW]
+
+
+def test_times_are_utc_wherever_they_are_looked_at(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        sql = "SELECT run_date::DATE AS night, run_date::VARCHAR AS text FROM runs"
+        rows = queries.query(outputs, sql)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert rows["night"].tolist() == [date(2026, 11, 20)] and rows["text"].tolist() == ["2026-11-20 03:15:00+00"]
+    assert "2026-11-20  " in printed(rows, 80) and "00:00:00 " not in printed(rows, 80)
+
+
+def test_a_table_that_was_changed_is_not_printed(tmp_path: Path) -> None:
+    for run_id in (OLD, NEW):
+        publish_folder(tmp_path, run_id, synthetic.tables(run_id))
+    path = tmp_path / "reports" / f"run_id={OLD}" / "scores.parquet"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    assert len(queries.query(tmp_path, "SELECT 1"))
+    with pytest.raises(CorruptShardError, match=rf"{OLD}/scores\.parquet has another sha256"):
+        queries.query(tmp_path, "SELECT 1", all_runs=True)
+
+
+def test_a_query_has_its_time_and_its_memory(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "MOST_SECONDS", 0.2)
+    with pytest.raises(queries.QueryError, match="more than 0.2 seconds"):
+        queries.query(outputs, "SELECT count(*) FROM range(100000000000) AS a WHERE hash(range) = 3")
+    monkeypatch.setattr(queries, "MOST_SECONDS", 60)
+    monkeypatch.setattr(queries, "MOST_MEMORY", 2**25)
+    with pytest.raises(queries.QueryError, match="add a WHERE, a GROUP BY or a LIMIT"):
+        queries.query(outputs, "SELECT * FROM range(1000000000)")
+    with pytest.raises(queries.QueryError, match="GiB of memory"):
+        queries.query(outputs, "SELECT list(range) FROM range(100000000)")
+
+
+def printed(rows: pd.DataFrame, width: int, *, terminal: bool = True) -> str:
+    text = io.StringIO()
+    print_rows(rows, Console(file=text, width=width, force_terminal=terminal, color_system=None))
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 140])
+def test_no_cell_is_cut_however_narrow_the_terminal(outputs: Path, width: int) -> None:
+    rows = queries.query(outputs, "SELECT * FROM scores LIMIT 3")
+    text = printed(rows, width)
+    assert "…" not in text
+    for name in rows.columns:
+        assert name in text
+    for value in rows["meaning" if "meaning" in rows else "metric"]:
+        assert value in text
+
+
+def test_into_a_file_every_row_is_a_line(outputs: Path) -> None:
+    rows = queries.query(outputs, "SELECT * FROM scores LIMIT 3")
+    lines = [line for line in printed(rows, 80, terminal=False).splitlines() if line.strip()]
+    assert len(lines) == 2 + 3  # names, rule, rows
+    assert all(str(value) in line for line, value in zip(lines[2:], rows["metric"], strict=True))
+
+
+def test_a_narrow_table_is_one_however_many_rows_it_has() -> None:
+    rows = pd.DataFrame({"method": ["interfacegan", "l2l"], "note": ["several words that wrap", "few"]})
+    assert "row 1 of 2" not in printed(rows, 30) and "row 1 of 2" in printed(rows, 15)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from pipeline.report import page, summary
+from pipeline.report import page, summary, terminal
 from pipeline.report.contents import Contents, contents_of
 from pipeline.schemas import PUBLISHED, SCORES
 from pipeline.tables import write_table
@@ -150,7 +151,7 @@ def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> Non
     for name, table in synthetic.tables().items():
         write_table(table, PUBLISHED[name], tmp_path / f"{name}.parquet")
     text = io.StringIO()
-    summary.print_summary(tmp_path, Console(file=text, width=110))
+    terminal.print_summary(tmp_path, Console(file=text, width=110))
     shown = " ".join(text.getvalue().split())
     for part in ("profile smoke", "2,048 labelled latents instead of 400,000", "Identity distance", "report.html"):
         assert part in shown
@@ -164,12 +165,29 @@ def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> Non
 def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
     grid = summary.identity_grids(contents_of(synthetic.tables()))[0]
     text = io.StringIO()
-    summary._print_grid(grid, Console(file=text, width=width))
+    terminal.print_grid(grid, Console(file=text, width=width))
     assert "…" not in text.getvalue()
     for row in grid.rows:
         for cell in row.cells:
             assert cell is not None and summary.number(cell.value, row.decimals) in text.getvalue()
     assert ("[" in text.getvalue()) == (width == 110)
+
+
+def test_methods_stand_down_where_they_are_too_many_to_stand_across() -> None:
+    grid = summary.identity_grids(contents_of(synthetic.tables()))[0]
+    many = replace(
+        grid,
+        methods=tuple(f"method_number_{n}" for n in range(14)),
+        controls=frozenset(),
+        rows=tuple(replace(row, cells=(row.cells * 4)[:14]) for row in grid.rows),
+    )
+    for width, tables in ((110, 1), (100, 2), (60, 3)):
+        text = io.StringIO()
+        terminal.print_grid(many, Console(file=text, width=width))
+        lines = text.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        found = [sum(line.strip().startswith(f"method_number_{n} ") for line in lines) for n in range(14)]
+        assert found == [tables] * 14
 
 
 def test_a_run_with_stand_ins_says_so_on_the_terminal_and_the_page(tmp_path) -> None:
@@ -182,7 +200,7 @@ def test_a_run_with_stand_ins_says_so_on_the_terminal_and_the_page(tmp_path) -> 
     for name, table in tables.items():
         write_table(table, PUBLISHED[name], tmp_path / f"{name}.parquet")
     text = io.StringIO()
-    summary.print_summary(tmp_path, Console(file=text, width=110))
+    terminal.print_summary(tmp_path, Console(file=text, width=110))
     assert "none of its numbers means anything" in " ".join(text.getvalue().split())
     assert "none of its numbers means anything" in page.render(contents_of(tables))
 
