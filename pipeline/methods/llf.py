@@ -71,7 +71,8 @@ class LLF(Unnamed):
       theirs is 0 / 0;
     - validation is on the training objective, masked, on held-out codes, and picks the models that are kept; theirs is
       on the unmasked differences of features that were normalised one by one;
-    - K-means is fitted on codes of the truncation that is edited, with 4 restarts; theirs at psi = 0.5, used at 0.85;
+    - K-means is fitted on codes of the truncation that is edited, with 4 restarts (of 10, the best has the same inertia
+      to 5e-5); theirs at psi = 0.5, used at 0.85;
     - the outside penalty masks each pair by its own region. Theirs masks one shared copy of F(w) in place, so that the
       regions of all directions pile up in it and count as change;
     - their wrapper truncates after the edit, so that a step is psi a; here it is a;

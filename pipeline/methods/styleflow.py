@@ -32,12 +32,11 @@ class StyleFlow(Method):
     Continuous Normalizing Flows", ACM TOG 2021. Phi is a moving batch norm, the flow dy/dt = f(y, t, a) of
     concat-squash layers from 0 to a learned T, and a second norm (`networks/flow.py`). It is trained on labelled codes
     by maximum likelihood: -mean log p(w | a) with log p = log N(z; 0, 1) + log |det dz/dw|, its trace estimated by
-    Hutchinson with Gaussian noise that is fixed for a solve. As in the authors' code: norms by running statistics, which
-    start at 0 and 1, in training too; dopri5, six layers of 512, tanh, Adam with a constant rate of 1e-3, gains g on
-    the wanted changes, and the table of layers that keep an edit. The
-    other layers are copied back from w, so an edit of zero is w itself. An edit carries
-    a + g da, not clipped, to the next one, which goes in with it in every layer, whatever scorer A would read: so an
-    edit of one attribute is undone exactly.
+    Hutchinson with Gaussian noise that is fixed for a solve. As in the authors' code: norms by running statistics,
+    which start at 0 and 1, in training too; dopri5, six layers of 512, tanh, Adam with a constant rate of 1e-3, gains g
+    on the wanted changes, and the table of layers that keep an edit. The other layers are copied back from w, so an
+    edit of zero is w itself. An edit carries a + g da, not clipped, to the next one, which goes in with it in every
+    layer, whatever scorer A would read: so an edit of one attribute is undone exactly.
 
     Departures from the authors' code:
 

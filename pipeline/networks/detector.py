@@ -118,6 +118,12 @@ class Detector(nn.Module):
         """The output net's penultimate activations (N, 256) on each image's box, cut at the frame, as 48 x 48 pixels.
 
         images: (N, 3, H, W) in [-1, 1]. boxes: (N, 4) in pixels, as `Detection.box`.
+
+        The net and its layer are facenet-pytorch's, the pixels are not: theirs are cut at whole pixels, rounded to 8
+        bits and averaged by area, ours are sampled from the image as it is, by `roi_align`. On 40 generated faces the
+        two vectors of one box lie .064 apart in cosine distance (.161 at most), and distances of edited from unedited
+        faces are smaller here: .022, .036, .063 and .137 for displacements of .05, .15, .4 and .8, where theirs are
+        .035, .059, .092 and .173 (Pearson's r .92). So distances by facenet's crop cannot be compared with these.
         """
         height, width = images.shape[2:]
         frame = torch.tensor([width, height, width, height], dtype=images.dtype, device=images.device)

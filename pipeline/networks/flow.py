@@ -68,8 +68,8 @@ class Field(nn.Module):
 class MovingNorm(nn.Module):
     """y = (x - mean) / sqrt(variance + EPSILON) exp(log_scale) + shift, each (width,).
 
-    By running statistics, from 0 and 1, in training too: a batch moves them only after it was normalised by them, and no
-    gradient goes through them.
+    By running statistics, from 0 and 1, in training too: a batch moves them only after it was normalised by them, and
+    no gradient goes through them.
     """
 
     mean: Tensor
