@@ -19,7 +19,7 @@ from typing import Any
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.paths import expanded
+from pipeline.paths import expanded, open_regular
 from pipeline.settings_file import (
     CHANGEABLE,
     COMMAND_LINE,
@@ -281,7 +281,7 @@ def _faces_from(rules: Section) -> tuple[str, str]:
         return "", ""
     path = expanded(text).absolute()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return str(path), hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise rules.fail("faces_from", f"a table that `latentbench invert` wrote ({error.strerror})") from error

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+from io import BufferedReader
 from pathlib import Path
 
 from pipeline.errors import ConfigError
@@ -18,6 +22,31 @@ def expanded(path: str | Path) -> Path:
         raise ConfigError(
             f"{path}: the home directory that it begins with is not known here. Write the whole path."
         ) from error
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file to be read, or a link to one. Raises OSError for anything else: a pipe may never come to an end.
+
+    Nothing is waited for.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise _no_file(path)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise _no_file(path)
+    return file
+
+
+def _no_file(path: Path) -> OSError:
+    if path.is_dir():
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return OSError(errno.EINVAL, "it is a pipe or a device, expected a file", str(path))
+
+
+def readable(path: str | Path) -> str:
+    """A path or name for messages and tables: bytes that are no UTF-8, which Linux allows in names, as \\udcXX."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def is_bare_name(name: object) -> bool:

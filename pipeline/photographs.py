@@ -11,23 +11,25 @@ from pipeline.domains.base import DomainCard
 from pipeline.errors import ConfigError, StageError
 from pipeline.files import file_sha256
 from pipeline.schemas import INVERTED
-from pipeline.tables import read_table, vectors
+from pipeline.tables import read_first, vectors
 
 SIZES = ("n_faces", "n_matched_faces", "n_rate_faces", "n_consistency_faces")
 SPACE = "w"
 
 
 def read_codes(settings: Settings, card: DomainCard) -> np.ndarray:
-    """w (N, 512) float32 of every photograph in `[protocol] faces_from`, in the table's order.
+    """w (N, 512) float32 of the photographs in `[protocol] faces_from` that a run edits: the first N of the table.
 
-    Raises ConfigError for a table that this run cannot use (no such table; another domain or generator; codes in W+,
-    of which the evaluation knows one per face; fewer photographs than the profile asks faces for), StageError for one
-    that was replaced while the run was going on.
+    N is the largest of the profile's SIZES; of the others nothing is read but how many they are. Raises ConfigError
+    for a table that this run cannot use (no such table; another domain or generator; codes in W+, of which the
+    evaluation knows one per face; fewer photographs than the profile asks faces for), StageError for one that was
+    replaced while the run was going on.
     """
     path, key = Path(settings.protocol.faces_from), f"{settings.source}: [protocol] faces_from"
     try:
         sha256 = file_sha256(path)
-        table = read_table(path, INVERTED, ["domain", "generator", "space", "w"])
+        used = max(getattr(settings.protocol, name) for name in SIZES)
+        table, photographs = read_first(path, INVERTED, used, ["domain", "generator", "space", "w"])
     except (OSError, StageError) as error:
         raise ConfigError(f"{key}: expected a table that `latentbench invert` wrote: {error}") from error
     if sha256 != settings.protocol.faces_sha256:
@@ -40,7 +42,7 @@ def read_codes(settings: Settings, card: DomainCard) -> np.ndarray:
             f"{key}: {path} holds codes in {' and '.join(spaces)}; the evaluation edits one code per face: invert "
             "with --space w."
         )
-    _check_sizes(settings, table.num_rows, key)
+    _check_sizes(settings, photographs, key)
     return vectors(table, "w")
 
 

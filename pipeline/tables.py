@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.files import unreadable
+from pipeline.paths import open_regular
 from pipeline.schemas import VALUE_COLUMNS
 from pipeline.stages import ShardRecord, Stage, check_shard, shards_of
 
 ROW_GROUP = 16_384  # rows; 32 MiB of 512-vectors
+BATCH = 1_024  # rows that are decoded at once where only the first are wanted; 2 MiB of 512-vectors
 SUFFIX = ".parquet"
 
 
@@ -59,6 +61,28 @@ def read_table(paths: Path | Sequence[Path], schema: pa.Schema, columns: Sequenc
     files = [paths] if isinstance(paths, Path) else list(paths)
     wanted = _chosen(schema, columns)
     return pa.concat_tables([_read_file(path, wanted) for path in files] or [wanted.empty_table()])
+
+
+def read_first(path: Path, schema: pa.Schema, count: int, columns: Sequence[str] | None = None) -> tuple[pa.Table, int]:
+    """The first `count` rows of a file by a schema, and how many rows the file has; the others are not decoded.
+
+    Raises CorruptShardError, naming the file, if it cannot be read or has other columns.
+    """
+    wanted = _chosen(schema, columns)
+    try:
+        with open_regular(path) as opened, pq.ParquetFile(opened) as file:
+            present = [field.name for field in wanted if field.name in file.schema_arrow.names]
+            batches, left = [], count
+            for batch in file.iter_batches(batch_size=min(BATCH, count), columns=present) if count else ():
+                batches.append(batch.slice(0, left))
+                left -= batches[-1].num_rows
+                if not left:
+                    break
+            kinds = pa.schema([file.schema_arrow.field(name) for name in present])
+            table = pa.Table.from_batches(batches, schema=kinds)
+            return _by_schema(table, present, wanted, path), int(file.metadata.num_rows)
+    except (pa.ArrowException, OSError, KeyError) as error:  # a column that is there twice is a KeyError
+        raise CorruptShardError(f"{path} cannot be read as Parquet: {error}") from error
 
 
 def read_stage(stage: Stage, outputs: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
@@ -186,6 +210,11 @@ def _read_file(path: Path, wanted: pa.Schema) -> pa.Table:
         if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
             raise unreadable(path, error) from error
         raise CorruptShardError(f"{path} cannot be read as Parquet: {error}") from error
+    return _by_schema(table, present, wanted, path)
+
+
+def _by_schema(table: pa.Table, present: Sequence[str], wanted: pa.Schema, path: Path) -> pa.Table:
+    """The columns that were read of a file, by a schema. Raises CorruptShardError for others."""
     columns = []
     for field in wanted:
         if field.name not in present and not field.nullable:

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stylegan",),
     ("pipeline.errors", "pipeline.names", "pipeline.progress"),
     ("pipeline.attributes", "pipeline.paths", "pipeline.settings_file"),
-    ("pipeline.config", "pipeline.schemas", "pipeline.units"),
+    ("pipeline.config", "pipeline.schemas", "pipeline.units", "pipeline.pictures"),
     ("pipeline.gpus",),
     ("pipeline.cluster", "pipeline.provenance"),
     ("pipeline.files",),

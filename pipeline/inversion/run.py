@@ -22,12 +22,14 @@ from pipeline.errors import CorruptShardError, LatentbenchError, PhotoError
 from pipeline.files import file_sha256, write_whole
 from pipeline.images import resize, save_png, sheet
 from pipeline.inversion.alignment import cut_out, ffhq_square
+from pipeline.inversion.finding import find_face
 from pipeline.inversion.photos import read_photo
 from pipeline.inversion.projection import SPACES, Options, project
 from pipeline.manifests import load_record
 from pipeline.networks.landmarks import LandmarkFinder
 from pipeline.networks.pairs import structural_similarity
 from pipeline.networks.recognizer import distance
+from pipeline.paths import readable
 from pipeline.progress import Display
 from pipeline.schemas import INVERTED, W_DIM
 from pipeline.stages import check_shard, write_shard
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("latentbench")
 
-VERSION = 1  # raise it when codes change
+VERSION = 2  # raise it when codes change
 TABLE, SHEET, FINISHED = "faces.parquet", "sheet.png", "finished"
 LARGEST_ENLARGEMENT = 2.0  # of a photograph's pixels, to the size of the domain's pictures
 SHEET_ROW, SHEET_TILE = 4, 256  # pairs in a row of the sheet; largest side of a picture on it
@@ -130,12 +132,12 @@ def _align_all(
             try:
                 one = _align(path, finder, domain.card.resolution, threshold)
                 if one.sha256 in seen:
-                    raise PhotoError(f"it is the very file {seen[one.sha256]}: name it once.")
+                    raise PhotoError(f"it is the very file {readable(seen[one.sha256])}: name it once.")
                 seen[one.sha256] = path
                 wanted.append(one)
             except PhotoError as error:
                 refused.append((path, str(error)))
-            display.update(place, path.name)
+            display.update(place, readable(path.name))
     return wanted, refused
 
 
@@ -148,12 +150,7 @@ def _align(path: Path, finder: LandmarkFinder | None, resolution: int, threshold
             raise PhotoError(f"it is {width} x {height} pixels, but aligned photographs are squares.")
         side, picture = float(width), photo
     else:
-        faces = finder.find(photo, threshold=threshold)
-        if not faces:
-            raise PhotoError(f"no face is found in it with a probability of at least {threshold:g}.")
-        if len(faces) > 1:
-            raise PhotoError(f"{len(faces)} faces are found in it, expected one: crop it to the one that you mean.")
-        square = ffhq_square(faces[0].landmarks)
+        square = ffhq_square(find_face(photo, finder, threshold).landmarks)
         side = square.side
     if side * LARGEST_ENLARGEMENT < resolution:
         raise PhotoError(
@@ -229,7 +226,7 @@ def _rows(
     rows = []
     for place, one in enumerate(lot):
         row: dict[str, Any] = {name: values[place] for name, values in measured.items()}
-        row |= {"latent_id": place, "photo": one.path.name, "photo_sha256": one.sha256, "side": one.side}
+        row |= {"latent_id": place, "photo": readable(one.path.name), "photo_sha256": one.sha256, "side": one.side}
         row |= {"domain": domain.card.name, "generator": domain.card.weights["generator"]}
         row |= asdict(options)
         row |= {"w": codes[place, 0]} if options.space == SPACES[0] else {"ws": codes[place].reshape(-1)}
@@ -250,7 +247,7 @@ def _finish(
     rows = pa.concat_tables(parts)
     places = INVERTED.get_field_index("latent_id"), INVERTED.get_field_index("photo")
     rows = rows.set_column(places[0], INVERTED.field("latent_id"), pa.array(range(rows.num_rows), pa.int64()))
-    rows = rows.set_column(places[1], INVERTED.field("photo"), pa.array([one.path.name for one in wanted]))
+    rows = rows.set_column(places[1], INVERTED.field("photo"), pa.array([readable(one.path.name) for one in wanted]))
     write_whole(folder, TABLE, lambda path: write_table(rows, INVERTED, path))
     pictures = []
     for row, one in zip(rows.select(["w", "ws"]).to_pylist(), wanted, strict=True):

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.attributes import INDEX, get
 from pipeline.errors import LabelsError
+from pipeline.paths import open_regular
 from pipeline.progress import Display
 from pipeline.scorers.folders import by_stem, pictures_in
 from pipeline.scorers.labels import (
@@ -68,7 +69,7 @@ def read_ffhq(images: Path, labels: Path) -> Labels:
     """The labels of all JSON files below the folder `labels` whose picture lies below `images`. Raises LabelsError."""
     if not labels.is_dir():
         raise LabelsError(f"--labels {labels}: expected the folder of JSON files 00000.json and so on.")
-    files = sorted(labels.rglob("*.json"))
+    files = sorted(file for file in labels.rglob("*.json") if not file.name.startswith("."))  # macOS: ._00000.json
     if not files:
         raise LabelsError(f"--labels {labels}: expected JSON files such as 00000.json in it or below it, found none.")
     pictures, problems, faces = by_stem(pictures_in(images)), Problems(), []
@@ -80,7 +81,8 @@ def read_ffhq(images: Path, labels: Path) -> Labels:
                 raise LabelsError(f"--labels {labels}: two files are named {file.name}; expected one for each picture.")
             seen.add(file.stem)
             try:
-                data = file.read_bytes()
+                with open_regular(file) as reading:
+                    data = reading.read()
                 content.update(f"{file.relative_to(labels).as_posix()} {hashlib.sha256(data).hexdigest()}\n".encode())
                 values = values_of(data)
             except (OSError, _BrokenError) as error:

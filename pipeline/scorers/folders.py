@@ -13,14 +13,18 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # what Pillow may take a file for, wha
 
 
 def pictures_in(folder: Path) -> list[str]:
-    """Paths of all pictures below a folder, relative to it, with /, sorted. Raises LabelsError."""
+    """Paths of all pictures below a folder, relative to it, with /, sorted. Raises LabelsError.
+
+    Hidden files are left aside, such as the `._00000.png` that macOS puts beside 00000.png on other file systems.
+    """
     if not folder.is_dir():
         raise LabelsError(f"--images {folder}: expected a folder of pictures, found {_what(folder)}.")
     found = []
     for place, folders, names in os.walk(folder):
         folders.sort()
         below = Path(place).relative_to(folder)
-        found += [(below / name).as_posix() for name in names if name.lower().endswith(SUFFIXES)]
+        shown = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+        found += [(below / name).as_posix() for name in shown]
     if not found:
         raise LabelsError(
             f"--images {folder}: expected pictures ({', '.join(SUFFIXES)}) in it or below it, found none."

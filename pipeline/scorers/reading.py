@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from pipeline.attributes import ATTRIBUTES
-from pipeline.errors import UnknownNameError
+from pipeline.errors import PhotoError, UnknownNameError
+from pipeline.pictures import opened
 from pipeline.progress import Display
 from pipeline.scorers.celeba import read_celeba
 from pipeline.scorers.ffhq import read_ffhq
@@ -37,9 +37,9 @@ def open_headers(labels: Labels, images: Path) -> Labels:
     with Display("opening pictures", len(labels), "pictures") as display:
         for row, picture in enumerate(labels.pictures):
             try:
-                with Image.open(images / picture, formats=FORMATS):
+                with opened(images / picture, FORMATS):
                     pass
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            except PhotoError as error:
                 labels.problems.note(UNREADABLE, picture, str(error))
                 keep[row] = False
             display.update(row + 1)

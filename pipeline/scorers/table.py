@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.attributes import INDEX, NAMES
 from pipeline.errors import LabelsError, UnknownNameError
+from pipeline.paths import open_regular
 from pipeline.scorers.folders import pictures_in, require_file, sha256_of
 from pipeline.scorers.labels import BROKEN_LABEL, NO_LABEL, NO_PICTURE, Face, Labels, Problems, collect, unknown_values
 from pipeline.tables import local
 
 PATH, IDENTITY = "path", "identity"
+MOST_ROWS = 2_000_000  # of a Parquet; each takes 280 bytes for its 35 values
 READERS = {".csv": "CSV", ".parquet": "Parquet", ".pq": "Parquet"}
 
 
@@ -25,7 +29,7 @@ def read_table(images: Path, labels: Path) -> Labels:
     """
     require_file(labels, "a .csv or .parquet file")
     table = _read(labels)
-    _check_columns(table, labels)
+    _check_columns(list(table.columns), labels)
     known, problems, faces = set(pictures_in(images)), Problems(), []
     first = 2 if READERS[labels.suffix.lower()] == "CSV" else 0  # the line of a CSV, the row of a Parquet, from 0
     values = _values(table, labels, first)
@@ -55,20 +59,42 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if kind == "CSV":
             return pd.read_csv(local(path), dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
-        return pd.read_parquet(local(path))
-    except (OSError, ValueError) as error:  # pandas' and pyarrow's own errors are ValueErrors
+        return _read_parquet(path)
+    except (OSError, ValueError, KeyError) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise LabelsError(f"--labels {path} cannot be read as {kind}: {error}.") from error
 
 
-def _check_columns(table: pd.DataFrame, path: Path) -> None:
-    if PATH not in table:
-        raise LabelsError(f"{path}: expected a column `{PATH}`, found {', '.join(map(str, table.columns)) or 'none'}.")
-    for column in table.columns:
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file whose columns and number of rows were looked at first: a small one may hold any number.
+
+    Texts are kept once each, however many rows have them.
+    """
+    with open_regular(path) as opened, pq.ParquetFile(opened) as file:
+        columns, rows = file.schema_arrow.names, file.metadata.num_rows
+        _check_columns([name for name in columns if not name.startswith("__index_level_")], path)
+        if rows > MOST_ROWS:
+            raise LabelsError(
+                f"{path} has {rows:,} rows, expected one for each picture and at most {MOST_ROWS:,}. Keep the rows of "
+                "pictures that lie below --images."
+            )
+        texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+    with open_regular(path) as opened, pq.ParquetFile(opened, read_dictionary=texts) as file:
+        table = file.read().to_pandas()
+    for name in table.columns:
+        if isinstance(table[name].dtype, pd.CategoricalDtype):
+            table[name] = table[name].astype(object)
+    return table
+
+
+def _check_columns(columns: Sequence[Hashable], path: Path) -> None:
+    if PATH not in columns:
+        raise LabelsError(f"{path}: expected a column `{PATH}`, found {', '.join(map(str, columns)) or 'none'}.")
+    for column in columns:
         if column not in (PATH, IDENTITY) and column not in INDEX:
             raise UnknownNameError(f"column of {path.name}", str(column), (PATH, IDENTITY, *NAMES))
-    if not table.columns.is_unique:
+    if len(set(columns)) != len(columns):
         raise LabelsError(f"{path}: a column occurs twice.")
-    if not set(table.columns) & set(NAMES):
+    if not set(columns) & set(NAMES):
         raise LabelsError(f"{path}: expected at least one of the attributes as a column: {', '.join(NAMES)}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import ConfigError, UnknownNameError
+from pipeline.paths import readable
+from pipeline.pictures import why_not
 from tasks.cli import options
 from tasks.cli.options import WHAT, WHERE, err, out
 from tasks.paths import at_home
@@ -61,6 +64,10 @@ def invert(
     if to.exists() and not to.is_dir():
         raise ConfigError(f"--to {to}: expected a folder, found a file.")
     settings = options.request(domain=domain, device=device).settings
+    unusable = [(path, reason) for path in photos if (reason := why_not(path))]
+    if len(unusable) == len(photos):  # nothing to load a network for
+        _tell([], unusable, len(photos), as_json=as_json)
+        raise typer.Exit(SOME_REFUSED)
     from pipeline.compute import use_threads
     from pipeline.domains import base
     from pipeline.inversion.projection import Options
@@ -76,28 +83,37 @@ def invert(
         threshold=settings.protocol.detection_threshold,
         batch=batch,
     )
-    _tell(found, len(photos), as_json=as_json)
+    rows: list[dict[str, Any]] = found.rows.drop_columns(["w", "ws"]).to_pylist()
+    _tell(rows, found.refused, len(photos), as_json=as_json, found=found)
     if found.refused:
         raise typer.Exit(SOME_REFUSED)
 
 
-def _tell(found: Inverted, asked: int, *, as_json: bool) -> None:
+def _tell(
+    rows: list[dict[str, Any]],
+    refused: Sequence[tuple[Path, str]],
+    asked: int,
+    *,
+    as_json: bool,
+    found: Inverted | None = None,
+) -> None:
     """Rows to stdout, refusals to stderr."""
-    rows: list[dict[str, Any]] = found.rows.drop_columns(["w", "ws"]).to_pylist()
     if as_json:
-        refused = [{"photo": str(path), "reason": reason} for path, reason in found.refused]
-        typer.echo(json.dumps({"table": str(found.table or ""), "photographs": rows, "refused": refused}, indent=1))
-    elif rows:
+        reasons = [{"photo": readable(path), "reason": readable(reason)} for path, reason in refused]
+        table = str(found.table or "") if found else ""
+        typer.echo(json.dumps({"table": table, "photographs": rows, "refused": reasons}, indent=1))
+    elif rows and found:
         out.print(_table(rows))
         kept = f", {found.kept} of them kept from before" if found.kept else ""
         out.print(
             f"{len(rows)} of {asked} photographs{kept}: {found.table}", markup=False, highlight=False, soft_wrap=True
         )
         out.print(f"Each beside its projection: {found.sheet}", markup=False, highlight=False, soft_wrap=True)
-    for path, reason in found.refused:
-        err.print(f"{path}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
-    if found.refused:
-        err.print(f"{len(found.refused)} of {asked} photographs are left out.", style="red", highlight=False)
+    for path, reason in refused:
+        told = f"{readable(path)}: {readable(reason)}"
+        err.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+    if refused:
+        err.print(f"{len(refused)} of {asked} photographs are left out.", style="red", highlight=False)
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

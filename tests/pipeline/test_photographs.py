@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from pipeline import photographs
 from pipeline.chain import Chain
 from pipeline.config import Settings, load_settings
 from pipeline.domains import base
@@ -17,10 +21,11 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.files import file_sha256
 from pipeline.labelling import labels_stage, read_values, run_labels
 from pipeline.latents import FACES, SETS, latents_stage, read_w, run_latents, z_of
+from pipeline.methods import registry
 from pipeline.photographs import read_codes
 from pipeline.report.publish import faces_in_words
 from pipeline.schemas import INVERTED
-from pipeline.tables import write_table
+from pipeline.tables import read_table, write_table
 from pipeline.training import read_faces
 from tests.pipeline import tiny
 from tests.pipeline.tiny import tiny_settings
@@ -126,7 +131,7 @@ def test_methods_of_space_z_are_refused_before_anything_runs(tmp_path: Path) -> 
 def test_the_setting_arrives_with_the_files_sha256(tmp_path: Path) -> None:
     def load(value: str) -> Settings:
         return load_settings(
-            known_methods=("noop",),
+            known_methods=registry.names(),
             known_domains=base.names(),
             methods=["noop"],
             overrides={"protocol.faces_from": value},
@@ -139,3 +144,42 @@ def test_the_setting_arrives_with_the_files_sha256(tmp_path: Path) -> None:
     assert load("").protocol.faces_sha256 == ""
     with pytest.raises(ConfigError, match=r"\[protocol\] faces_from: expected a table .*No such file"):
         load(str(tmp_path / "none.parquet"))
+
+
+def test_what_never_ends_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(
+            ConfigError, match="faces_from: expected a table .*(it is a pipe or a device|Is a directory)"
+        ):
+            load_settings(
+                known_methods=registry.names(),
+                known_domains=base.names(),
+                methods=["noop"],
+                overrides={"protocol.faces_from": str(path)},
+                path=ROOT / "luigi.cfg",
+            )
+
+
+def test_of_a_table_of_many_rows_those_are_read_that_are_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """20,000 photographs of one code are 40 MB, in a file of some KB; the run edits five."""
+    small = read_table(table(tmp_path / "small.parquet"), INVERTED).take([0] * 20_000)
+    many = tmp_path / "many.parquet"
+    pq.write_table(small, many, compression="zstd")
+    assert many.stat().st_size < 2**18
+    del small
+    before, held = pa.total_allocated_bytes(), []
+    real = photographs.vectors
+
+    def spied(found: pa.Table, column: str) -> np.ndarray:
+        held.append(pa.total_allocated_bytes() - before)
+        return real(found, column)
+
+    monkeypatch.setattr(photographs, "vectors", spied)
+    codes = read_codes(with_photographs(tmp_path, many, n_rate_faces=5), tiny.describe())
+    np.testing.assert_array_equal(codes, CODES[[0] * 5])
+    assert held[0] < 2 * 2**20
+    with pytest.raises(ConfigError, match="the table has 20000 photographs, but profile test asks for"):
+        read_codes(with_photographs(tmp_path, many, n_faces=20_001), tiny.describe())

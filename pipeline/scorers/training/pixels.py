@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
-from PIL import Image, ImageOps
 from torch import Tensor
 
-from pipeline.errors import LabelsError
+from pipeline.errors import LabelsError, PhotoError
 from pipeline.images import from_uint8, resize, to_uint8
+from pipeline.pictures import opened, upright
 from pipeline.progress import Display
 from pipeline.scorers.folders import FORMATS
 
-VERSION = 1  # raised when the same file gives other pixels
+VERSION = 2  # raised when the same file gives other pixels
+LARGEST_SIDE = 2048  # pixels of a square before it is resized; FFHQ's have 1,024
 BLOCK = 256  # pictures between two writes to disk
 HOW = "upright, the middle square, bicubic and antialiased, uint8"
 
@@ -88,13 +89,11 @@ def prepare(names: tuple[str, ...], images: Path, resolution: int, folder: Path,
 def decode(path: Path, resolution: int) -> np.ndarray:
     """One picture, (R, R, 3) uint8: upright by its EXIF, its middle square, resized.
 
-    Raises OSError, ValueError, SyntaxError or Image.DecompressionBombError for a file that is no whole picture.
+    Squares beyond LARGEST_SIDE are averaged down to it first, so that what one picture takes is bounded. Raises
+    PhotoError for a file that is no whole picture of 8 bits a channel, and for one that is too large.
     """
-    with Image.open(path, formats=FORMATS) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGB")
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    square = np.asarray(picture.crop((left, top, left + side, top + side)))
+    with opened(path, FORMATS) as picture:
+        square = np.asarray(upright(picture, max(LARGEST_SIDE, resolution), square=True))
     return to_uint8(resize(from_uint8(square[None]), resolution))[0].numpy()
 
 
@@ -103,8 +102,8 @@ def _decoded(path: Path, resolution: int) -> np.ndarray | str:
     try:
         with torch.no_grad():
             return decode(path, resolution)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return str(error) or type(error).__name__
+    except PhotoError as error:
+        return str(error)
 
 
 def _key(names: tuple[str, ...], images: Path, resolution: int) -> str:

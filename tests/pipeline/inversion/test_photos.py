@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,7 @@ def test_what_is_no_photograph_is_refused(tmp_path: Path) -> None:
     Image.fromarray(PIXELS[:20]).save(tmp_path / "flat.png")
     Image.fromarray(PIXELS[:, :, 0].astype(np.uint16) * 200).save(tmp_path / "deep.png")
     Image.fromarray(PIXELS).save(tmp_path / "script.eps")
+    os.mkfifo(tmp_path / "pipe.png")
     for name, told in {
         "text.jpg": "no picture of the formats",
         "cut.png": "cannot be read",
@@ -80,7 +82,8 @@ def test_what_is_no_photograph_is_refused(tmp_path: Path) -> None:
         "deep.png": "expected 8 bits a channel",
         "script.eps": "no picture of the formats",
         "none.png": "no such file",
-        ".": "cannot be read",
+        ".": "it is a folder: name the pictures in it",
+        "pipe.png": "it is a pipe or a device",
     }.items():
         with pytest.raises(PhotoError, match=told):
             read_photo(tmp_path / name)

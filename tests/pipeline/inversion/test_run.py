@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,30 @@ def test_the_command_names_what_it_cannot_use_and_goes_on(
         assert f"{name}: {reason}" in told
     assert "1 of 6 photographs" in told and "5 of 6 photographs are left out" in told
     assert Image.open(tmp_path / "out" / "sheet.png").size == (2 * 64 + 2, 64)
+
+
+def test_a_name_that_is_no_text_and_a_pipe_end_no_call(domain: Domain, photos: list[Path], tmp_path: Path) -> None:
+    odd = photos[0].rename(tmp_path / "caf\udce9.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    found = invert(domain, [odd, tmp_path / "pipe.png"], tmp_path / "out", Options(steps=1), aligned=True)
+    assert found.rows.column("photo").to_pylist() == ["caf\\udce9.png"]
+    assert "it is a pipe or a device" in found.refused[0][1]
+    command = ["invert", str(odd), "--to", str(tmp_path / "out"), "--steps", "1", "--aligned", "--threads", "1"]
+    done = CliRunner().invoke(app, [*command, "--domain", "synthface"])
+    assert done.exit_code == 0, done.output
+    assert "caf\\udce9.png" in done.output
+
+
+def test_where_no_photograph_can_be_used_no_network_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "load", lambda *_: pytest.fail("a network was loaded"))
+    command = ["invert", str(tmp_path), str(tmp_path / "none.jpg"), "--to", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, command)
+    told = " ".join(done.output.split())
+    assert done.exit_code == 1 and f"{tmp_path}: it is a folder: name the pictures in it, such as {tmp_path}/*" in told
+    assert "none.jpg: there is no such file" in told and "2 of 2 photographs are left out" in told
+    assert not (tmp_path / "out").exists()
+    refused = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert refused["photographs"] == [] and len(refused["refused"]) == 2
 
 
 def test_a_face_of_too_few_pixels_and_no_face_at_all(domain: Domain, faces: torch.Tensor, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from pipeline.attributes import INDEX, NAMES
 from pipeline.errors import LabelsError
 from pipeline.scorers.ffhq import read_ffhq, values_of
+from pipeline.scorers.reading import open_headers
 from tests.pipeline.scorers.layouts import answer, face, write_ffhq
 
 
@@ -144,6 +146,29 @@ def test_a_folder_is_matched_by_name_and_nothing_is_dropped_silently(plain: np.n
     with pytest.raises(LabelsError, match=r"1 of 3 labelled pictures are broken \(33.3%\).*00002.json"):
         found.problems.check(len(found), 0.3)
     found.problems.check(len(found), 0.34)
+
+
+def test_the_twins_that_macos_writes_are_left_aside(plain: np.ndarray, tmp_path: Path) -> None:
+    """`._00000.json` and `._00000.png` hold a Finder's notes."""
+    images, labels = write_ffhq(tmp_path, torch.zeros(3, 3, 8, 8), np.tile(plain, (3, 1)))
+    first = read_ffhq(images, labels)
+    for file in [*labels.rglob("*.json"), *images.rglob("*.png")]:
+        file.with_name(f"._{file.name}").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
+    again = read_ffhq(images, labels)
+    assert again.pictures == first.pictures and again.digest() == first.digest() and again.files == first.files
+    assert again.problems.found == first.problems.found == {}
+
+
+def test_a_pipe_among_labels_and_pictures_is_broken_and_not_waited_for(plain: np.ndarray, tmp_path: Path) -> None:
+    images, labels = write_ffhq(tmp_path, torch.zeros(3, 3, 8, 8), np.tile(plain, (3, 1)))
+    (labels / "00000.json").unlink()
+    os.mkfifo(labels / "00000.json")
+    (images / "00000" / "00001.png").unlink()
+    os.mkfifo(images / "00000" / "00001.png")
+    found = open_headers(read_ffhq(images, labels), images)
+    assert found.pictures == ("00000/00002.png",)
+    assert "it is a pipe or a device" in found.problems.found["broken label"][0]
+    assert "it is a pipe or a device" in found.problems.found["unreadable picture"][0]
 
 
 def test_the_digest_follows_the_labels(plain: np.ndarray, tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from pipeline.attributes import INDEX
 from pipeline.errors import LabelsError, UnknownNameError
 from pipeline.images import to_pil
+from pipeline.scorers import table as scorers_table
 from pipeline.scorers.split import check_sizes, split
 from pipeline.scorers.table import read_table
 
@@ -71,6 +74,39 @@ def test_what_is_wrong_is_named_with_its_row(images: Path, text: str, told: str)
 def test_an_unknown_column_gets_the_closest_known_one(images: Path) -> None:
     with pytest.raises(UnknownNameError, match="No column of labels.csv named 'glases'. Did you mean 'glasses'?"):
         read_table(images, csv(images, "path,glases\na.png,1\n"))
+
+
+def test_a_parquet_of_any_number_of_rows_is_refused_unread(images: Path) -> None:
+    """Three million rows of one text of 1 KB, which would be 3 GB, in a file of some KB."""
+    path = images.parent / "labels.parquet"
+    paths = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), pa.array(["a" * 1000]))
+    table = pa.table({"path": paths, "yaw": pa.array(np.zeros(100_000, np.float32))})
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for _ in range(30):
+            writer.write_table(table)
+    assert path.stat().st_size < 2**20
+    before = pa.total_allocated_bytes()
+    with pytest.raises(LabelsError, match="has 3,000,000 rows, expected one for each picture and at most 2,000,000"):
+        read_table(images, path)
+    assert pa.total_allocated_bytes() - before < 2**20
+
+
+def test_a_text_of_many_rows_is_kept_once(images: Path) -> None:
+    paths = pa.DictionaryArray.from_arrays(pa.array(np.zeros(50_000, np.int32)), pa.array(["a" * 10_000]))
+    path = images.parent / "labels.parquet"
+    pq.write_table(pa.table({"path": paths, "yaw": pa.array(np.zeros(50_000, np.float32))}), path)
+    frame = scorers_table._read_parquet(path)
+    assert len(frame) == 50_000 and len({id(cell) for cell in frame["path"]}) == 1
+    with pytest.raises(LabelsError, match="was labelled in row 0 already"):
+        read_table(images, path)
+
+
+def test_a_column_that_is_there_twice_is_refused(images: Path) -> None:
+    path = images.parent / "labels.parquet"
+    columns = [pa.array(["a.png"]), pa.array([0.5]), pa.array([0.5])]
+    pq.write_table(pa.Table.from_arrays(columns, ["path", "yaw", "yaw"]), path)
+    with pytest.raises(LabelsError, match="a column occurs twice"):
+        read_table(images, path)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(images: Path) -> None:
