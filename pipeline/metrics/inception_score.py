@@ -62,7 +62,8 @@ def scores_by_face(logits: np.ndarray, faces: np.ndarray, parts: int, rng: np.ra
     distinct, rows = face_rows(faces)
     parts = max(1, min(parts, len(p)))
     part = np.empty(len(p), dtype=np.int64)
-    part[rng.permutation(len(p))] = np.arange(len(p)) * parts // len(p)
+    ends = np.arange(1, parts) * len(p) // parts
+    part[rng.permutation(len(p))] = np.searchsorted(ends, np.arange(len(p)), side="right")
     number, sharpness = np.zeros((parts, len(distinct))), np.zeros((parts, len(distinct)))
     mass = np.zeros((parts, len(distinct), p.shape[1]))
     np.add.at(number, (part, rows), 1.0)
@@ -128,7 +129,7 @@ def difference(edits: EditSet) -> list[Judgement]:
 
 INCEPTION_SCORE = Metric(
     name="inception_score",
-    version=2,
+    version=3,
     meaning="how sharp and how varied the perception net's classes of the images are; mean of 10 parts",
     paper=PAPER,
     unit="classes",
@@ -140,7 +141,7 @@ INCEPTION_SCORE = Metric(
 
 INCEPTION_SCORE_SPREAD = Metric(
     name="inception_score_spread",
-    version=2,
+    version=3,
     meaning="standard deviation of the inception score over its 10 parts",
     paper=PAPER,
     unit="classes",
@@ -152,7 +153,7 @@ INCEPTION_SCORE_SPREAD = Metric(
 
 INCEPTION_SCORE_DIFFERENCE = Metric(
     name="inception_score_difference",
-    version=2,
+    version=3,
     meaning="absolute difference of the inception score to that of as many unedited images",
     paper=PAPER,
     unit="classes",

@@ -56,6 +56,14 @@ def test_agrees_with_the_formula_in_parts():
     assert (mean, spread) == pytest.approx((np.mean(parts), np.std(parts)))
 
 
+def test_parts_of_images_that_do_not_divide_evenly_end_where_salimans_code_ends_them():
+    logits = np.random.default_rng(2).normal(size=(8, 5)) * 2
+    order = np.random.default_rng(7).permutation(8)
+    parts = [plain(logits[order[start:stop]]) for start, stop in ((0, 2), (2, 5), (5, 8))]
+    mean, spread = inception_score(logits, 3, np.random.default_rng(7))
+    assert (mean, spread) == pytest.approx((np.mean(parts), np.std(parts)))
+
+
 def test_face_sums_give_the_score_of_a_resample():
     logits, faces = np.random.default_rng(3).normal(size=(12, 5)), np.repeat([0, 1, 2], 4)
     sums = scores_by_face(logits, faces, 1, np.random.default_rng(0))
