@@ -6,11 +6,12 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test clean
+.PHONY: help install bench test parity clean
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
 	@echo "make test    install into $(VENV), lint, type-check, test"
+	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/parity.md)"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
 
 install: $(STAMP)
@@ -30,6 +31,10 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+parity: $(STAMP)
+	@test -n "$(CHECKOUTS)" || { echo "make parity CHECKOUTS=DIR: name the folder that holds the checkouts; docs/parity.md says which"; exit 2; }
+	$(BIN)/python -m benchmarks.parity --checkouts "$(CHECKOUTS)"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
