@@ -35,6 +35,7 @@ from pipeline.stages import Manifest, Stage
 
 LATENT_SETS = latents.SETS
 LABELLED_SETS = labelling.SETS
+REFERENCE_SETS = ("reference", "faces")  # unedited images: those of the reference, and those of the edited faces
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class Chain:
         """Every link, each after those that it reads."""
         found = [self.latents(which) for which in LATENT_SETS]
         found += [self.labels(which) for which in LABELLED_SETS]
-        found += [self.reference(), self.reference("faces"), self.spread()]
+        found += [*(self.reference(which) for which in REFERENCE_SETS), self.spread()]
         for method in self.settings.method_names:
             found.append(self.train(method))
             found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]

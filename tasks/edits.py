@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import luigi
 
-from pipeline.chain import Link
+from pipeline.chain import REFERENCE_SETS, Link
 from tasks.base import StageTask
 from tasks.calibration import CalibrateRange
 from tasks.labels import LabelLatents
@@ -17,7 +17,7 @@ from tasks.methods import TrainMethod
 class EmbedReference(StageTask):
     """Perception features of unedited images, with which quality is compared."""
 
-    which = luigi.ChoiceParameter(choices=("reference", "faces"), default="reference", positional=False)
+    which = luigi.ChoiceParameter(choices=REFERENCE_SETS, default="reference", positional=False)
 
     def requires(self) -> SampleLatents:
         """The latents: the reference's, or those of the faces that are edited."""

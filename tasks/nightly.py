@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time
 
 import luigi
 
-from pipeline.chain import LABELLED_SETS, LATENT_SETS
+from pipeline.chain import LABELLED_SETS, LATENT_SETS, REFERENCE_SETS
 from pipeline.config import digest
 from pipeline.report.publish import run_report
 from tasks.base import RunTask
@@ -36,7 +36,8 @@ class Stages(RunTask, luigi.WrapperTask):
             yield self.clone(SampleLatents, which=which)
         for which in LABELLED_SETS:
             yield self.clone(LabelLatents, which=which)
-        yield self.clone(EmbedReference)
+        for which in REFERENCE_SETS:
+            yield self.clone(EmbedReference, which=which)
         yield self.clone(MeasureSpread)
         for method in self.settings.method_names:
             yield self.clone(TrainMethod, method=method)

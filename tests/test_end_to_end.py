@@ -149,12 +149,14 @@ def test_query_prints_the_scores(whole: Finished) -> None:
         assert word in said
 
 
-def test_a_damaged_shard_is_named_and_computed_again_alone(battered: Finished) -> None:
-    shards = sorted(battered.outputs.glob("stages/labels/train-*/labels-*.parquet"))
-    before = battered.files()
-    shards[0].write_bytes(shards[0].read_bytes()[:1000])
+def test_damaged_shards_are_named_and_computed_again_alone(battered: Finished) -> None:
+    shard = sorted(battered.outputs.glob("stages/labels/train-*/labels-*.parquet"))[0]
+    faces = next(battered.outputs.glob("stages/reference/faces-*/*.parquet"))
+    before, content = battered.files(), faces.read_bytes()
+    shard.write_bytes(shard.read_bytes()[:1000])
+    faces.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
     said = succeed(command(battered.outputs, "--workers", "1", "--set", "machine.shard_size=512"))
-    assert shards[0].name in said
+    assert shard.name in said and faces.name in said
     changed = [path for path, when in battered.files().items() if path in before and before[path] != when]
-    assert changed == [str(shards[0].relative_to(battered.outputs))]
-    assert pq.read_table(shards[0]).num_rows == 512
+    assert sorted(changed) == sorted(str(path.relative_to(battered.outputs)) for path in (shard, faces))
+    assert pq.read_table(shard).num_rows == 512 and faces.read_bytes() == content

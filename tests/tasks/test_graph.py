@@ -53,6 +53,12 @@ def test_every_stage_has_its_task(evaluation: tasks.Evaluation) -> None:
     assert kinds == leaves(StageTask) | {tasks.Evaluation, tasks.PublishReport}
 
 
+def test_every_stage_is_asked_for_by_itself(evaluation: tasks.Evaluation) -> None:
+    """Luigi looks below no task that is complete: a damaged file is found only where its stage is named."""
+    named = {task.link.stage for task in flatten(evaluation.requires()) if isinstance(task, StageTask)}
+    assert named == {link.stage for link in evaluation.chain.links}
+
+
 def test_a_task_requires_what_its_stage_reads(evaluation: tasks.Evaluation) -> None:
     for task in closure(evaluation).values():
         if isinstance(task, StageTask):
