@@ -19,7 +19,7 @@ from typing import Any
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.paths import expanded, open_regular
+from pipeline.paths import expanded, folder_to_be, open_regular
 from pipeline.settings_file import (
     CHANGEABLE,
     COMMAND_LINE,
@@ -515,7 +515,7 @@ def load_settings(
         protocol=_protocol(read["protocol"], read["profile"], section(f"domain.{domain}"), profile),
         methods=_methods(parser, profile, chosen, overrides),
         machine=_machine(read["machine"]),
-        outputs=expanded(run.some_text("outputs", "a folder")),
+        outputs=folder_to_be(expanded(run.some_text("outputs", "a folder"))),
         source=str(path),
         changed=tuple(sorted(overrides)),
     )

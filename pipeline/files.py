@@ -20,6 +20,8 @@ from pipeline.errors import StageError
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RIGHT = (errno.EACCES, errno.EPERM)
 TOO_MANY = (errno.EMFILE, errno.ENFILE)
+IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
+MENDABLE = (*NO_RIGHT, *TOO_MANY, *IN_THE_WAY, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 def file_sha256(path: Path) -> str:
@@ -126,6 +128,15 @@ def unwritable(path: Path, error: OSError) -> StageError:
         remedy = "Was its folder removed or renamed meanwhile, and do all workers see the same `outputs`?"
     where = f" ({error.filename})" if error.filename else ""
     return StageError(f"Cannot write {path}: {error.strerror or error}{where}. {remedy} Nothing was published.")
+
+
+def told(error: OSError) -> str:
+    """What to tell of an error that no place in the code foresaw and a user can mend; empty if it is ours to mend."""
+    if error.errno not in (*FULL_DISK, *MENDABLE) or error.filename is None:
+        return ""
+    if error.errno in FULL_DISK:
+        return str(disk_full(Path(os.fsdecode(error.filename)), 0, error))
+    return f"{os.fsdecode(error.filename)}: {error.strerror}. Is that the right path, and yours to read and write?"
 
 
 def is_full_disk(error: BaseException) -> bool:

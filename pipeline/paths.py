@@ -49,6 +49,39 @@ def readable(path: str | Path) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
+def folder_to_be(path: Path) -> Path:
+    """The path, if it is a folder or one can be made there. Raises ConfigError, saying what is in the way."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise ConfigError(f"{path}: expected a folder, found a link to what is not there.") from None
+        longest = os.pathconf(_nearest(path), "PC_NAME_MAX")
+        if any(len(os.fsencode(part)) > longest for part in path.parts):
+            raise ConfigError(f"{path}: a name in it has more than {longest} bytes: choose a shorter one.") from None
+        return path
+    except OSError as error:
+        files = [parent for parent in path.parents if parent.is_file()] if error.errno == errno.ENOTDIR else []
+        reason = f"{files[0]} is a file" if files else error.strerror
+        raise ConfigError(f"{path}: expected a folder, or the name of one that can be made; {reason}.") from error
+    if not stat.S_ISDIR(mode):
+        raise ConfigError(f"{path}: expected a folder, found something else there: move it, or name another folder.")
+    return path
+
+
+def unwritable_folder(path: Path) -> str:
+    """What keeps files from being written in a folder, or in the one it would be made in; empty if nothing does."""
+    there = _nearest(path)
+    if os.access(there, os.W_OK | os.X_OK):
+        return ""
+    return f"Nothing can be written in {there}: ask its owner for the right to, or name another folder with --outputs."
+
+
+def _nearest(path: Path) -> Path:
+    """The path, if it is a folder, or else the nearest folder above it."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+
+
 def is_bare_name(name: object) -> bool:
     """Whether a text that a file names is the name of a file in one folder: it leads nowhere else."""
     return isinstance(name, str) and bool(name) and name not in (".", "..") and not {"/", "\0"} & set(name)

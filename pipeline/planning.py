@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.chain import Chain, Link
-from pipeline.errors import StageError
+from pipeline.errors import ConfigError, StageError
 from pipeline.gpus import assigned
 from pipeline.machine_rates import measured_rates
+from pipeline.paths import folder_to_be, unwritable_folder
 from pipeline.sizing import Whole, in_bytes, size_of, whole
-from pipeline.stages import finished_shards, is_complete, read_manifest
+from pipeline.stages import STAGES, finished_shards, is_complete, read_manifest
 
 THERE = "there"
 PARTIAL = "partly there"
 MISSING = "to compute"
+
+FOLDERS = (STAGES, "reports", ".publishing")  # that a run makes under the outputs folder
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,18 @@ def size(chain: Chain, rows: Sequence[Planned]) -> Whole:
     return whole(chain, [row.state != THERE for row in rows])
 
 
+def folder_obstacle(outputs: Path) -> str:
+    """What keeps a run from writing under the outputs folder, and what to do; empty if nothing does."""
+    for folder in (outputs, *(outputs / name for name in FOLDERS)):
+        try:
+            obstacle = unwritable_folder(folder_to_be(folder))
+        except ConfigError as error:
+            return str(error)
+        if obstacle:
+            return obstacle
+    return ""
+
+
 def disk_shortage(chain: Chain, found: Whole) -> str:
     """What is needed, what is free and what to do, if the disk cannot hold what a run writes; else empty."""
     if found.disk_needed <= found.disk_free:
@@ -160,11 +176,14 @@ def memory_shortage(found: Whole) -> str:
 def check_machine(chain: Chain) -> str:
     """Whether this machine can do a run, before anything is computed; returns what is to be warned of, or nothing.
 
-    Raises ConfigError for a GPU of `devices` that is not there, and StageError if the disk cannot hold what is to be
-    written, unless [machine] check_disk is false.
+    Raises ConfigError for a GPU of `devices` that is not there, and StageError if nothing can be written there, or if
+    the disk cannot hold what is to be written, unless [machine] check_disk is false.
     """
     machine = chain.settings.machine
     assigned(machine.devices)
+    obstacle = folder_obstacle(chain.settings.outputs)
+    if obstacle:
+        raise StageError(f"{obstacle} Nothing was computed.")
     found = size(chain, plan(chain))
     shortage = disk_shortage(chain, found)
     if shortage and machine.check_disk:

@@ -11,6 +11,7 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
+from pipeline.files import told
 from tasks import cli_scorer, cli_synthface, cli_weights
 from tasks.cli import ablation, clusters, health, inverting, listing, planning, results, running, streams
 from tasks.cli.examples import fence_examples
@@ -27,11 +28,16 @@ class Verbs(TyperGroup):
     """The verbs, with errors that users can mend told in one line."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a verb; LatentbenchError becomes exit code 2, Ctrl-C (and SIGTERM in a run) 130."""
+        """Run a verb; what a user can mend becomes exit code 2, Ctrl-C (and SIGTERM in a run) 130."""
         try:
             return super().invoke(ctx)
         except LatentbenchError as error:
             err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(MENDABLE) from error
+        except OSError as error:
+            if not told(error):
+                raise
+            err.print(f"latentbench: {told(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(MENDABLE) from error
         except KeyboardInterrupt:
             err.print("\nInterrupted. What is finished is kept: the same command continues from here.")

@@ -14,6 +14,7 @@ from rich.console import Console
 from pipeline.chain import Chain
 from pipeline.config import Settings
 from pipeline.errors import ConfigError
+from pipeline.paths import folder_to_be
 from tasks.base import RunTask
 from tasks.cli.streams import is_terminal
 from tasks.nightly import Evaluation, Stages
@@ -156,5 +157,5 @@ def request(
 
 
 def outputs_folder(outputs: Path | None) -> Path:
-    """The folder that runs write to, by option or by luigi.cfg."""
-    return outputs or RunTask().settings.outputs
+    """The folder that runs write to, by option or by luigi.cfg. Raises ConfigError where none can be."""
+    return folder_to_be(outputs) if outputs else RunTask().settings.outputs

@@ -18,6 +18,7 @@ from pipeline.planning import (
     condense,
     disk_shortage,
     estimate,
+    folder_obstacle,
     memory_shortage,
     plan,
     size,
@@ -40,7 +41,8 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
     rows = plan(chain)
     total, found = estimate(condense(rows)), size(chain, rows)
     report, published = find_report(chain.settings), report_size(chain.settings)
-    warnings = [text for text in (disk_shortage(chain, found), memory_shortage(found)) if text]
+    obstacles = folder_obstacle(chain.settings.outputs), disk_shortage(chain, found), memory_shortage(found)
+    warnings = [text for text in obstacles if text]
     if as_json:
         value = {
             "domain": chain.settings.domain,

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from pipeline.errors import StageError
-from pipeline.files import is_full_disk, read_json, write_json, write_whole
+from pipeline.files import is_full_disk, read_json, told, write_json, write_whole
 from pipeline.locks import open_shared
 
 
@@ -33,7 +33,7 @@ def test_a_file_has_the_rights_of_a_new_file_whoever_writes_it(tmp_path: Path, u
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "Disk full: wrote 2 bytes of .*No space left"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk full.*raise the quota"),
@@ -42,12 +42,12 @@ def test_a_file_has_the_rights_of_a_new_file_whoever_writes_it(tmp_path: Path, u
         (OSError(errno.ENOENT, "No such file or directory"), "do all workers see the same `outputs`"),
     ],
 )
-def test_what_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path, error: Exception, told: str) -> None:
+def test_what_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path, error: Exception, expected: str) -> None:
     def write(path: Path) -> None:
         path.write_bytes(b"ha")
         raise error
 
-    with pytest.raises(StageError, match=told):
+    with pytest.raises(StageError, match=expected):
         write_whole(tmp_path, "a.bin", write)
     assert list(tmp_path.iterdir()) == []
 
@@ -68,8 +68,8 @@ def test_json_is_read_or_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "folder.json").mkdir()
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "deep.json").write_text("[" * 200_000)
-    for name, told in (("loop", "leads back"), ("folder", "no file"), ("pipe", "no file"), ("deep", "too deep")):
-        with pytest.raises(ValueError, match=told):
+    for name, reason in (("loop", "leads back"), ("folder", "no file"), ("pipe", "no file"), ("deep", "too deep")):
+        with pytest.raises(ValueError, match=reason):
             read_json(tmp_path / f"{name}.json")
     for missing in (tmp_path / "none.json", tmp_path / "a.json" / "below.json"):
         with pytest.raises(FileNotFoundError):
@@ -99,3 +99,10 @@ def test_another_users_lock_is_locked_all_the_same(tmp_path: Path, monkeypatch: 
         assert file.read() == "theirs"
     with pytest.raises(PermissionError):
         open_shared(tmp_path / "none")
+
+
+def test_what_a_user_can_mend_is_told_and_the_rest_is_ours() -> None:
+    assert told(PermissionError(errno.EACCES, "Permission denied", "/a/b")).startswith("/a/b: Permission denied.")
+    assert told(OSError(errno.ENOSPC, "No space left on device", "/tmp/b")).startswith("Disk full: ")
+    assert told(FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/b")) == ""
+    assert told(OSError(errno.EPIPE, "Broken pipe")) == "" and told(OSError("no number")) == ""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pipeline.planning import MISSING, THERE, Planned, condense, estimate
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.planning import FOLDERS, MISSING, THERE, Planned, condense, estimate, folder_obstacle
+from pipeline.report.archive import REPORTS
+from pipeline.report.workshop import PUBLISHING
+from pipeline.stages import STAGES
 
 
 def row(
@@ -29,3 +37,16 @@ def test_one_unknown_rate_makes_a_line_unknown() -> None:
     assert condense(rows)[0].seconds is None
     assert estimate(rows).seconds == 2.0
     assert estimate(rows).unknown == ("range a-yaw",)
+
+
+@pytest.mark.parametrize("name", [STAGES, REPORTS, PUBLISHING])
+def test_a_file_where_a_run_makes_a_folder_is_an_obstacle(tmp_path: Path, name: str) -> None:
+    assert name in FOLDERS and folder_obstacle(tmp_path) == ""
+    (tmp_path / name).touch()
+    assert f"{tmp_path / name}: expected a folder" in folder_obstacle(tmp_path)
+
+
+def test_a_folder_of_another_is_an_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / REPORTS).mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / REPORTS)
+    assert f"Nothing can be written in {tmp_path / REPORTS}" in folder_obstacle(tmp_path)

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from tasks.base import RunTask
-from tasks.cli import app
+from tasks.cli import app, planning
 from tasks.paths import at_home
 
 ROOT = Path(__file__).parents[2]
@@ -49,3 +49,25 @@ def test_the_outputs_folder_is_expanded_wherever_it_is_written(monkeypatch: pyte
     assert told.exit_code == 0 and f"{tmp_path / 'results'}: 0 reports" in told.output.replace("\n", "")
     assert RunTask(outputs="~/results").settings.outputs == tmp_path / "results"
     assert RunTask(changes={"latentbench.outputs": "~/results"}).settings.outputs == tmp_path / "results"
+
+
+def test_a_folder_that_no_run_can_write_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "file").touch()
+    for verb in ("status", "report", "plan", "run"):
+        told = CliRunner().invoke(app, [verb, "--outputs", str(tmp_path / "file" / "below")])
+        assert told.exit_code == 2 and "is a file" in told.output and "Traceback" not in told.output, verb
+    (tmp_path / "reports").touch()
+    chosen = ["--profile", "smoke", "--method", "noop", "--attribute", "age", "--outputs", str(tmp_path)]
+    assert "expected a folder, found something else" in CliRunner().invoke(app, ["plan", *chosen]).output
+    told = CliRunner().invoke(app, ["run", *chosen])
+    assert told.exit_code == 2 and "Nothing was computed" in told.output and not (tmp_path / "stages").exists()
+
+
+def test_a_file_that_nobody_foresaw_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder / "somewhere"))
+
+    monkeypatch.setattr(planning, "find_stages", refuse)
+    told = CliRunner().invoke(app, ["status", "--outputs", str(tmp_path)])
+    assert told.exit_code == 2 and f"{tmp_path}/somewhere: Permission denied." in told.output.replace("\n", "")
