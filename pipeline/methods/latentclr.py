@@ -50,16 +50,21 @@ class LatentCLR(Unnamed):
     [-0.5, 0.5], because |h . h'| lies in [0, 1]; `contrastive.contrastive_loss` shows this bound, and `facts` give
     the loss on held-out codes beside it. t multiplies, as in the authors' code: the textbook temperature is 2.
 
-    `model` is what d_k is: `global`, a free vector; `linear`, an affine map of w (the authors configure it without
-    a bias, but their first layer always has one); `nonlinear`, `depth` fully connected layers 512 wide, batch norm and
+    `model` is what d_k is: `global`, a free vector; `linear`, an affine map of w (the authors configure it without a
+    bias, but their first layer always has one); `nonlinear`, `depth` fully connected layers 512 wide, batch norm and
     ReLU between them, the last without a bias. The authors' released FFHQ model is "nonlinear" of depth 1, which is
     `linear` here. a is drawn evenly from [alpha_low, alpha_high] in each step, for each direction, or for `global` once
-    for all. `unit_features = false` takes differences of F as it is, which is their projector's `normalize: False`.
-    `feed` names the layers that w' feeds in training, empty for all.
+    for all. `unit_features = false` takes differences of F as it is, which is their projector's `normalize: False`: the
+    gradient of that objective has a cosine of .94 to this one's, and 300 steps from the same start (12 directions of
+    the embedded generator) end at directions whose mean |cosine| to these is .37, with a loss of -.203 by this
+    objective (these: -.206) and -.212 by its own (these: -.203). `feed` names the layers that w' feeds in training,
+    empty for all.
 
     An edit goes s along d_k in one step. `edit_step` above 0 goes in steps of that length and takes d_k again at each
     (`iterative`, the default of their generation settings, which their README's command and their demo, like this, turn
-    off). s is then the length of the path: two edits of s and t are the one of s + t where s is whole steps.
+    off). s is then the length of the path: two edits of s and t are the one of s + t where s is whole steps, which
+    single steps of a direction that turns are not. The learned directions turn little: at a strength of 0.15, 0.5 and 1
+    mean distances of two w, paths of 0.1 a step end .02, .06 and .09 of their length beside the single step.
 
     Departures from the authors' code:
 

@@ -33,7 +33,12 @@ class RFM(Method):
       b evenly; the same optimum for 1/L of the work. `clip` applies to 1/L of a coefficient, as theirs does;
     - an attribute that hardly any code has at 0.5 is cut at the middle between its largest and smallest value, where
       the authors set thresholds by hand (0 to 0.8);
+    - 12,000 codes, as the names of their published directions say; their script has 8,000 now, whose directions have
+      cosines of .93 to .94 to these (age, yaw in the embedded generator's W);
     - edits are made on generated codes; the authors edit inverted photographs.
+
+    SAGA stops after `iterations` passes, 500 in their script, whether or not it has converged (`facts` tell): on 12,000
+    codes it has not, and coefficients after 150 have a cosine of .99 to these.
 
     An attribute that still has fewer than four codes on a side gets a direction of zeros; `facts` say so.
     """
@@ -108,7 +113,8 @@ class RFM(Method):
         self.facts_ = facts
 
     def facts(self) -> dict[str, Any]:
-        """`regressions`: per attribute, codes on either side, accuracy on them, coefficients that are not zero."""
+        """`regressions`: per attribute, codes on either side, accuracy on them, coefficients that are not zero,
+        and SAGA's passes and whether it converged."""
         return self.facts_
 
     def _regression(self, w: np.ndarray, values: np.ndarray, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
@@ -129,6 +135,7 @@ class RFM(Method):
             regression.fit(w, has)
         facts |= {
             "trained": True,
+            "iterations": int(regression.n_iter_[0]),
             "converged": bool(regression.n_iter_[0] < self.iterations),
             "accuracy": round(float(regression.score(w, has)), 6),
             "non_zero": int(np.count_nonzero(regression.coef_)),

@@ -46,7 +46,8 @@ class StyleFlow(Method):
       none; `conditions` may name more of its 35 values, such as exposure;
     - conditions are standardised; `standardise = false` gives raw units (degrees, years), as theirs;
     - gradients go through the solver's steps and not through its adjoint, and the solver's tolerance in training is
-      `training_tolerance`, theirs 1e-5 throughout; the last step ends at T, theirs goes beyond and interpolates;
+      `training_tolerance`, theirs 1e-5 throughout (.004 of a -log p of 660, gradients of cosine 1.000); the last step
+      ends at T, theirs goes beyond and interpolates;
     - a step's error is that of the worst code of a batch, so that none is less exact for standing beside others;
     - several attributes at once: each layer changes the attributes whose span it is in, in one pass. With one
       attribute this is the authors' edit; they change several one after the other, encoding again in between;

@@ -48,6 +48,14 @@ def test_the_flattened_regression_is_the_same_in_every_layer() -> None:
     assert np.allclose(layers[0], single / 4, atol=2e-3)
 
 
+def test_the_facts_say_whether_it_converged() -> None:
+    w, values = small()
+    _, stopped = RFM(c=0.05, iterations=2)._regression(w, values, 0)
+    _, ended = RFM(c=0.05, iterations=5000)._regression(w, values, 0)
+    assert (stopped["converged"], stopped["iterations"]) == (False, 2)
+    assert ended["converged"] and 2 < ended["iterations"] < 5000
+
+
 @pytest.fixture(scope="module")
 def method() -> RFM:
     learned = RFM(samples=300, iterations=15, c=0.1)
