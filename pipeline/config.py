@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.attributes import EVALUATED
+from pipeline.devices import EXPECTED, closest, is_device
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.paths import expanded, folder_to_be, open_regular
 from pipeline.settings_file import (
@@ -36,6 +37,7 @@ from stylegan.sampling import BLOCK
 
 FULL, HALF = "full", "half"  # precision of the generator's high resolutions
 MOST_DEVICES = 64
+SCHEDULER = re.compile(r"(?:(?:tcp|tls|ws|wss|ucx)://)?(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})/?")
 BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
 OF_A_RUN = ("truncation_psi", "precision")  # keys of [domain.*] that belong to a run, not to the domain's files
 
@@ -125,6 +127,11 @@ class Machine:
     shard_size: int = 1024
     lock_wait: float = 0.0
     check_disk: bool = True
+
+    @property
+    def uses_scheduler(self) -> bool:
+        """Whether the work goes to an existing Dask cluster, whose devices and limits are not this machine's."""
+        return self.executor == "dask" and bool(self.scheduler)
 
     @property
     def workers_of_our_own(self) -> int:
@@ -314,18 +321,50 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def scheduler_place(address: str) -> tuple[str, int] | None:
+    """Host and port of a Dask scheduler's address; None for one of this very process, which has none.
+
+    Raises ValueError for what is no such address.
+    """
+    if address.startswith("inproc://"):
+        return None
+    match = SCHEDULER.fullmatch(address)
+    if match is None or not 1 <= int(match[2]) <= 65535:
+        raise ValueError(address)
+    return match[1].strip("[]"), int(match[2])
+
+
+def _scheduler(section: Section) -> str:
+    address = section.text("scheduler", "")
+    try:
+        if address:
+            scheduler_place(address)
+    except ValueError:
+        raise section.fail(
+            "scheduler", "the address of a Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT, or nothing"
+        ) from None
+    return address
+
+
+def _device(section: Section) -> str:
+    device = section.text("device")
+    if not is_device(device):
+        raise ConfigError(f"{section.fail('device', EXPECTED)}{closest(device)}")
+    return device
+
+
 def _machine(section: Section) -> Machine:
     available = cores()
     threads = section.number("threads", int, 1, 1024)
     executor = section.choice("executor", ("dask", "inline"))
     workers = section.number("workers", int, 0, 4096) or max(1, available // threads)
-    scheduler = section.text("scheduler", "")
+    scheduler = _scheduler(section)
     if executor == "dask" and not scheduler and workers * threads > available:
         raise ConfigError(
             f"{section.source('workers', 'threads')}: [machine] workers x threads is {workers} x {threads}, but there "
             f"are {available} cores: torch and Dask would fight for them. Lower one of the two, or set workers = 0."
         )
-    device, devices = section.text("device"), _devices(section)
+    device, devices = _device(section), _devices(section)
     if devices and (device != "cuda" or executor != "dask" or scheduler):
         source = section.source("devices", "device", "executor", "scheduler")
         raise ConfigError(

@@ -19,11 +19,15 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from pipeline.cluster import too_few_files
 from pipeline.config import Machine, cores
 from pipeline.domains import base as domains
 from pipeline.errors import LatentbenchError, UnknownNameError
+from pipeline.gpus import device_missing
+from pipeline.joining import reach
 from pipeline.methods import registry
 from pipeline.networks import mtcnn_weights
+from pipeline.processes import most_open_files
 from pipeline.settings_file import find_config, read_config
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
 from pipeline.weights.table import read_table
@@ -60,6 +64,7 @@ def diagnose(
     for name, fault in registry.broken().items():
         yield Finding(f"method {name}", WARNING, fault)
     yield _processor(machine)
+    yield _open_files(machine)
     yield _device(machine)
     yield from _folder(outputs)
     yield _detector()
@@ -139,17 +144,33 @@ def _settings_file() -> Finding:
 
 
 def _processor(machine: Machine) -> Finding:
-    if machine.scheduler:
-        return Finding("workers", GOOD, f"those of the Dask scheduler {machine.scheduler}")
+    if machine.uses_scheduler:
+        return _scheduler(machine)
     told = f"{cores()} cores; {machine.workers} workers with {machine.threads} threads each"
     return Finding("workers", GOOD, told)
 
 
+def _scheduler(machine: Machine) -> Finding:
+    try:
+        reach(machine.scheduler)
+    except LatentbenchError as error:
+        return Finding("workers", BAD, str(error))
+    return Finding("workers", GOOD, f"those of the Dask scheduler {machine.scheduler}, which listens")
+
+
+def _open_files(machine: Machine) -> Finding:
+    lack = too_few_files(machine)
+    return Finding("open files", BAD if lack else GOOD, lack or f"up to {most_open_files():,}")
+
+
 def _device(machine: Machine) -> Finding:
-    if not machine.device.startswith("cuda"):
+    lack = device_missing(machine)
+    if lack:
+        return Finding("device", BAD, lack)
+    if machine.uses_scheduler or not machine.device.startswith("cuda"):
         return Finding("device", GOOD, machine.device)
     # In a process of its own: torch never enters the one that schedules.
-    question = "import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name())"
+    question = f"import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name({machine.device!r}))"
     answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
     name = answer.stdout.strip()
     if name in ("", "False"):

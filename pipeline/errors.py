@@ -56,5 +56,9 @@ class TrainingDivergedError(StageError):
     """A training whose loss became NaN or rose over its start."""
 
 
+class ClusterError(LatentbenchError):
+    """A Dask cluster that cannot be reached, or whose workers cannot do the work: every stage would fail alike."""
+
+
 class MissingPackageError(LatentbenchError):
     """An optional package that the requested feature needs."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
+from pipeline.config import Machine
+from pipeline.devices import CUDA, EXPECTED, closest, is_device
 from pipeline.errors import ConfigError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -39,6 +44,50 @@ def visible_devices() -> tuple[str, ...]:
     entries = [entry.strip() for entry in named.split(",")]
     hidden = next((place for place, entry in enumerate(entries) if entry in ("", "-1")), len(entries))
     return tuple(entries[:hidden])
+
+
+def device_missing(machine: Machine) -> str:
+    """What is wrong with machine.device, if our processes cannot use it, and what to do; else empty."""
+    if machine.uses_scheduler or not machine.device.startswith(CUDA):
+        return ""
+    lack = missing(machine.device)
+    return f"[machine] {lack}" if lack else ""
+
+
+def check_device(device: str) -> None:
+    """Raise ConfigError, with the closest known name, unless a text names a device that this process can use."""
+    if not is_device(device):
+        raise ConfigError(f"device: expected {EXPECTED}, found {device!r}.{closest(device)}")
+    lack = missing(device)
+    if lack:
+        raise ConfigError(lack)
+
+
+def missing(device: str) -> str:
+    """What is wrong with a device of this machine, such as "cuda:1", and what to do; empty if it can be used.
+
+    NVIDIA's driver is asked, and torch, in a process of its own, where there is no such driver (AMD's GPUs).
+    """
+    if not device.startswith(CUDA):
+        return ""
+    number, found = int(device.partition(":")[2] or 0), len(visible_devices())
+    if number < found and not version("torch").endswith("+cpu"):
+        return ""
+    if not found and number < _counted_by_torch():
+        return ""
+    wants = f"device: expected a device of this machine, found {device!r}"
+    if number < found:
+        return f"{wants}: the installed torch {version('torch')} knows no CUDA. Run on the CPU: --device cpu."
+    there = f"CUDA devices are here: cuda:0 to cuda:{found - 1}" if found else "torch sees no CUDA device"
+    hidden = f" {VISIBLE}={os.environ[VISIBLE]} hides others." if VISIBLE in os.environ else ""
+    return f"{wants}: {there}.{hidden} Run on the CPU: --device cpu."
+
+
+def _counted_by_torch() -> int:
+    """CUDA devices that torch sees, asked in a process of its own: it never enters the one that schedules."""
+    question = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
+    return int(answer.stdout.strip() or 0) if answer.returncode == 0 else 0
 
 
 def assigned(devices: Sequence[str]) -> tuple[str, ...]:

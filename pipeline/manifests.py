@@ -23,7 +23,10 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """One finished file of a stage: its name in the stage's folder, what it holds and what it cost."""
+    """One finished file of a stage: its name in the stage's folder, what it holds and what it cost.
+
+    `code` is the digest of the code that computed it (`provenance.code_digest`), empty where none was noted.
+    """
 
     name: str
     rows: int
@@ -31,6 +34,7 @@ class ShardRecord:
     bytes: int
     seconds: float
     extra: dict[str, Any] = field(default_factory=dict)
+    code: str = ""
 
     @classmethod
     def from_json(cls, value: Any) -> ShardRecord:
@@ -45,7 +49,8 @@ class ShardRecord:
 class Manifest:
     """What a published stage is: the only thing that makes it exist. `started` is UTC, ISO 8601.
 
-    `wall_seconds` is that of the process that published; the seconds of each shard stand in its record.
+    `wall_seconds`, `commit` and `code` are those of the process that published; the seconds of each shard, and the code
+    that computed it, stand in its record.
     """
 
     stage: str
@@ -63,6 +68,7 @@ class Manifest:
     started: str
     wall_seconds: float
     extra: dict[str, Any]
+    code: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The manifest as it lies on disk."""

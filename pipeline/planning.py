@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.chain import Chain, Link
+from pipeline.cluster import forget_failure, too_few_files, workers_for
 from pipeline.errors import ConfigError, StageError
-from pipeline.gpus import assigned
+from pipeline.gpus import assigned, device_missing
 from pipeline.machine_rates import measured_rates
 from pipeline.paths import folder_to_be, unwritable_folder
 from pipeline.sizing import Whole, in_bytes, size_of, whole
@@ -176,16 +177,24 @@ def memory_shortage(found: Whole) -> str:
 def check_machine(chain: Chain) -> str:
     """Whether this machine can do a run, before anything is computed; returns what is to be warned of, or nothing.
 
-    Raises ConfigError for a GPU of `devices` that is not there, and StageError if nothing can be written there, or if
-    the disk cannot hold what is to be written, unless [machine] check_disk is false.
+    Raises ConfigError for a GPU that is not there or too few open files; ClusterError if something is to compute and
+    the Dask cluster of [machine] scheduler cannot do it; and StageError if nothing can be written there, or if the disk
+    cannot hold what is to be written, unless [machine] check_disk is false.
     """
     machine = chain.settings.machine
     assigned(machine.devices)
+    for lack in (device_missing(machine), too_few_files(machine)):
+        if lack:
+            raise ConfigError(lack)
     obstacle = folder_obstacle(chain.settings.outputs)
     if obstacle:
         raise StageError(f"{obstacle} Nothing was computed.")
-    found = size(chain, plan(chain))
+    rows = plan(chain)
+    found = size(chain, rows)
     shortage = disk_shortage(chain, found)
     if shortage and machine.check_disk:
         raise StageError(f"{shortage} Nothing was computed. `--set machine.check_disk=false` runs all the same.")
+    if machine.uses_scheduler and any(row.state != THERE for row in rows):
+        forget_failure()
+        workers_for(machine, chain.settings.outputs.absolute())
     return shortage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Machine, cores
+from pipeline.files import file_sha256
 
 # Packages whose version can change a number or a file.
 PACKAGES = (
@@ -30,6 +32,26 @@ PACKAGES = (
     "torch",
     "torchvision",
 )
+
+
+# What decides a number beside packages and weights (which have a sha256 of their own): sources, cards, tables.
+CODE = ("stylegan", "pipeline", "tasks")
+CODE_SUFFIXES = (".py", ".json", ".toml", ".npz")
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """sha256 over the files of our packages that can decide a number, by path and content; read once per process."""
+    return digest_of(Path(__file__).resolve().parents[1])
+
+
+def digest_of(root: Path) -> str:
+    """The same of the packages under a folder."""
+    paths = (path for package in CODE for path in (root / package).rglob("*") if path.suffix in CODE_SUFFIXES)
+    total = hashlib.sha256()
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in paths):
+        total.update(f"{name} {file_sha256(path)}\n".encode())
+    return total.hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -31,7 +31,7 @@ from pipeline.files import leftovers, write_json, write_whole
 from pipeline.locks import LOCK, held
 from pipeline.manifests import MANIFEST, Manifest, ShardRecord, load_manifest, load_record
 from pipeline.names import in_path
-from pipeline.provenance import code_commit, machine_facts, package_versions
+from pipeline.provenance import code_commit, code_digest, machine_facts, package_versions
 
 __all__ = [
     "CHECKPOINTS",
@@ -264,6 +264,7 @@ class Builder:
             started=self.started.isoformat(timespec="seconds"),
             wall_seconds=round(time.perf_counter() - self._clock, 3),
             extra=extra or {},
+            code=code_digest(),
         )
         write_json(self.folder, MANIFEST, manifest.as_json())
         return manifest
@@ -318,7 +319,7 @@ def write_shard(
 
     path, sha256, size = write_whole(folder, name, counted)
     spent = seconds if seconds is not None else time.perf_counter() - started
-    record = ShardRecord(name, rows, sha256, size, round(spent, 3), extra or {})
+    record = ShardRecord(name, rows, sha256, size, round(spent, 3), extra or {}, code_digest())
     remember(path, sha256)
     write_json(folder, f"{name}.json", asdict(record))
     return record

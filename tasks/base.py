@@ -12,6 +12,7 @@ import luigi
 from pipeline.chain import Chain, Link
 from pipeline.config import Settings, load_settings
 from pipeline.domains import base as domains
+from pipeline.errors import ClusterError
 from pipeline.methods import registry
 from pipeline.settings_file import find_config
 from pipeline.stages import MANIFEST, Stage, is_complete
@@ -171,6 +172,7 @@ class StageTask(RunTask):
         self.link.run()
 
     def on_failure(self, exception: BaseException) -> str:
-        """Leave a note for `latentbench status`, then report as Luigi does."""
-        note_failure(self.link.stage, self.settings.outputs, exception)
+        """Leave a note for `latentbench status` if the stage is to blame, then report as Luigi does."""
+        if not isinstance(exception, ClusterError):
+            note_failure(self.link.stage, self.settings.outputs, exception)
         return str(super().on_failure(exception))

@@ -11,6 +11,7 @@ import typer
 
 from pipeline.config import cores
 from pipeline.errors import ConfigError
+from pipeline.gpus import check_device
 from pipeline.scorers.labels import MOST_BAD
 from pipeline.scorers.reading import facts, open_headers, read_labels, write_report
 from pipeline.scorers.roles import choose
@@ -170,6 +171,7 @@ def train(
         raise ConfigError(f"--to {to}: expected a file that ends in .safetensors.")
     if resolution % 16:
         raise ConfigError(f"--resolution {resolution}: expected a multiple of 16.")
+    check_device(device)
     chosen, width, seeded = choose(role, architecture, seed)
     found = read_labels(kind, images, labels)
     place = folder or to.with_suffix(".training")

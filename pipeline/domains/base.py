@@ -144,8 +144,12 @@ def _load(name: str, device: str, precision: str) -> Domain:
 
     if name not in MODULES:
         raise UnknownNameError("domain", name, MODULES)
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"[machine] device: expected a device of this machine, found {device!r}: torch sees no CUDA.")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= found:
+        raise ConfigError(
+            f"[machine] device: expected a device of this machine, found {device!r}: torch sees {found or 'no'} CUDA "
+            "devices."
+        )
     domain: Domain = import_module(MODULES[name]).load(torch.device(device))
     if precision == HALF:
         domain.generator.synthesis.half_type = torch.float16

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
 from pipeline.files import told
+from pipeline.processes import name_user
 from tasks import cli_scorer, cli_synthface, cli_weights
 from tasks.cli import ablation, clusters, health, inverting, listing, planning, results, running, streams
 from tasks.cli.examples import fence_examples
@@ -110,6 +111,7 @@ def _before(
     ] = False,
 ) -> None:
     """Warnings of the pipeline are shown as lines on stderr."""
+    name_user()
     handler = RichHandler(console=err, show_time=False, show_path=False, markup=False, highlighter=None)
     log = logging.getLogger("latentbench")
     log.handlers = [handler]

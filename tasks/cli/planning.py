@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.chain import Chain
+from pipeline.gpus import device_missing
 from pipeline.planning import (
     PARTIAL,
     THERE,
@@ -41,8 +42,13 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
     rows = plan(chain)
     total, found = estimate(condense(rows)), size(chain, rows)
     report, published = find_report(chain.settings), report_size(chain.settings)
-    obstacles = folder_obstacle(chain.settings.outputs), disk_shortage(chain, found), memory_shortage(found)
-    warnings = [text for text in obstacles if text]
+    lacks = (
+        device_missing(chain.settings.machine),
+        folder_obstacle(chain.settings.outputs),
+        disk_shortage(chain, found),
+        memory_shortage(found),
+    )
+    warnings = [text for text in lacks if text]
     if as_json:
         value = {
             "domain": chain.settings.domain,

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from pipeline.chain import Chain
 from pipeline.config import Settings
-from pipeline.errors import BusyError, LatentbenchError
+from pipeline.errors import BusyError, ClusterError, LatentbenchError
 from pipeline.planning import check_machine
 from pipeline.report.publish import find_report
 from pipeline.report.terminal import print_summary
@@ -43,12 +43,13 @@ class Recorder:
     errors: list[tuple[str, BaseException]] = field(default_factory=list)
     started: float = 0.0
     running: str = ""  # the task that began last
+    gone: bool = False  # the Dask cluster failed: what follows fails alike, which is said once
 
     def start(self, task: luigi.Task) -> None:
         """A task begins: say which."""
         self.started, self.running = time.perf_counter(), task.task_id
         title = getattr(task, "title", "")
-        if title:
+        if title and not self.gone:
             err.print(f"[bold]{escape(title)}[/]", highlight=False)
 
     def success(self, task: luigi.Task) -> None:
@@ -61,6 +62,9 @@ class Recorder:
         """A task failed, or could not be asked whether it is complete: say why."""
         title = getattr(task, "title", "") or task.get_task_family()
         self.errors.append((title, error))
+        if self.gone and isinstance(error, ClusterError):
+            return
+        self.gone = isinstance(error, ClusterError)
         if self.running == task.task_id:
             self.seconds[f"{title} (failed)"] = time.perf_counter() - self.started
         err.print(f"[bold red]failed[/] {escape(f'{title}: {error}')}", highlight=False, soft_wrap=True)

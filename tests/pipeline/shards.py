@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -79,6 +80,11 @@ def compute(settings: Settings, shard: Shard, progress: Progress) -> ShardRecord
         raise ValueError("there is a bad number in it")
     if shard.how == "refuse" and last:
         raise StageError("this shard refuses, as expected")
+    if last and (shard.how == "passing" or (shard.how == "passing once" and not (notes / "passed").exists())):
+        (notes / "passed").touch()
+        raise OSError(errno.EIO, "the network disk is away")
+    if shard.how == "lasting" and last:
+        raise FileNotFoundError(errno.ENOENT, "it was never there")
     if shard.how == "die always" and last:
         os.kill(os.getpid(), signal.SIGKILL)
     if shard.how == "die once" and last and not (notes / "died").exists():

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
 
 from pipeline import cluster, compute
 from pipeline.compute import run_shards
-from pipeline.errors import ConfigError, StageError
+from pipeline.errors import StageError
 from pipeline.stages import is_complete
 from tests.pipeline import shards as toy
 from tests.pipeline.shards import STAGE, computed, run, settings, shards
@@ -133,41 +132,3 @@ def test_ctrl_c_stops_everything_quietly_and_the_next_run_goes_on(tmp_path: Path
     assert len(computed(notes)) - before <= 6
     words = [line for part in shown for line in part.splitlines()]
     assert len(words) == 1 and words[0].startswith("toy numbers toy: "), "nothing from Dask"
-
-
-# A cluster that is there already
-
-
-def test_an_existing_cluster_is_used_and_left_alone(tmp_path: Path) -> None:
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, resources={"GPU": 1}
-    ) as theirs:
-        run(dask(tmp_path, scheduler=theirs.scheduler_address), tmp_path / "notes")
-        gpu = dask(tmp_path / "gpu", scheduler=theirs.scheduler_address, device="cuda")
-        run(gpu, tmp_path / "notes")
-        compute.close()
-        assert theirs.status.name == "running" and len(theirs.workers) == 1
-    assert files(tmp_path) == files(tmp_path / "gpu")
-
-
-def test_a_cluster_without_gpu_workers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "JOIN_SECONDS", 1.0)
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as theirs:
-        with pytest.raises(ConfigError, match="resource GPU"):
-            run(dask(tmp_path, scheduler=theirs.scheduler_address, device="cuda"), tmp_path / "notes")
-
-
-def test_a_cluster_without_workers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "JOIN_SECONDS", 1.0)
-    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as theirs:
-        with pytest.raises(ConfigError, match="a Dask scheduler with workers"):
-            run(dask(tmp_path, scheduler=theirs.scheduler_address), tmp_path / "notes")
-
-
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
-def test_a_scheduler_that_does_not_answer_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
-    monkeypatch.setattr(cluster, "JOIN_SECONDS", 1.0)
-    with pytest.raises(ConfigError, match=rf"scheduler: .*{address}"):
-        run(dask(tmp_path, scheduler=address), tmp_path / "notes")

@@ -71,6 +71,50 @@ def test_settings_that_contradict_it_are_refused(others: dict[str, str]) -> None
         load(devices="2", **others)
 
 
+@pytest.mark.parametrize("name", ["gpu", "tpu", "cuda:-1", "mps", "CPU", "cuda:0,cuda:1"])
+def test_a_device_of_another_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\[machine\] device: expected cpu, cuda, or .*, found '{name}'"):
+        load(device=name)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["nonsense", "127.0.0.1", "http://a:1", "file:///etc/passwd", "tcp://a:0", "tcp://a:99999", "tcp://a b:1"],
+)
+def test_what_is_no_address_of_a_scheduler_is_refused(address: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"\[machine\] scheduler: expected the address of a Dask scheduler, tcp://HOST"
+    ):
+        load(scheduler=address)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8786", "tcp://a.b:1", "tls://[::1]:8786", "ucx://a:2/"])
+def test_addresses_of_schedulers(address: str) -> None:
+    assert load(scheduler=address).machine.scheduler == address
+
+
+def test_a_gpu_that_is_not_there_is_missing(three_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "version", lambda package: "2.11.0")
+    assert [gpus.missing(name) for name in ("cpu", "cuda", "cuda:2")] == ["", "", ""]
+    assert "found 'cuda:3': CUDA devices are here: cuda:0 to cuda:2." in gpus.missing("cuda:3")
+    monkeypatch.setattr(gpus, "version", lambda package: "2.11.0+cpu")
+    assert "the installed torch 2.11.0+cpu knows no CUDA" in gpus.missing("cuda")
+
+
+def test_torch_has_the_last_word_where_nvidia_has_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "device_count", lambda: 0)
+    monkeypatch.setattr(gpus, "_counted_by_torch", lambda: 1)
+    assert gpus.missing("cuda") == ""
+    assert "torch sees no CUDA device" in gpus.missing("cuda:1")
+    monkeypatch.setattr(gpus, "_counted_by_torch", lambda: 0)
+    assert gpus.device_missing(Machine(device="cuda")).startswith("[machine] device: expected a device of this machine")
+    assert gpus.device_missing(Machine(device="cuda", scheduler="tcp://a:1")) == "", "its workers have the device"
+    with pytest.raises(ConfigError, match="torch sees no CUDA"):
+        gpus.check_device("cuda")
+    with pytest.raises(ConfigError, match=r"device: expected cpu, cuda.* Did you mean 'cuda'\?"):
+        gpus.check_device("gpu")
+
+
 def test_devices_change_no_number() -> None:
     assert load(device="cuda", devices="2").as_json() == load().as_json()
 

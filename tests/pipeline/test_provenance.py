@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline import provenance
 from pipeline.config import Machine
-from pipeline.provenance import code_commit, machine_facts, package_versions
+from pipeline.provenance import code_commit, code_digest, digest_of, machine_facts, package_versions
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,8 +34,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 def test_the_commit_is_that_of_the_checkout_and_tells_of_changes(tmp_path: Path) -> None:
     (tmp_path / "pipeline").mkdir()
-    for name in ("__init__.py", "attributes.py", "config.py", "errors.py", "provenance.py"):
-        shutil.copy(ROOT / "pipeline" / name, tmp_path / "pipeline")
+    for path in (ROOT / "pipeline").glob("*.py"):
+        shutil.copy(path, tmp_path / "pipeline")
     git(tmp_path, "init", "-q")
     installed = commit_of(tmp_path)
     assert installed == "unknown" or installed.startswith("release "), "a checkout that does not track us is not ours"
@@ -45,6 +45,24 @@ def test_the_commit_is_that_of_the_checkout_and_tells_of_changes(tmp_path: Path)
     assert commit_of(tmp_path) == commit
     (tmp_path / "pipeline" / "errors.py").open("a").write("# changed\n")
     assert commit_of(tmp_path) == f"{commit}+changes"
+
+
+def test_the_digest_of_the_code_tells_of_every_change(tmp_path: Path) -> None:
+    def write(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return digest_of(tmp_path)
+
+    first = write("pipeline/labelling.py", "values[batch] = values[batch]\n")
+    assert write("pipeline/notes.txt", "nothing that computes") == first
+    assert write("outputs/stages/a.json", "{}") == first
+    second = write("pipeline/labelling.py", "values[batch] = 1 - values[batch]\n")
+    third = write("stylegan/card.json", "{}")
+    assert len({first, second, third}) == 3
+    (tmp_path / "stylegan/card.json").rename(tmp_path / "stylegan/other.json")
+    assert digest_of(tmp_path) != third, "a name counts too"
+    assert code_digest() == digest_of(ROOT)
 
 
 def test_the_machine_is_described() -> None:

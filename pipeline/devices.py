@@ -1,0 +1,24 @@
+"""Names of devices, checked without torch."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+CPU, CUDA = "cpu", "cuda"
+NAMES = (CPU, CUDA, "cuda:0")
+OTHERS = {"gpu": CUDA, "nvidia": CUDA}  # what people call CUDA's devices
+EXPECTED = f"{CPU}, {CUDA}, or one GPU such as cuda:0"
+
+
+def is_device(text: str) -> bool:
+    """Whether a text names a device: cpu, cuda, or cuda:N with N from 0 to 999."""
+    return text in (CPU, CUDA) or re.fullmatch(r"cuda:(0|[1-9]\d{0,2})", text) is not None
+
+
+def closest(text: str) -> str:
+    """What people who wrote another name may have meant, as a sentence with a blank before it; empty if unknown."""
+    name = text.strip().lower().rstrip("0123456789:-")
+    close = difflib.get_close_matches(text.lower(), NAMES, n=1, cutoff=0.6)
+    meant = OTHERS.get(name) or (text.lower() if is_device(text.lower()) else "") or (close[0] if close else "")
+    return f" Did you mean {meant!r}?" if meant else ""
