@@ -7,9 +7,11 @@ from typing import Any
 
 from benchmarks.parity.comparison import Checkout, Comparison, Measured, Subject
 from benchmarks.parity.loading import replace, theirs
+from benchmarks.parity.measures import largest
 from benchmarks.parity.subjects import contrast
 
 K, BATCH, DEPTH = 12, 8, 3
+STEP = 0.5  # of an iterative edit
 
 
 def model(depth: int, k: int = K) -> Any:
@@ -61,6 +63,27 @@ def gradient(unit: bool) -> Measured:
     return Measured(1 - step(unit)[2])
 
 
+def walked() -> Measured:
+    """Codes that take the direction anew at every step (`iterative`), by our candidates and by their model."""
+    import torch
+
+    from pipeline.methods.direction_sets import DirectionCandidates
+
+    known, w = model(DEPTH).eval(), contrast.codes(BATCH)
+    own = DirectionCandidates([contrast.copied(known, DEPTH)], [(0, 1)], ["direction"], STEP)
+    worst = 0.0
+    for k in (0, K - 1):
+        for steps in (1, 4, -3):
+            z = w
+            known.alpha = STEP if steps > 0 else -STEP
+            with torch.no_grad():
+                for _ in range(abs(steps)):
+                    z = known.forward_single(z, k)
+            moved = own.shift(w[:, None], k, torch.full((len(w),), STEP * steps))[:, 0]
+            worst = max(worst, largest(w + moved, z))
+    return Measured(worst)
+
+
 SUBJECT = Subject(
     checkout=Checkout("latentclr", "catlab-team/latentclr", "f02a70d"),
     comparisons=(
@@ -98,6 +121,14 @@ SUBJECT = Subject(
         ),
         Comparison(
             "gradient_raw", "its gradient", f"K {K}, {BATCH} codes", lambda: gradient(False), 1e-4, "1 - cosine"
+        ),
+        Comparison(
+            "iterative_edit",
+            f"edits of 1, 4 and -3 steps of {STEP}, the direction taken anew at each; our edit_step",
+            f"2 x {BATCH} codes",
+            walked,
+            1e-5,
+            formula=True,
         ),
     ),
     shims=(

@@ -22,6 +22,9 @@ SMALL: tuple[dict[str, Any], ...] = (
     {"resolution": 128, "channel_base": 4096, "channel_max": 64, "conv_clamp": 256.0},
 )
 LARGE: tuple[dict[str, Any], ...] = ({"resolution": 256, "channel_base": 16384, "channel_max": 512, "conv_clamp": 2.0},)
+FULL: tuple[dict[str, Any], ...] = (
+    {"resolution": 1024, "channel_base": 32768, "channel_max": 512, "conv_clamp": 256.0},
+)
 TRUNCATIONS = ((1.0, None), (0.7, 8), (0.5, None), (0.5, 8))
 SPREADS = {"noise_strength": 0.3, "w_avg": 0.5, "bias": 0.2}  # that are added to what starts at 0 or 1
 
@@ -57,8 +60,8 @@ def codes(count: int, width: int = Z_DIM) -> Tensor:
     return torch.randn(count, width, generator=torch.Generator().manual_seed(3))
 
 
-def images(sizes: tuple[dict[str, Any], ...], *, fused: bool) -> Measured:
-    """Images of the same weights, truncated or not, with fixed noise and without."""
+def images(sizes: tuple[dict[str, Any], ...], *, fused: bool, once: bool = False) -> Measured:
+    """Images of the same weights, truncated or not, with fixed noise and without; or `once`, one truncated image."""
     from stylegan.generator import Generator
 
     worst = 0.0
@@ -66,9 +69,9 @@ def images(sizes: tuple[dict[str, Any], ...], *, fused: bool) -> Measured:
         known = generator_of(each)
         own = Generator(z_dim=Z_DIM, w_dim=W_DIM, fused=fused, **each).eval().requires_grad_(False)
         own.load_state_dict(known.state_dict(), strict=True)
-        z = codes(2)
-        for psi, cutoff in TRUNCATIONS[:2]:
-            for noise in ("const", "none"):
+        z = codes(1 if once else 2)
+        for psi, cutoff in TRUNCATIONS[1 if once else 0 : 2]:
+            for noise in ("const",) if once else ("const", "none"):
                 expected = known(z, None, truncation_psi=psi, truncation_cutoff=cutoff, noise_mode=noise)
                 found = own(z, truncation_psi=psi, truncation_cutoff=cutoff, noise=noise)
                 worst = max(worst, relative(found, expected))
@@ -159,6 +162,14 @@ SUBJECT = Subject(
             "images at 256 px, half of config-f's width, fused form",
             "8",
             lambda: images(LARGE, fused=True),
+            2e-5,
+            RELATIVE,
+        ),
+        Comparison(
+            "fused_1024",
+            "an image at 1024 px, config-f, conv_clamp 256, psi .7 to layer 8, fused form",
+            "1",
+            lambda: images(FULL, fused=True, once=True),
             2e-5,
             RELATIVE,
         ),
