@@ -224,7 +224,10 @@ def parse_value(text: str) -> bool | int | float | str:
 
 def _protocol(rules: Section, sizes: Section, of_domain: Section, profile: str) -> Protocol:
     attributes = rules.names("attributes")
+    column_names = {column: name for name, column in EVALUATED.items() if column != name}
     for attribute in attributes:
+        if attribute in column_names:
+            raise ConfigError(f"Attribute {attribute!r} is evaluated under the name {column_names[attribute]!r}.")
         if attribute not in EVALUATED:
             raise UnknownNameError("evaluated attribute", attribute, EVALUATED)
     if not attributes:

@@ -24,7 +24,12 @@ COMMAND_LINE = "command line"
 LEVELS = ("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 CODES = ("already_running", "missing_data", "not_run", "task_failed", "scheduling_error", "unhandled_exception")
 # Luigi's own sections, with the keys that it gets from our file.
-LUIGI = {"core": ("log_level", "autoload_range"), "worker": ("cache_task_completion",), "retcode": CODES}
+LUIGI = {
+    "core": ("log_level", "autoload_range"),
+    "worker": ("cache_task_completion",),
+    "RangeDaily": ("days_back", "task_limit"),
+    "retcode": CODES,
+}
 # Sections beside Luigi's, [profile.*], [domain.*] and [method.*].
 SECTIONS = (OWN, "protocol", "machine", "weights")
 # What --set may change: the rest is read from the file by more than the run that --set belongs to.
@@ -250,8 +255,8 @@ def luigi_settings(parser: configparser.ConfigParser, path: Path) -> Mapping[str
 
 
 def _checked(section: Section, key: str) -> str:
-    if section.name == "retcode":
-        return str(section.number(key, int, 0, 255))
+    if section.name in ("retcode", "RangeDaily"):
+        return str(section.number(key, int, 0, 255 if section.name == "retcode" else 10**5))
     if key == "log_level":
         return section.choice(key, LEVELS)
     return str(section.flag(key, default=True)).lower()

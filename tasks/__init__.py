@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from tasks.neighbours import check_neighbours
+
+check_neighbours()
+
 from pipeline.errors import LatentbenchError
 from tasks.luigi_apart import give_settings, import_luigi
 

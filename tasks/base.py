@@ -12,7 +12,7 @@ import luigi
 from pipeline.chain import Chain, Link
 from pipeline.config import Settings, load_settings
 from pipeline.domains import base as domains
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, ConfigError
 from pipeline.methods import registry
 from pipeline.settings_file import find_config
 from pipeline.stages import MANIFEST, Stage, is_complete
@@ -29,6 +29,19 @@ MACHINE = {
 }
 
 LAST = -(10**9)  # Luigi's priority of tasks that only gather others: a lower one than any stage's
+
+
+def _text(key: str, value: Any) -> str:
+    """A setting of JSON as luigi.cfg would have it: true, null, a number, a text, a list. Raises ConfigError."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(key, part) for part in value)
+    raise ConfigError(f"--changes {key}: expected a text, a number, true, false or a list of these, found {value!r}.")
 
 
 def _listed(text: str) -> list[str]:
@@ -117,7 +130,7 @@ class RunTask(luigi.Task):
     def settings(self) -> Settings:
         """The run's settings, read and checked. Raises ConfigError and UnknownNameError."""
         changes: Mapping[str, Any] = self.changes
-        texts = {key: str(value) for key, value in changes.items()}
+        texts = {key: _text(key, value) for key, value in changes.items()}
         texts |= {key: getattr(self, name) for name, key in MACHINE.items() if getattr(self, name)}
         return _settings(
             self.domain,

@@ -42,6 +42,8 @@ def render(
 
     Example: latentbench synthface render --set age=0.8 --set glasses=1 --identity 7 out.png
     """
+    if picture.suffix.lower() != ".png":
+        raise ConfigError(f"{picture}: expected a file name that ends in .png.")
     from pipeline.domains.synthface import portrait
 
     settings = portrait.parse_settings(changes or [])

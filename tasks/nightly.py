@@ -10,6 +10,8 @@ import luigi
 
 from pipeline.chain import LABELLED_SETS, LATENT_SETS, REFERENCE_SETS
 from pipeline.config import digest
+from pipeline.errors import ConfigError
+from pipeline.report.archive import AHEAD
 from pipeline.report.publish import run_report
 from tasks.base import RunTask
 from tasks.calibration import CalibrateRange
@@ -67,7 +69,12 @@ class Nightly(RunTask):
     date = luigi.DateParameter(description="the night, as YYYY-MM-DD")
 
     def requires(self) -> Stages:
-        """Every stage."""
+        """Every stage. Raises ConfigError for a night that is yet to come, which would be the newest run until then."""
+        today = (datetime.now(UTC) + AHEAD).date()
+        if self.date > today:
+            raise ConfigError(
+                f"--date {self.date}: expected a night up to {today}, the date where it is latest on earth."
+            )
         return self.clone(Stages)
 
     def output(self) -> luigi.LocalTarget:

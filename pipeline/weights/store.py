@@ -57,15 +57,19 @@ def weights_folder(setting: str = "") -> Path:
     """Where weight files lie: $LATENTBENCH_WEIGHTS, then the setting, then the user's cache folder; absolute.
 
     The cache folder is $XDG_CACHE_HOME/latentbench/weights, or ~/.cache/latentbench/weights. Raises ConfigError for a
-    folder within the checkout or the installed package: weights of other people never lie there.
+    folder within the checkout or the installed package, where weights of other people never lie, and for a file.
     """
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "latentbench" / "weights"
     folder = Path(os.environ.get(VARIABLE) or setting or default).expanduser().absolute()
     if folder.resolve().is_relative_to(CHECKOUT):
         raise ConfigError(
             f"The weights folder {folder} lies within {CHECKOUT}: expected one outside of the code, so that nobody "
-            f"commits "
-            f"or ships other people's files. Set {VARIABLE}, or [weights] folder in luigi.cfg."
+            f"commits or ships other people's files. Set {VARIABLE}, or [weights] folder in luigi.cfg."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(
+            f"The weights folder {folder} is a file: expected a folder. Set {VARIABLE}, or [weights] folder in "
+            "luigi.cfg."
         )
     return folder
 

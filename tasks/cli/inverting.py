@@ -113,7 +113,8 @@ def _tell(
         told = f"{readable(path)}: {readable(reason)}"
         err.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
     if refused:
-        err.print(f"{len(refused)} of {asked} photographs are left out.", style="red", highlight=False)
+        photographs = "1 photograph is" if asked == 1 else f"{len(refused)} of {asked} photographs are"
+        err.print(f"{photographs} left out.", style="red", highlight=False)
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -33,6 +33,7 @@ from pipeline.stages import find_stages
 from pipeline.states import Unfinished, find_unfinished
 from tasks.cli import options
 from tasks.cli.options import err, out
+from tasks.cli.words import counted
 
 COLOURS = {THERE: "green", PARTIAL: "yellow"}
 
@@ -180,7 +181,8 @@ def status(
         value = {"reports": reports, "stages": stages, "unfinished": [entry.as_json() for entry in unfinished]}
         typer.echo(json.dumps(value, indent=1))
         return
-    out.print(f"{folder}: {len(reports)} reports, {len(manifests)} finished stages", highlight=False)
+    found_here = f"{counted(len(reports), 'report')}, {counted(len(manifests), 'finished stage')}"
+    out.print(f"{folder}: {found_here}", markup=False, highlight=False)
     for name in reports:
         out.print(f"  report {name}", highlight=False)
     table = Table("stage", "rows", "started (UTC)", "took", "fingerprint", box=SIMPLE_HEAD, pad_edge=False)
@@ -195,7 +197,7 @@ def status(
 
 
 def _told(entry: Unfinished) -> str:
-    kept = f", {entry.shards} files finished"
+    kept = f", {counted(entry.shards, 'file')} finished"
     if entry.holder:
         return f"[yellow]running[/] {escape(entry.title)} by {escape(entry.holder)}{kept}"
     if entry.error:
@@ -236,6 +238,8 @@ def forget(
         if not err.is_terminal:
             err.print("Nothing was removed. Add --yes to remove these stages.")
             raise typer.Exit(1)
-        typer.confirm(f"Remove these {len(stages)} stages?", abort=True, err=True)
+        these = "this stage" if len(stages) == 1 else f"these {len(stages)} stages"
+        typer.confirm(f"Remove {these}?", abort=True, err=True)
     removed = invalidate(reversed(stages), folder)
-    out.print(f"Removed {len(removed)} stages. The next run computes them again.", highlight=False)
+    again = "it" if len(removed) == 1 else "them"
+    out.print(f"Removed {counted(len(removed), 'stage')}. The next run computes {again} again.", highlight=False)

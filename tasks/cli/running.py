@@ -32,6 +32,7 @@ from tasks.cli import options
 from tasks.cli.options import Request, err, out
 from tasks.cli.planning import show_plan
 from tasks.cli.streams import OutputError
+from tasks.cli.words import counted
 from tasks.luigi_apart import configure_logging
 
 
@@ -232,7 +233,8 @@ def run(
         )
     err.print(
         f"Domain {settings.domain}, profile {protocol.profile}: {protocol.n_latents:,} latents, "
-        f"{len(settings.method_names)} methods x {protocol.edits_per_method:,} edits, into {settings.outputs}",
+        f"{counted(len(settings.method_names), 'method')} x {protocol.edits_per_method:,} edits, into "
+        f"{settings.outputs}",
         highlight=False,
     )
     try:

@@ -128,7 +128,7 @@ def test_luigi_gets_its_keys_and_no_others() -> None:
     path = ROOT / "luigi.cfg"
     found = luigi_settings(read_config(path), path)
     assert found["core"] == {"log_level": "WARNING", "autoload_range": "true"}
-    assert found["retcode"]["task_failed"] == "30" and set(found) == {"core", "worker", "retcode"}
+    assert found["retcode"]["task_failed"] == "30" and set(found) == {"core", "worker", "RangeDaily", "retcode"}
 
 
 def test_a_missing_file_says_what_named_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

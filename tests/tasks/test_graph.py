@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import luigi
 import pytest
 from luigi.task import flatten
+from luigi.tools.range import RangeDaily
 
 import tasks
 from pipeline.chain import Chain, Link
+from pipeline.errors import ConfigError
 from pipeline.stages import Stage
 from tasks.base import RunTask, StageTask
 
@@ -128,6 +130,30 @@ def test_luigi_joins_attributes_that_wait_together(tmp_path: Path, monkeypatch: 
     wanted = [tasks.CalibrateRange(**parameters, method="noop", attribute=name) for name in ("age", "beard", "yaw")]
     assert luigi.build(wanted, local_scheduler=True, log_level="CRITICAL")
     assert [sorted(names) for names in called] == [["age", "beard", "yaw"]]
+
+
+def test_changes_are_taken_as_json_has_them() -> None:
+    changes = '{"machine.check_disk": false, "protocol.matched_levels": [0.5, 2], '
+    changes += '"protocol.seed": 7, "machine.devices": null}'
+    task = tasks.Nightly.from_str_params({"date": "2026-11-24", "changes": changes})
+    settings = task.settings
+    assert settings.machine.check_disk is False and settings.machine.devices == ()
+    assert settings.protocol.matched_levels == (0.5, 2.0) and settings.protocol.seed == 7
+    wrong = tasks.Nightly.from_str_params({"date": "2026-11-24", "changes": '{"protocol.seed": {"a": 1}}'})
+    with pytest.raises(ConfigError, match="--changes protocol.seed: expected a text, a number"):
+        _ = wrong.settings
+
+
+def test_a_night_that_is_yet_to_come_is_refused() -> None:
+    today = datetime.now(UTC).date()
+    tasks.Nightly(date=today, profile="smoke").requires()
+    with pytest.raises(ConfigError, match="--date .*: expected a night up to"):
+        tasks.Nightly(date=today + timedelta(days=2), profile="smoke").requires()
+
+
+def test_missing_nights_are_looked_for_years_back() -> None:
+    nights = RangeDaily(of=tasks.Nightly, start=date(2026, 1, 1), stop=date(2026, 11, 1), param_name="date")
+    assert nights.days_back >= 3650 and nights.task_limit >= 3650
 
 
 def test_nightly_fits_range_daily() -> None:

@@ -108,6 +108,13 @@ for arguments, expected in ((["--help"], 0), (["--version"], 0), (["methods"], 0
     assert done.returncode == 0, done.stderr
 
 
+def test_another_project_s_package_of_one_of_our_names_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").touch()
+    done = python("import tasks", tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.returncode and f"for its package 'pipeline' Python finds {tmp_path}" in done.stderr
+
+
 def test_a_folder_that_is_gone_stops_no_help(tmp_path: Path) -> None:
     code = "import os; os.rmdir(os.getcwd())\nimport tasks"
     (tmp_path / "gone").mkdir()

@@ -137,3 +137,10 @@ def test_settings(tmp_path: Path) -> None:
         path.write_text(f"[weights]\n{line}\n")
         with pytest.raises((ConfigError, UnknownNameError), match=told):
             load_downloads(path)
+
+
+def test_a_file_is_no_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LATENTBENCH_WEIGHTS", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match="is a file: expected a folder"):
+        open_store()
