@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from stylegan.architecture import Architecture
+from stylegan.errors import WeightsFileError as WeightsFileError
 from stylegan.generator import Generator
 
 METADATA_KEY = "latentbench.stylegan2"
@@ -35,10 +36,8 @@ LARGEST_RESOLUTION = 4096
 LARGEST_WIDTH = 4096
 """Of z, w and channels. The widest known networks have 1,024."""
 MOST_MAPPING_LAYERS = 64
-
-
-class WeightsFileError(ValueError):
-    """A weights file is missing, damaged, or not what was asked for."""
+LARGEST_HEADER = 2 * 2**20
+"""Bytes of the header of safetensors: some 20,000 tensors."""
 
 
 def card_path(path: Path | str) -> Path:
@@ -162,6 +161,8 @@ def read_architecture(path: Path, data: bytes) -> Architecture:
     """
     length = int.from_bytes(data[:8], "little")
     try:
+        if length > LARGEST_HEADER:
+            raise ValueError(f"its header has {length:,} bytes, at most {LARGEST_HEADER:,} are read")
         if len(data) < 8 + length:
             raise ValueError(f"the header should end at byte {8 + length}, the file at {len(data)}")
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.errors import WeightsError
+from pipeline.paths import readable
 from pipeline.schemas import W_DIM
 from tasks.paths import at_home
 
@@ -48,11 +49,13 @@ def import_weights(
 
     Example: latentbench weights import ffhq.pkl --to weights --name ffhq-1024
     """
-    _check_file(file)
-    from stylegan.checkpoints.importing import import_checkpoint
-    from stylegan.weights import WeightsFileError
+    from stylegan.checkpoints.opening import first_look
+    from stylegan.errors import WeightsFileError
 
     try:
+        first_look(file, beginning=not sha256)
+        from stylegan.checkpoints.importing import import_checkpoint  # loads torch, which takes seconds
+
         imported = import_checkpoint(
             file, to, name=name, license_note=license_note, expected_sha256=sha256, replace=force
         )
@@ -60,12 +63,12 @@ def import_weights(
         raise WeightsError(str(error)) from error
     if as_json:
         facts = {"path": str(imported.path), "sha256": imported.sha256, "written": imported.written} | imported.card
-        typer.echo(_readable(json.dumps(facts, indent=1, ensure_ascii=False)))
+        typer.echo(readable(json.dumps(facts, indent=1, ensure_ascii=False)))
         return
     for line in _lines(imported.card):
         typer.echo(line)
     typer.echo(f"sha256: {imported.sha256}")
-    typer.echo(f"{'written' if imported.written else 'already there'}: {_readable(imported.path)} and its card")
+    typer.echo(f"{'written' if imported.written else 'already there'}: {readable(imported.path)} and its card")
     widths = (imported.card["architecture"]["z_dim"], imported.card["architecture"]["w_dim"])
     if widths != (W_DIM, W_DIM):
         typer.secho(
@@ -74,19 +77,6 @@ def import_weights(
             fg="yellow",
             err=True,
         )
-
-
-def _check_file(file: Path) -> None:
-    """Raise WeightsError for a file that is not there, before a network library is loaded."""
-    if not file.exists() and not file.is_symlink():
-        raise WeightsError(f"'{_readable(file)}' is not imported: it cannot be read (No such file or directory).")
-    if file.is_dir():
-        raise WeightsError(f"'{_readable(file)}' is not imported: it is a folder; name the file in it.")
-
-
-def _readable(text: object) -> str:
-    """A text for the terminal: bytes of file names that are no UTF-8 are spelled out."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _lines(card: dict[str, Any]) -> list[str]:

@@ -83,7 +83,8 @@ def read_ffhq(images: Path, labels: Path) -> Labels:
             try:
                 with open_regular(file) as reading:
                     data = reading.read()
-                content.update(f"{file.relative_to(labels).as_posix()} {hashlib.sha256(data).hexdigest()}\n".encode())
+                line = f"{file.relative_to(labels).as_posix()} {hashlib.sha256(data).hexdigest()}\n"
+                content.update(line.encode(errors="surrogateescape"))
                 values = values_of(data)
             except (OSError, _BrokenError) as error:
                 problems.note(BROKEN_LABEL, file.name, str(error))

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.attributes import NAMES
 from pipeline.errors import LabelsError
+from pipeline.paths import readable
 
 MOST_BAD = 0.01  # share of labels and pictures that may be broken
 BROKEN_LABEL, UNREADABLE = "broken label", "unreadable picture"
@@ -26,7 +27,7 @@ class Problems:
 
     def note(self, reason: str, name: str, detail: str = "") -> None:
         """One more label or picture that is left out."""
-        self.found.setdefault(reason, []).append(f"{name}: {detail}" if detail else name)
+        self.found.setdefault(reason, []).append(readable(f"{name}: {detail}" if detail else name))
 
     def count(self, reason: str) -> int:
         """How many were left out for a reason."""

@@ -48,4 +48,6 @@ def rule(labels: Labels, share: float) -> str:
 
 
 def _place(seed: int, group: str) -> float:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:8], "big") / 2**64
+    return (
+        int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
+    )

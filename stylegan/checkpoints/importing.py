@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegan.checkpoints.limits import CheckpointError
-from stylegan.checkpoints.opening import readable
+from stylegan.checkpoints.opening import exhausted, readable
 from stylegan.checkpoints.reading import Checkpoint, read_checkpoint
 from stylegan.distance import mean_distance, rounded
 from stylegan.weights import card_path, describe, read_file, save_generator
@@ -59,11 +59,10 @@ def import_checkpoint(
         return _place(checkpoint, path, _card(checkpoint, name, license_note), replace)
     except OSError as error:
         raise CheckpointError(f"'{readable(path)}' cannot be written: {error.strerror or error}.") from error
-    except MemoryError as error:
-        raise CheckpointError(
-            f"'{readable(source)}' is not imported: this machine has too little memory for it. Close other programs or "
-            "raise the limit."
-        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "alloc" not in str(error):  # torch's own error for too little memory
+            raise
+        raise exhausted(source) from error
 
 
 def _check_texts(name: str, license_note: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stylegan.weights import WeightsFileError
+from stylegan.errors import WeightsFileError
 
 LARGEST_FILE = 4 * 2**30
 """Bytes. The largest known one, a training state of 1024 px with its optimisers, has about 1.1 GB."""
@@ -25,8 +25,6 @@ MOST_AXES = 8
 """Axes of a tensor."""
 LARGEST_DIRECTORY = 4 * 2**20
 """Bytes of a zip archive's directory: some 30,000 members."""
-LARGEST_HEADER = 2 * 2**20
-"""Bytes of the header of safetensors: some 20,000 tensors."""
 
 
 class CheckpointError(WeightsFileError):

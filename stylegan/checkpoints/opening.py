@@ -1,4 +1,7 @@
-"""The bytes of a file of strangers: a regular one, no larger than it is on disk, read once."""
+"""The bytes of a file of strangers: a regular one, no larger than it is on disk, read once.
+
+Imports no torch: what is no checkpoint at all is refused before that is loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,59 @@ import os
 import stat
 from pathlib import Path
 
-from stylegan.checkpoints.limits import LARGEST_FILE, MOST_HOLES, RefusalError
+from stylegan.checkpoints.limits import LARGEST_FILE, MOST_HOLES, CheckpointError, RefusalError
+
+ZIP_MAGIC = b"PK\x03\x04"
+PICKLE_MAGIC = b"\x80"
+BEGINNING = 9
+"""Bytes that tell the formats apart."""
 
 
-def read_bytes(path: Path) -> bytes:
-    """All of a regular file, read once, so that what was hashed is what is used. RefusalError for any other."""
+def first_look(path: Path, *, beginning: bool = True) -> None:
+    """Raise CheckpointError for a file that cannot be opened, or, with `beginning`, begins as no known format does."""
+    try:
+        found = read_bytes(path, BEGINNING)
+        if beginning:
+            check_beginning(found)
+    except RefusalError as refusal:
+        raise refused(path, refusal) from refusal
+
+
+def check_beginning(data: bytes) -> None:
+    """RefusalError for bytes that begin as no known format does."""
+    if not data:
+        raise RefusalError("it is empty")
+    if not (data.startswith((ZIP_MAGIC, PICKLE_MAGIC)) or is_safetensors(data)):
+        raise RefusalError(
+            "it is neither a pickle of NVIDIA's, nor a file of torch.save, nor safetensors; if it was downloaded, it "
+            "may be a page that says why not"
+        )
+
+
+def is_safetensors(data: bytes) -> bool:
+    """Whether a file begins as one of that format: with eight bytes, the length of a header of JSON."""
+    return data[8:9] == b"{"
+
+
+def refused(path: Path, refusal: RefusalError) -> CheckpointError:
+    """The error for people: which file, and why. It may quote the file."""
+    reason = "".join(c if c.isprintable() else "?" for c in str(refusal))
+    return CheckpointError(f"'{readable(path)}' is not imported: {reason}. Nothing in it was executed.")
+
+
+def exhausted(path: Path) -> CheckpointError:
+    """The error for people where memory did not suffice."""
+    return CheckpointError(
+        f"'{readable(path)}' is not imported: this machine has too little memory for it. Close other programs, or "
+        "raise the limit. Nothing in it was executed."
+    )
+
+
+def read_bytes(path: Path, most: int = LARGEST_FILE) -> bytes:
+    """A regular file, read once, so that what was hashed is what is used; its first bytes alone if `most` is fewer.
+
+    RefusalError for anything else.
+    """
     try:
         if path.is_symlink():
             raise RefusalError(f"it is a symbolic link to '{os.readlink(path)}'; give the file itself")
@@ -21,7 +72,7 @@ def read_bytes(path: Path) -> bytes:
             if facts.st_size > LARGEST_FILE:
                 raise RefusalError(f"it has {facts.st_size:,} bytes; at most {LARGEST_FILE:,} are read")
             _check_holes(file.fileno(), facts.st_size)
-            return file.read(facts.st_size)
+            return file.read(min(most, facts.st_size))
     except OSError as error:
         raise RefusalError(f"it cannot be read ({error.strerror or error})") from error
 

@@ -21,11 +21,19 @@ from stylegan.checkpoints.found import (
     read_tensor,
 )
 from stylegan.checkpoints.instructions import load_pickle
-from stylegan.checkpoints.limits import Budget, CheckpointError, RefusalError
+from stylegan.checkpoints.limits import Budget, RefusalError
 from stylegan.checkpoints.machine import PickleReader
 from stylegan.checkpoints.names import pickle_names
-from stylegan.checkpoints.opening import read_bytes, readable
-from stylegan.checkpoints.torchfiles import OLD_MAGIC, ZIP_MAGIC, read_old, read_storage, read_zip
+from stylegan.checkpoints.opening import (
+    ZIP_MAGIC,
+    check_beginning,
+    exhausted,
+    is_safetensors,
+    read_bytes,
+    readable,
+    refused,
+)
+from stylegan.checkpoints.torchfiles import OLD_MAGIC, read_old, read_storage, read_zip
 from stylegan.generator import Generator
 from stylegan.layers import resampling_filter
 
@@ -55,7 +63,6 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
     anything else, and before any tensor is read if the sha256 is not `expected_sha256`.
     """
     path = Path(path)
-    title = readable(path)
     try:
         data = read_bytes(path)
         sha256 = hashlib.sha256(data).hexdigest()
@@ -67,13 +74,9 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
         found = _find(data)
         generator, assumed = _build(found, len(data))
     except MemoryError as error:
-        raise CheckpointError(
-            f"'{title}' is not imported: this machine has too little memory for it. Close other programs or raise the "
-            "limit. Nothing in it was executed."
-        ) from error
+        raise exhausted(path) from error
     except RefusalError as refusal:
-        reason = "".join(c if c.isprintable() else "?" for c in str(refusal))  # it may quote the file
-        raise CheckpointError(f"'{title}' is not imported: {reason}. Nothing in it was executed.") from refusal
+        raise refused(path, refusal) from refusal
     note = found.license_note or UNKNOWN_LICENSE
     return Checkpoint(generator, found.kind, readable(path.name), sha256, len(data), note, found.assumed + assumed)
 
@@ -81,17 +84,11 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
 def _find(data: bytes) -> FoundGenerator:
     """The generator in the bytes of a file."""
     budget = Budget(len(data))
-    if not data:
-        raise RefusalError("it is empty")
+    check_beginning(data)
     if data.startswith(ZIP_MAGIC):
         return rosinality.find_generator(read_zip(data, budget))
-    if safetensorfiles.is_safetensors(data):
+    if is_safetensors(data):
         return safetensorfiles.find_generator(data)
-    if data[:1] != b"\x80":
-        raise RefusalError(
-            "it is neither a pickle of NVIDIA's, nor a file of torch.save, nor safetensors; if it was downloaded, it "
-            "may be a page that says why not"
-        )
     view = memoryview(data)
     reader = PickleReader(view, pickle_names(lambda storage: read_storage(storage, budget)), budget)
     content: Any = load_pickle(reader)

@@ -13,18 +13,13 @@ import torch
 from stylegan.checkpoints import rosinality
 from stylegan.checkpoints.found import FoundGenerator
 from stylegan.checkpoints.inert import Changed, Values
-from stylegan.checkpoints.limits import LARGEST_HEADER, RefusalError, check_number
-from stylegan.weights import METADATA_KEY, STAND_IN_KEY
+from stylegan.checkpoints.limits import RefusalError, check_number
+from stylegan.weights import LARGEST_HEADER, METADATA_KEY, STAND_IN_KEY
 
 KIND = "safetensors"
 PREFIXES = ("G_ema.", "g_ema.", "generator.", "module.")
 """What may stand before all names of a file, one behind the other."""
 EMBEDDING = "mapping.embed."
-
-
-def is_safetensors(data: bytes) -> bool:
-    """Whether a file begins as one of this format: with the length of a header of JSON."""
-    return data[8:9] == b"{"
 
 
 def find_generator(data: bytes) -> FoundGenerator:

@@ -16,8 +16,8 @@ from stylegan.checkpoints.instructions import load_pickle
 from stylegan.checkpoints.limits import LARGEST_DIRECTORY, Budget, RefusalError
 from stylegan.checkpoints.machine import PickleReader
 from stylegan.checkpoints.names import TORCH_NAMES, length_prefix, storage_of
+from stylegan.checkpoints.opening import ZIP_MAGIC
 
-ZIP_MAGIC = b"PK\x03\x04"
 OLD_MAGIC = 0x1950A86A20F9469CFC6C
 OLD_PROTOCOL = 1001
 HEADER = 30

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,12 +108,27 @@ def test_what_is_wrong_is_told_and_nothing_is_written(source: Path, tmp_path: Pa
         ((source, "--to", tmp_path / ("x" * 300)), "cannot be written: File name too long"),
         ((source, "--license-note", "caf\udce9"), "--license-note: expected a text in UTF-8"),
         ((tmp_path / "no\udce9.pkl",), "no\\udce9.pkl' is not imported: it cannot be read"),
-        ((tmp_path,), "is not imported: it is a folder"),
+        ((tmp_path,), "is not imported: it cannot be read (Is a directory)"),
         ((source, "--to", source / "faces.safetensors"), "cannot be written"),
     ]:
         result = weights_import(*arguments)
         assert result.exit_code == 2 and told in result.stderr, result.stderr
         assert "Traceback" not in result.stderr and sorted(tmp_path.iterdir()) == before
+
+
+def test_what_is_no_checkpoint_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    """In a process of its own: a page in place of the file, a missing file, a folder."""
+    (tmp_path / "page.pkl").write_text("<html>not found</html>")
+    code = """
+import sys
+from typer.testing import CliRunner
+from tasks.cli import app
+for name in sys.argv[1:]:
+    print(CliRunner().invoke(app, ["weights", "import", name]).exit_code, "torch" in sys.modules)
+"""
+    names = [str(tmp_path / "page.pkl"), str(tmp_path / "none.pkl"), str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"] * 3
 
 
 def test_a_folder_that_is_not_there_is_made(source: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import torch
 from pipeline.attributes import INDEX, NAMES
 from pipeline.errors import LabelsError
 from pipeline.scorers.ffhq import read_ffhq, values_of
-from pipeline.scorers.reading import open_headers
+from pipeline.scorers.reading import open_headers, write_report
+from pipeline.scorers.split import split
 from tests.pipeline.scorers.layouts import answer, face, write_ffhq
 
 
@@ -169,6 +170,18 @@ def test_a_pipe_among_labels_and_pictures_is_broken_and_not_waited_for(plain: np
     assert found.pictures == ("00000/00002.png",)
     assert "it is a pipe or a device" in found.problems.found["broken label"][0]
     assert "it is a pipe or a device" in found.problems.found["unreadable picture"][0]
+
+
+def test_names_that_are_no_text_are_read_and_told(plain: np.ndarray, tmp_path: Path) -> None:
+    images, labels = write_ffhq(tmp_path, torch.zeros(2, 3, 8, 8), np.tile(plain, (2, 1)))
+    (images / "00000" / "00000.png").rename(images / "00000" / "caf\udce9.png")
+    (labels / "00000.json").rename(labels / "caf\udce9.json")
+    (images / "00000" / "00001.png").rename(images / "00000" / "na\udcefve.png")
+    found = read_ffhq(images, labels)
+    assert found.pictures == ("00000/caf\udce9.png",) and len(open_headers(found, images)) == 1
+    assert len(found.digest()) == 64 and split(found, 1, 0.5).shape == (1,)
+    report = write_report(found, tmp_path / "work").read_text()
+    assert json.loads(report)["left_out"]["picture without label"] == ["00000/na\\udcefve.png"]
 
 
 def test_the_digest_follows_the_labels(plain: np.ndarray, tmp_path: Path) -> None:
