@@ -20,8 +20,9 @@ class InterFaceGANConditional(InterFaceGAN):
     on the other seven, and an attribute that is not evaluated on all eight. An attribute without a direction
     conditions nothing.
 
-    Departures from the authors' code: those of `interfacegan`; and the default, where the authors choose the
-    conditions of each figure by hand.
+    Departures from the authors' code: those of `interfacegan`; and the default, where the authors choose the conditions
+    of each figure by hand. In the embedded generator's W the normals so conditioned have cosines of .68 (beard), .75
+    (gender), .86 (age) and .96 or more (the others) to the plain ones.
     """
 
     name: ClassVar[str] = "interfacegan_conditional"

@@ -29,8 +29,9 @@ class RFM(Method):
 
     - the regression runs on w (N, 512), and every layer gets 1/L of its coefficients. A generated code is the same in
       all layers, so its flattened form is L copies of w, whose penalty depends on the sum over the copies alone:
-      |b_1| + ... + |b_L| = |b| at the optimum. SAGA, which starts at zero and treats equal columns equally, divides
-      b evenly; the same optimum for 1/L of the work. `clip` applies to 1/L of a coefficient, as theirs does;
+      |b_1| + ... + |b_L| = |b| at the optimum. SAGA, which starts at zero and treats equal columns equally, divides b
+      evenly; the same optimum for 1/L of the work (converged on 300 codes, their directions and these have cosines of
+      .995 to 1.000; after 50 passes, of .898 to 1.000). `clip` applies to 1/L of a coefficient, as theirs does;
     - an attribute that hardly any code has at 0.5 is cut at the middle between its largest and smallest value, where
       the authors set thresholds by hand (0 to 0.8);
     - 12,000 codes, as the names of their published directions say; their script has 8,000 now, whose directions have

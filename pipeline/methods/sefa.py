@@ -34,7 +34,7 @@ class SeFa(Unnamed):
     Departures from the authors' code:
 
     - a symmetric solver in double precision, sorted; theirs is a general one in single precision, whose order is not
-      guaranteed. An eigenvector's largest entry is positive;
+      guaranteed (sorted, the vectors are the same to 6 digits). An eigenvector's largest entry is positive;
     - the first `directions` of each group, 64 in place of the 5 that their script shows, are tried for names, by
       the rule that all methods share (`naming.py`);
     - codes are not truncated for an edit (theirs: psi 0.7 on 8 layers).
