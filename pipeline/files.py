@@ -150,7 +150,7 @@ def disk_full(path: Path, written: int, error: BaseException) -> StageError:
     """The error of a disk, quota or file size limit that is reached, with what is needed to go on."""
     there = next(folder for folder in path.absolute().parents if folder.exists())
     free = shutil.disk_usage(there).free
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return StageError(
         f"Disk full: wrote {written:,} bytes of {path} and could not go on ({reason}; "
         f"{free:,} bytes are free there). Free at least {max(2 * written, 64 * 2**20):,} bytes, or raise the quota, "

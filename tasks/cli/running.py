@@ -22,7 +22,7 @@ from rich.table import Table
 
 from pipeline.chain import Chain
 from pipeline.config import Settings
-from pipeline.errors import BusyError, ClusterError, LatentbenchError
+from pipeline.errors import BusyError, ClusterError, LatentbenchError, StageError
 from pipeline.planning import check_machine
 from pipeline.report.publish import find_report
 from pipeline.report.terminal import print_summary
@@ -34,6 +34,8 @@ from tasks.cli.planning import show_plan
 from tasks.cli.streams import OutputError
 from tasks.cli.words import counted
 from tasks.luigi_apart import configure_logging
+
+UNFULFILLED = "Unfulfilled dependenc"  # begins Luigi's message that what a task requires has vanished
 
 
 @dataclass
@@ -62,6 +64,11 @@ class Recorder:
     def failure(self, task: luigi.Task, error: BaseException) -> None:
         """A task failed, or could not be asked whether it is complete: say why."""
         title = getattr(task, "title", "") or task.get_task_family()
+        if isinstance(error, RuntimeError) and str(error).startswith(UNFULFILLED):
+            error = StageError(
+                "A stage that it reads was there and is not any more: was it removed or damaged, or `outputs` renamed, "
+                "while this ran? Run again."
+            )
         self.errors.append((title, error))
         if self.gone and isinstance(error, ClusterError):
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -295,6 +296,20 @@ def test_a_failed_stage_is_told_without_a_trace(links: dict[str, Any], tmp_path:
     made = chain(tmp_path)
     assert is_complete(made.latents("reference").stage, tmp_path)  # what does not need it is computed
     assert not is_complete(made.edits("noop").stage, tmp_path)
+
+
+def test_outputs_that_vanish_are_told_without_a_trace(links: dict[str, Any], tmp_path: Path) -> None:
+    class RemovedError(StageError):
+        """Raising it removes every stage, as somebody else might."""
+
+        def __init__(self) -> None:
+            shutil.rmtree(tmp_path / "stages")
+            super().__init__("Cannot write: No such file or directory.")
+
+    links["labels train"] = RemovedError
+    result = latentbench("run", *RUN, "--outputs", tmp_path)
+    assert result.exit_code == 30 and "Traceback" not in result.stderr
+    assert "failed labels faces: A stage that it reads was there and is not any more" in result.stderr
 
 
 def test_an_error_of_ours_shows_its_trace(links: dict[str, Any], tmp_path: Path) -> None:
