@@ -78,7 +78,8 @@ def upright(picture: Image.Image, largest: int, *, square: bool = False) -> Imag
     if square:
         side = min(shown.size)
         left, top = (shown.width - side) // 2, (shown.height - side) // 2
-        shown = shown.crop((left, top, left + side, top + side))
+        if shown.size != (side, side):
+            shown = shown.crop((left, top, left + side, top + side))
     shown.thumbnail((largest, largest), Image.Resampling.BOX)
     if mode == "RGBA":
         shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")

@@ -103,7 +103,7 @@ def load_card(path: Path | str) -> dict[str, Any]:
     file = card_path(path)
     try:
         card = json.loads(read_file(file))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if isinstance(error, WeightsFileError):
             raise
         raise WeightsFileError(f"'{file}' is not JSON: {error}.") from error

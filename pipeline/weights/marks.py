@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
+from pipeline.paths import open_regular
+
 MARK = "latentbench-stand-in"
 MAGIC = b"PK\x03\x04"
 
@@ -22,7 +24,7 @@ def mark(file: IO[bytes], note: str) -> None:
 
 def is_marked(path: Path) -> bool:
     """Whether a file says of itself that it is a stand-in. Raises OSError if it cannot be read."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(len(MAGIC)) != MAGIC:
             return False
         try:

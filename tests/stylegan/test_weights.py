@@ -256,6 +256,9 @@ def test_a_damaged_or_missing_card_is_refused(saved: Path) -> None:
     card_path(saved).write_text("[]")
     with pytest.raises(WeightsFileError, match="must hold a JSON object, not list"):
         load_card(saved)
+    card_path(saved).write_text("[" * 200_000)
+    with pytest.raises(WeightsFileError, match="faces.json' is not JSON"):
+        load_card(saved)
     card_path(saved).unlink()
     with pytest.raises(WeightsFileError, match="Cannot read"):
         load_card(saved)

@@ -17,7 +17,7 @@ from pipeline.domains.ffhq import files
 from pipeline.domains.synthface import domain as synthface
 from pipeline.errors import UnknownNameError, WeightsError
 from pipeline.progress import Display
-from pipeline.weights.marks import mark
+from pipeline.weights.marks import is_marked, mark
 from pipeline.weights.store import MISSING, STAND_IN, Store
 from pipeline.weights.table import read_table
 
@@ -33,8 +33,8 @@ NOTE = "a stand-in, made to try the machinery: no number that it takes part in m
 def make(folder: Path, shape: str = "paper256") -> list[Path]:
     """Write a stand-in for every file of the domain into a folder of its own; answers their paths.
 
-    They have the names that luigi.cfg has for the official ones, and cards or records that say `stand_in`. Those
-    that are there already stay as they are. `shape` is one of SHAPES, the generator's. Raises UnknownNameError, and
+    They have the names that luigi.cfg has for the official ones, and say in themselves, and in cards or records, that
+    they are stand-ins. Those that are there already stay as they are. `shape` is one of SHAPES, the generator's. Raises UnknownNameError, and
     WeightsError, before anything is written, if the folder holds a file of one of these names that is no stand-in.
     """
     if shape not in SHAPES:
@@ -120,7 +120,7 @@ def _published(name: str, store: Store) -> Path:
     from pipeline.networks import stand_ins
 
     weight = store.weight(name)
-    if store.verify(weight).state == STAND_IN:
+    if store.verify(weight).state == STAND_IN and is_marked(store.path(weight)):
         return store.path(weight)
     data = io.BytesIO()  # a file's name would be part of its bytes
     if name == "inception":

@@ -121,6 +121,20 @@ def test_records_keep_one_another(tmp_path: Path) -> None:
     assert read_records(tmp_path) == {"a": replace(one, size=2), "b": replace(one, file="b")}
 
 
+def test_what_never_ends_is_no_weight_file_and_no_record(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / UNKNOWN.file)
+    here = store(tmp_path)
+    for standing in (here.standing(UNKNOWN), here.verify(UNKNOWN)):
+        assert standing.state == WRONG and "it is a pipe or a device" in standing.told
+    os.mkfifo(tmp_path / RECORDS)
+    with pytest.raises(WeightsError, match="cannot be read as the lock file of weights"):
+        here.verify(UNKNOWN)
+    (tmp_path / RECORDS).unlink()
+    (tmp_path / RECORDS).write_text("[" * 200_000)
+    with pytest.raises(WeightsError, match="cannot be read as the lock file of weights"):
+        here.verify(UNKNOWN)
+
+
 def test_settings(tmp_path: Path) -> None:
     assert load_downloads(ROOT / "luigi.cfg") == Downloads(), "what luigi.cfg says is what the code assumes"
     path = tmp_path / "luigi.cfg"
