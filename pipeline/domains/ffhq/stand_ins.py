@@ -34,8 +34,9 @@ def make(folder: Path, shape: str = "paper256") -> list[Path]:
     """Write a stand-in for every file of the domain into a folder of its own; answers their paths.
 
     They have the names that luigi.cfg has for the official ones, and say in themselves, and in cards or records, that
-    they are stand-ins. Those that are there already stay as they are. `shape` is one of SHAPES, the generator's. Raises UnknownNameError, and
-    WeightsError, before anything is written, if the folder holds a file of one of these names that is no stand-in.
+    they are stand-ins. Those that are there already stay as they are. `shape` is one of SHAPES, the generator's. Raises
+    UnknownNameError, and WeightsError, before anything is written, if the folder holds a file of one of these names
+    that is no stand-in.
     """
     if shape not in SHAPES:
         raise UnknownNameError("shape", shape, SHAPES)
