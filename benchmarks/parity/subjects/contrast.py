@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -110,9 +112,15 @@ def nn_normalised(rows: Tensor) -> Tensor:
     return torch.nn.functional.normalize(rows, dim=-1)
 
 
+@lru_cache(maxsize=2)
+def generator_in(kind: torch.dtype) -> Any:
+    """The embedded generator in this precision."""
+    return copy.deepcopy(domain().generator).to(kind)
+
+
 def features_of(w: Tensor) -> Tensor:
-    """Feature maps of the embedded generator after block TAP."""
-    generator = domain().generator
+    """Feature maps of the embedded generator after block TAP, in the precision of w."""
+    generator = generator_in(w.dtype)
     found: Tensor = generator.synthesis.features(generator.mapping.broadcast(w), TAP)
     return found
 
@@ -177,7 +185,7 @@ def unlabelled(w: Tensor) -> FitData:
     return FitData(
         w=w,
         values=torch.zeros(len(w), 0),
-        generator=home.generator,
+        generator=generator_in(w.dtype),
         scorer_a=home.scorer_a,
         recognizer_a=home.recognizer_a,
         seed=0,
