@@ -10,10 +10,10 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import StageError
 
@@ -38,8 +38,7 @@ def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tup
     with nothing left.
     """
     path = folder / name
-    temporary = folder / f".{name}.tmp-{uuid.uuid4().hex}"
-    try:
+    with _becoming(path) as temporary:
         temporary.touch()
         rights = stat.S_IMODE(temporary.stat().st_mode)
         write(temporary)
@@ -50,6 +49,32 @@ def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tup
         sync(temporary)
         os.replace(temporary, path)
         sync(folder)
+    return path, sha256, size
+
+
+def write_alone(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Replace a large file that one process alone writes, such as a checkpoint, by one rename; it is not hashed.
+
+    What earlier processes left of it when they were killed is removed. Raises StageError if it cannot be written, with
+    the old file in its place.
+    """
+    with _becoming(path) as temporary:
+        for leftover in leftovers(path.parent, path.name):
+            leftover.unlink(missing_ok=True)
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync(path.parent)
+
+
+@contextmanager
+def _becoming(path: Path) -> Iterator[Path]:
+    """A temporary name for a file beside it, of which nothing is left; errors of the disk are told in words."""
+    temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex}")
+    try:
+        yield temporary
     except Exception as error:
         if is_full_disk(error):
             written = temporary.stat().st_size if temporary.exists() else 0
@@ -60,7 +85,6 @@ def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tup
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    return path, sha256, size
 
 
 def leftovers(folder: Path, name: str = "") -> list[Path]:
@@ -140,10 +164,12 @@ def told(error: OSError) -> str:
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether a disk, quota or file size limit is reached, as Python says it or a library of ours in Rust."""
+    """Whether a disk, quota or file size limit is reached: an error of Python, one in words, or one raised upon it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL_DISK
-    return any(f"(os error {number})" in str(error) for number in FULL_DISK)
+    before = error.__cause__ or error.__context__  # torch's writer raises another error where ours interrupts it
+    said = any(f"(os error {number})" in str(error) for number in FULL_DISK)
+    return said or (before is not None and is_full_disk(before))
 
 
 def disk_full(path: Path, written: int, error: BaseException) -> StageError:

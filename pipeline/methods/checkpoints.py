@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from pipeline.files import write_alone
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,17 +45,12 @@ class Checkpoint:
         self.key = json.dumps(made_with | {"parameters": method.parameters()}, sort_keys=True)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace what is kept."""
+        """Replace what is kept. Raises StageError if it cannot be written."""
         import torch
 
         if self.path is None:
             return
-        draft = self.path.with_name(f".{self.path.name}.tmp")
-        with draft.open("wb") as file:
-            torch.save({"key": self.key} | state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, self.path)
+        write_alone(self.path, lambda file: torch.save({"key": self.key} | state, file))
 
     def load(self) -> dict[str, Any] | None:
         """What was kept by a training of the same settings and data, or None; a file that is of no use is told."""

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from pipeline.errors import StageError
-from pipeline.files import is_full_disk, read_json, told, write_json, write_whole
+from pipeline.files import is_full_disk, read_json, told, write_alone, write_json, write_whole
 from pipeline.locks import open_shared
 
 
@@ -106,3 +107,29 @@ def test_what_a_user_can_mend_is_told_and_the_rest_is_ours() -> None:
     assert told(OSError(errno.ENOSPC, "No space left on device", "/tmp/b")).startswith("Disk full: ")
     assert told(FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/b")) == ""
     assert told(OSError(errno.EPIPE, "Broken pipe")) == "" and told(OSError("no number")) == ""
+
+
+def test_a_checkpoint_is_replaced_whole_and_clears_up(tmp_path: Path) -> None:
+    path, other = tmp_path / "last.pt", tmp_path / ".other.pt.tmp-0123"
+    (tmp_path / ".last.pt.tmp-0123").write_bytes(b"of a process that was killed")
+    other.touch()
+    for number in (1, 2):
+        write_alone(path, lambda file, number=number: torch.save({"step": number}, file))
+        assert torch.load(path, weights_only=True) == {"step": number}
+    assert sorted(tmp_path.iterdir()) == [other, path]
+
+
+def test_a_disk_that_is_full_under_torch_is_told(tmp_path: Path) -> None:
+    """torch's writer raises an error of its own while the disk's passes through it."""
+    path = tmp_path / "last.pt"
+    path.write_bytes(b"old")
+
+    def write(file: IO[bytes]) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos 704 vs 598")
+
+    with pytest.raises(StageError, match=r"Disk full: .*last\.pt and could not go on"):
+        write_alone(path, write)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

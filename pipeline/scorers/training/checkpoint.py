@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipeline.errors import StageError
+from pipeline.files import write_alone
 
 START_OVER = "Give the same settings and files again, another --folder, or --fresh to start over."
 
@@ -20,14 +20,9 @@ class Checkpoint:
         self.path, self.settings = path, settings
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace what is kept."""
+        """Replace what is kept. Raises StageError if it cannot be written."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f".{self.path.name}.tmp")
-        with draft.open("wb") as file:
-            torch.save({"settings": self.settings} | state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, self.path)
+        write_alone(self.path, lambda file: torch.save({"settings": self.settings} | state, file))
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """What was kept, or None. Raises StageError if it cannot be read or is of other settings, saying which."""

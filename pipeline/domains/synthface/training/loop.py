@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.errors import TrainingDivergedError
+from pipeline.files import write_alone
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ def train(
             "optimizer": optimizer.state_dict(),
             "average": average,
         }
-        torch.save(state, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        write_alone(path, lambda file: torch.save(state, file))
 
     for step in range(first, schedule.steps):
         for group in optimizer.param_groups:
