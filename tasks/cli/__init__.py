@@ -126,8 +126,8 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
+    except streams.ReaderLeftError:
+        sys.exit(UNPRINTED)
     except streams.OutputError as error:
         err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(UNPRINTED)
-    except BrokenPipeError:
-        sys.exit(UNPRINTED)  # whoever read has had enough

@@ -49,8 +49,24 @@ Changes = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
+
+
+def _folder(text: str) -> Path:
+    """A folder; an empty text, as of a variable that is not set, would mean the working folder."""
+    if not text.strip():
+        raise typer.BadParameter("expected a folder, found nothing")
+    return Path(text)
+
+
 Outputs = Annotated[
-    Path | None, typer.Option(help="Folder with stages/ and reports/.", rich_help_panel=WHERE, callback=at_home)
+    Path | None,
+    typer.Option(
+        help="Folder with stages/ and reports/.",
+        rich_help_panel=WHERE,
+        callback=at_home,
+        parser=_folder,
+        metavar="PATH",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.", rich_help_panel=WHERE)]
 Devices = Annotated[

@@ -31,7 +31,7 @@ from tasks.base import RunTask
 from tasks.cli import options
 from tasks.cli.options import Request, err, out
 from tasks.cli.planning import show_plan
-from tasks.cli.streams import OutputError
+from tasks.cli.streams import OutputError, ReaderLeftError
 from tasks.cli.words import counted
 from tasks.luigi_apart import configure_logging
 
@@ -137,7 +137,7 @@ def _whatever_is_printed() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
+    except ReaderLeftError:
         pass
     except OutputError as error:
         err.print(f"{error} What was computed is kept.", markup=False, highlight=False)

@@ -14,16 +14,20 @@ class OutputError(Exception):
     """What was asked for could not be printed: stdout is full, or fails otherwise."""
 
 
+class ReaderLeftError(OutputError):
+    """Whoever read stdout has had enough, as `head` has: nothing to tell. BrokenPipeError would end rich's printing."""
+
+
 class Output(io.TextIOWrapper):
     """stdout, whose failures are told from those of all other files."""
 
     def write(self, text: str, /) -> int:
-        """Write a text. Raises OutputError, BrokenPipeError."""
+        """Write a text. Raises OutputError."""
         with self._told():
             return super().write(text)
 
     def flush(self) -> None:
-        """Pass on what is still held. Raises OutputError, BrokenPipeError."""
+        """Pass on what is still held. Raises OutputError."""
         with self._told():
             super().flush()
 
@@ -40,7 +44,7 @@ class Output(io.TextIOWrapper):
         except OSError as error:
             self.give_up()
             if isinstance(error, BrokenPipeError):
-                raise
+                raise ReaderLeftError(f"Nobody reads stdout: {error.strerror}.") from error
             raise OutputError(f"Nothing more can be printed to stdout: {error.strerror or error}.") from error
 
 

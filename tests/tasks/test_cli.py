@@ -103,10 +103,19 @@ def test_examples_are_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found > 20
 
 
+def test_the_version_has_a_short_option() -> None:
+    assert latentbench("-V").stdout == latentbench("--version").stdout != ""
+
+
 def test_help_is_a_verb_too() -> None:
     assert latentbench("help", "weights", "list").stdout == latentbench("weights", "list", "--help").stdout
     assert latentbench("help").stdout == latentbench("--help").stdout
     assert latentbench("help", "plam").exit_code == 2
+
+
+def test_an_empty_outputs_folder_is_not_the_working_folder() -> None:
+    result = latentbench("plan", "--outputs", "")
+    assert result.exit_code == 2 and "expected a folder, found nothing" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["--method", "--attribute"])

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tasks.cli import running, streams
 
@@ -45,7 +46,8 @@ def test_a_reader_that_left_is_no_error_of_a_run(monkeypatch: pytest.MonkeyPatch
     output = streams.Output(io.BufferedWriter(os.fdopen(write, "wb", buffering=0)))  # type: ignore[arg-type]
     monkeypatch.setattr(sys, "stdout", output)
     with running._whatever_is_printed():
-        print("scores")
+        Console().print("scores")  # rich ends the program at a broken pipe
+        sys.stdout.flush()
 
 
 def test_what_an_encoding_lacks_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,5 @@ def test_closed_streams_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_module_runs_as_a_program_whose_stdout_may_be_closed() -> None:
     program = [sys.executable, "-m", "tasks.cli", "-V"]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip()
     closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *program], cwd=ROOT, capture_output=True, check=False)
     assert (closed.returncode, closed.stdout, closed.stderr) == (0, b"", b"")
