@@ -203,6 +203,7 @@ def _start(machine: Machine) -> Workers:
         },
         **NO_PAGES,
     }
+    workers = None
     try:
         with signals_later(), dask.config.set(options):
             # Whoever can connect can run code as this user: so all talk is by TLS with a key of this run, in memory.
@@ -211,7 +212,11 @@ def _start(machine: Machine) -> Workers:
             workers = Workers(machine, Client(cluster, set_as_default=False), cluster)
         if workers.resources:
             find_workers(workers.client, machine.device)
-    except (OSError, RuntimeError, TimeoutError) as error:
+    except BaseException as error:
+        if workers is not None:  # a signal that waited
+            workers.close()
+        if not isinstance(error, OSError | RuntimeError):
+            raise
         raise ClusterError(
             f"Dask's {machine.workers_of_our_own} worker processes could not be started: {type(error).__name__}: "
             f"{error}. Is there memory for them, and room for processes, threads and open files (ulimit -a)? Take "

@@ -49,15 +49,19 @@ def signals_later() -> Iterator[None]:
         yield
         return
     caught: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, frame: caught.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+
+    def catch(number: int, frame: object) -> None:
+        caught.append(number)
+
+    # Processes inherit what is ignored; a blocked signal waits on Linux even while it is ignored.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, catch)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what waited is delivered here, to the handlers above
+        signal.signal(signal.SIGINT, catch)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what waited is caught here
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if caught:
