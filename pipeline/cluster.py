@@ -217,10 +217,11 @@ def _start(machine: Machine) -> Workers:
             workers.close()
         if not isinstance(error, OSError | RuntimeError):
             raise
+        reason = f"{type(error).__name__}: {str(error).rstrip('.')}"
         raise ClusterError(
-            f"Dask's {machine.workers_of_our_own} worker processes could not be started: {type(error).__name__}: "
-            f"{error}. Is there memory for them, and room for processes, threads and open files (ulimit -a)? Take "
-            "fewer (--workers), or none (--executor inline)."
+            f"Dask's {machine.workers_of_our_own} worker processes could not be started: {reason}. Is there memory for "
+            "them, and room for processes, threads and open files (ulimit -a)? Take fewer (--workers), or none "
+            "(--executor inline)."
         ) from error
     return workers
 

@@ -98,14 +98,20 @@ def work(settings: Settings, method: str) -> tuple[int, str]:
     return settings.protocol.n_latents, "latents"
 
 
+_failed_beside: dict[Path, LatentbenchError] = {}  # by the stage's folder, until its own turn
+
+
 def run_train(settings: Settings, method: str, beside: Sequence[str] = ()) -> Manifest:
     """Publish a trained method, whose latents and labels must be published. Raises as `compute.run_stage`.
 
     The manifest's `extra` holds the method's facts and the seconds that training took. Those of the methods `beside`
     that are not trained yet, nor being trained elsewhere, are trained in the same pass; one that fails stops no other
-    and says why when it is trained for its own sake.
+    and says why in its own turn: at once if it is an error of ours, of which a second training would find the same.
     """
     stage = train_stage(settings, base.describe(settings.domain), method)
+    before = _failed_beside.pop(stage.folder(settings.outputs), None)
+    if before is not None:
+        raise before
     if not is_complete(stage, settings.outputs) and settings.machine.trains_side_by_side:
         _train_together(settings, method, beside)
     units, unit = work(settings, method)
@@ -152,7 +158,9 @@ def _train_together(settings: Settings, method: str, beside: Sequence[str]) -> N
             name, records = result
             if isinstance(records, BaseException):
                 failed[name] = records
-                if name != method:
+                if name != method and isinstance(records, LatentbenchError):
+                    _failed_beside[builders[name].folder] = records
+                elif name != method:
                     log.warning("The training of %s failed, and is tried again in its turn: %s", name, records)
                 return
             facts = _facts(records)

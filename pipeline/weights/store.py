@@ -57,10 +57,16 @@ def weights_folder(setting: str = "") -> Path:
     """Where weight files lie: $LATENTBENCH_WEIGHTS, then the setting, then the user's cache folder; absolute.
 
     The cache folder is $XDG_CACHE_HOME/latentbench/weights, or ~/.cache/latentbench/weights. Raises ConfigError for a
-    folder within the checkout or the installed package, where weights of other people never lie, and for a file.
+    folder within the checkout or the installed package, where weights of other people never lie, for a file, and where
+    the user has no home folder.
     """
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "latentbench" / "weights"
-    folder = Path(os.environ.get(VARIABLE) or setting or default).expanduser().absolute()
+    try:
+        folder = Path(os.environ.get(VARIABLE) or setting or default).expanduser().absolute()
+    except RuntimeError as error:  # a uid without a name, as in many containers
+        raise ConfigError(
+            f"The weights folder is not known: this user has no home folder. Set {VARIABLE} to a folder."
+        ) from error
     if folder.resolve().is_relative_to(CHECKOUT):
         raise ConfigError(
             f"The weights folder {folder} lies within {CHECKOUT}: expected one outside of the code, so that nobody "

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from pipeline.processes import name_user, signals_later, use_threads
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_uid_without_a_name_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,11 +52,18 @@ def test_a_signal_waits_until_the_block_is_done(number: signal.Signals) -> None:
 
 
 def test_what_starts_meanwhile_never_sees_ctrl_c() -> None:
-    import subprocess
-    import sys
-
+    code = """
+import os, signal, subprocess, sys
+from pipeline.processes import signals_later
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
     with signals_later():
-        code = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        os.kill(os.getpid(), signal.SIGINT)
+        ignored = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
+        subprocess.run([sys.executable, "-c", ignored])
+        print("went on", flush=True)
+except KeyboardInterrupt:
+    print("and ended")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True", "went on", "and ended"]

@@ -37,6 +37,15 @@ def test_where_the_folder_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert weights_folder() == tmp_path / ".cache" / "latentbench" / "weights"
 
 
+def test_a_user_without_a_home_is_asked_for_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(ConfigError, match=f"no home folder. Set {stores.VARIABLE} to a folder"):
+        weights_folder()
+    assert weights_folder(str(tmp_path)) == tmp_path
+
+
 def test_it_is_never_within_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(ROOT / "outputs")
     for folder in (ROOT, ROOT / "outputs" / "weights", tmp_path / "link", Path("~/x/..") / ROOT):
