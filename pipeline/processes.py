@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 
 def use_threads(threads: int) -> None:
@@ -42,38 +43,25 @@ def most_open_files() -> int:
 def signals_later() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until the block is done, which takes seconds, and then do what they do.
 
-    Processes that are started in the block never see Ctrl-C, unless this process has other threads (of a library) by
-    then: it is for this process, which stops them. In another thread than the main one, which gets no signals, nothing
-    is changed.
+    Processes and threads that are started in the block never see Ctrl-C: it is for this process, which stops them.
+    In another thread than the main one, which gets no signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
-
-    def catch(number: int, frame: object) -> None:
-        caught.append(number)
-
-    # Processes inherit what is ignored, and a blocked signal waits on Linux even while it is ignored: but a thread that
-    # is there already and does not block it would take it and drop it.
-    ignoring = signal.SIG_IGN if _is_alone() else catch
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, ignoring)}
-    handlers[signal.SIGTERM] = signal.signal(signal.SIGTERM, catch)
+    # multiprocessing's own helper, which lets Ctrl-C through again in the thread that starts it: so before the block.
+    resource_tracker.ensure_running()
+    handlers = {
+        number: signal.signal(number, lambda number, frame: caught.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes and threads inherit
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, catch)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what waited is caught here
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if caught:
             signal.raise_signal(caught[0])
-
-
-def _is_alone() -> bool:
-    """Whether this process has one thread, by the kernel, which also knows those of libraries."""
-    try:
-        return len(os.listdir("/proc/self/task")) == 1
-    except OSError:
-        return False
