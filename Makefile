@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test parity clean
+.PHONY: help install bench test parity no-checkouts clean
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
@@ -32,9 +32,11 @@ test: $(STAMP)
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-parity: $(STAMP)
-	@test -n "$(CHECKOUTS)" || { echo "make parity CHECKOUTS=DIR: name the folder that holds the checkouts; docs/parity.md says which"; exit 2; }
+parity: $(if $(CHECKOUTS),,no-checkouts) $(STAMP)
 	$(BIN)/python -m benchmarks.parity --checkouts "$(CHECKOUTS)"
+
+no-checkouts:
+	@echo "make parity CHECKOUTS=DIR: name the folder that holds the checkouts; docs/parity.md says which"; exit 2
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -20,7 +20,7 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "torchdiffeq", "clean-fi
 
 def cells(row: Row) -> tuple[str, ...]:
     """A row as text."""
-    difference = "" if row.difference is None else f"{number(row.difference)} {row.unit}"
+    difference = "" if row.difference is None else f"{number(row.difference)} ({row.unit})"
     bound = "" if row.bound is None else number(row.bound)
     verdict = row.verdict + (" (formula)" if row.how == "formula" else "")
     found = (row.name, row.what, row.n, row.ours, row.theirs, difference, bound, verdict)
