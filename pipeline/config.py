@@ -223,7 +223,7 @@ def parse_value(text: str) -> bool | int | float | str:
 
 
 def _protocol(rules: Section, sizes: Section, of_domain: Section, profile: str) -> Protocol:
-    attributes = rules.names("attributes")
+    attributes = tuple(dict.fromkeys(rules.names("attributes")))  # named twice, it would count twice in every mean
     column_names = {column: name for name, column in EVALUATED.items() if column != name}
     for attribute in attributes:
         if attribute in column_names:

@@ -47,20 +47,21 @@ def choice(method: str, key: str, value: object, options: Sequence[str]) -> str:
 def attribute_list(method: str, key: str, value: object, *, also: Iterable[str] = ()) -> str:
     """`value` as attribute names separated by commas, perhaps none, or one of the words in `also`.
 
-    Raises ConfigError with the closest known name.
+    An attribute that is named twice, or by both of its names, stands there once. Raises ConfigError with the closest
+    known name.
     """
     if not isinstance(value, str):
         raise _fault(method, key, "names separated by commas", value)
     if value.strip() in tuple(also):
         return value.strip()
-    names = split_names(value)
-    for name in names:
+    names: dict[int, str] = {}
+    for name in split_names(value):
         try:
-            index_of(name)
+            names.setdefault(index_of(name), name)
         except UnknownNameError:
             error = UnknownNameError("attribute", name, (*also, *EVALUATED, *NAMES))
             raise ConfigError(f"[method.{method}] {key}: {error}") from None
-    return ", ".join(names)
+    return ", ".join(names.values())
 
 
 def split_names(text: str) -> tuple[str, ...]:

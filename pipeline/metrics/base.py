@@ -274,3 +274,8 @@ def get(name: str) -> Metric:
     if not isinstance(metric, Metric) or metric.name != name:
         raise LatentbenchError(f"{BUILT_IN[name]} is not a Metric named {name!r}.")
     return metric
+
+
+def noise_of(name: str) -> float:
+    """What two scores of a metric may differ by and be equal; 0 for a metric that is no longer known."""
+    return get(name).noise if name in BUILT_IN else 0.0

@@ -2,7 +2,8 @@
 
 The unbiased squared maximum mean discrepancy of `kid`, under the same kernel, over whole sets. Images of one face are
 not independent, so only pairs of different faces count, in the sums within a set and between the two: the estimate
-stays unbiased with the same faces in both, and a method that changes nothing scores 0. With every face edited once it
+stays unbiased with the same faces in both, however few, and a method that changes nothing scores 0. The papers' claims
+on image quality are put to this score. With every face edited once it
 is the U-statistic of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012, equation 4.
 
 The interval is a bootstrap over faces that draws both sets together, otherwise as that of `kid`.
@@ -57,7 +58,7 @@ def judge(edits: EditSet) -> list[Judgement]:
 KID_SAME_CODES = Metric(
     name="kid_same_codes",
     version=1,
-    meaning="kernel distance of perception vectors to those of the same codes unedited",
+    meaning="kernel distance of perception vectors to those of the same codes unedited; unbiased, 0 for doing nothing",
     paper="Binkowski et al., ICLR 2018; Gretton et al., JMLR 2012; the reference set is ours",
     unit="squared discrepancy",
     better="lower",

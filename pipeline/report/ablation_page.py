@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 TEMPLATE = "ablation.html.j2"
 # What the terminal shows, in this order; of identity distances, that of recognizer B.
-SHOWN = ("identity_distance", "attribute_change", "lpips", "fid", "detected_share", "cycle_error", "noop_error")
+SHOWN = (
+    "identity_distance",
+    "attribute_change",
+    "lpips",
+    "kid_same_codes",
+    "detected_share",
+    "cycle_error",
+    "noop_error",
+)
 STYLES = {"better": "green", "worse": "red", "changed": "blue"}
 
 

@@ -116,7 +116,7 @@ def query(
         latentbench query "DESCRIBE scores"
         latentbench query "SELECT method, attribute, value FROM scores WHERE metric = 'identity_distance'"
         latentbench query "SELECT metric, network, method, other, difference FROM differences WHERE significant"
-        latentbench query --all-runs --format csv "SELECT run_id, method, value FROM scores WHERE metric = 'fid'"
+        latentbench query --all-runs --format csv "SELECT run_id, method, value FROM scores WHERE metric = 'ssim'"
     """
     rows = queries.query(options.outputs_folder(outputs), sql, all_runs=all_runs)
     if form is Form.csv:

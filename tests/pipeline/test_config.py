@@ -263,3 +263,12 @@ def test_a_layer_group_beyond_the_generator_is_told_before_anything_is_computed(
     with pytest.raises(ConfigError, match=r"^command line and .*luigi.cfg: \[method.sefa\] groups: expected a group"):
         Chain(settings)
     Chain(load(profile="smoke", methods=["sefa"], overrides={"method.sefa.groups": "3, 14-"}))
+
+
+def test_an_attribute_that_is_named_twice_counts_once() -> None:
+    """By `--attribute`, whose names come as `attributes`, and in luigi.cfg's own list."""
+    once = load(profile="smoke", attributes=["age", "yaw"])
+    twice = load(profile="smoke", attributes=["age", "yaw", "age"])
+    listed = load(profile="smoke", overrides={"protocol.attributes": "age, yaw, yaw, age"})
+    assert twice.protocol == listed.protocol == once.protocol
+    assert once.protocol.attributes == ("age", "yaw") and once.as_json() == listed.as_json()

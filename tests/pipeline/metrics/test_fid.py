@@ -83,11 +83,15 @@ def test_interval_holds_the_value():
 
 
 def test_too_few_images_are_flagged():
-    enough, few = edit_set(width=8), edit_set(width=8, faces=3, steps=5)
+    enough, few = edit_set(width=8, faces=60, steps=1), edit_set(width=8, faces=3, steps=5)
     assert FID.judge(enough)[0].flag == ""
     assert "fewer than 16 images" in FID.judge(few)[0].flag
     short = replace(enough, reference=Reference(gaussian(10), np.zeros((10, 4), np.float32)))
     assert "fewer than 16 images" in FID.judge(short)[0].flag
+
+
+def test_images_of_few_faces_are_flagged():
+    assert FID.judge(edit_set(width=8))[0].flag == "taken for independent: images of fewer than 1,000 faces"
 
 
 def wide_set(count: int, width: int):

@@ -5,7 +5,8 @@ import pytest
 from cleanfid import fid as cleanfid
 
 from pipeline.metrics.base import Reference
-from pipeline.metrics.kid import KID, FaceKernels, kernel, kernel_distance
+from pipeline.metrics.kid import KID, FaceKernels, few_faces, kernel, kernel_distance
+from pipeline.metrics.kid_same_codes import KID_SAME_CODES
 from tests.pipeline.metrics.sets import edit_set
 
 rng = np.random.default_rng(0)
@@ -92,3 +93,28 @@ def test_duplicated_images_still_have_a_finite_distance():
     features = np.repeat(rng.normal(size=(12, 8)), 5, axis=0).astype(np.float32)
     edits = edit_set(features=features, reference=Reference(features, np.zeros((60, 4), np.float32)))
     assert np.isfinite(KID.judge(edits)[0].estimate.value)
+
+
+def test_doing_nothing_many_times_is_far_from_the_reference_and_at_no_distance_from_itself():
+    """Sets of 8 faces of the reference's own distribution, each standing there six times, as no edit leaves them."""
+    drawn, once, same = [], [], []
+    reference = Reference(rng.normal(size=(300, 6)), np.zeros((300, 4)))
+    for _ in range(40):
+        faces = rng.normal(size=(8, 6))
+        images = np.repeat(faces, 6, axis=0)
+        edits = edit_set(faces=8, steps=6, features=images, originals=images, reference=reference)
+        drawn.append(KID.judge(edits)[0].estimate.value)
+        same.append(KID_SAME_CODES.judge(edits)[0].estimate.value)
+        once.append(KID.judge(edit_set(faces=8, steps=1, features=faces, reference=reference))[0].estimate.value)
+    error = np.std(once) / np.sqrt(40)
+    assert abs(np.mean(once)) < 3 * error, "unbiased where every image is of another face"
+    assert np.mean(drawn) > 10 * error
+    assert np.abs(same).max() < 1e-9
+
+
+def test_it_is_flagged_until_few_pairs_are_of_one_face():
+    flag = "taken for independent: images of fewer than 1,000 faces"
+    assert few_faces(np.full(50, 328.0)) == few_faces(np.full(950, 41.0)) == flag
+    assert few_faces(np.full(1000, 41.0)) == few_faces(np.ones(4)) == ""
+    assert KID.judge(edit_set())[0].flag == few_faces(np.full(50, 5.0))
+    assert KID.judge(edit_set(faces=60, steps=1))[0].flag == ""

@@ -219,3 +219,12 @@ def test_a_setting_that_changes_no_score_does_not_stand_in_the_way(tmp_path: Pat
     publish(tmp_path, A, [score("l2l", "all", "fid", 10.0)], settings=json.dumps(older))
     publish(tmp_path, B, [score("l2l", "all", "fid", 5.0)])
     assert compare.compare(tmp_path, A, B).comparable
+
+
+def test_two_runs_that_differ_by_a_judge_s_last_digits_differ_by_noise(tmp_path: Path) -> None:
+    """As on another machine: every face a little more, which no test of faces would call chance."""
+    few = {"n_faces": 32, "n_images": 320}
+    publish(tmp_path, A, [score("l2l", "all", "lpips", 0.2, ci_low=0.2, ci_high=0.2, **few)])
+    publish(tmp_path, B, [score("l2l", "all", "lpips", 0.2 + 4e-6, ci_low=0.2 + 4e-6, ci_high=0.2 + 4e-6, **few)])
+    (row,) = compare(tmp_path, A, B).rows.to_dict("records")
+    assert (row["p"], row["verdict"]) == (1.0, "within noise")

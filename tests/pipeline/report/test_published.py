@@ -69,7 +69,8 @@ def test_a_file_that_is_wrong_is_told_where(tmp_path: Path, old: str, new: str, 
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "close"), [("rows.yaw", "rows.yow", "yaw"), ('"fid"\nunit', '"fidd"\nunit', "fid")]
+    ("old", "new", "close"),
+    [("rows.yaw", "rows.yow", "yaw"), ('"fid_same_codes"\nunit', '"fid_same_code"\nunit', "fid_same_codes")],
 )
 def test_an_unknown_name_is_answered_with_the_closest(tmp_path: Path, old: str, new: str, close: str) -> None:
     with pytest.raises(UnknownNameError, match=f"Did you mean '{close}'"):

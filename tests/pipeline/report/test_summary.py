@@ -102,7 +102,7 @@ def test_a_flag_of_every_score_is_said_once() -> None:
 def test_quality_rows_are_the_paper_s_with_the_two_inception_figures_apart() -> None:
     grid = summary.quality_grid(contents_of(synthetic.tables()))
     assert grid is not None
-    names = ["FID", "KID", "inception score", "inception score spread", "inception score difference"]
+    names = ["KID", "FID", "inception score", "inception score spread", "inception score difference"]
     assert [row.name for row in grid.rows] == names
     assert grid.network == "perception"
 
@@ -159,6 +159,12 @@ def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> Non
     scores = pd.DataFrame(synthetic.score_rows("l2l"))
     chosen = scores[(scores["metric"] == "fid") & (scores["attribute"] == "all")]["value"].iloc[0]
     assert f"{chosen:.2f}" in shown
+
+
+def test_scores_that_differ_by_a_judge_s_last_digits_are_both_best() -> None:
+    cells = [summary.Cell(value, None, None, "", 12, 60) for value in (0.2, 0.2 + 4e-6, 0.3)]
+    marked = summary.mark_best(cells, "lower", [True] * 3, noise=1e-5)
+    assert [cell.best for cell in marked if cell is not None] == [True, True, False]
 
 
 @pytest.mark.parametrize("width", [40, 70, 110])
