@@ -1,8 +1,8 @@
 """Frechet distance between the perception vectors of edited and of unedited images.
 
 Of few faces it mostly says which faces they are, and more so the less they are edited: on the shipped generator doing
-nothing scores 43 with 4 faces, 6.4 with 32 and 1.4 with 160, edits of attributes 16, 12 and 12. So it carries the flag of
-`kid` until there are enough faces, besides one of too few images (`benchmarks/few_faces.py`).
+nothing scores 43 with 4 faces, 6.4 with 32 and 1.4 with 160, edits of attributes 16, 12 and 12. So it carries the flag
+of `kid` until there are enough faces, besides one of too few images (`benchmarks/few_faces.py`).
 
 Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017, by
 clean-fid's `frechet_distance`. The name says Inception by habit; the `network` column says what the extractor was.

@@ -3,7 +3,7 @@
 Binkowski et al., "Demystifying MMD GANs", ICLR 2018: the squared maximum mean discrepancy under the kernel
 (x.y / d + 1)^3, averaged over subsets, by clean-fid's `kernel_distance`. It is unbiased, and can be below zero, where
 all images are independent. Images of one face are not: of few faces edited many times, the share 1 / faces of the pairs
-is of one face, and as these are alike they add to the distance. The less a method edits, the more alike they are, so that
+is of one face, and as these are alike they add to the distance. The less a method edits, the more alike they are, so
 doing nothing scores worst: 3.7 / faces on the shipped generator, .11 at 32 faces (`benchmarks/few_faces.py`).
 `kid_same_codes` is unbiased with any number of faces, and 0 for doing nothing. This one says how far a set of images is
 from the reference, as the papers do, and carries a flag until there are enough faces.
@@ -24,9 +24,9 @@ from pipeline.metrics.base import EditSet, Judgement, Metric
 from pipeline.statistics import Estimate, face_rows, keyed_rng, sums_by_face
 
 ROWS = 1024  # images whose kernel is held at a time
-# Different faces from which on pairs of one face add little. On the shipped generator doing nothing scores 3.7 / faces, and
-# attributes' edits .38 with an interval of half width .42 / sqrt(faces): at 1,000 faces the first is a hundredth of the
-# distance and .28 of the half width, .55 of a standard error, with which a 95 % interval still covers 91 %.
+# Different faces from which on pairs of one face add little. On the shipped generator doing nothing scores 3.7 / faces,
+# and attributes' edits .38 with an interval of half width .42 / sqrt(faces): at 1,000 faces the first is a hundredth of
+# the distance and .28 of the half width, .55 of a standard error, with which a 95 % interval still covers 91 %.
 FACES_NEEDED = 1000
 
 

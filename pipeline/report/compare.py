@@ -116,6 +116,8 @@ def compare_scores(
     both["how"] = UNTESTED
     if not reasons:
         _test(both, a, faces)
+        last_digits = both["difference"].abs() <= both["metric"].map(noise_of)  # which differ from batch to batch
+        both.loc[last_digits & both["p"].notna(), "p"] = 1.0
     both["p_holm"] = holm(both["p"].to_numpy(np.float64))
     level = 1 - float(a.protocol.get("confidence", 0.95))
     both["verdict"] = ["not comparable" if reasons else _verdict(row, level) for row in both.to_dict("records")]
@@ -147,8 +149,6 @@ def _test(rows: pd.DataFrame, run: RunRecord, faces: tuple[pd.DataFrame, pd.Data
         found = paired(bootstrap, second[other], first[other])
         for name, values in (("ci_low", found.low), ("ci_high", found.high), ("p", found.p)):
             rows.loc[chosen[other], name] = values
-    last_digits = rows["difference"].abs() <= rows["metric"].map(noise_of)  # which differ from batch to batch
-    rows.loc[last_digits & rows["p"].notna(), "p"] = 1.0
 
 
 def _on_the_same_faces(

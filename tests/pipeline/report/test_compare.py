@@ -226,5 +226,5 @@ def test_two_runs_that_differ_by_a_judge_s_last_digits_differ_by_noise(tmp_path:
     few = {"n_faces": 32, "n_images": 320}
     publish(tmp_path, A, [score("l2l", "all", "lpips", 0.2, ci_low=0.2, ci_high=0.2, **few)])
     publish(tmp_path, B, [score("l2l", "all", "lpips", 0.2 + 4e-6, ci_low=0.2 + 4e-6, ci_high=0.2 + 4e-6, **few)])
-    (row,) = compare(tmp_path, A, B).rows.to_dict("records")
+    (row,) = compare.compare(tmp_path, A, B).rows.to_dict("records")
     assert (row["p"], row["verdict"]) == (1.0, "within noise")
