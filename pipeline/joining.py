@@ -152,6 +152,15 @@ def _connect(address: str) -> Client:
     nothing, and a client that is cut off in the middle of its making takes minutes to go.
     """
     from distributed import Client
+    from distributed.comm import get_address_host
+    from distributed.security import Security
+
+    try:
+        get_address_host(address)
+    except ValueError as error:
+        raise _nobody(address, f"Dask does not speak that here ({error})") from error
+    if address.startswith(("tls://", "wss://")) and Security().get_connection_args("client").get("ssl_context") is None:
+        raise _nobody(address, "no key of TLS is set in DASK_DISTRIBUTED__COMM__TLS__... (docs/scale.md, Workers)")
 
     answers: queue.SimpleQueue[Client | Exception] = queue.SimpleQueue()
     given_up = threading.Event()

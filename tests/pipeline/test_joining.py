@@ -102,6 +102,15 @@ def test_a_host_that_has_no_address_is_named(tmp_path: Path, impatient: None) ->
         workers_for(dask(tmp_path, scheduler="tcp://nowhere.invalid:8786").machine, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "told"), [("tls", "no key of TLS is set"), ("wss", "no key of TLS"), ("nothing", "does not speak that")]
+)
+def test_what_dask_cannot_speak_is_told_before_it_tries(scheme: str, told: str) -> None:
+    """A client that fails in the middle of its making holds the exit for minutes."""
+    with pytest.raises(ClusterError, match=told):
+        joining._connect(f"{scheme}://127.0.0.1:9")
+
+
 # Workers that would compute something else, or nothing
 
 
