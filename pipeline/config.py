@@ -39,6 +39,7 @@ FULL, HALF = "full", "half"  # precision of the generator's high resolutions
 MOST_DEVICES = 64
 SCHEDULER = re.compile(r"(?:(?:tcp|tls|ws|wss|ucx)://)?(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})/?")
 BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
+OF_EVERY_METHOD = ("layer_mask",)  # keys that every [method.*] may have (pipeline/methods/masking.py)
 OF_A_RUN = ("truncation_psi", "precision")  # keys of [domain.*] that belong to a run, not to the domain's files
 
 
@@ -454,8 +455,9 @@ def _change(parser: configparser.ConfigParser, path: Path, name: str, text: str)
         )
     if not parser.has_section(section):
         raise UnknownNameError(f"section of {path.name}", section, parser.sections())
-    if key not in parser[section]:
-        raise UnknownNameError(f"key of [{section}] in {path.name}", key, parser[section])
+    known = (*parser[section], *(OF_EVERY_METHOD if section.startswith("method.") else ()))
+    if key not in known:
+        raise UnknownNameError(f"key of [{section}] in {path.name}", key, known)
     if section.startswith("domain.") and key not in OF_A_RUN:
         raise ConfigError(
             f"--set {name}: which files a domain uses is read from {path}, by every worker for itself. Change it "

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.config import OF_EVERY_METHOD
 from pipeline.errors import ConfigError
 from pipeline.methods.base import UNEDITED_Z, Faces, FitData, Method
 from pipeline.methods.layers import layer_masks
@@ -18,7 +19,7 @@ from pipeline.methods.layers import layer_masks
 if TYPE_CHECKING:
     from torch import Tensor
 
-SETTING = "layer_mask"
+(SETTING,) = OF_EVERY_METHOD
 NONE, STYLEFLOW = "none", "styleflow"
 
 

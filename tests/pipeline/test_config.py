@@ -89,6 +89,13 @@ def test_what_is_asked_for_beats_profile_and_method_section() -> None:
     assert load(profile="smoke", overrides={"profile.smoke.l2l.steps": "8"}).method_parameters("l2l")["steps"] == 8
 
 
+def test_every_method_takes_a_layer_mask() -> None:
+    masked = load(profile="smoke", methods=["sefa"], overrides={"method.sefa.layer_mask": "styleflow"})
+    assert masked.method_parameters("sefa")["layer_mask"] == "styleflow"
+    with pytest.raises(UnknownNameError, match="layer_mask"):
+        load(profile="smoke", overrides={"method.sefa.layer_msk": "styleflow"})
+
+
 def test_machine_settings_change_no_digest() -> None:
     settings = load(profile="smoke")
     other = load(profile="smoke", overrides={"machine.shard_size": "256", "machine.executor": "inline"})
