@@ -6,7 +6,7 @@ Normalizing Flows", TOG 2021, section 5 (edit consistency under changed orders),
 each a strength of `consistency_share` of the end of the method's calibrated range on the side where the face has room:
 up where scorer A's value is below one half, else down. An edit starts from the faces that the last one answered, and
 from what their method carries: `interfacegan_z` the edited z, `styleflow` the values that it was asked for, as its
-authors do. Values that the method does not carry are read anew by scorer A off the image that the last edit made.
+authors do. Values that the method does not carry are read again by scorer A off the image that the last edit made.
 Adding a vector to w commutes and undoes exactly, so these numbers tell nonlinear methods apart; a method that hardly
 edits is consistent too, so how far the edits went stands beside them.
 

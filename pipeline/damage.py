@@ -31,7 +31,7 @@ def check_shard(path: Path, record: ShardRecord) -> None:
     """
     found = fault(path.parent, record)
     if found:
-        raise CorruptShardError(f"{path}: {found}. Run again: this file alone will be computed anew.")
+        raise CorruptShardError(f"{path}: {found}. Run again: this file alone will be computed again.")
 
 
 def fault(folder: Path, record: ShardRecord) -> str:

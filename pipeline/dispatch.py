@@ -26,7 +26,7 @@ TICK = 0.5  # seconds between two looks at the display and at what was sent
 WORKERLESS_SECONDS = 180.0  # without any worker of somebody else's cluster for so long, a run gives up
 RESTART_SECONDS = 60.0  # the same of ours, which starts a worker again within seconds
 FORWARD_SECONDS = 0.5  # between two messages of inner progress from a worker
-CLOCK_SECONDS = 5.0  # a clock that was set back by more is told of
+CLOCK_SECONDS = 5.0  # a clock that was set back by more than this gets a warning
 
 
 class Sent:

@@ -71,7 +71,7 @@ def write_alone(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 @contextmanager
 def _becoming(path: Path) -> Iterator[Path]:
-    """A temporary name for a file beside it, of which nothing is left; errors of the disk are told in words."""
+    """A temporary name for a file beside it, of which nothing is left; errors of the disk are raised in words."""
     temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex}")
     try:
         yield temporary

@@ -119,7 +119,7 @@ def look(path: str) -> dict[str, Any]:
 
 
 def other_code(worker: Code, run: Code) -> str:
-    """How a worker's code is told from the run's: empty if it is the same."""
+    """How a worker's code differs from the run's, in words; empty if it is the same."""
     if worker.digest == run.digest:
         return ""
     return f"it has other code ({worker}) than this run ({run}). Install the same on both and start the worker again."

@@ -178,7 +178,7 @@ def match(
 
 
 def without_unit(spread: Spread) -> list[str]:
-    """The columns of changes that are told in no unit, since scorer B's logit has no usable spread."""
+    """The columns of changes that have no unit, since scorer B's logit has no usable spread."""
     return [name for name, sigma in zip(CHANGE_COLUMNS, spread.b, strict=True) if np.isnan(sigma)]
 
 

@@ -227,7 +227,7 @@ CONSISTENCY = _schema(
             "carried",
             pa.string(),
             "name",
-            "what an edit by the method carries to the next one; values that none carries are read anew by scorer A",
+            "what an edit by the method carries to the next one; values that none carries are read again by scorer A",
             nullable=True,
         ),
     ],

@@ -1,7 +1,7 @@
 """luigi.cfg as a file: where it is looked for, how it is read, which sections and keys it may have.
 
-What cannot be read is told by file and line, what is not known by the closest name that is. Luigi reads settings too,
-and some of those run code; it gets the few keys of `LUIGI` from us, checked, and nothing else of the file.
+Errors name the file and line that cannot be read, and the known name closest to an unknown one. Luigi reads settings
+too, and some of those run code; it gets the few keys of `LUIGI` from us, checked, and nothing else of the file.
 """
 
 from __future__ import annotations

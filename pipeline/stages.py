@@ -166,7 +166,7 @@ def is_complete(stage: Stage, outputs: Path) -> bool:
             quarantine(folder, stage.fingerprint)  # looks again: another process may have mended it meanwhile
     except BusyError:
         pass
-    except (OSError, StageError) as error:  # somebody else's folder: it is told here, and refused where it is written
+    except (OSError, StageError) as error:  # somebody else's folder: a warning here, an error where it is written
         name, reason = next(iter(found.items()))
         log.warning("%s: %s. It could not be set aside: %s", folder / name, reason, error)
     return False

@@ -52,5 +52,5 @@ __all__ = [
     "TrainMethod",
 ]
 
-with suppress(LatentbenchError):  # a file that is wrong is told by whoever reads it for a run, a list or a diagnosis
+with suppress(LatentbenchError):  # whoever reads a wrong file for a run, a list or a diagnosis reports it
     give_settings()

@@ -44,7 +44,7 @@ def judges_table(
 
     `edits`: EDITS of the run, whose unedited faces give the spread of each attribute, by scorer B. With it a scorer's
     R2 becomes an error in the attribute's own unit: sqrt(1 - R2) times the spread. `units`, by role: of each scorer's
-    logits over the run's unedited images; they say what is left out where changes are told in standard deviations.
+    logits over the run's unedited images; they say what is left out where changes are counted in standard deviations.
     """
     spread = spreads(edits)
     rows: list[Row] = []
@@ -172,7 +172,7 @@ def _place(column: str) -> tuple[int, str]:
 
 
 def attributes_left_out(judges: pd.DataFrame) -> str:
-    """Which attributes' changes are told in no standard deviations, and why, in one sentence; empty for none."""
+    """Which attributes' changes are not counted in standard deviations, and why, in one sentence; empty for none."""
     own = judges[(judges["role"] == "scorer_b") & judges["what"].isin(OF_LOGITS)]
     table = own.pivot_table(index="attribute", columns="what", values="value")
     if table.empty:

@@ -16,7 +16,7 @@ NOTES = {
     "preservation_rate": "No value: so many labels do not flip at any strength.",
     "acceptance_rate": "No value: so many labels do not flip at any strength.",
 }
-CARRIED = "What a method carries from edit to edit: {}. Values that it does not carry are read anew by scorer A."
+CARRIED = "What a method carries from edit to edit: {}. Values that it does not carry are read again by scorer A."
 
 
 def rate_tables(contents: Contents) -> list[Grid]:

@@ -67,7 +67,7 @@ def gradient(unit: bool) -> Measured:
 
 
 def walked() -> Measured:
-    """Codes that take the direction anew at every step (`iterative`), by our candidates and by their model."""
+    """Codes that take the direction again at every step (`iterative`), by our candidates and by their model."""
     import torch
 
     from pipeline.methods.direction_sets import DirectionCandidates
@@ -127,7 +127,7 @@ SUBJECT = Subject(
         ),
         Comparison(
             "iterative_edit",
-            f"edits of 1, 4 and -3 steps of {STEP}, the direction taken anew at each; our edit_step",
+            f"edits of 1, 4 and -3 steps of {STEP}, the direction taken again at each; our edit_step",
             f"2 x {BATCH} codes",
             walked,
             1e-5,
