@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from pipeline.methods.base import Faces, Method
 
 VERSION = 1
-EDITS_VERSION = 3
+EDITS_VERSION = 4
 SHARD_IMAGES = 512  # about so many images make one shard of edits
 GALLERY_FACES = 4
 GALLERY_STEPS = 9
