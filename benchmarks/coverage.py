@@ -3,7 +3,8 @@
     python benchmarks/coverage.py
 
 Sets of faces are drawn from distributions whose mean is known, with a fixed seed; every set is resampled as scores are
-(`pipeline.statistics.Bootstrap`). Printed as a table of Markdown: the share of the sets whose interval holds the mean.
+(`pipeline.statistics.bootstrap.Bootstrap`). Printed as a table of Markdown: the share of the sets whose interval holds
+the mean.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.statistics import Bootstrap
+from pipeline.statistics.bootstrap import Bootstrap
 
 SEED = 14
 FACES = (3, 4, 8, 16, 32, 50)

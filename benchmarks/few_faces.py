@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import EVALUATED, index_of
+from pipeline.chain.views import synthesise
 from pipeline.domains import base
-from pipeline.judging import synthesise
 from pipeline.metrics.base import Reference
 from pipeline.metrics.fid import frechet_distance
 from pipeline.metrics.fid_same_codes import PairedMoments
 from pipeline.metrics.kid import FaceKernels, kernel
-from pipeline.statistics import Bootstrap
-from pipeline.units import logits_of
+from pipeline.statistics.bootstrap import Bootstrap
+from pipeline.statistics.units import logits_of
 
 SEED, BATCH = 14, 64
 MOST, SAMPLES, RESAMPLES = 160, 1024, 200

@@ -24,9 +24,9 @@ import torch
 from cleanfid import fid as cleanfid
 from facenet_pytorch import MTCNN
 
-from pipeline.cluster import KEEPS_MEMORY
+from pipeline.chain.views import look, synthesise
 from pipeline.domains import base
-from pipeline.judging import look, synthesise
+from pipeline.execution.cluster import KEEPS_MEMORY
 from pipeline.metrics.base import Reference
 from pipeline.metrics.fid import FaceMoments, resampled_distances
 from pipeline.metrics.kid import FaceKernels

@@ -32,12 +32,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.attributes import NAMES
-from pipeline.batches import image_bytes
+from pipeline.chain.labels import judge
+from pipeline.chain.views import compare, displacement, look_at_codes
 from pipeline.domains.base import Domain, DomainCard
-from pipeline.judging import compare, displacement, look_at_codes
-from pipeline.labelling import judge
+from pipeline.domains.microbatches import image_bytes
 from pipeline.methods.base import FitData
-from pipeline.methods.l2l import L2L
+from pipeline.methods.l2l.method import L2L
 from pipeline.networks.detector import Detector
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer

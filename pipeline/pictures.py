@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.errors import PhotoError
-from pipeline.paths import open_regular
+from pipeline.settings.paths import open_regular
 
 # Pixel formats alone: Pillow's EPS reader, say, would hand the file to an interpreter.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")

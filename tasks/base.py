@@ -9,14 +9,14 @@ from typing import Any
 
 import luigi
 
-from pipeline.chain import Chain, Link
-from pipeline.config import Settings, load_settings
+from pipeline.chain.links import Chain, Link
 from pipeline.domains import base as domains
 from pipeline.errors import ClusterError, ConfigError
 from pipeline.methods import registry
-from pipeline.settings_file import find_config
-from pipeline.stages import MANIFEST, Stage, is_complete
-from pipeline.states import note_failure
+from pipeline.settings.file import find_config
+from pipeline.settings.settings import Settings, load_settings
+from pipeline.storage.stages import MANIFEST, Stage, is_complete
+from pipeline.storage.unfinished import note_failure
 
 # Task parameter -> the key of luigi.cfg whose place it takes.
 MACHINE = {

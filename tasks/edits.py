@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import luigi
 
-from pipeline.chain import REFERENCE_SETS, Link
+from pipeline.chain.links import REFERENCE_SETS, Link
 from tasks.base import StageTask
 from tasks.calibration import CalibrateRange
 from tasks.labels import LabelLatents

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import luigi
 
-from pipeline.chain import LABELLED_SETS, Link
+from pipeline.chain.links import LABELLED_SETS, Link
 from tasks.base import StageTask
 from tasks.latents import SampleLatents
 

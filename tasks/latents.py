@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import luigi
 
-from pipeline.chain import LATENT_SETS, Link
+from pipeline.chain.links import LATENT_SETS, Link
 from tasks.base import StageTask
 
 

@@ -19,7 +19,7 @@ from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.settings_file import VARIABLE, find_config, luigi_settings, read_config
+from pipeline.settings.file import VARIABLE, find_config, luigi_settings, read_config
 
 OF_THE_MACHINE = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg")
 EMPTY = Path(os.devnull).parent  # a folder in which nobody keeps a luigi.cfg

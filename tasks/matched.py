@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import luigi
 
-from pipeline.chain import Link
+from pipeline.chain.links import Link
 from tasks.base import StageTask
 from tasks.calibration import CalibrateRange
 from tasks.labels import LabelLatents

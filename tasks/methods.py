@@ -6,8 +6,8 @@ from functools import cached_property
 
 import luigi
 
-from pipeline.chain import Link
-from pipeline.stages import is_complete
+from pipeline.chain.links import Link
+from pipeline.storage.stages import is_complete
 from tasks.base import StageTask
 from tasks.labels import LabelLatents
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, time
 
 import luigi
 
-from pipeline.chain import LABELLED_SETS, LATENT_SETS, REFERENCE_SETS
-from pipeline.config import digest
+from pipeline.chain.links import LABELLED_SETS, LATENT_SETS, REFERENCE_SETS
 from pipeline.errors import ConfigError
 from pipeline.report.archive import AHEAD
 from pipeline.report.publish import run_report
+from pipeline.settings.settings import digest
 from tasks.base import RunTask
 from tasks.calibration import CalibrateRange
 from tasks.edits import DrawGallery, EmbedReference, GenerateEdits, TimeEdits

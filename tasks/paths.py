@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.paths import expanded
+from pipeline.settings.paths import expanded
 
 
 def at_home(value: Any) -> Any:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import luigi
 
-from pipeline.config import Settings
 from pipeline.report.publish import find_report, run_report
+from pipeline.settings.settings import Settings
 from tasks.base import RunTask, StageTask
 from tasks.edits import DrawGallery
 from tasks.matched import RescoreMethod

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import luigi
 
-from pipeline.chain import Link
+from pipeline.chain.links import Link
 from tasks.base import StageTask
 from tasks.edits import EmbedReference, GenerateEdits, TimeEdits
 

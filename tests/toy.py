@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.attributes import NAMES
-from pipeline.config import Protocol, digest
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.methods.base import Faces, FitData
 from pipeline.networks.detector import Detection
+from pipeline.settings.settings import Protocol, digest
 from stylegan.generator import AffineWeight
 
 W_DIM, LAYERS, SIZE, USED = 512, 6, 16, 64

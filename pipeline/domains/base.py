@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED
-from pipeline.config import FULL, HALF
 from pipeline.errors import ConfigError, UnknownNameError
+from pipeline.settings.settings import FULL, HALF
 
 if TYPE_CHECKING:
     import torch
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pipeline.networks.detector import Detector
     from pipeline.networks.inception import Inception
     from pipeline.networks.perception import Perception
-    from pipeline.networks.reader import Reader
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.resized import ResizedScorer
     from pipeline.networks.scorer import Scorer
+    from pipeline.networks.truth_reader import Reader
     from stylegan.generator import Generator
 
 

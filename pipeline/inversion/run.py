@@ -17,23 +17,23 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from pipeline.config import digest
 from pipeline.errors import CorruptShardError, LatentbenchError, PhotoError
-from pipeline.files import file_sha256, write_whole
 from pipeline.images import resize, save_png, sheet
 from pipeline.inversion.alignment import cut_out, ffhq_square
 from pipeline.inversion.finding import find_face
 from pipeline.inversion.photos import read_photo
 from pipeline.inversion.projection import SPACES, Options, project
-from pipeline.manifests import load_record
 from pipeline.networks.landmarks import LandmarkFinder
 from pipeline.networks.pairs import structural_similarity
 from pipeline.networks.recognizer import distance
-from pipeline.paths import readable
 from pipeline.progress import Display
-from pipeline.schemas import INVERTED, W_DIM
-from pipeline.stages import check_shard, write_shard
-from pipeline.tables import read_table, write_table
+from pipeline.settings.paths import readable
+from pipeline.settings.settings import digest
+from pipeline.storage.files import file_sha256, write_whole
+from pipeline.storage.manifests import load_record
+from pipeline.storage.stages import check_shard, write_shard
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.schemas import INVERTED, W_DIM
 
 if TYPE_CHECKING:
     from pipeline.domains.base import Domain

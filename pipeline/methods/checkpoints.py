@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.files import write_alone
+from pipeline.storage.files import write_alone
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.methods import checks
+from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
-from pipeline.methods.direction_sets import layer_groups, parse_groups
+from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
 from pipeline.methods.naming import LinearCandidates, Unnamed
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class GANSpace(Unnamed):
     def __init__(
         self, *, components: int = 80, samples: int = 300_000, groups: str | int = "all, 0-2, 3-5, 4-7, 8-11"
     ) -> None:
-        self.components = checks.whole(self.name, "components", components, 1, 512)
-        self.samples = checks.whole(self.name, "samples", samples, 2, 10**9)
+        self.components = validation.whole(self.name, "components", components, 1, 512)
+        self.samples = validation.whole(self.name, "samples", samples, 2, 10**9)
         self.groups = ", ".join(parse_groups(self.name, "groups", groups))
 
     def parameters(self) -> dict[str, Any]:

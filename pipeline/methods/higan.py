@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import index_of
-from pipeline.batches import in_lots
-from pipeline.methods import checks
+from pipeline.domains.microbatches import in_lots
+from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.checkpoints import Checkpoint
 from pipeline.methods.interfacegan import InterFaceGAN
@@ -64,9 +64,9 @@ class HiGAN(InterFaceGAN):
         kept: float = 0.75,
     ) -> None:
         super().__init__(chosen=chosen, train_share=train_share, c=c)
-        self.rescored = checks.whole(self.name, "rescored", rescored, 1, 10**7)
-        self.distance = checks.number(self.name, "distance", distance, 0.0, 1e6, above=True)
-        self.kept = checks.number(self.name, "kept", kept, 0.0, 1.0, above=True)
+        self.rescored = validation.whole(self.name, "rescored", rescored, 1, 10**7)
+        self.distance = validation.number(self.name, "distance", distance, 0.0, 1e6, above=True)
+        self.kept = validation.number(self.name, "kept", kept, 0.0, 1.0, above=True)
 
     def parameters(self) -> dict[str, Any]:
         """The hyper-parameters as the constructor takes them."""

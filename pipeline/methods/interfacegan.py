@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import index_of
 from pipeline.errors import StageError
-from pipeline.methods import checks
+from pipeline.methods import validation
 from pipeline.methods.base import FitData, Method, Paper
 from pipeline.methods.boundary import Boundary, between
 
@@ -69,10 +69,10 @@ class InterFaceGAN(Method):
     facts_: dict[str, Any]
 
     def __init__(self, *, chosen: float = 0.02, train_share: float = 0.7, c: float = 1.0, conditions: str = "") -> None:
-        self.chosen = checks.number(self.name, "chosen", chosen, 0.0, 1e9, above=True)
-        self.train_share = checks.number(self.name, "train_share", train_share, 0.05, 0.95)
-        self.c = checks.number(self.name, "c", c, 0.0, 1e6, above=True)
-        self.conditions = checks.attribute_list(self.name, "conditions", conditions, also=(OTHERS,))
+        self.chosen = validation.number(self.name, "chosen", chosen, 0.0, 1e9, above=True)
+        self.train_share = validation.number(self.name, "train_share", train_share, 0.05, 0.95)
+        self.c = validation.number(self.name, "c", c, 0.0, 1e6, above=True)
+        self.conditions = validation.attribute_list(self.name, "conditions", conditions, also=(OTHERS,))
 
     def parameters(self) -> dict[str, Any]:
         """The hyper-parameters as the constructor takes them."""
@@ -163,7 +163,7 @@ class InterFaceGAN(Method):
 
     def _conditioned(self, normals: np.ndarray, data: FitData) -> np.ndarray:
         """The normals (35, 512) without their parts along the conditions'."""
-        names = data.evaluated if self.conditions == OTHERS else checks.split_names(self.conditions)
+        names = data.evaluated if self.conditions == OTHERS else validation.split_names(self.conditions)
         columns = dict.fromkeys(index_of(name) for name in names)
         result = normals.copy()
         for column, name in enumerate(data.attributes):

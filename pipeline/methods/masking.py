@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import OF_EVERY_METHOD
 from pipeline.errors import ConfigError
 from pipeline.methods.base import UNEDITED_Z, Faces, FitData, Method
-from pipeline.methods.layers import layer_masks
+from pipeline.methods.layer_table import layer_masks
+from pipeline.settings.settings import OF_EVERY_METHOD
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,8 +10,8 @@ nothing else uses (`FitData.naming_w`), and is the same for all methods:
 3. an attribute gets the candidate and sign that raise it the most, among those whose selectivity, c / (c + m) with c
    their change of it and m the mean absolute change of the other attributes, is at least LEAST_SELECTIVITY. Where none
    is, it gets the one that raises it the most, and `qualified` is false. m leaves out attributes whose labels have no
-   usable spread (`pipeline.units`): a trace of them would decide it. Changes that differ by less than CHANGE_NOISE are
-   equal, and of equal candidates the first gets the name, so that no rounding chooses.
+   usable spread (`pipeline.statistics.units`): a trace of them would decide it. Changes that differ by less than
+   CHANGE_NOISE are equal, and of equal candidates the first gets the name, so that no rounding chooses.
 
 How many candidates were tried, signs counted, is a fact of the method (`naming_candidates`) and a column of the
 published scores: scorer A's looking at them is supervision that a method "without labels" gets.
@@ -26,11 +26,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.batches import in_lots
+from pipeline.domains.microbatches import in_lots
 from pipeline.errors import StageError
 from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import Checkpoint
-from pipeline.units import Units, logits_of
+from pipeline.statistics.units import Units, logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor

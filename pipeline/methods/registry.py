@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.methods import masking
 from pipeline.methods.base import Method
-from pipeline.names import RULE, fits
+from pipeline.settings.names import RULE, fits
 
 ENTRY_POINTS = "latentbench.methods"
 FACTS = ("name", "version", "paper", "unit", "supervision")  # of a class, without which nothing can be said of it
@@ -25,10 +25,10 @@ BUILT_IN: dict[str, str] = {
     "rfm": "pipeline.methods.rfm:RFM",
     "ganspace": "pipeline.methods.ganspace:GANSpace",
     "sefa": "pipeline.methods.sefa:SeFa",
-    "latentclr": "pipeline.methods.latentclr:LatentCLR",
-    "llf": "pipeline.methods.llf:LLF",
-    "styleflow": "pipeline.methods.styleflow:StyleFlow",
-    "l2l": "pipeline.methods.l2l:L2L",
+    "latentclr": "pipeline.methods.contrastive.latentclr:LatentCLR",
+    "llf": "pipeline.methods.contrastive.llf:LLF",
+    "styleflow": "pipeline.methods.styleflow.method:StyleFlow",
+    "l2l": "pipeline.methods.l2l.method:L2L",
     "interfacegan_shuffled": "pipeline.methods.interfacegan_shuffled:InterFaceGANShuffled",
     "random": "pipeline.methods.controls:RandomDirection",
     "noop": "pipeline.methods.controls:NoOp",

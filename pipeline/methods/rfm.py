@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.methods import checks
+from pipeline.methods import validation
 from pipeline.methods.base import FitData, Method, Paper
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class RFM(Method):
     def __init__(
         self, *, samples: int = 12_000, c: float = 1.0, iterations: int = 500, clip: float = 0.0, layers: int = 3
     ) -> None:
-        self.samples = checks.whole(self.name, "samples", samples, 2 * LEAST_PER_SIDE, 10**9)
-        self.c = checks.number(self.name, "c", c, 0.0, 1e6, above=True)
-        self.iterations = checks.whole(self.name, "iterations", iterations, 1, 10**6)
-        self.clip = checks.number(self.name, "clip", clip, 0.0, 1e6)
-        self.layers = checks.whole(self.name, "layers", layers, 1, 64)
+        self.samples = validation.whole(self.name, "samples", samples, 2 * LEAST_PER_SIDE, 10**9)
+        self.c = validation.number(self.name, "c", c, 0.0, 1e6, above=True)
+        self.iterations = validation.whole(self.name, "iterations", iterations, 1, 10**6)
+        self.clip = validation.number(self.name, "clip", clip, 0.0, 1e6)
+        self.layers = validation.whole(self.name, "layers", layers, 1, 64)
 
     def parameters(self) -> dict[str, Any]:
         """The hyper-parameters as the constructor takes them."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.methods import checks
+from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
-from pipeline.methods.direction_sets import layer_groups, parse_groups
+from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
 from pipeline.methods.naming import LinearCandidates, Unnamed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class SeFa(Unnamed):
     found_: dict[str, Any]
 
     def __init__(self, *, directions: int = 64, groups: str | int = "all, 0-1, 2-5, 6-") -> None:
-        self.directions = checks.whole(self.name, "directions", directions, 1, 512)
+        self.directions = validation.whole(self.name, "directions", directions, 1, 512)
         self.groups = ", ".join(parse_groups(self.name, "groups", groups))
 
     def parameters(self) -> dict[str, Any]:

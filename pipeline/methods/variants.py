@@ -18,7 +18,7 @@ from pipeline.methods import registry
 BASE = "base"
 
 DECLARED: dict[str, str] = {
-    "l2l": "pipeline.methods.l2l_variants:ABLATION",
+    "l2l": "pipeline.methods.l2l.variants:ABLATION",
 }
 
 

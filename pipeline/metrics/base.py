@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import LatentbenchError, UnknownNameError
-from pipeline.statistics import Bootstrap, Estimate
+from pipeline.statistics.bootstrap import Bootstrap, Estimate
 
 ALL = "all"  # the attribute of a score over all attributes
 NO_NETWORK = "none"
@@ -239,11 +239,11 @@ BUILT_IN: dict[str, str] = {
     "attribute_dependency_max": "pipeline.metrics.dependency:ATTRIBUTE_DEPENDENCY_MAX",
     "attribute_change_reported": "pipeline.metrics.reach:ATTRIBUTE_CHANGE_REPORTED",
     "unreached_share": "pipeline.metrics.reach:UNREACHED_SHARE",
-    "target_change_rate": "pipeline.metrics.rates:TARGET_CHANGE_RATE",
-    "preservation_area": "pipeline.metrics.rates:PRESERVATION_AREA",
-    "acceptance_area": "pipeline.metrics.rates:ACCEPTANCE_AREA",
-    "preservation_rate": "pipeline.metrics.rates:PRESERVATION_RATE",
-    "acceptance_rate": "pipeline.metrics.rates:ACCEPTANCE_RATE",
+    "target_change_rate": "pipeline.metrics.curves:TARGET_CHANGE_RATE",
+    "preservation_area": "pipeline.metrics.curves:PRESERVATION_AREA",
+    "acceptance_area": "pipeline.metrics.curves:ACCEPTANCE_AREA",
+    "preservation_rate": "pipeline.metrics.curves:PRESERVATION_RATE",
+    "acceptance_rate": "pipeline.metrics.curves:ACCEPTANCE_RATE",
     "consistency_displacement": "pipeline.metrics.consistency:CONSISTENCY_DISPLACEMENT",
     "order_score_spread": "pipeline.metrics.consistency:ORDER_SCORE_SPREAD",
     "order_displacement": "pipeline.metrics.consistency:ORDER_DISPLACEMENT",

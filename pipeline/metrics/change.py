@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.metrics.base import EditSet, Judgement, Metric, Samples
-from pipeline.units import LARGEST_LOGIT, LOGIT_NOISE
+from pipeline.statistics.units import LARGEST_LOGIT, LOGIT_NOISE
 
 
 def changes(edits: EditSet) -> list[Samples]:

@@ -1,4 +1,4 @@
-"""Consistency of edits: what the order of three, doing them at once, and undoing one change (`pipeline.consistency`).
+"""Consistency of edits: what the order of three, doing them at once, and undoing one change.
 
 Abdal et al., "StyleFlow", TOG 2021, section 5: edits in another order should end in the same face. Khodadadeh et al.,
 "Latent to Latent", WACV 2022: one network edits many attributes in one pass, and its cycle loss asks that an edit can

@@ -6,7 +6,7 @@ sigma_i its standard deviation over generated images. Averaged in this order: fi
 attributes of one image, then over images. The edits were searched by scorer A; the changes here are scorer B's.
 
 An attribute that hardly varies in this domain, or of which most images have none, has no usable sigma and is left out
-(`pipeline.units`); the table `judges` says which. The 35 attributes know some things
+(`pipeline.statistics.units`); the table `judges` says which. The 35 attributes know some things
 twice (glasses and reading glasses, smile and neutral): of edits of those, max-AD begins high for every method.
 """
 

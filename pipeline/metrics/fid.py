@@ -29,7 +29,7 @@ import numpy as np
 
 from pipeline.metrics.base import PAPER, PERCEPTION, EditSet, Judgement, Metric, Reference
 from pipeline.metrics.kid import few_faces
-from pipeline.statistics import Estimate, face_rows, sums_by_face
+from pipeline.statistics.bootstrap import Estimate, face_rows, sums_by_face
 
 RESAMPLES = 100
 WIDEST = 512  # dimensions up to which clean-fid takes the square root

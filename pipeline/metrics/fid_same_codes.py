@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline.metrics.base import EditSet, Judgement, Metric
 from pipeline.metrics.fid import IMAGES_PER_DIMENSION, RESAMPLES
-from pipeline.statistics import Estimate, sums_by_face
+from pipeline.statistics.bootstrap import Estimate, sums_by_face
 
 
 class PairedMoments:

@@ -19,7 +19,7 @@ from math import inf
 import numpy as np
 
 from pipeline.metrics.base import EditSet, Judgement, Metric
-from pipeline.statistics import Estimate, face_rows, keyed_rng
+from pipeline.statistics.bootstrap import Estimate, face_rows, keyed_rng
 
 PAPER = "Salimans et al., NeurIPS 2016"
 IMAGES_PER_PART = 50

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from pipeline.metrics.base import EditSet, Judgement, Metric
-from pipeline.statistics import Estimate, face_rows, keyed_rng, sums_by_face
+from pipeline.statistics.bootstrap import Estimate, face_rows, keyed_rng, sums_by_face
 
 ROWS = 1024  # images whose kernel is held at a time
 # Different faces from which on pairs of one face add little. On the shipped generator doing nothing scores 3.7 / faces,

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.metrics.base import EditSet, Judgement, Metric
 from pipeline.metrics.kid import kernel
-from pipeline.statistics import Estimate, face_rows, sums_by_face
+from pipeline.statistics.bootstrap import Estimate, face_rows, sums_by_face
 
 
 def between_faces(first: np.ndarray, second: np.ndarray, faces: np.ndarray) -> np.ndarray:

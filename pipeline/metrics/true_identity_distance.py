@@ -3,7 +3,7 @@
 The truth reader reads a face's identity factors off its image. The distance is Euclidean over their differences to
 the unedited image, each in standard deviations of the population and weighted by how much of a reading is the person's,
 in units of the mean distance of two random persons: 0 is the same image, 1 another person
-(`pipeline.networks.reader`). The reader is in no loss.
+(`pipeline.networks.truth_reader`). The reader is in no loss.
 
 The reader's own error is what it shows between two pictures of one person that differ in everything but the person:
 `true_identity_error`, and one column of the edits beside the distance. An error that does not depend on the change

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StageError, WeightsError
-from pipeline.files import read_json
+from pipeline.storage.files import read_json
 
 MEND = "Install latentbench again, or train the network: latentbench synthface train"
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import CorruptShardError, StageError
-from pipeline.files import file_sha256, read_json, unreadable
-from pipeline.paths import is_bare_name
-from pipeline.stages import MANIFEST
+from pipeline.settings.paths import is_bare_name
+from pipeline.storage.files import file_sha256, read_json, unreadable
+from pipeline.storage.stages import MANIFEST
 
 log = logging.getLogger("latentbench")
 

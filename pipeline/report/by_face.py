@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.differences import FaceSums
+from pipeline.chain.grid.scores import edit_columns, network_name
 from pipeline.domains.base import DomainCard
 from pipeline.metrics.base import ALL, GRID, EditSet, Metric, Reference, get, names
-from pipeline.schemas import FACE_SCORES
-from pipeline.scoring import edit_columns, network_name
-from pipeline.statistics import face_rows, sums_by_face
+from pipeline.statistics.bootstrap import face_rows, sums_by_face
+from pipeline.statistics.differences import FaceSums
+from pipeline.tables.schemas import FACE_SCORES
 
 GROUP = ["protocol", "metric", "network", "attribute"]
 NOTHING = np.empty((0, 0), np.float32)

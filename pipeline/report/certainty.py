@@ -11,8 +11,8 @@ from pipeline.attributes import EVALUATED
 from pipeline.metrics.base import ALL, LOCALITY, PAPER
 from pipeline.report.contents import Contents
 from pipeline.report.controls import Check, control_checks
+from pipeline.report.grids import ARROWS, decimals_for, label, number, short
 from pipeline.report.judges import OF_LOGITS
-from pipeline.report.summary import ARROWS, decimals_for, label, number, short
 
 
 @dataclass(frozen=True)

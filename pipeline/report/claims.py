@@ -15,8 +15,8 @@ import pandas as pd
 
 from pipeline.metrics.base import ALL, LOCALITY, MATCHED, PAPER, RATES, noise_of
 from pipeline.report.contents import Contents
+from pipeline.report.grids import IDENTITY, label, short
 from pipeline.report.matched_change import shown_level
-from pipeline.report.summary import IDENTITY, label, short
 
 L2L_PAPER = "Khodadadeh et al., WACV 2022"
 LLF_PAPER = "LLF, CAAI TRIT 2026"

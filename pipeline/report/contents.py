@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.errors import StageError
-from pipeline.schemas import LATER, PUBLISHED
-from pipeline.tables import read_table
+from pipeline.tables.parquet import read_table
+from pipeline.tables.schemas import LATER, PUBLISHED
 
 # The sizes of the published protocol (L2L, WACV 2022): what a profile is measured against.
 PROTOCOL_SIZES: dict[str, tuple[int, str]] = {
@@ -130,7 +130,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Contents:
-    """A run: its record, its tables as frames (columns as `pipeline.schemas`), and its strips of edits.
+    """A run: its record, its tables as frames (columns as `pipeline.tables.schemas`), and its strips of edits.
 
     `controls` names the methods that are controls, not competitors. `carried`: method -> what its edits carry to the
     next one, of those that carry anything. `differences`, `ranks` and `judges` are empty for a run that was published

@@ -18,7 +18,7 @@ import pandas as pd
 
 from pipeline.attributes import index_of
 from pipeline.report.contents import Contents
-from pipeline.schemas import VALUE_COLUMNS
+from pipeline.tables.schemas import VALUE_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import UnknownNameError
 from pipeline.metrics import base
-from pipeline.report.summary import label
+from pipeline.report.grids import label
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.attributes import EVALUATED, NAMES
+from pipeline.chain.grid.scores import network_name
 from pipeline.domains.base import DomainCard
 from pipeline.metrics.base import ALL
-from pipeline.report.comparisons import Errors
-from pipeline.schemas import JUDGES
-from pipeline.scoring import network_name
-from pipeline.units import Units
+from pipeline.report.method_differences import Errors
+from pipeline.statistics.units import Units
+from pipeline.tables.schemas import JUDGES
 
 Cards = Mapping[str, Mapping[str, Any]]  # role -> the `measured` of its card
 Row = dict[str, Any]

@@ -12,10 +12,10 @@ import pandas as pd
 from pipeline.report.certainty import certainty
 from pipeline.report.claims import orders, verdicts
 from pipeline.report.contents import Contents
+from pipeline.report.grids import ARROWS, Cell, Grid, Row, further_tables, number, paper_tables, short
 from pipeline.report.judges import attributes_left_out
 from pipeline.report.matched_change import matched_tables
 from pipeline.report.rated import consistency_table, rate_tables
-from pipeline.report.summary import ARROWS, Cell, Grid, Row, further_tables, number, paper_tables, short
 
 BESIDE = ("attribute change", "locality", "lpips", "ssim")  # further tables that belong beside the paper's
 

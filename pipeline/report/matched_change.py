@@ -13,8 +13,7 @@ from pipeline.attributes import NAMES
 from pipeline.metrics.base import MATCHED
 from pipeline.report.contents import Contents
 from pipeline.report.figures import INK, Plot, blank_figure, plain, plot_style, svg_of
-from pipeline.report.judges import attributes_left_out
-from pipeline.report.summary import (
+from pipeline.report.grids import (
     ALL,
     IDENTITY,
     Grid,
@@ -26,6 +25,7 @@ from pipeline.report.summary import (
     row_of,
     short,
 )
+from pipeline.report.judges import attributes_left_out
 
 SHOWN_LEVEL = 1.0
 BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity_distance", "unreached_share")

@@ -19,15 +19,16 @@ import pandas as pd
 
 from pipeline.attributes import EVALUATED, get
 from pipeline.errors import LatentbenchError
-from pipeline.report import figures, summary
+from pipeline.report import figures
+from pipeline.report import grids as summary
 from pipeline.report.certainty import certainty
 from pipeline.report.claims import orders, verdicts
 from pipeline.report.contents import PROTOCOL_SIZES, Contents, Picture, Strip
 from pipeline.report.glossary import Entry, glossary
 from pipeline.report.matched_change import matched_tables, rescoring_plot
-from pipeline.report.published import beside
+from pipeline.report.paper_numbers import beside
 from pipeline.report.rated import consistency_table, rate_tables
-from pipeline.schemas import PUBLISHED
+from pipeline.tables.schemas import PUBLISHED
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE = "page.html.j2"

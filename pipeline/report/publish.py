@@ -16,19 +16,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.calibration import range_stage
-from pipeline.chain import Chain, Link
-from pipeline.config import Settings, digest
-from pipeline.consistency import consistency_stage
+from pipeline.chain.calibration import range_stage
+from pipeline.chain.consistency.edits import consistency_stage
+from pipeline.chain.curves.edits import rates_stage
+from pipeline.chain.curves.scores import rating_stage
+from pipeline.chain.grid.edits import edits_stage, gallery_stage, read_gallery, timing_stage
+from pipeline.chain.grid.scores import scores_stage
+from pipeline.chain.links import Chain, Link
+from pipeline.chain.matched.edits import matched_stage
+from pipeline.chain.matched.scores import rescoring_stage
+from pipeline.chain.spread import read_units
+from pipeline.chain.training import train_stage
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.editing import edits_stage, gallery_stage, read_gallery, timing_stage
 from pipeline.errors import StageError
-from pipeline.files import file_sha256
-from pipeline.matched import matched_stage
-from pipeline.provenance import code_commit, machine_facts, package_versions
-from pipeline.rates import rates_stage
-from pipeline.rating import rating_stage
 from pipeline.report import page
 from pipeline.report.archive import (
     LATEST,
@@ -44,14 +45,19 @@ from pipeline.report.archive import (
     run_folder,
 )
 from pipeline.report.by_face import face_scores
-from pipeline.report.comparisons import comparison_tables
 from pipeline.report.contents import contents_of, controls_among
 from pipeline.report.controls import broken, control_checks
 from pipeline.report.judges import judge_errors, judges_table
+from pipeline.report.method_differences import comparison_tables
 from pipeline.report.pictures import strips_of
 from pipeline.report.workshop import point_latest, publishing
-from pipeline.rescoring import rescoring_stage
-from pipeline.schemas import (
+from pipeline.settings.settings import Settings, digest
+from pipeline.statistics.bootstrap import Bootstrap
+from pipeline.storage.files import file_sha256
+from pipeline.storage.provenance import code_commit, machine_facts, package_versions
+from pipeline.storage.stages import MANIFEST, Stage, building, read_manifest
+from pipeline.tables.parquet import read_stage, write_table
+from pipeline.tables.schemas import (
     CONSISTENCY,
     EDITS,
     FORMAT_VERSION,
@@ -64,12 +70,6 @@ from pipeline.schemas import (
     RUNS,
     SCORES,
 )
-from pipeline.scoring import scores_stage
-from pipeline.spread import read_units
-from pipeline.stages import MANIFEST, Stage, building, read_manifest
-from pipeline.statistics import Bootstrap
-from pipeline.tables import read_stage, write_table
-from pipeline.training import train_stage
 
 __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_report"]
 

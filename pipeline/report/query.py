@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import LatentbenchError, StageError
 from pipeline.report.archive import REPORTS, check_report, latest_report, published_runs, read_report_manifest
-from pipeline.schemas import LATER, PUBLISHED
-from pipeline.tables import local
+from pipeline.tables.parquet import local
+from pipeline.tables.schemas import LATER, PUBLISHED
 
 if TYPE_CHECKING:
     import duckdb

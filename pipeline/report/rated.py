@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.metrics.base import CONSISTENCY, RATES
 from pipeline.report.contents import Contents
-from pipeline.report.summary import ALL, Grid, attribute_grid, decimals_for, grid_of, label, row_of
+from pipeline.report.grids import ALL, Grid, attribute_grid, decimals_for, grid_of, label, row_of
 
 BY_ATTRIBUTE = ("preservation_area", "acceptance_area", "target_change_rate")
 BY_RATE = ("preservation_rate", "acceptance_rate")

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.metrics.base import PAPER
 from pipeline.report.contents import read_contents
 from pipeline.report.controls import control_checks
-from pipeline.report.judges import attributes_left_out
-from pipeline.report.rows import columns_of, print_fitted
-from pipeline.report.summary import (
+from pipeline.report.grids import (
     ARROWS,
     CHANGE,
     Cell,
@@ -23,6 +21,8 @@ from pipeline.report.summary import (
     number,
     paper_tables,
 )
+from pipeline.report.judges import attributes_left_out
+from pipeline.report.rows import columns_of, print_fitted
 
 if TYPE_CHECKING:
     from rich.console import Console

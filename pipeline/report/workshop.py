@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import BusyError, StageError
-from pipeline.files import FULL_DISK, sync, unwritable
-from pipeline.locks import held
 from pipeline.report.archive import LATEST, REPORTS, newest_report
-from pipeline.stages import STAGES, Stage
+from pipeline.storage.files import FULL_DISK, sync, unwritable
+from pipeline.storage.locks import held
+from pipeline.storage.stages import STAGES, Stage
 
 log = logging.getLogger("latentbench")
 

@@ -6,8 +6,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from pipeline.config import Downloads
 from pipeline.errors import WeightsError
+from pipeline.settings.settings import Downloads
 
 MOST_REDIRECTS = 10
 REDIRECTS = (301, 302, 303, 307, 308)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from pipeline.config import Downloads
 from pipeline.errors import ConfigError, WeightsError
-from pipeline.files import FULL_DISK
 from pipeline.progress import Display
+from pipeline.settings.settings import Downloads
+from pipeline.storage.files import FULL_DISK
 from pipeline.weights.partial import Partial
 from pipeline.weights.records import RECORDS, read_records
 from pipeline.weights.store import PRESENT, STAND_IN, UNVERIFIED, Standing, Store, WrongFileError

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import BusyError, WeightsError
-from pipeline.locks import open_shared
+from pipeline.storage.locks import open_shared
 
 log = logging.getLogger("latentbench")
 

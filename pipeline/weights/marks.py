@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
-from pipeline.paths import open_regular
+from pipeline.settings.paths import open_regular
 
 MARK = "latentbench-stand-in"
 MAGIC = b"PK\x03\x04"

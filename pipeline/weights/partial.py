@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import StageError, WeightsError
-from pipeline.files import read_json
+from pipeline.storage.files import read_json
 from pipeline.weights.records import replace_text
 
 

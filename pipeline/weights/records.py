@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StageError, WeightsError
-from pipeline.files import read_json
-from pipeline.manifests import checked
+from pipeline.storage.files import read_json
+from pipeline.storage.manifests import checked
 from pipeline.weights.holding import held
 
 RECORDS = "weights.lock.json"

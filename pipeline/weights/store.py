@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.config import Downloads, load_downloads
 from pipeline.errors import BusyError, ConfigError, WeightsError
-from pipeline.files import file_sha256, sync
+from pipeline.settings.settings import Downloads, load_downloads
+from pipeline.storage.files import file_sha256, sync
 from pipeline.weights.holding import held
 from pipeline.weights.marks import is_marked
 from pipeline.weights.records import RECORDS, Record, read_records, write_record

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pipeline.config import Downloads
 from pipeline.errors import WeightsError
-from pipeline.files import FULL_DISK
 from pipeline.progress import Display, in_time
+from pipeline.settings.settings import Downloads
+from pipeline.storage.files import FULL_DISK
 from pipeline.weights.partial import Partial
 from pipeline.weights.telling import in_bytes
 

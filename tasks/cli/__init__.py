@@ -11,10 +11,22 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
-from pipeline.files import told
-from pipeline.processes import name_user
-from tasks import cli_scorer, cli_synthface, cli_weights
-from tasks.cli import ablation, clusters, health, inverting, listing, planning, results, running, streams
+from pipeline.execution.processes import name_user
+from pipeline.storage.files import told
+from tasks.cli import (
+    ablation,
+    clusters,
+    health,
+    inverting,
+    listing,
+    planning,
+    results,
+    running,
+    scorer,
+    streams,
+    synthface,
+    weights,
+)
 from tasks.cli.examples import fence_examples
 from tasks.cli.options import err, out
 
@@ -75,9 +87,9 @@ app.command("protocols", rich_help_panel=NAMES)(listing.protocols)
 app.command("metrics", rich_help_panel=NAMES)(listing.metrics)
 app.command("domains", rich_help_panel=NAMES)(listing.domains)
 app.command("doctor", rich_help_panel=UPKEEP)(health.doctor)
-app.add_typer(cli_synthface.app, name="synthface", rich_help_panel=UPKEEP)
-app.add_typer(cli_scorer.app, name="scorer", rich_help_panel=UPKEEP)
-app.add_typer(cli_weights.app, name="weights", rich_help_panel=UPKEEP)
+app.add_typer(synthface.app, name="synthface", rich_help_panel=UPKEEP)
+app.add_typer(scorer.app, name="scorer", rich_help_panel=UPKEEP)
+app.add_typer(weights.app, name="weights", rich_help_panel=UPKEEP)
 
 
 @app.command("help", rich_help_panel=UPKEEP)

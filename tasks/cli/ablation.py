@@ -12,17 +12,17 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.ablation import VariantRun
-from pipeline.chain import Chain
+from pipeline.chain.links import Chain
 from pipeline.errors import BusyError
 from pipeline.methods import registry
 from pipeline.methods.variants import as_text, choose
-from pipeline.planning import THERE, plan
+from pipeline.planning.plan import THERE, plan
 from pipeline.progress import in_time
-from pipeline.report.ablation import PAGE, read_ablation, run_ablation
-from pipeline.report.ablation_page import text_table
+from pipeline.report.ablation.page import text_table
+from pipeline.report.ablation.publish import PAGE, read_ablation, run_ablation
+from pipeline.report.ablation.table import VariantRun
 from pipeline.report.contents import size_warning
-from pipeline.stages import Stage
+from pipeline.storage.stages import Stage
 from tasks.cli import options
 from tasks.cli.options import Request, err, out
 from tasks.cli.running import compute

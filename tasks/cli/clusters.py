@@ -38,8 +38,8 @@ def llf_clusters(
 
         latentbench methods llf-clusters --tap b32 --k 9
     """
-    from pipeline.methods.llf import LLF
-    from pipeline.methods.llf_clusters import Report, report_clusters
+    from pipeline.methods.contrastive.llf import LLF
+    from pipeline.methods.contrastive.llf_clusters import Report, report_clusters
 
     settings = options.request(domain=domain, device=device, methods=["llf"]).settings
     method = LLF(**settings.method_parameters("llf"))

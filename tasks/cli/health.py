@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipeline.config import Machine
-from pipeline.diagnosis import BAD, GOOD, WARNING, diagnose
 from pipeline.errors import LatentbenchError
+from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
+from pipeline.settings.settings import Machine
 from tasks.cli import options
 from tasks.cli.options import out
 

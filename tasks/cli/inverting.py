@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.paths import readable
 from pipeline.pictures import why_not
+from pipeline.settings.paths import readable
 from tasks.cli import options
 from tasks.cli.options import WHAT, WHERE, err, out
 from tasks.paths import at_home
@@ -68,8 +68,8 @@ def invert(
     if len(unusable) == len(photos):  # nothing to load a network for
         _tell([], unusable, len(photos), as_json=as_json)
         raise typer.Exit(SOME_REFUSED)
-    from pipeline.compute import use_threads
     from pipeline.domains import base
+    from pipeline.execution.shards import use_threads
     from pipeline.inversion.projection import Options
     from pipeline.inversion.run import invert as run
 

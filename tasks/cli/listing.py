@@ -85,8 +85,8 @@ def check(
 
     Example: latentbench methods check interfacegan
     """
+    from pipeline.chain.trial import sample
     from pipeline.methods import contract
-    from pipeline.methods.subject import sample
 
     settings = request(domain=domain, profile="smoke", methods=[name], changes=changes, device=device).settings
     registry.build(name, settings.method_parameters(name), settings.source_of(name))

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pipeline.chain import Chain
-from pipeline.config import Settings
+from pipeline.chain.links import Chain
 from pipeline.errors import ConfigError
-from pipeline.paths import folder_to_be
+from pipeline.settings.paths import folder_to_be
+from pipeline.settings.settings import Settings
 from tasks.base import RunTask
 from tasks.cli.streams import is_terminal
 from tasks.nightly import Evaluation, Stages

@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.chain import Chain
-from pipeline.gpus import device_missing
-from pipeline.planning import (
+from pipeline.chain.links import Chain
+from pipeline.execution.gpus import device_missing
+from pipeline.planning.plan import (
     PARTIAL,
     THERE,
     Planned,
@@ -24,13 +24,13 @@ from pipeline.planning import (
     plan,
     size,
 )
+from pipeline.planning.sizes import Whole, in_bytes, report_size
 from pipeline.progress import in_time
 from pipeline.report.archive import published_runs
 from pipeline.report.publish import find_report
-from pipeline.runs import invalidate
-from pipeline.sizing import Whole, in_bytes, report_size
-from pipeline.stages import find_stages
-from pipeline.states import Unfinished, find_unfinished
+from pipeline.storage.runs import invalidate
+from pipeline.storage.stages import find_stages
+from pipeline.storage.unfinished import Unfinished, find_unfinished
 from tasks.cli import options
 from tasks.cli.options import err, out
 from tasks.cli.words import counted

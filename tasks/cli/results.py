@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.report import compare as comparisons
+from pipeline.report import compare_runs as comparisons
 from pipeline.report import query as queries
 from pipeline.report.archive import LATEST, PAGE, check_report, find_run
 from pipeline.report.contents import read_contents
 from pipeline.report.markdown import markdown
 from pipeline.report.rows import print_rows
 from pipeline.report.terminal import print_summary
-from pipeline.schemas import PUBLISHED
+from pipeline.tables.schemas import PUBLISHED
 from tasks.cli import options
 from tasks.cli.options import err, out
 

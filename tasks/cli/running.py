@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.chain import Chain
-from pipeline.config import Settings
+from pipeline.chain.links import Chain
 from pipeline.errors import BusyError, ClusterError, LatentbenchError, StageError
-from pipeline.planning import check_machine
+from pipeline.planning.plan import check_machine
 from pipeline.report.publish import find_report
 from pipeline.report.terminal import print_summary
-from pipeline.runs import alone
+from pipeline.settings.settings import Settings
+from pipeline.storage.runs import alone
 from tasks.base import RunTask
 from tasks.cli import options
 from tasks.cli.options import Request, err, out

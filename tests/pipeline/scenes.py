@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.calibration import run_range
-from pipeline.config import Settings, digest
+from pipeline.chain.calibration import run_range
+from pipeline.chain.grid.edits import run_edits, run_gallery, run_reference, run_timing
+from pipeline.chain.labels import run_labels
+from pipeline.chain.latents import run_latents
+from pipeline.chain.training import run_train
 from pipeline.domains.base import Domain, DomainCard
-from pipeline.editing import run_edits, run_gallery, run_reference, run_timing
-from pipeline.labelling import run_labels
-from pipeline.latents import run_latents
 from pipeline.networks.detector import Detection
 from pipeline.networks.perception import Perception
-from pipeline.networks.reader import Reader
-from pipeline.training import run_train
+from pipeline.networks.truth_reader import Reader
+from pipeline.settings.settings import Settings, digest
 from stylegan.generator import Generator
 from tests.pipeline.shards import protocol
 from tests.pipeline.shards import settings as shard_settings

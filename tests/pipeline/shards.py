@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.compute import Progress, run_stage
-from pipeline.config import Machine, Protocol, Settings
 from pipeline.errors import StageError
-from pipeline.schemas import LATENTS, W_DIM
-from pipeline.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
-from pipeline.tables import write_table
+from pipeline.execution.shards import Progress, run_stage
+from pipeline.settings.settings import Machine, Protocol, Settings
+from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
+from pipeline.tables.parquet import write_table
+from pipeline.tables.schemas import LATENTS, W_DIM
 
 STAGE = Stage("numbers", 1, {"count": 1024}, {"generator": "0" * 64}, label="toy")
 

@@ -16,8 +16,8 @@ from pipeline.errors import PhotoError
 from pipeline.images import to_uint8
 from pipeline.inversion.photos import read_photo
 from pipeline.pictures import opened, upright, why_not
-from pipeline.scorers.training import pixels
-from pipeline.scorers.training.pixels import decode
+from pipeline.scorer_training.training import pixels
+from pipeline.scorer_training.training.pixels import decode
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
 

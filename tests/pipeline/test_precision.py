@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.chain import Chain
-from pipeline.config import FULL, HALF, Settings, load_settings
+from pipeline.chain.labels import judge
+from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import ConfigError
-from pipeline.labelling import judge
 from pipeline.methods import registry
+from pipeline.settings.settings import FULL, HALF, Settings, load_settings
 from tests.pipeline import scenes
 
 ROOT = Path(__file__).parents[2]

@@ -16,17 +16,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.compute import Progress
-from pipeline.config import Settings, digest
+from pipeline.chain.labels import run_labels
+from pipeline.chain.latents import LatentShard, latent_shard, run_latents
+from pipeline.chain.training import TrainShard, run_train, train_shard_beside
 from pipeline.domains import base
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.errors import TrainingDivergedError
-from pipeline.labelling import run_labels
-from pipeline.latents import LatentShard, latent_shard, run_latents
+from pipeline.execution.shards import Progress
 from pipeline.methods import registry
 from pipeline.methods.base import FitData, Method, Paper
-from pipeline.stages import ShardRecord
-from pipeline.training import TrainShard, run_train, train_shard_beside
+from pipeline.settings.settings import Settings, digest
+from pipeline.storage.stages import ShardRecord
 from stylegan.generator import Generator
 from tests.pipeline.shards import settings
 

@@ -14,11 +14,11 @@ import pytest
 from scipy.stats import norm, t
 from typer.testing import CliRunner, Result
 
-from pipeline.ablation import HELD_OUT, MEANS
 from pipeline.domains import base as domains
-from pipeline.methods.l2l_training import LOSSES
+from pipeline.methods.l2l.training import LOSSES
 from pipeline.metrics.base import ALL
-from pipeline.statistics import Bootstrap
+from pipeline.report.ablation.table import HELD_OUT, MEANS
+from pipeline.statistics.bootstrap import Bootstrap
 from tasks.cli import app
 from tests.pipeline import scenes
 

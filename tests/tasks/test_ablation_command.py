@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.chain import Chain, Link
-from pipeline.config import Settings
+from pipeline.chain.links import Chain, Link
 from pipeline.domains import base as domains
 from pipeline.errors import TrainingDivergedError
-from pipeline.methods.l2l_training import LOSSES
+from pipeline.methods.l2l.training import LOSSES
+from pipeline.settings.settings import Settings
 from tasks.cli import app
 from tests.pipeline.report import laid_down
 

@@ -18,15 +18,15 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from pipeline.attributes import NAMES
-from pipeline.chain import Chain, Link
-from pipeline.config import Settings
+from pipeline.chain.links import Chain, Link
 from pipeline.errors import StageError, TrainingDivergedError
 from pipeline.methods import registry
 from pipeline.metrics import base as metrics
-from pipeline.runs import run_stage
-from pipeline.schemas import PUBLISHED
-from pipeline.stages import building, is_complete
-from pipeline.states import find_unfinished
+from pipeline.settings.settings import Settings
+from pipeline.storage.runs import run_stage
+from pipeline.storage.stages import building, is_complete
+from pipeline.storage.unfinished import find_unfinished
+from pipeline.tables.schemas import PUBLISHED
 from tasks.cli import app
 from tasks.cli.options import request
 from tests.pipeline.report import synthetic

@@ -12,9 +12,9 @@ from luigi.task import flatten
 from luigi.tools.range import RangeDaily
 
 import tasks
-from pipeline.chain import Chain, Link
+from pipeline.chain.links import Chain, Link
 from pipeline.errors import ConfigError
-from pipeline.stages import Stage
+from pipeline.storage.stages import Stage
 from tasks.base import RunTask, StageTask
 
 METHODS = "interfacegan,noop"

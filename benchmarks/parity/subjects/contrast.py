@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pipeline.methods.base import FitData
-    from pipeline.networks.directions import Directions
+    from pipeline.methods.contrastive.directions import Directions
 
 TAP, ALPHA, W_DIM = "b16", 0.1, 512
 SHAPES = ((12, 8, 4096), (5, 3, 300), (20, 5, 64))  # directions, codes, features
@@ -28,7 +28,7 @@ def copied(known: Any, depth: int) -> Directions:
     """Our models with the weights of theirs: a bank of `nets`, or `params` where depth is 0."""
     import torch
 
-    from pipeline.networks.directions import Directions
+    from pipeline.methods.contrastive.directions import Directions
 
     own = Directions(known.k, known.size, depth=depth)
     with torch.no_grad():
@@ -87,7 +87,7 @@ def contrastive(loss_class: Any) -> Measured:
     """Loss, accuracy and gradient of random unit rows, over shapes."""
     import torch
 
-    from pipeline.methods.contrastive import contrastive_loss
+    from pipeline.methods.contrastive.training import contrastive_loss
 
     worst = 0.0
     for count, batch, width in SHAPES:

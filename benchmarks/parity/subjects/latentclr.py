@@ -41,7 +41,7 @@ def step(unit: bool) -> tuple[float, float, float]:
 
     In float64: a step of .1 changes the features little, and single precision keeps few digits of their difference.
     """
-    from pipeline.methods.latentclr import LatentCLR
+    from pipeline.methods.contrastive.latentclr import LatentCLR
 
     known = model(DEPTH)
     own = contrast.copied(known, DEPTH).double().train()
@@ -70,7 +70,7 @@ def walked() -> Measured:
     """Codes that take the direction again at every step (`iterative`), by our candidates and by their model."""
     import torch
 
-    from pipeline.methods.direction_sets import DirectionCandidates
+    from pipeline.methods.contrastive.candidates import DirectionCandidates
 
     known, w = model(DEPTH).eval(), contrast.codes(BATCH)
     own = DirectionCandidates([contrast.copied(known, DEPTH)], [(0, 1)], ["direction"], STEP)

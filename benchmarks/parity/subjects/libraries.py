@@ -22,7 +22,7 @@ def holm() -> Measured:
     import numpy as np
     from statsmodels.stats.multitest import multipletests
 
-    from pipeline.differences import holm as adjusted
+    from pipeline.statistics.differences import holm as adjusted
 
     rng, worst = np.random.default_rng(81), 0.0
     for _ in range(FAMILIES):
@@ -36,9 +36,9 @@ def ranks() -> Measured:
     import numpy as np
     from scipy.stats import rankdata
 
-    from pipeline.differences import FaceSums
-    from pipeline.ranks import ranked
-    from pipeline.statistics import Bootstrap
+    from pipeline.statistics.bootstrap import Bootstrap
+    from pipeline.statistics.differences import FaceSums
+    from pipeline.statistics.ranks import ranked
 
     rng, worst = np.random.default_rng(82), 0.0
     for _ in range(FAMILIES // 4):
@@ -56,8 +56,8 @@ def tests(faces: int) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
     from scipy.stats import ttest_rel
 
-    from pipeline.differences import FaceSums, paired
-    from pipeline.statistics import Bootstrap
+    from pipeline.statistics.bootstrap import Bootstrap
+    from pipeline.statistics.differences import FaceSums, paired
 
     rng = np.random.default_rng([83, faces])
     first = rng.normal(size=(DATA_SETS, faces))
@@ -80,7 +80,7 @@ def intervals(faces: int) -> Measured:
     import numpy as np
     from scipy.stats import t
 
-    from pipeline.statistics import Bootstrap
+    from pipeline.statistics.bootstrap import Bootstrap
 
     rng, ratios = np.random.default_rng([84, faces]), []
     for _ in range(DATA_SETS):

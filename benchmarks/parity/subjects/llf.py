@@ -48,7 +48,7 @@ def clusters() -> tuple[Any, Any]:
     import torch
     from sklearn.cluster import KMeans
 
-    from pipeline.methods.llf_masks import points_of
+    from pipeline.methods.contrastive.llf_masks import points_of
 
     with torch.no_grad():
         maps = contrast.features_of(contrast.codes(IMAGES))
@@ -60,7 +60,7 @@ def masks() -> Measured:
     """Share of pixels whose cluster differs, by our nearest centre and their `_kmeans_predict`."""
     import torch
 
-    from pipeline.methods.llf_masks import label_maps
+    from pipeline.methods.contrastive.llf_masks import label_maps
 
     machine, centres = clusters()
     with torch.no_grad():
@@ -77,7 +77,7 @@ def step(batch: int, spread: bool) -> tuple[float, float, float]:
     """
     import joblib
 
-    from pipeline.methods.llf import LLF
+    from pipeline.methods.contrastive.llf import LLF
 
     machine, centres = copy.deepcopy(clusters())
     machine.cluster_centers_ = machine.cluster_centers_.astype("float64")

@@ -16,7 +16,7 @@ from benchmarks.parity.subjects import styleflow_edits
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.networks.flow import Flow
+    from pipeline.methods.styleflow.flow import Flow
 
 FACES, COPIES, CONDITIONS, WIDTH = 6, 18, 17, 512
 HIDDEN = (512,) * 5
@@ -30,7 +30,7 @@ def flows(conditions: int = CONDITIONS, *, double: bool = False) -> tuple[Flow, 
     """Our flow and theirs with the same weights, of one seed, whose norms have the statistics of real codes."""
     import torch
 
-    from pipeline.networks.flow import Flow
+    from pipeline.methods.styleflow.flow import Flow
 
     own = Flow(WIDTH, HIDDEN, conditions, rng=torch.Generator().manual_seed(21))
     rng = torch.Generator().manual_seed(22)
@@ -147,7 +147,7 @@ def norm_in_training() -> Measured:
     """A norm's output on a batch in training, and its running statistics after it."""
     import torch
 
-    from pipeline.networks.flow import MovingNorm
+    from pipeline.methods.styleflow.flow import MovingNorm
 
     own, known = MovingNorm(WIDTH), theirs("module.normalization").MovingBatchNorm1d(WIDTH, bn_lag=0, sync=False)
     rng = torch.Generator().manual_seed(26)
@@ -166,7 +166,7 @@ def norm_in_training() -> Measured:
 
 def gains() -> Measured:
     """The gains of their sliders, read off their interface's file without running it."""
-    from pipeline.methods.styleflow import GAINS
+    from pipeline.methods.styleflow.method import GAINS
 
     tree = ast.parse((folder() / "ui" / "ui2.py").read_text())
     lists = [

@@ -81,7 +81,7 @@ def scene(flows: Callable[[int], tuple[Any, Any]]) -> tuple[Any, Faces, Callable
 
     from pipeline.attributes import EVALUATED, NAMES
     from pipeline.methods.base import Faces
-    from pipeline.methods.styleflow import StyleFlow
+    from pipeline.methods.styleflow.method import StyleFlow
 
     own, known = flows(len(ORDER))
     names = [EVALUATED[name] for name in ORDER]
@@ -116,7 +116,7 @@ def walked(known: Any, ws: Tensor, condition: Tensor, scale: Tensor, steps: tupl
     """
     import torch
 
-    from pipeline.methods.styleflow import GAINS
+    from pipeline.methods.styleflow.method import GAINS
 
     padding, target = torch.zeros(len(ws), DEPTH, 1), condition.clone()
     with torch.no_grad():

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import load_files
 from pipeline.errors import ConfigError, WeightsError
 from pipeline.networks.cards import read_card
+from pipeline.settings.settings import load_files
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, UNVERIFIED, WRONG, Store, open_store
 from pipeline.weights.table import find
 from pipeline.weights.telling import in_size

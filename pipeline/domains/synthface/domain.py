@@ -55,9 +55,9 @@ def load(device: torch.device) -> Domain:
     from pipeline.networks.detector import Detector
     from pipeline.networks.files import load_network
     from pipeline.networks.perception import Perception
-    from pipeline.networks.reader import Reader
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.scorer import Scorer
+    from pipeline.networks.truth_reader import Reader
     from stylegan.weights import WeightsFileError, load_generator
 
     card = describe()

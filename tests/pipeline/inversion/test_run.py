@@ -19,8 +19,8 @@ from pipeline.inversion import run as inversion
 from pipeline.inversion.projection import Options, noise_scale, project, rate
 from pipeline.inversion.run import invert
 from pipeline.networks.pairs import perceptual_distance
-from pipeline.schemas import INVERTED
-from pipeline.tables import read_table, vectors
+from pipeline.tables.parquet import read_table, vectors
+from pipeline.tables.schemas import INVERTED
 from stylegan.sampling import draw_z
 from tasks.cli import app
 

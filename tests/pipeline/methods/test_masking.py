@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
+from pipeline.chain.grid.edits import edits_stage
+from pipeline.chain.training import train_stage
 from pipeline.domains import base
-from pipeline.editing import edits_stage
 from pipeline.errors import ConfigError
 from pipeline.methods import registry
 from pipeline.methods.base import Method
-from pipeline.methods.layers import layer_masks
+from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.masking import masked
-from pipeline.training import train_stage
 from tests import toy
 from tests.pipeline import tiny
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import NAMES, index_of
+from pipeline.chain.latents import SETS, id_range, naming_w, read_w, run_latents
+from pipeline.chain.training import train_stage
+from pipeline.chain.views import displacement as published_displacement
 from pipeline.domains import base
 from pipeline.errors import StageError
-from pipeline.judging import displacement as published_displacement
-from pipeline.latents import SETS, id_range, naming_w, read_w, run_latents
 from pipeline.methods import naming, registry
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.naming import (
@@ -31,8 +32,7 @@ from pipeline.methods.naming import (
     pick,
     selectivities,
 )
-from pipeline.training import train_stage
-from pipeline.units import Units, logits_of
+from pipeline.statistics.units import Units, logits_of
 from tests import toy
 from tests.pipeline import tiny
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.chain import Chain
-from pipeline.config import Settings, load_settings
+from pipeline.chain.links import Chain
 from pipeline.domains import base as domains
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
-from pipeline.methods.l2l import L2L
-from pipeline.methods.l2l_training import LOSSES
+from pipeline.methods.l2l.method import L2L
+from pipeline.methods.l2l.training import LOSSES
 from pipeline.methods.variants import BASE, DECLARED, choose, declared
+from pipeline.settings.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[3]
 CONFIGURED = L2L().parameters()

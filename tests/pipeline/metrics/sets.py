@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.metrics.base import EditSet, MatchedSet, Reference, Rules
-from pipeline.statistics import Bootstrap
+from pipeline.statistics.bootstrap import Bootstrap
 
 
 def edit_set(

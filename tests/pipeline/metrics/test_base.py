@@ -20,7 +20,7 @@ from pipeline.metrics.base import (
     names,
 )
 from pipeline.metrics.protocols import PRESETS
-from pipeline.statistics import Estimate
+from pipeline.statistics.bootstrap import Estimate
 from tests.pipeline.metrics.sets import edit_set, matched_set
 
 

@@ -23,7 +23,7 @@ from pipeline.metrics.base import (
     names,
 )
 from pipeline.metrics.inception_score import folded
-from pipeline.statistics import Bootstrap, Estimate
+from pipeline.statistics.bootstrap import Bootstrap, Estimate
 from tests.pipeline.metrics.sets import edit_set, matched_set
 from tests.pipeline.report import synthetic
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.chain.views import local_change
 from pipeline.domains.synthface.factors import column, draw_factors
 from pipeline.domains.synthface.parts import inside, parts_of
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.truth import make_mapping, truth_factors
-from pipeline.judging import local_change
 from pipeline.metrics.locality import judge, judge_area
 from stylegan.sampling import draw_z
 from tests.pipeline.metrics.sets import edit_set

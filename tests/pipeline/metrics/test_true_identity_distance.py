@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.metrics.true_identity_distance import TRUE_IDENTITY_DISTANCE, TRUE_IDENTITY_ERROR, judge, judge_error
-from pipeline.statistics import Estimate, widening
+from pipeline.statistics.bootstrap import Estimate, widening
 from tests.pipeline.metrics.sets import edit_set
 
 

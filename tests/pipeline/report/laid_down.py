@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain import Chain, Link
-from pipeline.config import Settings
+from pipeline.chain.links import Chain, Link
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.schemas import CONSISTENCY, EDITS, GALLERY, MATCHED, RANGES, RATES, RESCORING, SCORES, SPREAD
-from pipeline.stages import ShardRecord, building, write_shard
-from pipeline.tables import write_table
+from pipeline.settings.settings import Settings
+from pipeline.storage.stages import ShardRecord, building, write_shard
+from pipeline.tables.parquet import write_table
+from pipeline.tables.schemas import CONSISTENCY, EDITS, GALLERY, MATCHED, RANGES, RATES, RESCORING, SCORES, SPREAD
 from tests.pipeline.report import synthetic
 
 ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")

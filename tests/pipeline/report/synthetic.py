@@ -13,14 +13,16 @@ import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
-from pipeline.config import BLOCK, Machine, Protocol, Settings
 from pipeline.domains.base import DomainCard
-from pipeline.files import file_sha256
 from pipeline.report.by_face import face_scores
-from pipeline.report.comparisons import comparison_tables
 from pipeline.report.contents import Picture, Strip
 from pipeline.report.judges import judge_errors, judges_table
-from pipeline.schemas import (
+from pipeline.report.method_differences import comparison_tables
+from pipeline.settings.settings import BLOCK, Machine, Protocol, Settings
+from pipeline.statistics.bootstrap import Bootstrap
+from pipeline.storage.files import file_sha256
+from pipeline.tables.parquet import write_table
+from pipeline.tables.schemas import (
     CHANGE_COLUMNS,
     CONSISTENCY,
     EDITS,
@@ -33,8 +35,6 @@ from pipeline.schemas import (
     SCORES,
     VALUE_COLUMNS,
 )
-from pipeline.statistics import Bootstrap
-from pipeline.tables import write_table
 
 METHODS = ("interfacegan", "l2l", "random", "noop")
 CAPS = {"interfacegan": 1.1, "l2l": 0.9, "random": 1.4, "noop": 0.0}

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from pipeline.errors import CorruptShardError, StageError
-from pipeline.files import file_sha256
 from pipeline.report import archive
 from pipeline.report.archive import (
     check_report,
@@ -22,6 +21,7 @@ from pipeline.report.archive import (
     read_report_manifest,
     run_folder,
 )
+from pipeline.storage.files import file_sha256
 
 RUN = "20261119T031500Z-aaaaaaaa"
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.chain.grid.scores import edit_columns, network_name
 from pipeline.metrics.base import get, names
 from pipeline.report.by_face import face_scores, groups
-from pipeline.schemas import FACE_SCORES
-from pipeline.scoring import edit_columns, network_name
+from pipeline.tables.schemas import FACE_SCORES
 from tests.pipeline.metrics.sets import edit_set
 from tests.pipeline.report import synthetic
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline.report import certainty, figures, page, summary
+from pipeline.report import certainty, figures, page
+from pipeline.report import grids as summary
 from pipeline.report.contents import Contents, contents_of
 from tests.pipeline.report import synthetic
 from tests.pipeline.report.test_page import read

@@ -14,8 +14,8 @@ from pipeline.report import judges, matched_change
 from pipeline.report.certainty import judge_lines
 from pipeline.report.contents import contents_of
 from pipeline.report.markdown import markdown
-from pipeline.schemas import JUDGES
-from pipeline.units import Units
+from pipeline.statistics.units import Units
+from pipeline.tables.schemas import JUDGES
 from tests.pipeline.report import synthetic
 
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from pipeline.report.contents import Contents, contents_of
+from pipeline.report.grids import identity_grids, number
 from pipeline.report.markdown import markdown
-from pipeline.report.summary import identity_grids, number
 from tests.pipeline.report import synthetic
 
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.attributes import EVALUATED, index_of
 from pipeline.report import matched_change, page
 from pipeline.report.contents import contents_of
-from pipeline.report.summary import further_tables, paper_tables
+from pipeline.report.grids import further_tables, paper_tables
 from tests.pipeline.report import synthetic
 
 CONTENTS = contents_of(synthetic.tables())

@@ -9,7 +9,7 @@ import pyarrow as pa
 from PIL import Image
 
 from pipeline.report import pictures
-from pipeline.schemas import GALLERY
+from pipeline.tables.schemas import GALLERY
 
 
 def png(size: int, shade: int) -> bytes:

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import Settings
 from pipeline.domains import base
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import archive, figures, page, publish
-from pipeline.runs import invalidate
-from pipeline.schemas import LATER, PUBLISHED
-from pipeline.stages import read_manifest
-from pipeline.tables import read_table
+from pipeline.settings.settings import Settings
+from pipeline.storage.runs import invalidate
+from pipeline.storage.stages import read_manifest
+from pipeline.tables.parquet import read_table
+from pipeline.tables.schemas import LATER, PUBLISHED
 from tests.pipeline.report import laid_down, synthetic
 
 ROOT = Path(__file__).parents[3]

@@ -16,7 +16,7 @@ from rich.console import Console
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import query as queries
 from pipeline.report.rows import print_rows, text_table
-from pipeline.schemas import LATER
+from pipeline.tables.schemas import LATER
 from tests.pipeline.report import synthetic
 from tests.pipeline.report.synthetic import publish_folder, sign_folder
 

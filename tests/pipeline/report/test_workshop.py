@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import StageError
 from pipeline.report.workshop import point_latest, publishing
-from pipeline.stages import Stage, building
+from pipeline.storage.stages import Stage, building
 from tests.pipeline.shards import settings
 
 OWN = Stage("report", 1, {"seed": 1}, label="smoke")

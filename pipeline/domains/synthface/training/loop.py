@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.errors import TrainingDivergedError
-from pipeline.files import write_alone
+from pipeline.storage.files import write_alone
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from pipeline.domains.synthface.training.judges import (
 )
 from pipeline.domains.synthface.training.loop import Schedule, batch_of
 from pipeline.domains.synthface.training.sets import PER_PERSON, POSE_LIMITS, Rendered
-from pipeline.networks.reader import Reader, distance
+from pipeline.networks.truth_reader import Reader, distance
 from stylegan.generator import Generator
 from stylegan.sampling import draw_z
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError
 from pipeline.progress import in_time
-from pipeline.tables import write_table
+from pipeline.tables.parquet import write_table
 
 Direction = Literal[">=", "<=", "=", ""]
 Say = Callable[[str], None]

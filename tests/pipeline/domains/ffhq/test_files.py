@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from pipeline.attributes import NAMES
-from pipeline.config import Downloads, Machine, load_settings
-from pipeline.diagnosis import BAD, GOOD, WARNING, diagnose
 from pipeline.domains import base
 from pipeline.domains.ffhq import domain, files
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError
-from pipeline.files import file_sha256
 from pipeline.methods import registry
+from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
+from pipeline.settings.settings import Downloads, Machine, load_settings
+from pipeline.storage.files import file_sha256
 from pipeline.weights.fetch import fetch
 from pipeline.weights.marks import is_marked, mark
 from pipeline.weights.records import Record, read_records, write_record
@@ -154,7 +154,7 @@ def test_a_file_that_is_no_stand_in_is_not_replaced(folder: Path) -> None:
 
 
 def test_an_attribute_that_a_scorer_left_out_is_refused_at_once(folder: Path) -> None:
-    from pipeline.chain import Chain
+    from pipeline.chain.links import Chain
 
     lay_out(folder)
     known = [name for name in NAMES if name != "pitch"]

@@ -13,12 +13,12 @@ from cleanfid import fid as cleanfid
 from torch import Tensor
 from typer.testing import CliRunner
 
+from pipeline.chain.views import compare, look, synthesise
 from pipeline.domains import base
 from pipeline.domains.base import Domain
 from pipeline.domains.ffhq import domain as ffhq
 from pipeline.domains.ffhq.stand_ins import make
 from pipeline.images import save_png
-from pipeline.judging import compare, look, synthesise
 from pipeline.metrics.fid import frechet_distance
 from pipeline.networks.inception import pixels_of
 from pipeline.weights.marks import is_marked

@@ -20,7 +20,7 @@ from pipeline.domains.synthface.training.loop import Schedule
 from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered, RenderSet
 from pipeline.errors import WeightsError
 from pipeline.networks.files import load_network
-from pipeline.networks.reader import Reader, distance
+from pipeline.networks.truth_reader import Reader, distance
 from stylegan.generator import Generator
 
 SHOWN = ("skin_tone", "chin", "ear_size")  # the factors that a flat picture shows, one per colour

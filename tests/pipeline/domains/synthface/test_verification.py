@@ -26,8 +26,7 @@ from pipeline.domains.synthface.verification.run import MEASURE
 from pipeline.errors import ConfigError, UnknownNameError
 from stylegan.generator import Generator
 from stylegan.mapping import MappingNetwork
-from tasks import cli_verify
-from tasks.cli import app
+from tasks.cli import app, synthface_verify
 
 GOOD = Figure("bar", "good", 2.0, 10, ">=", 1.0)
 BAD = Figure("bar", "bad", 2.0, 10, "<=", 1.0, note="too large")
@@ -138,7 +137,7 @@ def test_boundaries_are_those_of_interfacegan() -> None:
     w = torch.randn(600, 512, generator=torch.Generator().manual_seed(1))
     values = torch.sigmoid(2 * w[:, :35])
     values[:, 20] = 0.0
-    facts = cli_verify._boundaries(w, values, 3)
+    facts = synthface_verify._boundaries(w, values, 3)
     assert set(facts) == set(attributes.NAMES)
     assert facts["smile"]["positives"] == 12
     assert facts[attributes.NAMES[20]]["trained"] is False

@@ -1,0 +1,1 @@
+"""Edits one after another, at once, and undone: consistency-1."""

@@ -1,0 +1,1 @@
+"""Edits for rate curves and their scores: rates-1."""

@@ -1,0 +1,183 @@
+"""Edits for rate curves: each face is edited towards the other side of its label, up to the method's largest strength.
+
+Yao et al., "A Latent Transformer for Disentangled Face Editing in Images and Videos", ICCV 2021, section 4. A label is
+what scorer B says: a binary attribute's is its value over one half, a continuous one's over its median over unedited
+images (`pipeline.chain.spread`). A label flips, or is lost, where the logit is beyond that line by more than
+LOGIT_NOISE: by less, a scorer's answers differ for one image in two batches. The largest strength is the end of the
+method's calibrated range on the side that raises the attribute for a face below the label, on the other side for a face
+above. What becomes of the edits is in `pipeline/metrics/curves.py`.
+
+A face counts as accepted where recognizer B's distance to the unedited image is at most the threshold at which, of all
+pairs of different unedited images, a share of `false_accept_rate` would be accepted.
+
+Shards are blocks of faces of one attribute, whose limits are fixed, so that batches, and every bit, are the same on any
+number of workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.attributes import NAMES, index_of
+from pipeline.chain.calibration import read_range
+from pipeline.chain.face_blocks import FaceBlock, blocks, upstream, write_block
+from pipeline.chain.spread import Limits, read_limits
+from pipeline.chain.views import displacement, strength_vectors, synthesise
+from pipeline.domains import base
+from pipeline.domains.base import DomainCard
+from pipeline.domains.microbatches import lots_of
+from pipeline.execution.shards import Progress, run_stage
+from pipeline.settings.settings import BATCH, Settings
+from pipeline.statistics.units import LOGIT_NOISE, logits_of
+from pipeline.storage.stages import Manifest, ShardRecord, Stage
+from pipeline.tables.schemas import RATES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.domains.base import Domain
+    from pipeline.methods.base import Faces, Method
+
+VERSION = 2
+JUDGES = ("generator", "scorer_b", "recognizer_b", "detector")
+SHARD_FACES = 50  # at most so many make one shard of an attribute
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """What a block of edits needs to know: the ends of the method's range, and the protocol's numbers."""
+
+    attribute: str
+    low: float
+    high: float
+    strengths: int
+    false_accept_rate: float
+    threshold: float
+
+
+def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """The edits of a method for its rate curves, over every attribute of the protocol."""
+    protocol = settings.protocol
+    parameters = {
+        "method": method,
+        "attributes": list(protocol.attributes),
+        "strengths": protocol.rate_strengths,
+        "false_accept_rate": protocol.false_accept_rate,
+        "detection_threshold": protocol.detection_threshold,
+        "batch": BATCH,
+        "shard_faces": SHARD_FACES,
+    }
+    weights = {role: card.weights[role] for role in JUDGES}
+    return Stage("rates", VERSION, parameters, weights, upstream(settings, card, method, "rates"), label=method)
+
+
+def run_rates(settings: Settings, method: str) -> Manifest:
+    """Publish the edits for a calibrated method's rate curves. Raises as `compute.run_stage`."""
+    protocol = settings.protocol
+    shards = blocks("rates", method, protocol.n_rate_faces, SHARD_FACES, protocol.attributes)
+    units = [shard.count * protocol.rate_strengths for shard in shards]
+    stage = rates_stage(settings, base.describe(settings.domain), method)
+    return run_stage(stage, settings, rates_shard, shards, units=units, unit="images")
+
+
+def rates_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
+    """Edit, judge and write one block of faces; runs on a worker."""
+    stage = rates_stage(settings, base.describe(settings.domain), block.method)
+    protocol, ends = settings.protocol, read_range(settings, block.method, block.attribute)
+    limits = read_limits(settings)
+    crossing = Crossing(
+        block.attribute,
+        ends["low"],
+        ends["high"],
+        protocol.rate_strengths,
+        protocol.false_accept_rate,
+        protocol.detection_threshold,
+    )
+
+    def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
+        return cross(domain, method, ids, faces, crossing, limits, progress)
+
+    return write_block(settings, stage, block, "rates", RATES, edit)
+
+
+def cross(
+    domain: Domain,
+    method: Method,
+    ids: np.ndarray,
+    faces: Faces,
+    crossing: Crossing,
+    limits: Limits,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Columns of `rates` of some faces, by face and strength; ids (N,)."""
+    import torch
+
+    column = index_of(crossing.attribute)
+    cuts = torch.from_numpy(limits.cuts)
+    largest_distance = limits.acceptance_distance(crossing.false_accept_rate)
+    starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
+    before = [part for rows in starts for part in _judged(domain, faces.ws[rows])]
+    logits, persons = (torch.cat([part[place] for part in before]) for place in range(2))
+    labels = logits > cuts
+    end = torch.where(labels[:, column], crossing.low, crossing.high).double()
+    face = torch.arange(len(ids)).repeat_interleave(crossing.strengths)
+    index = torch.arange(1, crossing.strengths + 1).repeat(len(ids))
+    strength = end[face] * index / crossing.strengths
+    others = [place for place in range(len(NAMES)) if place != column]
+    parts: list[dict[str, Tensor]] = []
+    for start in range(0, len(face), BATCH):
+        rows = slice(start, start + BATCH)
+        own = face[rows]
+        chosen = faces[own.to(domain.device)]
+        edited_ws = method.edit_faces(
+            chosen, strength_vectors(crossing.attribute, strength[rows].to(domain.device, torch.float32))
+        )
+        judged = _judged(domain, edited_ws, crossing.threshold)
+        logits, person, found = (torch.cat([part[place] for part in judged]) for place in range(3))
+        distance = (1 - (person * persons[own]).sum(dim=1)).clamp(min=0.0)
+        same = kept(labels[own], logits, cuts)
+        parts.append(
+            {
+                "displacement": displacement(domain, edited_ws, chosen.ws).cpu(),
+                "detected": found,
+                "flipped": ~same[:, column] & found,
+                "preserved": same[:, others].float().mean(dim=1) * found,
+                "identity_recognizer_b": distance,
+                "accepted": (distance <= largest_distance) & found,
+            }
+        )
+        progress(min(start + BATCH, len(face)), len(face), "")
+    columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+    return columns | {
+        "method": [method.name] * len(face),
+        "attribute": [crossing.attribute] * len(face),
+        "face_id": ids[face.numpy()],
+        "strength_index": index.numpy().astype(np.int32),
+        "strength": strength.numpy(),
+        "label": labels[face, column].numpy(),
+        "largest_accepted_distance": np.full(len(face), largest_distance),
+    }
+
+
+def kept(labels: Tensor, logits: Tensor, cuts: Tensor) -> Tensor:
+    """Which labels (N, 35) faces of these logits (N, 35) still have: all that are not clearly beyond the cut (35,)."""
+    beyond: Tensor = (cuts - logits).where(labels, logits - cuts) > LOGIT_NOISE
+    return ~beyond
+
+
+def _judged(domain: Domain, ws: Tensor, threshold: float | None = None) -> list[tuple[Tensor, ...]]:
+    """Of each lot, on the CPU: logits (N, 35) by scorer B, embeddings (N, D) by recognizer B and, with a threshold,
+    whether a face is found (N,).
+    """
+
+    def see(rows: slice) -> tuple[Tensor, ...]:
+        images = synthesise(domain, ws[rows])
+        judged = (logits_of(domain.scorer_b(images)).cpu(), domain.recognizer_b(images).cpu())
+        if threshold is None:
+            return judged
+        return *judged, domain.detector.detect(images, threshold=threshold).found.cpu()
+
+    return lots_of(domain, see, len(ws))

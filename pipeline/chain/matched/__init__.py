@@ -1,0 +1,1 @@
+"""Edits at matched change, their search and their scores: matched-change-1."""

@@ -1,0 +1,169 @@
+"""What edits at matched change are worth: the scores of the protocol `matched-change-1`, and the re-scoring matrix.
+
+The matrix says how far, with its sign, each of the 35 attributes moved by scorer B where the edited one moved by a
+level by scorer A: the re-scoring of InterFaceGAN (Shen et al., CVPR 2020) at an equal change, in standard deviations of
+the logit. Every entry is a mean over the faces that reached the level, with an interval from a bootstrap over them; an
+entry that no face reached is null and stays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.attributes import NAMES, index_of
+from pipeline.chain.grid.scores import network_name, score_row
+from pipeline.chain.matched.edits import matched_stage
+from pipeline.chain.matched.search import DIRECTIONS
+from pipeline.domains import base
+from pipeline.domains.base import DomainCard
+from pipeline.execution.shards import Progress, run_stage
+from pipeline.metrics.base import ALL, MATCHED, Judgement, MatchedSet, Metric, get, names
+from pipeline.settings.settings import Settings
+from pipeline.statistics.bootstrap import Bootstrap
+from pipeline.storage.stages import Manifest, ShardRecord, Stage, write_shard
+from pipeline.tables import schemas
+from pipeline.tables.parquet import read_stage, write_table
+
+VERSION = 2
+FILES = ("scores.parquet", "rescoring.parquet")
+REACH = "unreached_share"  # the one score that is of all changes, not of those that were reached
+ENOUGH = 0.5  # with less than this share reached, what was reached does not speak for the method
+
+
+@dataclass(frozen=True)
+class RescoringShard:
+    """All that is scored of one method's matched edits."""
+
+    name: str
+    method: str
+
+
+def rescoring_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+    """The scores and the matrix of a method at matched change."""
+    protocol = settings.protocol
+    parameters = {
+        "method": method,
+        "protocol": MATCHED,
+        "metrics": {name: get(name).version for name in names(MATCHED)},
+        "seed": protocol.seed,
+        "bootstrap_samples": protocol.bootstrap_samples,
+        "confidence": protocol.confidence,
+    }
+    return Stage("rescoring", VERSION, parameters, {}, (matched_stage(settings, card, method),), label=method)
+
+
+def run_rescoring(settings: Settings, method: str) -> Manifest:
+    """Publish the scores and the matrix of a method, whose matched edits must be published.
+
+    Raises as `compute.run_stage`.
+    """
+    stage = rescoring_stage(settings, base.describe(settings.domain), method)
+    shards = [RescoringShard(f"rescoring of {method}", method)]
+    units = [settings.protocol.matched_per_method]
+    return run_stage(stage, settings, rescoring_shard, shards, units=units, unit="edits", files=lambda _: FILES)
+
+
+def rescoring_shard(settings: Settings, shard: RescoringShard, progress: Progress) -> list[ShardRecord]:
+    """Compute and write the scores and the matrix; runs on a worker."""
+    started = time.perf_counter()
+    card, protocol = base.describe(settings.domain), settings.protocol
+    table = read_stage(matched_stage(settings, card, shard.method), settings.outputs, schemas.MATCHED)
+    bootstrap = Bootstrap(protocol.bootstrap_samples, protocol.confidence, protocol.seed)
+    attributes = (*protocol.attributes, ALL)
+    scores: list[dict[str, Any]] = []
+    for done, attribute in enumerate(attributes):
+        progress(done, len(attributes) + 1, attribute)
+        for level in protocol.matched_levels:
+            edits = matched_set(table, shard.method, attribute, level, bootstrap)
+            scores += level_scores(card, edits)
+    rows = list(matrix(table, shard.method, protocol.attributes, protocol.matched_levels, bootstrap))
+    network = network_name(card, "scorer_b")
+    tables = (
+        pa.Table.from_pylist(scores, schema=schemas.STAGE_SCORES),
+        pa.Table.from_pylist([row | {"network": network} for row in rows], schema=schemas.RESCORING),
+    )
+    folder = rescoring_stage(settings, card, shard.method).folder(settings.outputs)
+    seconds = time.perf_counter() - started
+
+    def write(name: str, table: pa.Table, schema: pa.Schema) -> ShardRecord:
+        return write_shard(folder, name, lambda path: write_table(table, schema, path), seconds=seconds)
+
+    kinds = (schemas.STAGE_SCORES, schemas.RESCORING)
+    return [write(*each) for each in zip(FILES, tables, kinds, strict=True)]
+
+
+def matched_set(table: pa.Table, method: str, attribute: str, level: float, bootstrap: Bootstrap) -> MatchedSet:
+    """The edits of a method's `matched` table at one level, for an attribute or for "all"."""
+    chosen = _level(table, level)
+    if attribute != ALL:
+        chosen = chosen & (table.column("attribute").to_numpy() == attribute)
+    reached = table.column("reached").to_numpy()
+    there = table.filter(pa.array(chosen & reached))
+    columns = {name: there.column(name).to_numpy() for name in there.column_names}
+    return MatchedSet(
+        method=method,
+        attribute=attribute,
+        columns=columns,
+        bootstrap=bootstrap,
+        level=level,
+        changes=changes_of(there),
+        targets=np.array([index_of(name) for name in columns["attribute"]], dtype=np.intp),
+        all_faces=table.column("face_id").to_numpy()[chosen],
+        all_reached=reached[chosen],
+    )
+
+
+def changes_of(table: pa.Table) -> np.ndarray:
+    """The 35 signed changes (N, 35) of rows of `matched`; NaN where nothing was measured."""
+    return np.stack([table.column(name).to_numpy() for name in schemas.CHANGE_COLUMNS], axis=1)
+
+
+def level_scores(card: DomainCard, edits: MatchedSet) -> Iterator[dict[str, Any]]:
+    """Rows of STAGE_SCORES of one level; without any edit that reached it, the share that did not alone."""
+    for metric in (get(name) for name in names(MATCHED)):
+        for judgement in metric.judge(edits):
+            yield score_row(card, edits, metric, _flagged(edits, metric, judgement), MATCHED, level=edits.level)
+
+
+def _flagged(edits: MatchedSet, metric: Metric, judgement: Judgement) -> Judgement:
+    """The judgement, marked where it speaks for the lesser part of the changes alone."""
+    share = float(edits.all_reached.mean())
+    if metric.name == REACH or share >= ENOUGH:
+        return judgement
+    reason = f"fewer than {ENOUGH:.0%} of the changes were reached"
+    return replace(judgement, flag="; ".join(filter(None, [judgement.flag, reason])))
+
+
+def matrix(
+    table: pa.Table, method: str, attributes: tuple[str, ...], levels: tuple[float, ...], bootstrap: Bootstrap
+) -> Iterator[dict[str, Any]]:
+    """Rows of RESCORING, without the network's name, from a method's `matched` table."""
+    reached = table.column("reached").to_numpy()
+    attribute_of, direction_of = (table.column(name).to_numpy() for name in ("attribute", "direction"))
+    faces, changes = table.column("face_id").to_numpy(), changes_of(table).astype(np.float64)
+    for attribute in attributes:
+        for direction in DIRECTIONS:
+            for level in levels:
+                own = reached & (attribute_of == attribute) & (direction_of == direction) & _level(table, level)
+                cell = {"method": method, "attribute": attribute, "direction": direction, "level": level}
+                for column, scored in enumerate(NAMES):
+                    estimate = bootstrap.mean(changes[own, column], faces[own])
+                    yield cell | {
+                        "scored_attribute": scored,
+                        "change": estimate.value if np.isfinite(estimate.value) else None,
+                        "ci_low": estimate.low,
+                        "ci_high": estimate.high,
+                        "n_faces": estimate.n_faces,
+                    }
+
+
+def _level(table: pa.Table, level: float) -> np.ndarray:
+    """Which rows are of that level, (N,) bool."""
+    found: np.ndarray = table.column("level").to_numpy() == level
+    return found

@@ -1,0 +1,133 @@
+"""What the judges see in images: detector, scorer B, both recognizers, perception net, MTCNN's features, truth reader.
+
+One pass looks at a batch while it is on the device; `compare` sets edited images beside unedited ones, and gives the
+columns that every table of edits shares.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.attributes import NAMES, index_of
+from pipeline.domains.microbatches import lots_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.domains.base import Domain
+
+JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
+# Of a pixel in [-1, 1]: an image of one code differs by up to 3e-5 from batch to batch, and by 1.7e-3 and more from
+# that of a code which is a thousandth of the mean distance away.
+PIXEL_NOISE = 1e-4
+JUDGES_OF_SOME = ("reader", "lpips")  # in domains that know the truth, and that bring an LPIPS network of its own
+
+
+@dataclass(frozen=True)
+class View:
+    """What the judges see in N images (N, 3, H, W), all on one device.
+
+    values: (N, 35) by scorer B. mtcnn: (N, 256), of unit norm. recognizer_a, recognizer_b: (N, D), of unit norm.
+    features: (N, d) and logits: (N, classes) by the perception net. person: (N, K), the truth reader's coordinates,
+    (N, 0) in a domain without one.
+    """
+
+    images: Tensor
+    found: Tensor
+    probability: Tensor
+    box: Tensor
+    values: Tensor
+    mtcnn: Tensor
+    recognizer_a: Tensor
+    recognizer_b: Tensor
+    features: Tensor
+    logits: Tensor
+    person: Tensor
+
+    def __getitem__(self, rows: Tensor) -> View:
+        return View(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+def look(domain: Domain, images: Tensor, threshold: float) -> View:
+    """Let every judge see the images (N, 3, H, W) in [-1, 1]."""
+    from torch.nn.functional import normalize
+
+    detection = domain.detector.detect(images, threshold=threshold)
+    features, logits = domain.perception.both(images)
+    return View(
+        images=images,
+        found=detection.found,
+        probability=detection.probability,
+        box=detection.box,
+        values=domain.scorer_b(images),
+        mtcnn=normalize(domain.detector.identity_features(images, detection.box), dim=1),
+        recognizer_a=domain.recognizer_a(images),
+        recognizer_b=domain.recognizer_b(images),
+        features=features,
+        logits=logits,
+        person=images.new_empty(len(images), 0) if domain.reader is None else domain.reader.coordinates(images),
+    )
+
+
+def look_at_codes(domain: Domain, ws: Tensor, threshold: float) -> View:
+    """What every judge sees in the images of codes (N, L, 512), made a lot at a time."""
+    import torch
+
+    views = lots_of(domain, lambda rows: look(domain, synthesise(domain, ws[rows]), threshold), len(ws))
+    return View(*(torch.cat([getattr(view, name) for view in views]) for name in View.__dataclass_fields__))
+
+
+def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
+    """Columns of the edits table that set each image (N) beside the unedited one of its face (N).
+
+    Without those of the truth reader in a domain that has none: they are null in the table.
+    """
+    from pipeline.networks.pairs import structural_similarity
+    from pipeline.networks.truth_reader import distance as true_distance
+
+    def distance(role: str) -> Tensor:
+        result: Tensor = (1 - (getattr(edited, role) * getattr(unedited, role)).sum(dim=1)).clamp(min=0.0)
+        return result
+
+    columns = {
+        "identity_mtcnn": distance("mtcnn"),
+        "identity_recognizer_a": distance("recognizer_a"),
+        "identity_recognizer_b": distance("recognizer_b"),
+        "lpips": domain.perceptual_distance(edited.images, unedited.images),
+        "ssim": structural_similarity(edited.images, unedited.images),
+    }
+    if domain.reader is not None:
+        columns["true_identity_distance"] = true_distance(edited.person, unedited.person)
+        columns["true_identity_error"] = domain.reader.error.expand(len(edited.images))
+    return columns
+
+
+def local_change(edited: Tensor, unedited: Tensor, within: Tensor) -> dict[str, Tensor]:
+    """`local_share` and `parts_area` (N,) of images (N, 3, H, W) and where (N, H, W) the attribute can show.
+
+    The share of the squared change that lies within; NaN where no pixel changed by more than PIXEL_NOISE.
+    """
+    change = edited - unedited
+    squared = change.square().sum(dim=1)
+    changed = change.abs().amax(dim=(1, 2, 3)) > PIXEL_NOISE
+    share = (squared * within).sum(dim=(1, 2)) / squared.sum(dim=(1, 2)).where(changed, math.nan)
+    return {"local_share": share, "parts_area": within.float().mean(dim=(1, 2)).where(changed, math.nan)}
+
+
+def synthesise(domain: Domain, ws: Tensor) -> Tensor:
+    """Images (N, 3, H, W) of codes (N, L, 512), cut to [-1, 1] as a saved picture is."""
+    return domain.generator.synthesis(ws).clamp(-1.0, 1.0)
+
+
+def strength_vectors(attribute: str, strengths: Tensor) -> Tensor:
+    """(N,) strengths of one attribute as the (N, 35) that methods take."""
+    vectors = strengths.new_zeros(len(strengths), len(NAMES))
+    vectors[:, index_of(attribute)] = strengths
+    return vectors
+
+
+def displacement(domain: Domain, edited: Tensor, ws: Tensor) -> Tensor:
+    """||w' - w|| (N,) of codes (N, L, 512), root mean square over the layers, in mean distances of two random w."""
+    return (edited - ws).norm(dim=2).square().mean(dim=1).sqrt() / domain.mean_distance

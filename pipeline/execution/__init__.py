@@ -1,0 +1,1 @@
+"""Shards on workers: Dask clusters, GPUs, threads, faults, measured rates."""

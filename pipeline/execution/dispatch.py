@@ -1,0 +1,195 @@
+"""Shards on Dask workers: sent, taken as they are done, given up where no worker can do them."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ClusterError, StageError
+from pipeline.execution import cluster
+from pipeline.execution.cluster import Workers
+from pipeline.execution.jobs import Fault, Job, Outcome, ShardFunction, compute_shard, shard_name
+from pipeline.execution.joining import Code, other_code, own_code
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+    from pipeline.settings.settings import Settings
+
+log = logging.getLogger("latentbench")
+
+TICK = 0.5  # seconds between two looks at the display and at what was sent
+WORKERLESS_SECONDS = 180.0  # without any worker of somebody else's cluster for so long, a run gives up
+RESTART_SECONDS = 60.0  # the same of ours, which starts a worker again within seconds
+FORWARD_SECONDS = 0.5  # between two messages of inner progress from a worker
+CLOCK_SECONDS = 5.0  # a clock that was set back by more than this gets a warning
+
+
+class Sent:
+    """The tasks of a job that were sent to a cluster and not taken yet."""
+
+    def __init__(self, job: Job, workers: Workers, topic: str) -> None:
+        self.job, self.workers, self.topic = job, workers, topic
+        self.all: list[Future] = []
+        self._waiting: dict[Future, int] = {}
+        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+
+    def send(self, index: int) -> None:
+        """Send a shard, after those of lower index."""
+        job, shard = self.job, self.job.shards[index]
+        future = self.workers.client.submit(
+            run_task,
+            own_code(),
+            job.function,
+            job.settings,
+            shard,
+            job.threads,
+            self.topic,
+            index,
+            key=f"{job.label} {shard_name(shard)} {self.topic[-8:]}-{len(self.all)}",
+            pure=False,
+            priority=-index,
+            resources=self.workers.resources or None,
+        )
+        self.all.append(future)
+        self._waiting[future] = index
+        future.add_done_callback(self._done.put)
+
+    def take(self) -> tuple[int, Future] | None:
+        """A task that is done, or None if there is none for a TICK.
+
+        Dask tells of it from a thread, which may be refused to it: so every TICK each task is looked at as well.
+        """
+        future = None
+        with suppress(queue.Empty):
+            future = self._done.get(timeout=TICK)
+        if future not in self._waiting:
+            future = next((one for one in self._waiting if one.done()), None)
+        return None if future is None else (self._waiting.pop(future), future)
+
+
+def run_on_dask(job: Job, workers: Workers) -> None:
+    """Compute every shard on a cluster. On any error and on Ctrl-C what has not finished is cancelled.
+
+    Raises as `compute.run_shards`; a ClusterError is remembered for the stages that follow.
+    """
+    topic = f"latentbench-{uuid.uuid4().hex}"
+    workers.client.subscribe_topic(topic, lambda event: job.heard(*event[1]))
+    sent = Sent(job, workers, topic)
+    try:
+        for index in range(len(job.shards)):
+            sent.send(index)
+        _collect(job, workers, sent)
+    except BaseException as error:
+        workers.abandon(sent.all)
+        if isinstance(error, ClusterError):
+            cluster.remember_failure(job.settings.machine, error)
+        raise
+    finally:
+        workers.unsubscribe(topic)
+
+
+def _collect(job: Job, workers: Workers, sent: Sent) -> None:
+    """Take the outcomes as they come, keep the display alive, and give up if no worker is left for long.
+
+    Dask blames every shard that waited on a worker when it died. So those it gives up are only suspected: they are
+    computed again when the others are there, one at a time, and the one that dies alone is named. A fault that may
+    pass is tried once more.
+    """
+    from distributed import KilledWorker
+
+    watch = _Watch(job, workers)
+    suspects: list[int] = []
+    alone = None
+    tried: set[int] = set()
+    while len(job.finished) < len(job.shards):
+        if alone is None and len(job.finished) + len(suspects) == len(job.shards):
+            alone = suspects.pop(0)
+            sent.send(alone)
+        taken = sent.take()
+        if taken is None:
+            job.show()
+            watch.look()
+            continue
+        index, future = taken
+        try:
+            outcome: Outcome = future.result()
+        except KilledWorker as error:
+            if alone is None:
+                suspects.append(index)
+                continue
+            raise StageError(
+                f"{job.label}: shard {shard_name(job.shards[index])} killed its worker "
+                f"{cluster.DEATHS_ALLOWED + 1} times with no other shard beside it (out of memory, or a crash in "
+                "native code). Finished shards are kept; run with --executor inline to see how it dies, or with "
+                "fewer workers if memory is short."
+            ) from error
+        except Exception as error:
+            if future.status == "cancelled" or not workers.is_connected:
+                raise ClusterError(
+                    "The connection to the Dask scheduler was lost. Finished shards are kept; run again when it is "
+                    "back."
+                ) from error
+            raise job.poisoned(index, Fault.of(error)) from error
+        if outcome.fault is not None:
+            log.debug("%s", outcome.fault.trace)
+            if outcome.fault.passing and index not in tried:
+                tried.add(index)
+                sent.send(index)
+                continue
+        job.take(index, outcome)
+        alone = None
+
+
+class _Watch:
+    """Looks at workers and clock while nothing arrives."""
+
+    def __init__(self, job: Job, workers: Workers) -> None:
+        self.job, self.workers = job, workers
+        self.seen_worker = time.monotonic()
+        self.patience = WORKERLESS_SECONDS if workers.cluster is None else RESTART_SECONDS
+        self.offset = time.time() - time.monotonic()
+
+    def look(self) -> None:
+        """Raise ClusterError if no worker was there for long; warn of a clock that was set back."""
+        now = time.monotonic()
+        back = self.offset - (time.time() - now)
+        if back > CLOCK_SECONDS:
+            log.warning("The clock was set back by %.0f s: Dask may stand still until it is there again.", back)
+            self.offset -= back
+        if self.workers.count():
+            self.seen_worker = now
+        elif now - self.seen_worker > self.patience:
+            raise ClusterError(
+                f"{self.job.label}: no Dask worker is left since {self.patience:.0f} s. Finished shards are kept; "
+                "start workers and run again."
+            )
+
+
+def run_task(
+    code: Code, function: ShardFunction, settings: Settings, shard: Any, threads: int, topic: str, index: int
+) -> Outcome:
+    """What runs on a worker: a shard, if the worker's code is that of the process that asks."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    other = other_code(own_code(), code)
+    if other:
+        return Outcome(None, 0.0, ClusterError(f"Dask worker {worker.address}: {other}"))
+    last = 0.0
+
+    def progress(done: int, total: int, message: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= FORWARD_SECONDS or done >= total:
+            last = now
+            worker.log_event(topic, (index, float(done), float(total), str(message)))
+
+    try:
+        return compute_shard(function, settings, shard, threads, progress)
+    except Exception as error:
+        return Outcome(None, 0.0, fault=Fault.of(error))

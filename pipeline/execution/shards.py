@@ -1,0 +1,130 @@
+"""Shards on Dask workers, or in this process: scheduling, threads, faults, progress.
+
+A shard function is a module-level `function(settings, shard, progress)` that writes its own files
+(`stages.write_shard`) and returns their records, which are small: nothing large ever travels. The process
+that calls `run_shards` never needs torch unless the executor is inline.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pipeline.execution.cluster import close, workers_for
+from pipeline.execution.dispatch import run_on_dask
+from pipeline.execution.jobs import Fault, Job, Progress, ShardFunction, compute_shard, shard_name
+from pipeline.execution.processes import use_threads
+from pipeline.execution.throughput import store_rate
+from pipeline.progress import Display
+from pipeline.settings.settings import Settings
+from pipeline.storage.stages import Manifest, ShardRecord, Stage, building, is_complete, read_manifest
+
+__all__ = ["Progress", "close", "run_shards", "run_stage", "shard_name", "use_threads"]
+
+
+def run_shards(
+    function: ShardFunction,
+    shards: Sequence[Any],
+    *,
+    settings: Settings,
+    label: str,
+    units: Sequence[float] | None = None,
+    unit: str = "images",
+    threads: int | None = None,
+    keep: Callable[[Any], None] | None = None,
+    before: float = 0.0,
+    measure: bool = True,
+) -> list[Any]:
+    """Compute every shard and return the results in the shards' order.
+
+    `units` weighs the shards for rate and time left (one each by default) and `unit` names them; `before` units
+    are already done. `threads` is torch's in each task (machine.threads by default). `keep(result)` is called
+    in this process as each result arrives. The measured rate is stored in outputs/rates.json under "DOMAIN/label",
+    unless `measure` is false. Raises what a shard raised if it is a LatentbenchError; StageError, naming the shard, for
+    anything else and for a shard that kills its workers; ConfigError if there is no worker that could do it.
+    Shards that are finished by then stay finished.
+    """
+    if not shards:
+        return []
+    weights = [1.0] * len(shards) if units is None else [float(weight) for weight in units]
+    if len(weights) != len(shards):
+        raise ValueError(f"{len(weights)} units for {len(shards)} shards")
+    absolute = replace(settings, outputs=settings.outputs.absolute())
+    job = Job(function, list(shards), absolute, label, weights, threads or settings.machine.threads, keep)
+    workers = None if settings.machine.executor == "inline" else workers_for(settings.machine, absolute.outputs)
+    with Display(f"{settings.domain} {label}", before + sum(weights), unit, before=before) as display:
+        job.display, job.before = display, before
+        if workers is None:
+            _run_inline(job)
+        else:
+            run_on_dask(job, workers)
+    per_unit = [spent / weight for spent, weight in zip(job.seconds, job.units, strict=True) if weight > 0]
+    if measure and per_unit:
+        parallel = 1 if workers is None else max(1, min(len(shards), workers.count()))
+        store_rate(absolute, label, unit, sum(job.units), statistics.median(per_unit) / parallel)
+    return job.results
+
+
+def run_stage(
+    stage: Stage,
+    settings: Settings,
+    function: ShardFunction,
+    shards: Sequence[Any],
+    *,
+    units: Sequence[float] | None = None,
+    unit: str = "images",
+    threads: int | None = None,
+    files: Callable[[Any], Sequence[str]] | None = None,
+    extra: Callable[[list[ShardRecord]], dict[str, Any]] | None = None,
+) -> Manifest:
+    """Publish a stage: what is complete is returned, what an earlier attempt finished is kept, the rest computed.
+
+    The function returns the ShardRecord of a shard, or one for each of `files(shard)`, the names of the files
+    that the shard writes (its `name` by default). `extra(records)` goes into the manifest. Raises BusyError and
+    what `run_shards` raises.
+    """
+    if is_complete(stage, settings.outputs):
+        return read_manifest(stage, settings.outputs)
+    names = files or (lambda shard: (shard.name,))
+    weights = [1.0] * len(shards) if units is None else list(units)
+    with building(stage, settings) as builder:
+        published = builder.published()
+        if published is not None:
+            return published
+        records = {name: builder.finished(name) for shard in shards for name in names(shard)}
+        todo = [index for index, shard in enumerate(shards) if not all(records[name] for name in names(shard))]
+        results = run_shards(
+            function,
+            [shards[index] for index in todo],
+            settings=settings,
+            label=stage.title,
+            units=[weights[index] for index in todo],
+            unit=unit,
+            threads=threads,
+            before=sum(weights) - sum(weights[index] for index in todo),
+        )
+        for result in results:
+            for record in [result] if isinstance(result, ShardRecord) else result:
+                records[record.name] = record
+        ordered = [record for record in records.values() if record is not None]
+        return builder.publish(ordered, extra(ordered) if extra else {})
+
+
+# Running
+
+
+def _run_inline(job: Job) -> None:
+    """Every shard in this process, one after the other."""
+    for index, shard in enumerate(job.shards):
+
+        def progress(done: int, total: int, message: str, index: int = index) -> None:
+            job.heard(index, done, total, message)
+            job.show()
+
+        try:
+            outcome = compute_shard(job.function, job.settings, shard, job.threads, progress)
+        except Exception as error:
+            raise job.poisoned(index, Fault.of(error)) from error
+        job.take(index, outcome)

@@ -1,0 +1,83 @@
+"""How long one unit of a stage took on this machine, as runs measured it: what plans estimate from.
+
+outputs/rates.json is advice. Whatever is wrong with it, a run goes on and a plan says that it does not know.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StageError
+from pipeline.settings.settings import Machine, Settings
+from pipeline.storage.files import leftovers, read_json, write_json
+from pipeline.storage.locks import open_shared
+from pipeline.storage.manifests import is_finite
+
+log = logging.getLogger("latentbench")
+
+RATES = "rates.json"
+
+
+def machine_key(machine: Machine) -> str:
+    """What a measured rate depends on, in one word."""
+    if machine.scheduler and machine.executor == "dask":
+        return f"{machine.device}-{machine.scheduler}"
+    if machine.executor == "inline":
+        return f"{machine.device}-inline-{machine.threads}"
+    if machine.devices:
+        return f"{machine.device}-{len(machine.devices)} devices x{machine.threads}"
+    return f"{machine.device}-{machine.workers}x{machine.threads}"
+
+
+def measured_rates(outputs: Path, machine: Machine | None = None) -> dict[str, float]:
+    """Seconds per unit by "DOMAIN/label", as last measured on such a machine, else on any. Empty if never."""
+    stored = _stored(outputs / RATES)
+    rows = [(row["when"], key, label, row["seconds"]) for key, rates in stored.items() for label, row in rates.items()]
+    own = machine_key(machine) if machine is not None else ""
+    ordered = sorted(rows, key=lambda row: (row[1] == own, row[0]))
+    return {label: seconds for _, _, label, seconds in ordered}
+
+
+def store_rate(settings: Settings, label: str, unit: str, units: float, seconds: float) -> None:
+    """Remember how many seconds of the whole machine one unit took, for `measured_rates`."""
+    row = {
+        "seconds": seconds,
+        "unit": unit,
+        "units": units,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path = settings.outputs / RATES
+    try:
+        with open_shared(path.with_name(f".{RATES}.lock")) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for leftover in leftovers(path.parent, RATES):  # of a run that was killed: who holds the lock writes alone
+                leftover.unlink(missing_ok=True)
+            stored = _stored(path)
+            stored.setdefault(machine_key(settings.machine), {})[f"{settings.domain}/{label}"] = row
+            write_json(path.parent, RATES, stored)
+    except (OSError, StageError) as error:
+        log.warning("The measured rate of %s was not stored in %s: %s", label, path, error)
+
+
+def _stored(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """The rows of the file by machine and label, those that are rows; none of a file that is damaged or missing."""
+    found: Any = {}
+    with suppress(FileNotFoundError, ValueError, StageError):
+        found = read_json(path)
+    machines = found.items() if isinstance(found, dict) else ()
+    return {
+        key: {label: row for label, row in rates.items() if _is_row(row)}
+        for key, rates in machines
+        if isinstance(rates, dict)
+    }
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("when"), str):
+        return False
+    return is_finite(row.get("seconds")) and row["seconds"] >= 0

@@ -1,0 +1,1 @@
+"""Directions learned by contrast, LatentCLR and LLF, and what they share."""

@@ -1,0 +1,273 @@
+"""How many clusters LLF shall have: the elbow, the silhouette and canopies, as a table, a plot and masks over faces.
+
+The authors' reference list has all three; their code applies none of them to feature maps. Where the true part of
+every pixel is known, in the embedded domain, the masks are scored against it as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.methods.contrastive.llf_masks import enlarge, fit_clusters, label_maps, mask_sheet, points_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from pipeline.settings.settings import Settings
+
+SAMPLE = 2000  # points that silhouette and canopies look at, since both compare every pair
+SMALLEST_CANOPY = 0.01  # of the points; smaller ones are taken for noise
+TIGHT = 0.5  # McCallum's inner distance T2 in units of the outer one T1
+SHOWN = 8  # faces with masks
+INK, LINES = "#333333", ("#2f7ed8", "#e07b00")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one k gives. `explained`: share of the variance between clusters. Purity and IoU: None without truth."""
+
+    k: int
+    inertia: float
+    explained: float
+    silhouette: float
+    purity: float | None = None
+    iou: float | None = None
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Clusters against true parts. `counts` (K, P) pixels; `iou` (K, P); `best` (K,) the part of the highest IoU.
+
+    `purity`: share of pixels whose part is the commonest of their cluster. `mean_iou`: over the parts that occur, of
+    the best cluster's. `one_cluster`: the purity of a single cluster, the least that any can have.
+    """
+
+    counts: np.ndarray
+    iou: np.ndarray
+    best: np.ndarray
+    purity: float
+    mean_iou: float
+    one_cluster: float
+
+
+@dataclass
+class Report:
+    """The choice of k on a domain's feature maps: `k_by` is what each rule says, `regions` the `shown` clusters."""
+
+    tap: str
+    images: int
+    choices: list[Choice]
+    k_by: dict[str, int]
+    shown: int
+    one_cluster: float | None = None
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report, JSON-compatible."""
+        return asdict(self)
+
+
+def overlap(labels: np.ndarray, parts: np.ndarray, clusters: int, kinds: int) -> Overlap:
+    """Cluster (N,) of every pixel against its true part (N,): whole numbers below `clusters` and `kinds`."""
+    import numpy as np
+
+    counts = np.bincount(labels * kinds + parts, minlength=clusters * kinds).reshape(clusters, kinds)
+    sizes, totals = counts.sum(axis=1, keepdims=True), counts.sum(axis=0, keepdims=True)
+    union = sizes + totals - counts
+    iou = np.divide(counts, union, out=np.zeros(counts.shape), where=union > 0)
+    occurring = totals[0] > 0
+    pixels = max(1, int(counts.sum()))
+    return Overlap(
+        counts=counts,
+        iou=iou,
+        best=iou.argmax(axis=1),
+        purity=float(counts.max(axis=1).sum() / pixels),
+        mean_iou=float(iou.max(axis=0)[occurring].mean()) if occurring.any() else 0.0,
+        one_cluster=float(totals.max() / pixels),
+    )
+
+
+def elbow(ks: Sequence[int], inertias: Sequence[float]) -> int:
+    """Thorndike's elbow (1953): the k whose inertia lies farthest below the line from the first to the last.
+
+    Both axes are scaled to [0, 1] first.
+    """
+    import numpy as np
+
+    x = (np.array(ks, float) - ks[0]) / max(1, ks[-1] - ks[0])
+    span = inertias[0] - inertias[-1]
+    y = (np.array(inertias, float) - inertias[-1]) / (span if span > 0 else 1.0)
+    return int(ks[int(np.argmax(1 - x - y))])
+
+
+def canopies(points: np.ndarray, rng: np.random.Generator) -> int:
+    """How many canopies cover points (N, C): McCallum, Nigam & Ungar, KDD 2000.
+
+    A point drawn from those that are left is a centre; all within T1 of it are its canopy, and those within T2 of it
+    are left no more. T1 is the mean distance of two points, T2 = TIGHT T1. Canopies whose inner part holds less than
+    SMALLEST_CANOPY of the points are noise and do not count.
+    """
+    import numpy as np
+
+    first, second = rng.integers(len(points), size=(2, 20_000))
+    apart = first != second
+    outer = float(np.linalg.norm(points[first[apart]] - points[second[apart]], axis=1).mean())
+    left, found = rng.permutation(len(points)), 0
+    while len(left):
+        near = np.linalg.norm(points[left] - points[left[0]], axis=1) <= TIGHT * outer
+        found += int(near.sum()) >= SMALLEST_CANOPY * len(points)
+        left = left[~near]
+    return found
+
+
+def choose_k(
+    maps: Tensor, ks: Sequence[int], seed: int, parts: Tensor | None = None
+) -> tuple[list[Choice], dict[str, int]]:
+    """A row per k of `ks`, ascending, for feature maps (N, C, h, w), and the k of each rule.
+
+    parts: (N, H, H) int64 true parts, of another resolution if need be.
+    """
+    import numpy as np
+    from sklearn.metrics import silhouette_score
+
+    points = points_of(maps)
+    rng = np.random.default_rng([seed, 0])
+    sample = rng.choice(len(points), min(SAMPLE, len(points)), replace=False)
+    total = float(np.square(points - points.mean(axis=0, dtype=np.float64)).sum())
+    choices = []
+    for k in ks:
+        centres = fit_clusters(maps, k, seed)
+        found = label_maps(maps, centres)
+        labels = found.flatten().cpu().numpy()
+        inertia = float(np.square(points - centres.cpu().numpy()[labels]).sum(dtype=np.float64))
+        several = len(np.unique(labels[sample])) > 1
+        scores: dict[str, float] = {}
+        if parts is not None:
+            against = compare(found, parts, k)
+            scores = {"purity": against.purity, "iou": against.mean_iou}
+        choices.append(
+            Choice(
+                k=k,
+                inertia=inertia,
+                explained=1 - inertia / max(total, 1e-30),
+                silhouette=float(silhouette_score(points[sample], labels[sample])) if several else 0.0,
+                **scores,
+            )
+        )
+    k_by = {
+        "elbow": elbow(ks, [choice.inertia for choice in choices]),
+        "silhouette": max(choices, key=lambda choice: choice.silhouette).k,
+        "canopy": canopies(points[sample], rng),
+    }
+    return choices, k_by
+
+
+def compare(labels: Tensor, parts: Tensor, clusters: int) -> Overlap:
+    """Label maps (N, h, w), enlarged to the resolution of the true parts (N, H, H), against these."""
+    grown = enlarge(labels.cpu(), parts.shape[1]).flatten().numpy()
+    flat = parts.cpu().flatten().numpy()
+    return overlap(grown, flat, clusters, int(flat.max()) + 1)
+
+
+def draw_choice(report: Report, path: Path) -> None:
+    """Inertia with its elbow and silhouette with its peak over k, and the number of canopies as a line; as PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    ks = [choice.k for choice in report.choices]
+    for panel, (rule, key, title), colour in zip(
+        figure.subplots(1, 2),
+        (("elbow", "inertia", "inertia, by elbow"), ("silhouette", "silhouette", "mean silhouette")),
+        LINES,
+        strict=True,
+    ):
+        values = [getattr(choice, key) for choice in report.choices]
+        panel.plot(ks, values, marker="o", color=colour)
+        chosen = report.k_by[rule]
+        panel.plot([chosen], [values[ks.index(chosen)]], "o", markersize=11, markerfacecolor="none", color=INK)
+        panel.axvline(report.k_by["canopy"], color=INK, linewidth=0.8, linestyle=":")
+        panel.set_title(f"{title}: k = {chosen}", loc="left", fontsize=10)
+        panel.set_xlabel("clusters k (dotted: canopies)")
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
+
+
+def report_clusters(
+    settings: Settings,
+    folder: Path,
+    *,
+    tap: str,
+    images: int,
+    ks: Sequence[int],
+    shown: int,
+    progress: Callable[[str], None] = print,
+) -> Report:
+    """Choose k on a domain's feature maps; writes choice.png, masks.png and clusters.json into `folder`.
+
+    The codes are the first training ids at the domain's truncation; `shown` is the k of the masks. Raises ConfigError
+    for a tap that the generator does not have.
+    """
+    import json
+
+    import numpy as np
+    import torch
+
+    from pipeline.domains import base
+    from pipeline.errors import ConfigError
+    from pipeline.images import save_png
+    from stylegan.sampling import draw_z
+
+    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    generator, seed = domain.generator, settings.protocol.seed
+    known = generator.synthesis.block_names
+    if tap not in known:
+        raise ConfigError(f"--tap: expected one of {', '.join(known)}, found {tap!r}.")
+    progress(f"Feature maps of {images} faces after block {tap}")
+    with torch.inference_mode():
+        w = generator.map_to_w(torch.from_numpy(draw_z(seed, np.arange(images))).to(domain.device))
+        w = torch.lerp(generator.mapping.w_avg.to(w), w, settings.protocol.truncation_psi)
+        ws = generator.mapping.broadcast(w)
+        maps = torch.cat([generator.synthesis.features(part, tap) for part in ws.split(64)])
+        faces = generator.synthesis(ws[:SHOWN])
+    parts, names = true_parts(settings.domain, w, generator.resolution)
+    progress(f"K-means for k = {', '.join(str(k) for k in ks)}")
+    choices, k_by = choose_k(maps, ks, seed, parts)
+    report = Report(tap, images, choices, k_by, shown)
+    labels = label_maps(maps, fit_clusters(maps, shown, seed))
+    shares = torch.bincount(labels.flatten(), minlength=shown) / labels.numel()
+    report.regions = [{"region": region, "share": round(float(share), 4)} for region, share in enumerate(shares)]
+    if parts is not None:
+        against = compare(labels, parts, shown)
+        report.one_cluster = against.one_cluster
+        for entry, part, row, counts in zip(report.regions, against.best, against.iou, against.counts, strict=True):
+            purest = int(counts.argmax())
+            entry |= {"part": names[part], "iou": round(float(row[part]), 4)}
+            entry |= {"mostly": names[purest], "purity": round(float(counts[purest] / max(1, counts.sum())), 4)}
+    folder.mkdir(parents=True, exist_ok=True)
+    captions = [", ".join(f"{key} {value}" for key, value in entry.items()) for entry in report.regions]
+    save_png(mask_sheet(faces.cpu(), labels[:SHOWN].cpu(), captions), folder / "masks.png")
+    draw_choice(report, folder / "choice.png")
+    report.files = [str(folder / name) for name in ("choice.png", "masks.png", "clusters.json")]
+    (folder / "clusters.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    return report
+
+
+def true_parts(domain: str, w: Tensor, size: int) -> tuple[Tensor | None, tuple[str, ...]]:
+    """The part (N, size, size) int64 that each pixel of the faces of w (N, 512) truly shows, and the parts' names.
+
+    None and no names in a domain whose truth is not known.
+    """
+    if domain != "synthface":
+        return None, ()
+    from pipeline.domains.synthface.factors import PARTS
+    from pipeline.domains.synthface.renderer import render
+    from pipeline.domains.synthface.truth import truth_factors
+
+    masks = render(truth_factors(w.cpu()), size, masks=True).masks
+    assert masks is not None
+    return masks.argmax(dim=1), PARTS

@@ -1,0 +1,1 @@
+"""Latent to Latent: the method, its mapper, its training, its variants."""

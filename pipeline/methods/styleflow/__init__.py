@@ -1,0 +1,1 @@
+"""StyleFlow: the method, its flow, its training."""

@@ -1,0 +1,1 @@
+"""Before a run: what would be computed, how large it is, and whether this machine can."""

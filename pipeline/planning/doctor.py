@@ -1,0 +1,303 @@
+"""What `latentbench doctor` looks at: packages, settings, weights, device, disk, file locks. Imports no torch."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from pipeline.domains import base as domains
+from pipeline.errors import LatentbenchError, UnknownNameError
+from pipeline.execution.cluster import too_few_files
+from pipeline.execution.gpus import device_missing
+from pipeline.execution.joining import reach
+from pipeline.execution.processes import most_open_files
+from pipeline.methods import registry
+from pipeline.networks import mtcnn_weights
+from pipeline.settings.file import find_config, read_config
+from pipeline.settings.settings import Machine, cores
+from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
+from pipeline.weights.table import read_table
+
+GOOD, WARNING, BAD = "good", "warning", "bad"
+SMALLEST_DISK = 2 * 2**30  # bytes; profile `full` writes about as much per method
+CONSTRAINTS = "constraints.txt"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `state` is GOOD, WARNING or BAD; `told` says what was found and what to do."""
+
+    subject: str
+    state: str
+    told: str
+
+
+def diagnose(
+    machine: Machine, outputs: Path, domain: str = "", usual: str = "", wrong_settings: str = ""
+) -> Iterator[Finding]:
+    """Look at everything that a run needs, cheap things first; with weights of one domain, or of every one.
+
+    `wrong_settings` is what is wrong with the settings, where they could not be read.
+
+    Of every one, those whose weights do not come with the package may be missing, but for `usual`, the domain of a
+    plain run. Raises UnknownNameError.
+    """
+    if domain and domain not in domains.names():
+        raise UnknownNameError("domain", domain, domains.names())
+    yield _python()
+    yield from _packages()
+    yield Finding("settings", BAD, wrong_settings) if wrong_settings else _settings_file()
+    for name, fault in registry.broken().items():
+        yield Finding(f"method {name}", WARNING, fault)
+    yield _processor(machine)
+    yield _open_files(machine)
+    yield _device(machine)
+    yield from _folder(outputs)
+    yield _detector()
+    for name in (domain,) if domain else domains.names():
+        if not hasattr(import_module(domains.MODULES[name]), "look"):
+            yield from _weights(name)
+        elif name in (domain, usual):
+            yield from _looked_at(name)
+        else:
+            yield _set_up(name)
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    wanted = SpecifierSet(metadata("latentbench")["Requires-Python"]) if _installed() else SpecifierSet()
+    if found not in wanted:
+        return Finding("python", BAD, f"{found}; expected {wanted}")
+    return Finding("python", GOOD, found)
+
+
+def _installed() -> bool:
+    try:
+        return bool(version("latentbench"))
+    except PackageNotFoundError:
+        return False
+
+
+def constraints() -> dict[str, str]:
+    """Package -> the version that was tested, by the packaged list or that of the checkout; empty without one."""
+    here = Path(__file__).resolve()
+    for path in (here.parents[1] / CONSTRAINTS, here.parents[2] / CONSTRAINTS):
+        if path.is_file():
+            lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+            pairs = (line.split("==") for line in lines if "==" in line)
+            return {_canonical(name): pin for name, pin in pairs}
+    return {}
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _packages() -> Iterator[Finding]:
+    """Every package that we require: there, within its bounds, of the tested version."""
+    if not _installed():
+        yield Finding("packages", WARNING, "latentbench itself is not installed: pip install -c constraints.txt -e .")
+        return
+    wanted = [Requirement(text) for text in requires("latentbench") or ()]
+    tested = constraints()
+    as_tested = 0
+    for requirement in wanted:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        name = requirement.name
+        pin = tested.get(_canonical(name), "")
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            yield Finding(name, BAD, f"not installed; expected {pin or requirement}: pip install {name}=={pin}")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            yield Finding(name, BAD, f"{found} is installed, expected {requirement.specifier}")
+        elif pin and found.partition("+")[0] != pin:
+            yield Finding(name, WARNING, f"{found} is installed; {pin} was tested: pip install {name}=={pin}")
+        else:
+            as_tested += 1
+    yield Finding("packages", GOOD, f"{as_tested} packages as tested")
+
+
+def _settings_file() -> Finding:
+    try:
+        path = find_config()
+        read_config(path)
+    except LatentbenchError as error:
+        return Finding("settings", BAD, str(error))
+    return Finding("settings", GOOD, str(path))
+
+
+def _processor(machine: Machine) -> Finding:
+    if machine.uses_scheduler:
+        return _scheduler(machine)
+    told = f"{cores()} cores; {machine.workers} workers with {machine.threads} threads each"
+    return Finding("workers", GOOD, told)
+
+
+def _scheduler(machine: Machine) -> Finding:
+    try:
+        reach(machine.scheduler)
+    except LatentbenchError as error:
+        return Finding("workers", BAD, str(error))
+    return Finding("workers", GOOD, f"those of the Dask scheduler {machine.scheduler}, which listens")
+
+
+def _open_files(machine: Machine) -> Finding:
+    lack = too_few_files(machine)
+    return Finding("open files", BAD if lack else GOOD, lack or f"up to {most_open_files():,}")
+
+
+def _device(machine: Machine) -> Finding:
+    lack = device_missing(machine)
+    if lack:
+        return Finding("device", BAD, lack)
+    if machine.uses_scheduler or not machine.device.startswith("cuda"):
+        return Finding("device", GOOD, machine.device)
+    # In a process of its own: torch never enters the one that schedules.
+    question = f"import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name({machine.device!r}))"
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
+    name = answer.stdout.strip()
+    if name in ("", "False"):
+        return Finding("device", BAD, "cuda is set, but torch sees no CUDA device: set [machine] device = cpu")
+    return Finding("device", GOOD, f"{machine.device}: {name}")
+
+
+def _folder(outputs: Path) -> Iterator[Finding]:
+    """Whether the outputs folder can be written, has room, and locks files."""
+    there = next(path for path in (outputs.absolute(), *outputs.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    state = GOOD if free >= SMALLEST_DISK else WARNING
+    yield Finding("disk", state, f"{free / 2**30:.1f} GiB free at {there}" + ("" if state == GOOD else "; make room"))
+    try:
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".latentbench-doctor-") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        told = f"{there} cannot be written and locked ({error.strerror}): choose another folder with --outputs"
+        yield Finding("file locks", BAD, told)
+    else:
+        yield Finding("file locks", GOOD, f"work at {there}")
+
+
+def _detector() -> Finding:
+    """MTCNN's weights, which come in facenet-pytorch's wheel and serve every domain."""
+    try:
+        mtcnn_weights.check()
+    except LatentbenchError as error:
+        return Finding("weights detector", BAD, str(error))
+    return Finding("weights detector", GOOD, f"{len(mtcnn_weights.SHA256)} files with the known sha256")
+
+
+def _weights(domain: str) -> Iterator[Finding]:
+    """Whether every weight file of a domain is there and has the sha256 of its card."""
+    try:
+        card = domains.describe(domain)
+        module = import_module(domains.MODULES[domain])
+    except LatentbenchError as error:
+        yield Finding(f"weights {domain}", BAD, str(error))
+        return
+    good = 0
+    for role in module.ROLES:
+        path: Path = module.weights_path(role)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            yield Finding(f"weights {domain} {role}", BAD, f"{path}: {error.strerror}; install latentbench again")
+            continue
+        if found != card.weights[role]:
+            told = f"{path} has sha256 {found}, expected {card.weights[role]}; install latentbench again"
+            yield Finding(f"weights {domain} {role}", BAD, told)
+        else:
+            good += 1
+    yield Finding(f"weights {domain}", GOOD, f"{good} files with the sha256 of their cards")
+
+
+def _looked_at(domain: str) -> Iterator[Finding]:
+    """The files of a domain that does not come with the package: each hashed, or how to get it."""
+    module = import_module(domains.MODULES[domain])
+    try:
+        found = module.look()
+    except LatentbenchError as error:
+        yield Finding(f"domain {domain}", BAD, str(error))
+        return
+    for role, file in found.items():
+        if file.card:
+            yield _own_file(f"weights {domain} {role}", file)
+        elif file.role in module.MADE:  # not there, or not one that the domain can use
+            yield Finding(f"weights {domain} {role}", BAD, file.told)
+    missing = {role for role, file in found.items() if file.state == MISSING}
+    yield from _fetched(domain, skip=set(module.MADE) - missing)
+    try:
+        card = domains.describe(domain)
+    except LatentbenchError as error:
+        lacking = [role for role, file in found.items() if not file.usable]
+        told = f"lacks {', '.join(lacking)}, as said above" if lacking else str(error).partition("\n")[0]
+        yield Finding(f"domain {domain}", BAD, told)
+    else:
+        yield Finding(f"domain {domain}", WARNING if card.stand_in else GOOD, card.summary)
+
+
+def _own_file(subject: str, file: Any) -> Finding:
+    """A file with a card, which says what its sha256 must be."""
+    with file.path.open("rb") as reading:
+        found = hashlib.file_digest(reading, "sha256").hexdigest()
+    if found != file.sha256:
+        return Finding(subject, BAD, f"{file.path} has sha256 {found}, its card {file.sha256}: make it again")
+    if file.state == STAND_IN:
+        return Finding(subject, WARNING, file.told)
+    return Finding(subject, GOOD if file.usable else BAD, file.told or f"{file.path}, sha256 {found}")
+
+
+def _set_up(domain: str) -> Finding:
+    """Whether a domain that nobody asked for could be run."""
+    try:
+        told = domains.describe(domain).summary
+    except LatentbenchError:
+        told = f"not set up, and needed for --domain {domain} alone: latentbench doctor --domain {domain} says how"
+    return Finding(f"domain {domain}", GOOD, told)
+
+
+def _fetched(domain: str, skip: set[str]) -> Iterator[Finding]:
+    """Whether the files of other people that a domain uses are here, one for each role, with their sha256.
+
+    Roles in `skip` are those whose own file is here already, made from the published one.
+    """
+    weights = [weight for weight in read_table().values() if weight.domain == domain and weight.role not in skip]
+    if not weights:
+        return
+    try:
+        store = open_store()
+        standings = [store.verify(weight) for weight in weights]
+    except LatentbenchError as error:
+        yield Finding(f"weights {domain}", BAD, str(error))
+        return
+    for role in dict.fromkeys(weight.role for weight in weights):
+        filling = [standing for standing in standings if standing.weight.role == role]
+        present = [standing for standing in filling if standing.state == PRESENT]
+        for standing in filling:
+            subject = f"weights {domain} {role} {standing.weight.name}"
+            if standing.state == PRESENT:
+                yield Finding(subject, GOOD, f"{standing.path}, sha256 {standing.sha256}")
+            elif standing.state == STAND_IN:
+                yield Finding(subject, WARNING, standing.told)
+            elif standing.state != MISSING:
+                yield Finding(subject, BAD, standing.told)
+            elif not present:
+                others = "" if len(filling) == 1 else f" One of {len(filling)} files for this role is enough."
+                yield Finding(subject, BAD, standing.told + others)

@@ -1,0 +1,200 @@
+"""What a run would do: which stages are there, which would be computed, how long that takes, disk and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.chain.links import Chain, Link
+from pipeline.errors import ConfigError, StageError
+from pipeline.execution.cluster import forget_failure, too_few_files, workers_for
+from pipeline.execution.gpus import assigned, device_missing
+from pipeline.execution.throughput import measured_rates
+from pipeline.planning.sizes import Whole, in_bytes, size_of, whole
+from pipeline.settings.paths import folder_to_be, unwritable_folder
+from pipeline.storage.stages import STAGES, finished_shards, is_complete, read_manifest
+
+THERE = "there"
+PARTIAL = "partly there"
+MISSING = "to compute"
+
+FOLDERS = (STAGES, "reports", ".publishing")  # that a run makes under the outputs folder
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One stage of a plan.
+
+    `state` is one of THERE, PARTIAL, MISSING. `seconds` is the estimate of what is still to compute from measured
+    rates, None where no rate was measured yet; of a stage that is there it is 0. `spent` is what it took then.
+    `bytes_written` is what it keeps on disk, `peak_bytes` what one worker holds at once, `device_bytes` of them on its
+    device, by `sizing`.
+    """
+
+    stage: str
+    method: str
+    attribute: str
+    title: str
+    state: str
+    units: int
+    unit: str
+    shards: int
+    seconds: float | None
+    spent: float | None
+    folder: str
+    bytes_written: int = 0
+    peak_bytes: int = 0
+    device_bytes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The row, JSON-compatible."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that the missing stages take together, and titles of those whose rate is not known."""
+
+    seconds: float
+    unknown: tuple[str, ...]
+
+
+def plan(chain: Chain) -> tuple[Planned, ...]:
+    """Every stage of a run. Files are checked against their sha256: a damaged one counts as to compute."""
+    outputs = chain.settings.outputs
+    rates = measured_rates(outputs, chain.settings.machine)
+    return tuple(_planned(chain, link, rates) for link in chain.links)
+
+
+def _planned(chain: Chain, link: Link, rates: dict[str, float]) -> Planned:
+    outputs = chain.settings.outputs
+    shards = finished_shards(link.stage, outputs)
+    seconds: float | None
+    spent: float | None = None
+    if is_complete(link.stage, outputs):
+        state, seconds = THERE, 0.0
+        spent = read_manifest(link.stage, outputs).wall_seconds
+    else:
+        state = PARTIAL if shards else MISSING
+        rate = rates.get(f"{chain.settings.domain}/{link.rate}")
+        seconds = None if rate is None else rate * link.units
+    size = size_of(chain.settings, chain.card, link)
+    return Planned(
+        stage=link.stage.name,
+        method=link.method,
+        attribute=link.attribute,
+        title=link.title,
+        state=state,
+        units=link.units,
+        unit=link.unit,
+        shards=shards,
+        seconds=seconds,
+        spent=spent,
+        bytes_written=size.bytes_written,
+        peak_bytes=size.peak_bytes,
+        device_bytes=size.device_bytes,
+        folder=str(link.stage.folder(outputs)),
+    )
+
+
+def condense(rows: Sequence[Planned]) -> tuple[Planned, ...]:
+    """The plan with the attributes of one method's stage in one row, where they are in the same state."""
+    groups: dict[tuple[str, ...], list[Planned]] = {}
+    for row in rows:
+        one_of_many = (row.stage, row.method, row.state) if row.attribute else (row.title, row.folder)
+        groups.setdefault(one_of_many, []).append(row)
+    return tuple(_joined(group) if len(group) > 1 else group[0] for group in groups.values())
+
+
+def _joined(rows: list[Planned]) -> Planned:
+    first = rows[0]
+    return replace(
+        first,
+        title=f"{first.stage} {first.method}, {len(rows)} attributes",
+        attribute=", ".join(row.attribute for row in rows),
+        units=sum(row.units for row in rows),
+        shards=sum(row.shards for row in rows),
+        seconds=_sum([row.seconds for row in rows]),
+        spent=_sum([row.spent for row in rows]),
+        bytes_written=sum(row.bytes_written for row in rows),
+        peak_bytes=max(row.peak_bytes for row in rows),
+        device_bytes=max(row.device_bytes for row in rows),
+    )
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def estimate(rows: Sequence[Planned]) -> Estimate:
+    """The sum over a plan's rows."""
+    known = sum(row.seconds for row in rows if row.seconds is not None)
+    return Estimate(known, tuple(row.title for row in rows if row.seconds is None))
+
+
+def size(chain: Chain, rows: Sequence[Planned]) -> Whole:
+    """Disk and memory of the whole run whose plan this is."""
+    return whole(chain, [row.state != THERE for row in rows])
+
+
+def folder_obstacle(outputs: Path) -> str:
+    """What keeps a run from writing under the outputs folder, and what to do; empty if nothing does."""
+    for folder in (outputs, *(outputs / name for name in FOLDERS)):
+        try:
+            obstacle = unwritable_folder(folder_to_be(folder))
+        except ConfigError as error:
+            return str(error)
+        if obstacle:
+            return obstacle
+    return ""
+
+
+def disk_shortage(chain: Chain, found: Whole) -> str:
+    """What is needed, what is free and what to do, if the disk cannot hold what a run writes; else empty."""
+    if found.disk_needed <= found.disk_free:
+        return ""
+    return (
+        f"The run would write about {in_bytes(found.disk_needed)}, and {in_bytes(found.disk_free)} are free at "
+        f"{chain.settings.outputs.absolute()}. Make room, name another folder with --outputs, or ask for less "
+        "(--profile, --method)."
+    )
+
+
+def memory_shortage(found: Whole) -> str:
+    """The same of the machine's memory."""
+    if found.peak_bytes <= found.memory:
+        return ""
+    return (
+        f"The run would hold about {in_bytes(found.peak_bytes)} at once ({found.workers} workers of up to "
+        f"{in_bytes(found.worker_bytes)}), and this machine has {in_bytes(found.memory)} of memory. Take fewer workers "
+        "(--workers), a GPU, or smaller batches of the methods that train through the generator."
+    )
+
+
+def check_machine(chain: Chain) -> str:
+    """Whether this machine can do a run, before anything is computed; returns what is to be warned of, or nothing.
+
+    Raises ConfigError for a GPU that is not there or too few open files; ClusterError if something is to compute and
+    the Dask cluster of [machine] scheduler cannot do it; and StageError if nothing can be written there, or if the disk
+    cannot hold what is to be written, unless [machine] check_disk is false.
+    """
+    machine = chain.settings.machine
+    assigned(machine.devices)
+    for lack in (device_missing(machine), too_few_files(machine)):
+        if lack:
+            raise ConfigError(lack)
+    obstacle = folder_obstacle(chain.settings.outputs)
+    if obstacle:
+        raise StageError(f"{obstacle} Nothing was computed.")
+    rows = plan(chain)
+    found = size(chain, rows)
+    shortage = disk_shortage(chain, found)
+    if shortage and machine.check_disk:
+        raise StageError(f"{shortage} Nothing was computed. `--set machine.check_disk=false` runs all the same.")
+    if machine.uses_scheduler and any(row.state != THERE for row in rows):
+        forget_failure()
+        workers_for(machine, chain.settings.outputs.absolute())
+    return shortage

@@ -1,0 +1,1 @@
+"""Ablations of a method: the table, its page, its publication."""

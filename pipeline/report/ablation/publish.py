@@ -1,0 +1,115 @@
+"""The result of an ablation: a table and a page, in a folder that appears whole by one rename.
+
+    outputs/ablations/l2l-1a2b3c4d5e6f7a8b/{ablation.parquet, ablation.html, manifest.json}
+
+The digest is that of the stages and of their files, so the folder never changes: other settings, code or files lead to
+another one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.domains.base import describe
+from pipeline.report.ablation.page import render
+from pipeline.report.ablation.table import VERSION, VariantRun, ablation_stage, ablation_table
+from pipeline.report.publish import input_digests
+from pipeline.report.workshop import publishing
+from pipeline.settings.paths import is_bare_name
+from pipeline.settings.settings import digest
+from pipeline.storage.files import file_sha256, read_json, unreadable
+from pipeline.storage.provenance import code_commit, machine_facts, package_versions
+from pipeline.storage.stages import MANIFEST, building
+from pipeline.tables import schemas
+from pipeline.tables.parquet import read_table, write_table
+
+log = logging.getLogger("latentbench")
+
+ABLATIONS = "ablations"
+TABLE, PAGE = "ablation.parquet", "ablation.html"
+
+
+def run_ablation(method: str, runs: Sequence[VariantRun]) -> Path:
+    """Publish the table and the page of an ablation, and return their folder; one that is there already is returned.
+
+    Every stage of every run must be published. Raises StageError (a stage is missing, the disk is full),
+    CorruptShardError, BusyError (another process is publishing the same ablation).
+    """
+    settings = runs[0].settings
+    stage = ablation_stage(method, runs)
+    with building(stage, settings):
+        inputs = input_digests(stage, settings.outputs)
+        name = f"{method}-{digest([stage.fingerprint, inputs])[:16]}"
+        target = settings.outputs / ABLATIONS / name
+        if _is_whole(target):
+            return target
+        with publishing(settings.outputs, stage, target) as folder:
+            _fill(folder, method, runs, {"fingerprint": stage.fingerprint, "inputs": inputs, "name": name})
+    return target
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a published folder is as it was written; a damaged one is set aside. Raises StageError if unreadable."""
+    if not folder.is_dir():
+        return False
+    try:
+        files = read_json(folder / MANIFEST)["files"]
+        if files and all(
+            is_bare_name(name) and file_sha256(folder / name) == record["sha256"] for name, record in files.items()
+        ):
+            return True
+    except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    aside = folder.with_name(f"{folder.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    log.warning("%s is not as it was published. It is set aside as %s and made anew.", folder, aside.name)
+    folder.rename(aside)
+    return False
+
+
+def _fill(folder: Path, method: str, runs: Sequence[VariantRun], identity: dict[str, Any]) -> None:
+    """Write table, page and manifest into an empty folder."""
+    settings = runs[0].settings
+    card = describe(settings.domain)
+    table = ablation_table(method, runs)
+    record = {
+        **identity,
+        "method": method,
+        "domain": settings.domain,
+        "profile": settings.protocol.profile,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": code_commit(),
+        "settings": settings.as_json(),
+        "variants": {run.variant.name: dict(run.variant.changes) for run in runs},
+        "weights": dict(card.weights),
+        "packages": package_versions(),
+        "machine": machine_facts(settings.machine),
+        "schema_version": schemas.FORMAT_VERSION,
+        "ablation_version": VERSION,
+    }
+    stamp = {"latentbench.ablation": identity["name"], "latentbench.commit": record["commit"]}
+    rows = write_table(table, schemas.ABLATION, folder / TABLE, metadata=stamp)
+    html = render(table.to_pandas(), runs, record, domain_summary=card.summary)
+    (folder / PAGE).write_text(html, encoding="utf-8")
+    record["files"] = {
+        name: {
+            "rows": rows if name == TABLE else None,
+            "bytes": (folder / name).stat().st_size,
+            "sha256": file_sha256(folder / name),
+        }
+        for name in (TABLE, PAGE)
+    }
+    (folder / MANIFEST).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_ablation(folder: Path) -> pd.DataFrame:
+    """The table of a published ablation. Raises CorruptShardError."""
+    return read_table(folder / TABLE, schemas.ABLATION).to_pandas()

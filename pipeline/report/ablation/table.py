@@ -1,0 +1,230 @@
+"""The table of an ablation: every score of every variant of a method, and its difference to the base's.
+
+A variant's stages are an ordinary run's with other settings of the method. Differences are paired: the faces are the
+same for all variants, so they are resampled together, and what a face does to both cancels out. Distances between
+whole sets of images (FID, KID, inception scores) and timings have a difference without an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.chain.grid.edits import edits_stage
+from pipeline.chain.grid.scores import edit_columns, network_name, scores_stage
+from pipeline.chain.training import build, train_stage
+from pipeline.domains.base import DomainCard, describe
+from pipeline.methods import registry
+from pipeline.methods.variants import Variant, declared
+from pipeline.metrics.base import ALL, NO_NETWORK, PAPER, EditSet, Metric, Reference, get
+from pipeline.settings.settings import Settings
+from pipeline.statistics.bootstrap import Bootstrap, Estimate
+from pipeline.storage.stages import Manifest, Stage, read_manifest
+from pipeline.tables import schemas
+from pipeline.tables.parquet import read_stage
+
+VERSION = 2  # raise it when the table or the page change
+HELD_OUT = "held-out-codes"  # the protocol of what a training measures on codes that it did not train on
+# Metrics that are means over images or edits: their differences are paired face by face.
+MEANS = (
+    "identity_distance",
+    "true_identity_distance",
+    "true_identity_error",
+    "lpips",
+    "ssim",
+    "attribute_change",
+    "attribute_monotonicity",
+    "detected_share",
+)
+FEWEST_CODES = 10  # of held-out codes, below which a score is flagged
+
+Samples = tuple[np.ndarray, np.ndarray]  # values (M,) and the face of each (M,)
+
+
+@dataclass(frozen=True)
+class VariantRun:
+    """One variant and the settings of its run."""
+
+    variant: Variant
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Remembering(Bootstrap):
+    """A bootstrap that keeps what it took the mean of."""
+
+    means: list[tuple[Estimate, Samples]] = field(default_factory=list, compare=False)
+
+    def mean(self, values: np.ndarray, faces: np.ndarray) -> Estimate:
+        """Mean over images, with its interval."""
+        estimate = super().mean(values, faces)
+        self.means.append((estimate, (values, faces)))
+        return estimate
+
+
+def ablation_stage(method: str, runs: Sequence[VariantRun]) -> Stage:
+    """What an ablation is made of: its variants, and the stages whose results it shows."""
+    card = describe(runs[0].settings.domain)
+    base = build(runs[0].settings, method).parameters()
+    upstream: list[Stage] = []
+    for run in runs:
+        upstream += [train_stage(run.settings, card, method), edits_stage(run.settings, card, method)]
+        upstream.append(scores_stage(run.settings, card, method))
+    parameters = {
+        "method": method,
+        "variants": {run.variant.name: run.variant.changed(base) for run in runs},
+        "protocol": runs[0].settings.as_json()["protocol"],
+    }
+    return Stage("ablation", VERSION, parameters, card.weights, tuple(upstream), label=method)
+
+
+def ablation_table(method: str, runs: Sequence[VariantRun]) -> pa.Table:
+    """Every row of `schemas.ABLATION`: the base first. Every stage of every run must be published.
+
+    Raises StageError, CorruptShardError.
+    """
+    base = Results(method, runs[0])
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        results = base if run is runs[0] else Results(method, run)
+        facts = results.facts(build(runs[0].settings, method).parameters())
+        for row in (*results.scores(), *results.held_out()):
+            rows.append(facts | row | difference(results, base, row))
+    return pa.Table.from_pylist(rows, schema=schemas.ABLATION)
+
+
+def difference(results: Results, base: Results, row: dict[str, Any]) -> dict[str, Any]:
+    """The difference of a variant's score to the base's, with its paired interval where both are means over faces."""
+    key = score_key(row)
+    if results is base or key not in base.values:
+        return {"difference": None, "difference_low": None, "difference_high": None}
+    own, others = results.samples.get(key), base.samples.get(key)
+    if own is None or others is None:
+        return {"difference": row["value"] - base.values[key], "difference_low": None, "difference_high": None}
+    estimate = base.bootstrap.difference(*own, *others)
+    return {"difference": estimate.value, "difference_low": estimate.low, "difference_high": estimate.high}
+
+
+def score_key(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """What makes two scores of two variants the same quantity."""
+    return row["protocol"], row["attribute"], row["metric"], row["network"]
+
+
+class Results:
+    """What one variant's stages hold: its scores, what its means are over, and how its training went.
+
+    `values` and `samples` are by `score_key`; samples there are for means alone.
+    """
+
+    def __init__(self, method: str, run: VariantRun) -> None:
+        self.method, self.variant, self.settings = method, run.variant, run.settings
+        self.card: DomainCard = describe(run.settings.domain)
+        protocol = run.settings.protocol
+        self.bootstrap = Bootstrap(protocol.bootstrap_samples, protocol.confidence, protocol.seed)
+        outputs = run.settings.outputs
+        self.training: Manifest = read_manifest(train_stage(run.settings, self.card, method), outputs)
+        self.scoring: Manifest = read_manifest(scores_stage(run.settings, self.card, method), outputs)
+        self._scores = [row for row in self._read(schemas.STAGE_SCORES) if row["protocol"] == PAPER]
+        self._held_out = list(self._measured())
+        self.values = {score_key(row): row["value"] for row in (*self._scores, *(row for row, _ in self._held_out))}
+        self.samples = dict(self._means()) | {score_key(row): samples for row, samples in self._held_out}
+
+    def facts(self, base: dict[str, Any]) -> dict[str, Any]:
+        """The columns that every row of the variant has; `base` has the base's settings."""
+        end = self.training.extra.get("facts", {}).get("end", {})
+        return {
+            "domain": self.settings.domain,
+            "profile": self.settings.protocol.profile,
+            "method": self.method,
+            "method_version": registry.get(self.method).version,
+            "variant": self.variant.name,
+            "changed": self.variant.changed(base),
+            "training_seconds": self.training.extra.get("seconds"),
+            "training_loss": end.get("total") if isinstance(end, dict) else None,
+            "commit": self.scoring.commit,
+            "fingerprint": self.scoring.fingerprint,
+        }
+
+    def scores(self) -> list[dict[str, Any]]:
+        """The scores, as rows without the columns of `facts`."""
+        left_out = ("domain", "method", "method_version")
+        return [{key: value for key, value in row.items() if key not in left_out} for row in self._scores]
+
+    def held_out(self) -> list[dict[str, Any]]:
+        """What the training measured on held-out codes, as rows."""
+        return [row for row, _ in self._held_out]
+
+    def _read(self, schema: pa.Schema) -> list[dict[str, Any]]:
+        stage = scores_stage(self.settings, self.card, self.method)
+        rows: list[dict[str, Any]] = read_stage(stage, self.settings.outputs, schema).to_pylist()
+        return rows
+
+    def _measured(self) -> Iterator[tuple[dict[str, Any], Samples]]:
+        losses = self.training.extra.get("facts", {}).get("held_out_losses", {})
+        for measure in declared(self.method).held_out:
+            if measure.loss not in losses:
+                continue
+            values = np.asarray(losses[measure.loss], dtype=np.float64)
+            codes = np.arange(len(values))
+            estimate = self.bootstrap.mean(values, codes)
+            row = {
+                "protocol": HELD_OUT,
+                "attribute": ALL,
+                "metric": measure.metric,
+                "network": network_name(self.card, measure.role),
+                "value": estimate.value,
+                "ci_low": estimate.low,
+                "ci_high": estimate.high,
+                "n_faces": estimate.n_faces,
+                "n_images": estimate.n_images,
+                "better": measure.better,
+                "unit": measure.unit,
+                "flag": f"fewer than {FEWEST_CODES} held-out codes" if len(values) < FEWEST_CODES else None,
+            }
+            yield row, (values, codes)
+
+    def _means(self) -> Iterator[tuple[tuple[str, str, str, str], Samples]]:
+        stage = edits_stage(self.settings, self.card, self.method)
+        columns = edit_columns(read_stage(stage, self.settings.outputs, schemas.EDITS))
+        for attribute in (ALL, *self.settings.protocol.attributes):
+            own = np.ones(len(columns["attribute"]), bool) if attribute == ALL else columns["attribute"] == attribute
+            part = {name: column[own] for name, column in columns.items()}
+            for name in MEANS:
+                for role, samples in means_of(get(name), edit_set(self.method, attribute, part)).items():
+                    yield (PAPER, attribute, name, network_name(self.card, role)), samples
+
+
+def edit_set(method: str, attribute: str, columns: dict[str, np.ndarray]) -> EditSet:
+    """Measured edits without the vectors and timings that means over images do not need."""
+    none = np.empty((0, 0), np.float32)
+    return EditSet(
+        method=method,
+        attribute=attribute,
+        columns=columns,
+        features=none,
+        logits=none,
+        originals=none,
+        reference=Reference(none, none),
+        timings={},
+        bootstrap=Remembering(samples=10),
+    )
+
+
+def means_of(metric: Metric, edits: EditSet) -> dict[str, Samples]:
+    """What each judgement of a metric that is a mean is the mean of, by the role of the network that judged."""
+    judgements = metric.judge(edits)
+    assert isinstance(edits.bootstrap, Remembering)
+    left = list(edits.bootstrap.means)
+    found = {}
+    for judgement in judgements:
+        place = next(i for i, (estimate, _) in enumerate(left) if _same(estimate.value, judgement.estimate.value))
+        found[judgement.role or NO_NETWORK] = left.pop(place)[1]
+    return found
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (np.isnan(one) and np.isnan(other))

@@ -1,0 +1,53 @@
+"""Which faces train and which validate: by a hash, so that it never depends on order or on which others are there."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from pipeline.errors import LabelsError
+from pipeline.scorer_training.labels import Labels
+
+TRAINING, VALIDATION, NEITHER = 0, 1, 2
+LEAST_TRAINING, LEAST_VALIDATION = 32, 16  # faces; fewer teach and prove nothing
+
+
+def split(labels: Labels, seed: int, share: float) -> np.ndarray:
+    """(N,) int8: TRAINING, VALIDATION or NEITHER.
+
+    Where the source has a partition, that one; else a group validates if sha256 of "seed:group", as a number in
+    [0, 1), is below `share`.
+    """
+    if labels.parts is not None:
+        return labels.parts
+    drawn = {group: _place(seed, group) for group in set(labels.groups)}
+    return np.array([drawn[group] < share for group in labels.groups], dtype=np.int8)
+
+
+def check_sizes(parts: np.ndarray) -> None:
+    """Raises LabelsError if a part of a split is too small to train or to validate."""
+    for part, name, least in (
+        (TRAINING, "training", LEAST_TRAINING),
+        (VALIDATION, "validation", LEAST_VALIDATION),
+    ):
+        count = int((parts == part).sum())
+        if count < least:
+            raise LabelsError(
+                f"The {name} part has {count} of {len(parts)} faces, expected at least {least}. "
+                "Bring more faces, or choose another --validation-share or --seed."
+            )
+
+
+def rule(labels: Labels, share: float) -> str:
+    """How the faces are split, in words."""
+    if labels.parts is not None:
+        return "the source's own partition: 0 trains, 1 validates, 2 is not used"
+    by = "identity" if labels.grouped_by == "identity" else "picture"
+    return f"by {by}: sha256 of seed:{by}, as a number in [0, 1), below {share:g} validates"
+
+
+def _place(seed: int, group: str) -> float:
+    return (
+        int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
+    )

@@ -1,0 +1,145 @@
+"""A Parquet or CSV of one's own: `path`, any of the 35 attributes in [0, 1], and `identity` where persons are known."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.attributes import INDEX, NAMES
+from pipeline.errors import LabelsError, UnknownNameError
+from pipeline.scorer_training.folders import pictures_in, require_file, sha256_of
+from pipeline.scorer_training.labels import (
+    BROKEN_LABEL,
+    NO_LABEL,
+    NO_PICTURE,
+    Face,
+    Labels,
+    Problems,
+    collect,
+    unknown_values,
+)
+from pipeline.settings.paths import open_regular
+from pipeline.tables.parquet import local
+
+PATH, IDENTITY = "path", "identity"
+MOST_ROWS = 2_000_000  # of a Parquet; each takes 280 bytes for its 35 values
+READERS = {".csv": "CSV", ".parquet": "Parquet", ".pq": "Parquet"}
+
+
+def read_table(images: Path, labels: Path) -> Labels:
+    """The labels of a table whose `path` column names pictures below `images`; an empty cell is an unknown value.
+
+    Raises LabelsError, naming the row, and UnknownNameError for a column that is no attribute.
+    """
+    require_file(labels, "a .csv or .parquet file")
+    table = _read(labels)
+    _check_columns(list(table.columns), labels)
+    known, problems, faces = set(pictures_in(images)), Problems(), []
+    first = 2 if READERS[labels.suffix.lower()] == "CSV" else 0  # the line of a CSV, the row of a Parquet, from 0
+    values = _values(table, labels, first)
+    labelled: dict[str, int] = {}
+    for place, path in enumerate(table[PATH]):
+        where = f"{labels.name}, row {place + first}"
+        picture = _picture(path, images, where)
+        if picture in labelled:
+            raise LabelsError(f"{where}: {picture} was labelled in row {labelled[picture] + first} already.")
+        labelled[picture] = place
+        if picture not in known:
+            problems.note(NO_PICTURE, str(path))
+        elif np.isnan(values[place]).all():
+            problems.note(BROKEN_LABEL, str(path), f"row {place + first} has no value")
+        else:
+            faces.append(Face(picture, values[place], _person(table, place, picture, where)))
+    for picture in sorted(known - set(labelled)):
+        problems.note(NO_LABEL, picture)
+    grouped = "identity" if IDENTITY in table else "picture"
+    return collect("table", faces, grouped, {labels.name: sha256_of(labels)}, problems)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    kind = READERS.get(path.suffix.lower())
+    if kind is None:
+        raise LabelsError(f"--labels {path}: expected a file that ends in {', '.join(READERS)}.")
+    try:
+        if kind == "CSV":
+            return pd.read_csv(local(path), dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True)
+        return _read_parquet(path)
+    except (OSError, ValueError, KeyError) as error:  # pandas' and pyarrow's own errors are ValueErrors
+        raise LabelsError(f"--labels {path} cannot be read as {kind}: {error}.") from error
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file whose columns and number of rows were looked at first: a small one may hold any number.
+
+    Texts are kept once each, however many rows have them.
+    """
+    with open_regular(path) as opened, pq.ParquetFile(opened) as file:
+        columns, rows = file.schema_arrow.names, file.metadata.num_rows
+        _check_columns([name for name in columns if not name.startswith("__index_level_")], path)
+        if rows > MOST_ROWS:
+            raise LabelsError(
+                f"{path} has {rows:,} rows, expected one for each picture and at most {MOST_ROWS:,}. Keep the rows of "
+                "pictures that lie below --images."
+            )
+        texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+    with open_regular(path) as opened, pq.ParquetFile(opened, read_dictionary=texts) as file:
+        table = file.read().to_pandas()
+    for name in table.columns:
+        if isinstance(table[name].dtype, pd.CategoricalDtype):
+            table[name] = table[name].astype(object)
+    return table
+
+
+def _check_columns(columns: Sequence[Hashable], path: Path) -> None:
+    if PATH not in columns:
+        raise LabelsError(f"{path}: expected a column `{PATH}`, found {', '.join(map(str, columns)) or 'none'}.")
+    for column in columns:
+        if column not in (PATH, IDENTITY) and column not in INDEX:
+            raise UnknownNameError(f"column of {path.name}", str(column), (PATH, IDENTITY, *NAMES))
+    if len(set(columns)) != len(columns):
+        raise LabelsError(f"{path}: a column occurs twice.")
+    if not set(columns) & set(NAMES):
+        raise LabelsError(f"{path}: expected at least one of the attributes as a column: {', '.join(NAMES)}.")
+
+
+def _values(table: pd.DataFrame, path: Path, first: int) -> np.ndarray:
+    """(rows, 35), NaN where a cell is empty or there is no column."""
+    values = np.tile(unknown_values(), (len(table), 1))
+    for name in [name for name in NAMES if name in table]:
+        cells = table[name]
+        numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong = ~((numbers >= 0) & (numbers <= 1)) & cells.notna().to_numpy()
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            raise LabelsError(
+                f"{path.name}, row {place + first} ({table[PATH].iloc[place]}): {name} is {cells.iloc[place]}, "
+                "expected a number from 0 to 1, or nothing where it is unknown; docs/attributes.md has the limits of "
+                "angles and age."
+            )
+        values[:, INDEX[name]] = numbers
+    return values
+
+
+def _picture(path: Hashable, images: Path, where: str) -> str:
+    """A cell of `path` as a path below the folder of images, with /."""
+    if not isinstance(path, str) or not path.strip() or "\0" in path:
+        raise LabelsError(f"{where}: expected a path, found {path!r}.")
+    root = images.resolve()
+    full = (root / path).resolve()
+    if not full.is_relative_to(root) or full == root:
+        raise LabelsError(f"{where}: {path} leads out of --images {images}; expected a picture below it.")
+    return full.relative_to(root).as_posix()
+
+
+def _person(table: pd.DataFrame, place: int, picture: str, where: str) -> str:
+    if IDENTITY not in table:
+        return picture
+    person = table[IDENTITY].iloc[place]
+    if pd.isna(person):
+        raise LabelsError(f"{where}: `{IDENTITY}` is empty; expected a person in every row, or no such column.")
+    return str(person)

@@ -1,0 +1,135 @@
+"""Pictures decoded once, at the resolution of the training: one memory-mapped array, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from torch import Tensor
+
+from pipeline.errors import LabelsError, PhotoError
+from pipeline.images import from_uint8, resize, to_uint8
+from pipeline.pictures import opened, upright
+from pipeline.progress import Display
+from pipeline.scorer_training.folders import FORMATS
+
+VERSION = 2  # raised when the same file gives other pixels
+LARGEST_SIDE = 2048  # pixels of a square before it is resized; FFHQ's have 1,024
+BLOCK = 256  # pictures between two writes to disk
+HOW = "upright, the middle square, bicubic and antialiased, uint8"
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """`pixels` (N, R, R, 3) uint8 and `digests` (N, 32) uint8, the sha256 of each row, both memory-mapped.
+
+    `unreadable`: row -> what is wrong; the digest of such a row is zero.
+    """
+
+    pixels: np.ndarray
+    digests: np.ndarray
+    unreadable: dict[int, str]
+
+    def batch(self, rows: np.ndarray) -> Tensor:
+        """Images (n, 3, R, R) float32 in [-1, 1] of some rows."""
+        return from_uint8(self.pixels[rows])
+
+    def digest(self, rows: np.ndarray) -> str:
+        """sha256 over the pixels of some rows."""
+        return hashlib.sha256(np.ascontiguousarray(self.digests[rows]).tobytes()).hexdigest()
+
+
+def prepare(names: tuple[str, ...], images: Path, resolution: int, folder: Path, workers: int) -> Pixels:
+    """Pixels of the pictures `names` below `images`, decoded into `folder` where they are not yet there.
+
+    A file that has changed in size or time is decoded anew. Raises LabelsError if there is no room on the disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    key = _key(names, images, resolution)
+    shape = (len(names), resolution, resolution, 3)
+    pixel_path, digest_path = folder / f"pictures-{key}.npy", folder / f"pictures-{key}.sha256.npy"
+    for old in folder.glob("pictures-*.npy"):
+        if old not in (pixel_path, digest_path):
+            old.unlink()
+    if not pixel_path.exists():
+        _check_room(folder, int(np.prod(shape)))
+    pixels, digests = _mapped(pixel_path, shape), _mapped(digest_path, (len(names), 32))
+    missing = np.flatnonzero(~digests.any(axis=1))
+    unreadable: dict[int, str] = {}
+    if len(missing):
+        before = len(names) - len(missing)
+        with Display("decoding pictures", len(names), "pictures", before=before) as display:
+            with ThreadPoolExecutor(workers) as pool:
+                for start in range(0, len(missing), BLOCK):
+                    block = missing[start : start + BLOCK]
+                    found = pool.map(lambda row: _decoded(images / names[row], resolution), block)
+                    fresh = {}
+                    for count, (row, picture) in enumerate(zip(block, found, strict=True), start=1):
+                        if isinstance(picture, str):
+                            unreadable[int(row)] = picture
+                        else:
+                            pixels[row] = picture
+                            fresh[row] = np.frombuffer(hashlib.sha256(picture.tobytes()).digest(), dtype=np.uint8)
+                        display.update(before + start + count)
+                    pixels.flush()  # what has a digest is on the disk
+                    for row, digest in fresh.items():
+                        digests[row] = digest
+                    digests.flush()
+    return Pixels(pixels, digests, unreadable)
+
+
+def decode(path: Path, resolution: int) -> np.ndarray:
+    """One picture, (R, R, 3) uint8: upright by its EXIF, its middle square, resized.
+
+    Squares beyond LARGEST_SIDE are averaged down to it first, so that what one picture takes is bounded. Raises
+    PhotoError for a file that is no whole picture of 8 bits a channel, and for one that is too large.
+    """
+    with opened(path, FORMATS) as picture:
+        square = np.asarray(upright(picture, max(LARGEST_SIDE, resolution), square=True))
+    return to_uint8(resize(from_uint8(square[None]), resolution))[0].numpy()
+
+
+def _decoded(path: Path, resolution: int) -> np.ndarray | str:
+    """The picture, or what is wrong with it."""
+    try:
+        with torch.no_grad():
+            return decode(path, resolution)
+    except PhotoError as error:
+        return str(error)
+
+
+def _key(names: tuple[str, ...], images: Path, resolution: int) -> str:
+    facts = []
+    for name in names:
+        try:
+            status = (images / name).stat()
+        except OSError:
+            facts.append((name, -1, -1))
+        else:
+            facts.append((name, status.st_size, status.st_mtime_ns))
+    return hashlib.sha256(json.dumps([VERSION, resolution, facts]).encode()).hexdigest()[:16]
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed * 1.05:
+        raise LabelsError(
+            f"The decoded pictures take {needed / 2**30:.1f} GiB in {folder}, and {free / 2**30:.1f} GiB are free. "
+            "Make room, or choose another --folder or a smaller --resolution."
+        )
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        open_memmap(fresh, mode="w+", dtype=np.uint8, shape=shape).flush()
+        os.replace(fresh, path)
+    return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape, offset=path.stat().st_size - int(np.prod(shape)))

@@ -1,0 +1,1 @@
+"""Intervals, differences, ranks, and the units in which changes are counted."""

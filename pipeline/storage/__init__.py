@@ -1,0 +1,1 @@
+"""Stages on disk: fingerprints, manifests, locks, atomic writes, damage, provenance."""

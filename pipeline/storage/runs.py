@@ -1,0 +1,83 @@
+"""Runs that are going on: one process for the same settings, and no stage is removed while a run builds on it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from pipeline.errors import BusyError, StageError
+from pipeline.settings.settings import Settings
+from pipeline.storage.files import read_json, write_json
+from pipeline.storage.locks import held
+from pipeline.storage.manifests import MANIFEST
+from pipeline.storage.stages import STAGES, Stage, building
+from pipeline.storage.unfinished import lock_holder
+
+RUN = "run"
+BUILDS_ON = "builds_on.json"  # in a run's folder: the folders of its stages
+
+
+def run_stage(settings: Settings) -> Stage:
+    """The stage that is the run itself: it has no results, only the lock that keeps a second one out."""
+    return Stage(RUN, 1, settings.as_json(), label=f"{settings.domain}-{settings.protocol.profile}")
+
+
+@contextmanager
+def alone(settings: Settings, stages: Iterable[Stage]) -> Iterator[None]:
+    """Hold the right to run these settings, and say which stages the run builds on. Raises BusyError, StageError."""
+    own = run_stage(settings)
+    try:
+        with building(own, settings.on(lock_wait=0.0)) as builder:
+            write_json(builder.folder, BUILDS_ON, {"folders": [_key(stage) for stage in stages]})
+            yield
+    except BusyError:
+        holder = lock_holder(own.folder(settings.outputs)) or "another process"
+        raise BusyError(f"The very same run is being computed by {holder}: `latentbench status` shows it.") from None
+
+
+def invalidate(stages: Iterable[Stage], outputs: Path) -> list[Path]:
+    """Remove the stages' folders, in the given order, the manifest of each first. Returns those that were there.
+
+    All or none: every lock is held before the first is removed. Raises BusyError if a process is building one of
+    them, or a run builds on one, and StageError if one cannot be removed.
+    """
+    there = [stage for stage in stages if stage.folder(outputs).is_dir()]
+    with ExitStack() as locks:
+        for stage in there:
+            locks.enter_context(held(stage.folder(outputs), stage.title, wait=0.0))
+        _check_no_run(there, outputs)
+        for stage in there:
+            folder = stage.folder(outputs)
+            try:
+                (folder / MANIFEST).unlink(missing_ok=True)
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise StageError(f"Cannot remove {folder}: {error.strerror} ({error.filename}).") from error
+    return [stage.folder(outputs) for stage in there]
+
+
+def _check_no_run(stages: list[Stage], outputs: Path) -> None:
+    """Raise BusyError, naming it, if a run that is going on builds on one of the stages."""
+    titles = {_key(stage): stage.title for stage in stages}
+    for folder in sorted((outputs / STAGES / RUN).glob("*")):
+        holder = lock_holder(folder)
+        if not holder:
+            continue
+        needed: object = None
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StageError):
+            needed = read_json(folder / BUILDS_ON)["folders"]
+        # A run that does not say what it builds on may build on all.
+        shared = [title for key, title in titles.items() if not isinstance(needed, list) or key in needed]
+        if shared:
+            raise BusyError(
+                f"A run that {holder} is computing builds on {', '.join(shared[:3])}"
+                f"{f' and {len(shared) - 3} more' if len(shared) > 3 else ''}. Nothing was removed. Wait for it to "
+                "end (`latentbench status` shows it), or stop it with Ctrl-C or SIGTERM first."
+            )
+
+
+def _key(stage: Stage) -> str:
+    """A stage's folder, below that of all stages."""
+    return str(stage.folder(Path()).relative_to(STAGES))

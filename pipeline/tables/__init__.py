@@ -1,0 +1,1 @@
+"""Columns of every table, and the one reader and writer of Parquet."""

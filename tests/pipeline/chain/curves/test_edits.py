@@ -1,0 +1,148 @@
+"""Edits for rate curves: rows are what a plain loop computes, nothing is dropped, and no bit depends on the shards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline.attributes import ATTRIBUTES, index_of
+from pipeline.chain.calibration import read_range, run_range
+from pipeline.chain.consistency.edits import run_consistency
+from pipeline.chain.curves import edits as rates
+from pipeline.chain.curves.edits import rates_stage, run_rates
+from pipeline.chain.curves.scores import rating_stage, run_rating
+from pipeline.chain.labels import read_values, run_labels
+from pipeline.chain.latents import read_w, run_latents
+from pipeline.chain.spread import Limits, read_limits, run_spread
+from pipeline.chain.training import load_method, run_train
+from pipeline.domains import base
+from pipeline.settings.settings import Settings
+from pipeline.tables import schemas
+from pipeline.tables.parquet import read_stage
+from tests.pipeline import scenes
+from tests.pipeline.scenes import scene_settings
+
+FACES, STRENGTHS = 7, 4
+
+
+def rated(outputs: Path, methods: tuple[str, ...] = ("noop", "random")) -> Settings:
+    """A run up to the scores of rate curves."""
+    settings = scene_settings(outputs, methods)
+    sizes = replace(
+        settings.protocol, n_rate_faces=FACES, rate_strengths=STRENGTHS, n_spread=200, n_consistency_faces=4
+    )
+    settings = replace(settings, protocol=sizes)
+    for which in ("train", "faces", "reference", "rates"):
+        run_latents(settings, which)
+    for which in ("train", "faces", "rates"):
+        run_labels(settings, which)
+    run_spread(settings)
+    for method in methods:
+        run_train(settings, method)
+        run_range(settings, method, settings.protocol.attributes)
+        run_rates(settings, method)
+        run_consistency(settings, method)
+        run_rating(settings, method)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+        return rated(tmp_path_factory.mktemp("rates"))
+
+
+@pytest.fixture(autouse=True)
+def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+
+
+def table(settings: Settings, method: str) -> pd.DataFrame:
+    return read_stage(rates_stage(settings, scenes.describe(), method), settings.outputs, schemas.RATES).to_pandas()
+
+
+@torch.no_grad()
+def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
+    domain, method, limits = base.load(scenes.NAME, "cpu"), load_method(run, "random"), read_limits(run)
+    ids, w = read_w(run, "rates")
+    _, values, _ = read_values(run, "rates")
+    rows = table(run, "random").to_dict("records")
+    assert len(rows) == 2 * FACES * STRENGTHS
+    for row in rows[:: len(rows) // 9]:
+        face, column = ids.tolist().index(row["face_id"]), index_of(row["attribute"])
+        ws = domain.generator.mapping.broadcast(torch.from_numpy(w[face : face + 1]))
+        before = domain.generator.synthesis(ws).clamp(-1, 1)
+        labels = domain.scorer_b(before).logit()[0] > torch.from_numpy(limits.cuts)
+        ends = read_range(run, "random", row["attribute"])
+        strength = (ends["low"] if labels[column] else ends["high"]) * row["strength_index"] / STRENGTHS
+        assert (row["label"], row["strength"]) == (bool(labels[column]), pytest.approx(strength))
+        strengths = torch.zeros(1, 35)
+        strengths[0, column] = strength
+        after = method.edit(ws, strengths, torch.from_numpy(values[face : face + 1]))
+        image = domain.generator.synthesis(after).clamp(-1, 1)
+        same = (domain.scorer_b(image).logit()[0] > torch.from_numpy(limits.cuts)) == labels
+        found = bool(domain.detector.detect(image, threshold=0.9).found)
+        distance = 1 - float((domain.recognizer_b(image) * domain.recognizer_b(before)).sum())
+        assert row["detected"] == found
+        assert row["flipped"] == (found and not same[column])
+        others = [bool(same[place]) for place in range(35) if place != column]
+        assert row["preserved"] == pytest.approx(sum(others) / 34 if found else 0.0)
+        assert row["identity_recognizer_b"] == pytest.approx(distance, abs=1e-5)
+        assert row["accepted"] == (found and row["identity_recognizer_b"] <= row["largest_accepted_distance"])
+
+
+def test_no_edit_flips_nothing_and_scores_no_area(run: Settings) -> None:
+    assert not table(run, "noop")["flipped"].any()
+    scores = read_stage(rating_stage(run, scenes.describe(), "noop"), run.outputs, schemas.STAGE_SCORES).to_pandas()
+    assert set(scores["protocol"]) == {"rates-1", "consistency-1"}
+    scores = scores[scores["protocol"] == "rates-1"]
+    areas = scores[scores["metric"].isin(["preservation_area", "acceptance_area", "target_change_rate"])]
+    assert (areas["value"] == 0).all()
+    assert set(scores["attribute"]) == {"age", "glasses", "all"}
+    rates_at = scores[scores["metric"] == "preservation_rate"]
+    assert sorted(rates_at["level"].unique()) == [0.5, 0.75, 0.9] and rates_at["value"].isna().all()
+    assert rates_at["flag"].str.contains("not reached").all()
+
+
+def test_the_first_faces_are_those_of_the_other_protocols(run: Settings) -> None:
+    assert read_w(run, "rates")[0][:6].tolist() == read_w(run, "faces")[0].tolist()
+
+
+def test_shards_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 3 faces are other batches, so only what is discrete or in double precision must be the same."""
+    whole = table(run, "random")
+    monkeypatch.setattr(rates, "SHARD_FACES", 3)
+    cut = table(rated(tmp_path, ("random",)), "random")
+    exact = ["attribute", "face_id", "strength_index", "strength", "label", "detected", "flipped", "accepted"]
+    sort = ["attribute", "face_id", "strength_index"]
+    pd.testing.assert_frame_equal(*(t.sort_values(sort, ignore_index=True)[exact] for t in (whole, cut)))
+
+
+def test_lines_are_drawn_by_unedited_images(run: Settings) -> None:
+    limits = read_limits(run)
+    for column, attribute in enumerate(ATTRIBUTES):
+        if attribute.kind == "binary":
+            assert limits.cuts[column] == 0
+    rng = np.random.default_rng(0)
+    persons = rng.normal(size=(60, 8)).astype(np.float32)
+    persons /= np.linalg.norm(persons, axis=1, keepdims=True)
+    distance = Limits(limits.cuts, persons).acceptance_distance(0.1)
+    pairs = [1 - float(persons[i] @ persons[j]) for i in range(60) for j in range(i)]
+    assert np.mean([pair <= distance for pair in pairs]) == pytest.approx(0.1, abs=0.002)
+
+
+def test_a_label_flips_beyond_the_cut_and_not_by_a_scorer_s_noise() -> None:
+    """Logits of one face in two batches, on either side of the cut: its label is kept, whichever it was."""
+    cuts = torch.tensor([-3.0, 0.0])
+    near = torch.tensor([[-3.0002, 0.0002], [-2.9998, -0.0002]])
+    for labels in (torch.tensor([[True, True]] * 2), torch.tensor([[False, False]] * 2)):
+        assert rates.kept(labels, near, cuts).all()
+    clearly = torch.tensor([[-3.01, 0.01]])
+    assert rates.kept(torch.tensor([[True, True]]), clearly, cuts).tolist() == [[False, True]]
+    assert rates.kept(torch.tensor([[False, False]]), clearly, cuts).tolist() == [[True, False]]

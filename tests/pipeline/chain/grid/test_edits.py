@@ -1,0 +1,237 @@
+"""Edits are what the method makes of every face at every step, measured against the face's unedited image."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.attributes import index_of
+from pipeline.chain.calibration import read_range
+from pipeline.chain.grid import edits as editing
+from pipeline.chain.grid.edits import (
+    edits_stage,
+    face_blocks,
+    gallery_steps,
+    read_gallery,
+    reference_stage,
+    timing_stage,
+)
+from pipeline.chain.labels import read_values
+from pipeline.chain.latents import read_w
+from pipeline.chain.training import load_method
+from pipeline.chain.views import PIXEL_NOISE
+from pipeline.domains import base
+from pipeline.images import to_uint8
+from pipeline.networks.pairs import perceptual_distance, structural_similarity
+from pipeline.settings.settings import Settings
+from pipeline.storage.stages import read_manifest
+from pipeline.tables import schemas
+from pipeline.tables.parquet import read_stage, values_of, vectors
+from tests.pipeline import scenes
+from tests.pipeline.scenes import run_to_edits, scene_settings
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    patch = pytest.MonkeyPatch()
+    patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    settings = scene_settings(tmp_path_factory.mktemp("scenes"))
+    run_to_edits(settings)
+    yield settings
+    patch.undo()
+
+
+def edits(settings: Settings, method: str):
+    return read_stage(edits_stage(settings, scenes.describe(), method), settings.outputs, schemas.EDITS)
+
+
+def features(settings: Settings, method: str):
+    stage = edits_stage(settings, scenes.describe(), method)
+    return read_stage(stage, settings.outputs, schemas.features(scenes.WIDTH, scenes.CLASSES))
+
+
+def test_every_face_step_and_attribute_is_there_once(run: Settings) -> None:
+    table = edits(run, "random")
+    keys = list(zip(*(table.column(name).to_pylist() for name in ("attribute", "face_id", "step")), strict=True))
+    assert len(keys) == run.protocol.edits_per_method == len(set(keys))
+    assert keys == sorted(keys), "attributes happen to be in alphabetical order here"
+    seen = features(run, "random")
+    assert keys == list(zip(*(seen.column(name).to_pylist() for name in ("attribute", "face_id", "step")), strict=True))
+
+
+def test_strengths_cut_the_range_in_equal_steps(run: Settings) -> None:
+    table = edits(run, "random")
+    limits = read_range(run, "random", "age")
+    strength = table.column("strength").to_numpy()[:5]
+    np.testing.assert_allclose(strength, np.linspace(limits["low"], limits["high"], 5))
+
+
+@torch.no_grad()
+def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
+    """One image at a time, from the codes up."""
+    domain, method = base.load(scenes.NAME, "cpu"), load_method(run, "random")
+    ids, w = read_w(run, "faces")
+    _, labels, _ = read_values(run, "faces")
+    rows = edits(run, "random").to_pylist()
+    values, seen = values_of(edits(run, "random")), features(run, "random")
+    vector, logits = vectors(seen, "feature"), vectors(seen, "logits")
+    for index in (0, 7, 29, 31, 59):
+        row = rows[index]
+        face = ids.tolist().index(row["face_id"])
+        ws = domain.generator.mapping.broadcast(torch.from_numpy(w[face : face + 1]))
+        strengths = torch.zeros(1, 35)
+        strengths[0, index_of(row["attribute"])] = row["strength"]
+        edited = method.edit(ws, strengths, torch.from_numpy(labels[face : face + 1]))
+        image, before = (domain.generator.synthesis(code).clamp(-1, 1) for code in (edited, ws))
+        np.testing.assert_allclose(values[index], domain.scorer_b(image)[0], atol=1e-5)
+        assert row["start_value"] == pytest.approx(
+            float(domain.scorer_b(before)[0, index_of(row["attribute"])]), abs=1e-5
+        )
+        for name in ("recognizer_a", "recognizer_b"):
+            network = getattr(domain, name)
+            distance = 1 - float((network(image) * network(before)).sum())
+            assert row[f"identity_{name}"] == pytest.approx(distance, abs=1e-5)
+        person = (domain.reader(image) - domain.reader(before))[0, [0, 2, 3]] / 0.01 * 0.8 / 2.0
+        assert row["true_identity_distance"] == pytest.approx(float(person.norm()), abs=1e-4)
+        assert row["true_identity_error"] == pytest.approx(0.35)
+        box = domain.detector.detect(image, threshold=0.9)
+        one, other = (domain.detector.identity_features(picture, box.box) for picture in (image, before))
+        cosine = torch.nn.functional.cosine_similarity(one, other)
+        assert row["identity_mtcnn"] == pytest.approx(1 - float(cosine), abs=1e-5)
+        assert row["detected"] == bool(box.found)
+        assert row["probability"] == pytest.approx(float(box.probability), abs=1e-5)
+        assert row["lpips"] == pytest.approx(float(perceptual_distance(domain.perception)(image, before)), abs=1e-4)
+        assert row["ssim"] == pytest.approx(float(structural_similarity(image, before)), abs=1e-4)
+        np.testing.assert_allclose(vector[index], domain.perception.features(image)[0], atol=1e-4)
+        np.testing.assert_allclose(logits[index], domain.perception.logits(image)[0], atol=1e-4)
+        squared = (image - before).square()[0].sum(dim=0)
+        own = squared[:, : squared.shape[1] // 2] if row["attribute"] == "age" else squared[squared.shape[0] // 2 :]
+        if float((image - before).abs().max()) > PIXEL_NOISE:
+            assert row["local_share"] == pytest.approx(float(own.sum() / squared.sum()), rel=1e-3)
+            assert row["parts_area"] == pytest.approx(0.5)
+        else:
+            assert (row["local_share"], row["parts_area"]) == (None, None)
+        moved = float((edited - ws)[0, 0].norm()) / domain.mean_distance
+        assert row["displacement"] == pytest.approx(moved, rel=1e-4)
+
+
+def test_no_edit_at_all_scores_perfect(run: Settings) -> None:
+    table = edits(run, "noop")
+    identity = ("identity_mtcnn", "identity_recognizer_a", "identity_recognizer_b", "true_identity_distance")
+    for name in (*identity, "lpips", "displacement"):
+        assert abs(table.column(name).to_numpy()).max() < 1e-5
+    np.testing.assert_allclose(table.column("ssim").to_numpy(), 1.0, atol=1e-5)
+    age = table.column("attribute").to_numpy() == "age"
+    np.testing.assert_allclose(
+        table.column("value_age").to_numpy()[age], table.column("start_value").to_numpy()[age], atol=1e-6
+    )
+
+
+def test_a_domain_that_knows_no_truth_has_null(run: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same edits by a domain without a reader: null in both columns, the rest to the bit, another stage."""
+    card = scenes.describe()
+    unread = replace(card, weights={role: sha for role, sha in card.weights.items() if role != "reader"})
+    blind = replace(base.load(scenes.NAME, "cpu"), card=unread, reader=None, parts=None)
+    monkeypatch.setattr(base, "load", lambda *which: blind)
+    monkeypatch.setattr(scenes, "describe", lambda: unread)
+    settings = scene_settings(tmp_path, ("random",))
+    run_to_edits(settings)
+    table, known = (
+        edits(settings, "random"),
+        ["true_identity_distance", "true_identity_error", "local_share", "parts_area"],
+    )
+    assert all(table.column(name).null_count == table.num_rows for name in known)
+    monkeypatch.undo()
+    assert table.drop(known).equals(edits(run, "random").drop(known))
+    assert edits_stage(run, unread, "random") != edits_stage(run, card, "random")
+
+
+def test_where_no_face_is_found_the_box_is_the_image(run: Settings) -> None:
+    table = edits(run, "random")
+    found = table.column("detected").to_numpy(zero_copy_only=False)
+    right = table.column("box_right").to_numpy()
+    assert (right[found] == 12).all() and (right[~found] == scenes.SIZE).all()
+
+
+def test_batches_and_shards_lie_at_fixed_places(run: Settings, tmp_path: Path) -> None:
+    """Another shard size of the machine changes no bit."""
+    other = scene_settings(tmp_path, ("random",), shard_size=512)
+    run_to_edits(other)
+    assert edits(other, "random").equals(edits(run, "random"))
+    assert features(other, "random").equals(features(run, "random"))
+
+
+def test_a_lost_file_alone_is_computed_again(run: Settings) -> None:
+    stage = edits_stage(run, scenes.describe(), "noop")
+    before = {record.name: record for record in read_manifest(stage, run.outputs).shards}
+    lost = next(name for name in before if name.startswith("features-glasses"))
+    kept = stage.folder(run.outputs) / next(name for name in before if name.startswith("edits-age"))
+    changed = kept.stat().st_mtime_ns
+    (stage.folder(run.outputs) / lost).write_bytes(b"PAR1")
+    editing.run_edits(run, "noop")
+    after = {record.name: record for record in read_manifest(stage, run.outputs).shards}
+    assert {name: record.sha256 for name, record in before.items()} == {n: r.sha256 for n, r in after.items()}
+    assert kept.stat().st_mtime_ns == changed
+
+
+def test_blocks_cover_every_face_once() -> None:
+    for faces, steps in ((6, 5), (50, 11), (50, 41), (3, 1000), (1, 2)):
+        blocks = face_blocks(faces, steps)
+        assert np.concatenate(blocks).tolist() == list(range(faces))
+        assert max(map(len, blocks)) - min(map(len, blocks)) <= 1
+    assert len(face_blocks(6, 5)) == 1
+    assert max(len(block) * 41 for block in face_blocks(50, 41)) < 2 * editing.SHARD_IMAGES
+
+
+@torch.no_grad()
+def test_reference_holds_unedited_images(run: Settings) -> None:
+    stage = reference_stage(run, scenes.describe())
+    table = read_stage(stage, run.outputs, schemas.features(scenes.WIDTH, scenes.CLASSES))
+    ids, w = read_w(run, "reference")
+    assert table.column("face_id").to_pylist() == ids.tolist()
+    assert set(table.column("attribute").to_pylist()) == {""}
+    domain = base.load(scenes.NAME, "cpu")
+    images = domain.generator.synthesis(domain.generator.mapping.broadcast(torch.from_numpy(w[:9]))).clamp(-1, 1)
+    np.testing.assert_allclose(vectors(table, "feature")[:9], domain.perception.features(images), atol=1e-4)
+
+
+def test_timings_are_of_single_edits(run: Settings) -> None:
+    table = read_stage(timing_stage(run, scenes.describe(), "random"), run.outputs, schemas.TIMINGS)
+    edit, both = (table.column(name).to_numpy() for name in schemas.TIMINGS.names[2:])
+    assert len(edit) == run.protocol.n_timings
+    assert (0 < edit).all() and (edit < both).all()
+
+
+@torch.no_grad()
+def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
+    gallery = read_gallery(run, "random")
+    rows = edits(run, "random").to_pylist()
+    known = {(row["attribute"], row["face_id"], row["step"]): row for row in rows}
+    assert gallery.num_rows == 2 * editing.GALLERY_FACES * len(gallery_steps(5))
+    domain, method = base.load(scenes.NAME, "cpu"), load_method(run, "random")
+    ids, w = read_w(run, "faces")
+    _, labels, _ = read_values(run, "faces")
+    for row in gallery.to_pylist()[::7]:
+        edit = known[row["attribute"], row["face_id"], row["step"]]
+        value = schemas.value_column({"age": "age", "glasses": "glasses"}[row["attribute"]])
+        assert (row["strength"], row["detected"], row["value"]) == (edit["strength"], edit["detected"], edit[value])
+        face = ids.tolist().index(row["face_id"])
+        ws = domain.generator.mapping.broadcast(torch.from_numpy(w[face : face + 1]))
+        strengths = torch.zeros(1, 35)
+        strengths[0, index_of(row["attribute"])] = row["strength"]
+        image = domain.generator.synthesis(method.edit(ws, strengths, torch.from_numpy(labels[face : face + 1])))
+        picture = np.array(Image.open(io.BytesIO(row["png"]))).astype(int)
+        assert abs(picture - to_uint8(image)[0].numpy()).max() <= 1
+
+
+def test_gallery_steps_keep_both_ends() -> None:
+    assert gallery_steps(5) == [0, 1, 2, 3, 4]
+    steps = gallery_steps(41)
+    assert (steps[0], steps[-1], len(steps)) == (0, 40, editing.GALLERY_STEPS)

@@ -1,0 +1,208 @@
+"""Calibration finds limits that are known: the detector's, the cap's, a plateau's, and none."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.attributes import index_of
+from pipeline.chain import calibration
+from pipeline.chain.calibration import Faces, Limits, calibrate, read_range, run_range, shared_limit
+from pipeline.chain.labels import run_labels
+from pipeline.chain.latents import run_latents
+from pipeline.chain.training import run_train
+from pipeline.domains import base
+from pipeline.errors import BusyError, StageError
+from pipeline.methods.base import FitData, Method, Paper, silent
+from pipeline.methods.controls import NoOp
+from pipeline.settings.settings import Protocol
+from pipeline.storage.stages import building, read_manifest
+from tests import toy
+from tests.pipeline import scenes
+
+
+class Along(Method):
+    """w + unit * g(s) d for the true direction d: a method whose limits can be computed."""
+
+    name: ClassVar[str] = "along"
+    version: ClassVar[int] = 1
+    paper: ClassVar[Paper] = Paper("Along", "tests")
+    unit: ClassVar[str] = "length"
+    supervision: ClassVar[str] = "none"
+
+    def __init__(self, *, scale: float = 1.0, bound: float = 0.0, offset: float = 0.0) -> None:
+        self.scale, self.bound, self.offset = scale, bound, offset
+        vars(self)["exact_identity"] = offset == 0
+
+    def parameters(self) -> dict[str, Any]:
+        return {"scale": self.scale, "bound": self.bound, "offset": self.offset}
+
+    def fit(self, data: FitData) -> None:
+        """Nothing to learn."""
+
+    def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
+        length = strengths * self.scale
+        if self.bound:
+            length = self.bound * torch.tanh(length)
+        return ws + (length @ toy.DIRECTIONS)[:, None] + self.offset * toy.IDENTITY[0]
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+
+ATTRIBUTE = "age"
+STOP = math.atanh(math.sqrt(2 / 1.1 - 1))  # tanh(2 s) = 1.1 tanh(s), as tanh(2 s) = 2 t / (1 + t^2)
+DIRECTION = toy.DIRECTIONS[index_of(ATTRIBUTE)]
+
+
+def run(method: Method, detector: toy.Detector, count: int = 20, **changes: Any) -> tuple[dict[str, Any], Tensor]:
+    """The row of the table, and the codes."""
+    w = toy.draw_w(count, seed=3)
+    domain = toy.load(detector=detector)
+    faces = Faces(domain.generator.mapping.broadcast(w), toy.values_of(w))
+    protocol: Protocol = toy.protocol(**changes)
+    return calibrate(domain, method, ATTRIBUTE, 100 + np.arange(count), faces, protocol, silent), w
+
+
+def finder(lost_beyond: float) -> toy.Detector:
+    return toy.Detector(radius=math.inf, direction=DIRECTION, lost_beyond=lost_beyond)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0, 0.001])
+def test_each_face_is_followed_to_where_the_detector_loses_it(scale: float) -> None:
+    row, w = run(Along(scale=scale), finder(6.0))
+    true = (6.0 - (w @ DIRECTION).double().numpy()) / scale
+    found = np.array(row["face_high"])
+    assert (found <= true * (1 + 1e-5)).all(), "the face is still found at its limit"
+    assert (found >= true * (1 - 2.0**-8) - 1e-4 / scale).all(), "and no more than the last halving below it"
+    assert row["high_set_by"] == "detector" and row["low_set_by"] == "cap"
+    assert row["face_ids"] == list(range(100, 120)) and row["n_faces"] == 20
+
+
+def test_the_range_is_the_largest_at_which_enough_faces_are_found() -> None:
+    for share, lost in ((1.0, 0), (0.95, 1), (0.5, 10)):
+        row, _ = run(Along(), finder(6.0), found_share=share)
+        limits = np.sort(row["face_high"])
+        assert row["high"] == limits[lost]
+        assert (limits >= row["high"]).mean() >= share > (limits > row["high"]).mean()
+
+
+def test_limits_on_both_sides_agree_with_geometry() -> None:
+    row, w = run(Along(), toy.Detector(radius=12.0), displacement_cap=10.0)
+    along = (w @ DIRECTION).double().numpy()
+    inside = np.sqrt(along**2 + 144.0 - w.double().square().sum(dim=1).numpy())
+    assert np.allclose(row["face_high"], inside - along, rtol=2.0**-8, atol=1e-3)
+    assert np.allclose(row["face_low"], -inside - along, rtol=2.0**-8, atol=1e-3)
+    assert row["low_set_by"] == row["high_set_by"] == "detector"
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0, 0.01])
+def test_the_cap_bounds_a_method_that_never_loses_the_face(scale: float) -> None:
+    row, _ = run(Along(scale=scale), finder(math.inf), displacement_cap=1.5)
+    end = 1.5 * toy.MEAN_DISTANCE / scale
+    assert row["high"] == pytest.approx(end, rel=1e-4) and row["low"] == pytest.approx(-end, rel=1e-4)
+    assert row["low_set_by"] == row["high_set_by"] == "cap" and row["cap"] == 1.5
+
+
+def test_a_method_that_stops_moving_ends_where_it_has_all_but_stopped() -> None:
+    row, _ = run(Along(bound=3.0), finder(math.inf))
+    assert row["high"] == pytest.approx(STOP, rel=1e-3)
+    assert row["high_set_by"] == row["low_set_by"] == "plateau"
+
+
+def test_a_shift_without_any_strength_is_not_taken_for_an_effect() -> None:
+    row, _ = run(Along(scale=0.0, offset=1.0), finder(math.inf))
+    assert (row["low"], row["high"], row["low_set_by"], row["high_set_by"]) == (-1.0, 1.0, "none", "none")
+    row, _ = run(Along(bound=3.0, offset=1.0), finder(math.inf))
+    assert row["high"] == pytest.approx(STOP, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", [Along(), Along(bound=3.0), Along(scale=0.0)])
+def test_an_exact_method_is_searched_with_fewer_edits_to_the_same_limits(method: Along) -> None:
+    quick, _ = run(method, finder(6.0))
+    vars(method)["exact_identity"] = False
+    slow, _ = run(method, finder(6.0))
+    assert quick == slow
+
+
+def test_the_noop_has_the_range_one_and_costs_no_images() -> None:
+    detector = finder(math.inf)
+    row, _ = run(NoOp(), detector)
+    assert (row["low"], row["high"], row["low_set_by"], row["high_set_by"]) == (-1.0, 1.0, "none", "none")
+    assert detector.seen == 20, "the unedited faces alone"
+
+
+def test_faces_that_are_not_found_unedited_are_left_out() -> None:
+    row, w = run(Along(), toy.Detector(radius=8.0))
+    usable = (w.norm(dim=1) <= 8.0).numpy()
+    assert 0 < usable.sum() < 20
+    assert row["face_ids"] == (100 + np.flatnonzero(usable)).tolist()
+    assert row["n_faces"] == usable.sum() == len(row["face_low"]) == len(row["face_high"])
+
+
+def test_the_unedited_face_is_looked_at_not_the_edit_of_zero() -> None:
+    detector = toy.Detector(radius=math.inf, direction=toy.IDENTITY[0], lost_beyond=10.0)
+    row, _ = run(Along(offset=20.0), detector)
+    assert row["n_faces"] == 20 and set(row["face_high"]) == {0.0} and row["high_set_by"] == "detector"
+
+
+def test_no_face_at_all_is_an_error() -> None:
+    with pytest.raises(StageError, match="none of the 20 unedited"):
+        run(Along(), toy.Detector(radius=0.1))
+
+
+def test_each_round_makes_one_image_per_open_face_and_side() -> None:
+    detector = toy.Detector(radius=12.0)
+    run(Along(), detector, bisections=4)
+    most = 20 + 2 * 20 * (len(calibration.SHARES) + 4)
+    assert detector.seen <= most
+
+
+def test_batches_of_faces_do_not_change_the_limits() -> None:
+    few, _ = run(Along(), finder(6.0), count=5)
+    many, _ = run(Along(), finder(6.0), count=150)
+    assert np.allclose(few["face_high"], many["face_high"][:5], rtol=1e-5)
+
+
+def test_shared_limit_says_what_set_it() -> None:
+    limits = Limits(np.array([4.0, 1.0, 3.0, 2.0]), ("cap", "detector", "cap", "plateau"))
+    assert shared_limit(limits, 1.0) == (1.0, "detector")
+    assert shared_limit(limits, 0.95) == (2.0, "plateau"), "one of few faces may be lost"
+    assert shared_limit(limits, 0.75) == (2.0, "plateau")
+    assert shared_limit(limits, 0.5) == (3.0, "cap")
+    assert shared_limit(limits, 0.0) == (4.0, "cap")
+
+
+def test_ranges_are_published_once_per_attribute_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    settings = scenes.scene_settings(tmp_path, methods=("noop", "random"))
+    for which in ("train", "faces"):
+        run_latents(settings, which)
+        run_labels(settings, which)
+    run_train(settings, "random")
+    one, two = settings.protocol.attributes[:2]
+    first = run_range(settings, "random", [one])
+    both = run_range(settings, "random", [one, two])
+    assert both[0] == first[0] and [manifest.rows for manifest in both] == [1, 1]
+    row = read_range(settings, "random", one)
+    assert (row["method"], row["attribute"]) == ("random", one) and row["low"] < 0 < row["high"]
+    assert read_range(settings, "random", two)["attribute"] == two
+
+    stage = calibration.range_stage(settings, scenes.describe(), "random", two)
+    (stage.folder(tmp_path) / "manifest.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(calibration, "range_shard", None)
+        assert run_range(settings, "random", [two])[0].shards == both[1].shards, "a finished file is published as it is"
+    with building(stage, settings), pytest.raises(BusyError):
+        (stage.folder(tmp_path) / "manifest.json").unlink()
+        run_range(settings, "random", [one, two])
+    assert read_manifest(calibration.range_stage(settings, scenes.describe(), "random", one), tmp_path) == first[0]

@@ -1,0 +1,31 @@
+"""Faces are cut into blocks that hold every face once, and whose files have their old names."""
+
+from __future__ import annotations
+
+from pipeline.chain.face_blocks import blocks, cut_faces
+
+
+def test_blocks_cover_every_face_once() -> None:
+    for count in (1, 2, 16, 17, 500):
+        places = [place for first, stop in cut_faces(count, 16) for place in range(first, stop)]
+        assert places == list(range(count))
+    assert len(cut_faces(16, 16)) == 1 and len(cut_faces(500, 16)) == 32
+    assert cut_faces(120, 50) == [(0, 50), (50, 100), (100, 120)]
+
+
+def test_blocks_are_named_by_kind_attribute_and_faces() -> None:
+    of_each = blocks("matched", "sefa", 20, 16, ("age", "glasses"))
+    assert [block.name for block in of_each] == [
+        "matched-age-000000-000016.parquet",
+        "matched-age-000016-000020.parquet",
+        "matched-glasses-000000-000016.parquet",
+        "matched-glasses-000016-000020.parquet",
+    ]
+    assert [(block.attribute, block.count) for block in of_each] == [
+        ("age", 16),
+        ("age", 4),
+        ("glasses", 16),
+        ("glasses", 4),
+    ]
+    (of_all,) = blocks("consistency", "sefa", 16, 16)
+    assert (of_all.name, of_all.method, of_all.attribute) == ("consistency-000000-000016.parquet", "sefa", "")

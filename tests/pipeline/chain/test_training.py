@@ -1,0 +1,162 @@
+"""A method is trained once, on the labelled latents, and goes on from its checkpoint after a crash."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.chain import training
+from pipeline.chain.labels import run_labels
+from pipeline.chain.latents import run_latents
+from pipeline.chain.training import load_method, run_train, train_stage
+from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
+from pipeline.execution import shards as compute
+from pipeline.execution.throughput import measured_rates
+from pipeline.storage.stages import Stage, building, is_complete
+from tests.pipeline import tiny
+from tests.pipeline.tiny import METHOD, Average, tiny_settings
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.lend(monkeypatch)
+    monkeypatch.setattr(Average, "seen", [])
+
+
+def labelled(outputs: Path):  # type: ignore[no-untyped-def]
+    settings = tiny_settings(outputs)
+    run_latents(settings, "train")
+    run_labels(settings, "train")
+    return settings
+
+
+def folder(outputs: Path) -> Path:
+    return train_stage(tiny_settings(outputs), tiny.describe(), METHOD).folder(outputs)
+
+
+def test_a_trained_method_is_kept_and_loaded(tmp_path: Path) -> None:
+    settings = labelled(tmp_path)
+    manifest = run_train(settings, METHOD)
+    assert manifest.extra["facts"]["norm"] > 0 and manifest.extra["seconds"] >= 0
+    assert [record.name for record in manifest.shards] == ["method.safetensors", "method.json"]
+    assert not (folder(tmp_path) / "checkpoints").exists()
+    assert run_train(settings, METHOD) == manifest and Average.seen == list(range(20))
+    method = load_method(settings, METHOD)
+    assert isinstance(method, Average) and method.facts() == manifest.extra["facts"]
+    assert method.edit(torch.zeros(2, 4, 512), torch.zeros(2, 35), torch.zeros(2, 35)).shape == (2, 4, 512)
+
+
+def test_a_killed_training_goes_on_and_learns_the_same(tmp_path: Path) -> None:
+    settings = labelled(tmp_path / "a")
+    run_train(settings, METHOD)
+    command = [sys.executable, "-m", "tests.pipeline.tiny", str(tmp_path / "b"), "1", "256", "13"]
+    killed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    other = tiny_settings(tmp_path / "b")
+    assert not is_complete(train_stage(other, tiny.describe(), METHOD), tmp_path / "b")
+    Average.seen.clear()
+    run_train(other, METHOD)
+    assert Average.seen == list(range(13, 20)), "steps before the kill are not computed again"
+    content = [(folder(tmp_path / name) / "method.safetensors").read_bytes() for name in ("a", "b")]
+    assert content[0] == content[1]
+
+
+@pytest.fixture
+def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two real workers, which know the tiny domain."""
+    monkeypatch.setattr(training, "train_shard_beside", tiny.train_beside_on_worker)
+    yield
+    compute.close()
+
+
+def stage_of(name: str) -> Stage:
+    return train_stage(tiny_settings(Path()), tiny.describe(), name)
+
+
+def test_methods_are_trained_side_by_side_as_they_are_alone(tmp_path: Path, side_by_side: None) -> None:
+    alone = labelled(tmp_path / "alone")
+    for name in (METHOD, "slower"):
+        run_train(alone, name)
+    together = labelled(tmp_path / "together").on(executor="dask", workers=2)
+    manifest = run_train(together, METHOD, (METHOD, "slower", "diverging"))
+    assert manifest.stage == "train" and is_complete(stage_of("slower"), together.outputs)
+    for name in (METHOD, "slower"):
+        found, expected = (stage_of(name).folder(s.outputs) / "method.safetensors" for s in (together, alone))
+        assert found.read_bytes() == expected.read_bytes()
+    rates = measured_rates(together.outputs)
+    assert rates["tiny/train average"] > 0 and rates["tiny/train slower"] > 0
+    assert not any("side" in label for label in rates)
+
+
+def test_a_training_that_fails_stops_no_other_and_says_why_in_its_turn(
+    tmp_path: Path, side_by_side: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = labelled(tmp_path).on(executor="dask", workers=2)
+    run_train(settings, METHOD, ("diverging", "slower"))
+    assert not is_complete(stage_of("diverging"), tmp_path) and not caplog.records
+    with monkeypatch.context() as nothing_computes, pytest.raises(TrainingDivergedError, match="as expected of it"):
+        nothing_computes.setattr(training, "run_shards", None)
+        nothing_computes.setattr(training, "run_stage", None)
+        run_train(settings, "diverging", (METHOD, "slower"))
+    with pytest.raises(TrainingDivergedError, match="as expected of it"):  # and is tried when it is asked for again
+        run_train(settings, "diverging", (METHOD, "slower"))
+    again = labelled(tmp_path / "again").on(executor="dask", workers=2)
+    with pytest.raises(TrainingDivergedError, match="as expected of it"):
+        run_train(again, "diverging", (METHOD, "slower"))
+    assert is_complete(stage_of(METHOD), again.outputs) and is_complete(stage_of("slower"), again.outputs)
+
+
+def test_a_method_that_somebody_else_trains_is_left_to_them(tmp_path: Path, side_by_side: None) -> None:
+    settings = labelled(tmp_path).on(executor="dask", workers=2, lock_wait=60.0)
+    with building(stage_of("slower"), settings):
+        run_train(settings, METHOD, ("slower", "diverging"))
+    assert is_complete(stage_of(METHOD), tmp_path) and not is_complete(stage_of("slower"), tmp_path)
+
+
+def test_more_threads_than_a_worker_has_mean_one_training_at_a_time(tmp_path: Path) -> None:
+    settings = labelled(tmp_path).on(train_threads=2)
+    run_train(settings, METHOD, ("slower",))
+    assert not is_complete(stage_of("slower"), tmp_path)
+
+
+def test_labels_come_first(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="not computed"):
+        run_train(tiny_settings(tmp_path), METHOD)
+
+
+def test_a_corrupt_method_is_named_and_trained_again(tmp_path: Path) -> None:
+    settings = labelled(tmp_path)
+    run_train(settings, METHOD)
+    path = folder(tmp_path) / "method.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    with pytest.raises(CorruptShardError, match="method.safetensors"):
+        load_method(settings, METHOD)
+    run_train(settings, METHOD)
+    assert path.read_bytes() == content
+
+
+def test_what_judges_is_not_in_the_fingerprint_and_what_teaches_is(tmp_path: Path) -> None:
+    settings, card = tiny_settings(tmp_path), tiny.describe()
+    stage = train_stage(settings, card, METHOD)
+    for role, same in (("recognizer_a", False), ("scorer_a", False), ("recognizer_b", True), ("scorer_b", True)):
+        other = replace(card, weights={**card.weights, role: "0"})
+        assert (train_stage(settings, other, METHOD) == stage) is same
+    longer = tiny_settings(tmp_path, method=(("steps", 30),))
+    assert train_stage(longer, card, METHOD) != stage
+    assert train_stage(tiny_settings(tmp_path, method=(("steps", 20),)), card, METHOD) == stage, "the default"
+
+
+def test_a_setting_that_the_method_does_not_know_is_named(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path, method=(("stepps", 3),))
+    with pytest.raises(LatentbenchError, match=r"test.cfg: \[method.average\].*stepps"):
+        run_train(settings, METHOD)

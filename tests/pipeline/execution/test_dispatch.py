@@ -1,0 +1,75 @@
+"""What is sent to workers: taken when it is done, tried again where that may help, and said once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+
+from pipeline.errors import StageError
+from pipeline.execution import cluster, dispatch
+from pipeline.execution import shards as compute
+from pipeline.execution.throughput import measured_rates
+from pipeline.settings.settings import Settings
+from pipeline.storage.stages import is_complete
+from tests.pipeline.shards import STAGE, computed, run, settings
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Workers in this process, which are there at once."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as theirs:
+        yield theirs.scheduler_address
+        compute.close()
+
+
+def on(address: str, outputs: Path) -> Settings:
+    return settings(outputs, executor="dask", scheduler=address)
+
+
+@pytest.mark.parametrize(("kind", "times"), [("passing", 2), ("lasting", 1)])
+def test_what_may_pass_is_tried_once_more_and_nothing_is_said_twice(
+    address: str, tmp_path: Path, kind: str, times: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = "latents-000000000768-000000001024.parquet"
+    with pytest.raises(StageError, match=rf"{name} failed: .*Error: .*shards.py, line \d+\)"):
+        run(on(address, tmp_path), tmp_path / "notes", how=kind)
+    assert computed(tmp_path / "notes").count(name) == times
+    assert "Traceback" not in capfd.readouterr().err, "Dask says nothing: our error has the place"
+
+
+def test_a_fault_that_passed_costs_nothing(address: str, tmp_path: Path) -> None:
+    run(on(address, tmp_path), tmp_path / "notes", how="passing once")
+    assert is_complete(STAGE, tmp_path)
+
+
+def test_tasks_are_found_done_without_being_told(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask tells of a finished task from a thread of its own, which a machine that is full refuses."""
+    monkeypatch.setattr("distributed.Future.add_done_callback", lambda future, function: None)
+    run(on(address, tmp_path), tmp_path / "notes")
+    assert is_complete(STAGE, tmp_path)
+
+
+def test_a_rate_fails_no_stage(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.Workers, "count", lambda workers: 0)
+    run(on(address, tmp_path), tmp_path / "notes")
+    assert is_complete(STAGE, tmp_path) and measured_rates(tmp_path)["toy/numbers toy"] > 0
+
+
+def test_a_clock_that_was_set_back_is_told_of(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dask sends in batches, by the clock on the wall."""
+    job = dispatch.Job(lambda *_: None, [], on(address, tmp_path), "toy", [], 1, None)
+    watch = dispatch._Watch(job, cluster.workers_for(job.settings.machine, tmp_path))
+    watch.look()
+    assert not caplog.records
+    now = dispatch.time.time
+    monkeypatch.setattr(dispatch.time, "time", lambda: now() - 7200)
+    with caplog.at_level(logging.WARNING):
+        watch.look()
+        watch.look()
+    assert [record.getMessage()[:34] for record in caplog.records] == ["The clock was set back by 7200 s: "]
