@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods import validation
-from pipeline.methods.base import FitData, Method, Paper
-from pipeline.methods.l2l.training import LOSSES, Training, frozen
+from pipeline.methods.base import FitData, Paper
+from pipeline.methods.l2l.training import LOSSES, Trainable, Training, frozen
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ WARM_UP = 0.02  # share of the steps in which the learning rate rises
 LAST_RATE = 0.05  # share of the learning rate at the last step
 
 
-class L2L(Method):
+class L2L(Trainable):
     """w' = f(w, da; theta), a fully connected tanh network; da is the wanted change of all 35 attribute values.
 
     Khodadadeh et al., "Latent to Latent: A Learned Mapper for Identity Preserving Editing of Multiple Face Attributes

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import TrainingDivergedError
-from pipeline.methods.base import FitData
+from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import Checkpoint
 from pipeline.methods.moments import by_columns
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
-    from pipeline.methods.l2l.method import L2L
+    from pipeline.methods.l2l.mapper import Mapper
 
 CHECKPOINT_STEPS = 100  # between two checkpoints
 CURVE_POINTS = 200  # of the loss that are kept
@@ -52,10 +54,46 @@ class Curve:
     losses: list[list[float]] = field(default_factory=list)
 
 
+class Trainable(Method):
+    """What the training needs of the method that it trains."""
+
+    steps: int
+    batch: int
+    learning_rate: float
+
+    @abstractmethod
+    def new_mapper(self, w_dim: int, attributes: int, num_ws: int, rng: torch.Generator | None) -> Mapper:
+        """An untrained mapper."""
+
+    @abstractmethod
+    def draw_changes(self, values: Tensor, rng: torch.Generator) -> Tensor:
+        """Changes (N, 35) that values (N, 35) are trained with."""
+
+    @abstractmethod
+    def losses(
+        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
+    ) -> Tensor:
+        """The means of `each_loss`, in the order of LOSSES."""
+
+    @abstractmethod
+    def each_loss(
+        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
+    ) -> tuple[Tensor, ...]:
+        """The losses of every code, in the order of LOSSES."""
+
+    @abstractmethod
+    def weights(self) -> list[float]:
+        """The losses' weights, in the order of LOSSES."""
+
+    @abstractmethod
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+
+
 class Training:
     """One training of the mapper: its state, steps, checkpoints and final facts."""
 
-    def __init__(self, method: L2L, data: FitData) -> None:
+    def __init__(self, method: Trainable, data: FitData) -> None:
         import torch
 
         self.method, self.data = method, data

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.attributes import ATTRIBUTES, EVALUATED, INDEX, NAMES
 from pipeline.errors import StageError
 from pipeline.methods import validation
-from pipeline.methods.base import Faces, FitData, Method, Paper
+from pipeline.methods.base import Faces, FitData, Paper
 from pipeline.methods.layer_table import layer_masks
-from pipeline.methods.styleflow.training import PROBE, Training
+from pipeline.methods.styleflow.training import PROBE, Trainable, Training
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ GAINS = {"gender": 1.5, "glasses": 2.5, "baldness": 2.0, "beard": 1.7, "age": 0.
 LEAST_SPREAD = 1e-3  # that a condition's standard deviation is taken for
 
 
-class StyleFlow(Method):
+class StyleFlow(Trainable):
     """z = Phi(w, a), w' = Phi^-1(z, a + g da), kept in the layers of the changed attribute; w elsewhere.
 
     Abdal et al., "StyleFlow: Attribute-conditioned Exploration of StyleGAN-Generated Images using Conditional

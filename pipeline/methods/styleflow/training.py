@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import TrainingDivergedError
-from pipeline.methods.base import FitData
+from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-    from pipeline.methods.styleflow.method import StyleFlow
+    from pipeline.methods.styleflow.flow import Flow
 
 log = logging.getLogger("latentbench")
 
@@ -25,10 +27,29 @@ ROUND_TRIP = 1e-3  # largest difference, in W, that encoding and decoding again 
 START, PROBE_NOISE, FIRST_STEP = 0, 1, 1000
 
 
+class Trainable(Method):
+    """What the training needs of the method that it trains."""
+
+    steps: int
+    batch: int
+    learning_rate: float
+    training_tolerance: float
+    tolerance: float
+    centre_: Tensor
+
+    @abstractmethod
+    def new_flow(self, w_dim: int, conditions: int, rng: torch.Generator | None) -> Flow:
+        """An untrained flow."""
+
+    @abstractmethod
+    def condition(self, values: Tensor) -> Tensor:
+        """The flow's conditions (N, conditions) of values (N, 35)."""
+
+
 class Training:
     """One training of the flow: its state, steps, checkpoints and final facts."""
 
-    def __init__(self, method: StyleFlow, data: FitData, held_out: int) -> None:
+    def __init__(self, method: Trainable, data: FitData, held_out: int) -> None:
         import torch
 
         self.method, self.data = method, data
