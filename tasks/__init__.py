@@ -17,16 +17,24 @@ from tasks.luigi_apart import give_settings, import_luigi
 import_luigi()
 
 from tasks.base import RunTask, StageTask
-from tasks.calibration import CalibrateRange
-from tasks.edits import DrawGallery, EmbedReference, GenerateEdits, TimeEdits
-from tasks.labels import LabelLatents
-from tasks.latents import SampleLatents
-from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
-from tasks.methods import TrainMethod
-from tasks.nightly import Evaluation, Nightly, Stages
-from tasks.rates import CrossLabels, RateMethod, ReorderEdits
-from tasks.report import PublishReport
-from tasks.scores import ScoreMethod
+from tasks.runs import Evaluation, Nightly, PublishReport, Stages
+from tasks.stages import (
+    CalibrateRange,
+    CrossLabels,
+    DrawGallery,
+    EmbedReference,
+    GenerateEdits,
+    LabelLatents,
+    MatchEdits,
+    MeasureSpread,
+    RateMethod,
+    ReorderEdits,
+    RescoreMethod,
+    SampleLatents,
+    ScoreMethod,
+    TimeEdits,
+    TrainMethod,
+)
 
 __all__ = [
     "CalibrateRange",

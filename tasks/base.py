@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import luigi
 
@@ -154,12 +154,26 @@ class RunTask(luigi.Task):
 
 
 class StageTask(RunTask):
-    """A task that is one stage: `link` names it, `run` computes it, its manifest says that it is there."""
+    """A task that is one stage: `kind` and its own parameters name it, `run` computes it, its manifest says that it
+    is there. It requires the tasks of the stages that its stage reads.
+    """
+
+    kind: ClassVar[str]  # one of `pipeline.chain.links.KIND`, and no other task's
+    by_kind: ClassVar[dict[str, type[StageTask]]] = {}
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        StageTask.by_kind[cls.kind] = cls
 
     @property
     def link(self) -> Link:
         """The stage and the function that computes it."""
-        raise NotImplementedError
+        named = [getattr(self, name) for name in ("which", "method", "attribute") if hasattr(self, name)]
+        return self.chain.link(self.kind, *named)
+
+    def requires(self) -> list[StageTask]:
+        """The tasks of the stages that this one reads."""
+        return [task_of(self, link) for link in self.chain.read_by(self.link)]
 
     @property
     def priority(self) -> int:  # type: ignore[override]
@@ -189,3 +203,9 @@ class StageTask(RunTask):
         if not isinstance(exception, ClusterError):
             note_failure(self.link.stage, self.settings.outputs, exception)
         return str(super().on_failure(exception))
+
+
+def task_of(run: RunTask, link: Link) -> StageTask:
+    """The task of a link of the same run."""
+    task: StageTask = run.clone(StageTask.by_kind[link.stage.name], **link.names)
+    return task

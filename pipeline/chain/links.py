@@ -1,13 +1,13 @@
 """The chain of a run: every stage in the order of computation, with the function that computes it.
 
-Luigi's tasks and `latentbench plan` both read it, so that what is planned is what is run. The report is not here:
-it is made from the chain's stages, by `pipeline.report`.
+`KINDS` is the one place that lists them. What a stage reads stands in its `Stage.upstream`; Luigi's tasks, `latentbench
+plan`, `invalidate` and the report all follow from the two, so that none of them can forget a stage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from math import log2
 
@@ -31,21 +31,120 @@ LATENT_SETS = latents.SETS
 LABELLED_SETS = labels.SETS
 REFERENCE_SETS = ("reference", "faces")  # unedited images: those of the reference, and those of the edited faces
 
+Amount = tuple[int, str]  # how much a link is to compute, and in what unit
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of stage: what there is one of, and the functions that describe and compute one.
+
+    `stage(settings, card, *names)` and `run(settings, *names)`, where names are those of what there is one of: a set of
+    latents (one of `sets`), a method, a method and an attribute (`attributes`), or nothing at all. `work(settings,
+    *names)` is for estimates. `shown`: the report reads it.
+    """
+
+    name: str
+    stage: Callable[..., Stage]
+    run: Callable[..., object]
+    work: Callable[..., Amount]
+    sets: tuple[str, ...] = ()
+    methods: bool = False
+    attributes: bool = False
+    shown: bool = False
+
+    def all_names(self, settings: Settings, method: str = "") -> list[tuple[str, ...]]:
+        """The names of every stage of this kind, of one method where it is of methods."""
+        if self.attributes:
+            return [(method, attribute) for attribute in settings.protocol.attributes]
+        if self.methods:
+            return [(method,)]
+        return [(which,) for which in self.sets] or [()]
+
+
+def _of_set(settings: Settings, which: str, unit: str = "images") -> Amount:
+    return latents.id_range(settings, which)[1], unit
+
+
+def _sized(size: str, unit: str) -> Callable[..., Amount]:
+    """Work of a size of the protocol, whatever the method."""
+    return lambda settings, *names: (getattr(settings.protocol, size), unit)
+
+
+def _train(settings: Settings, method: str) -> object:
+    return training.run_train(settings, method, settings.method_names)
+
+
+def _calibrate(settings: Settings, method: str, attribute: str) -> object:
+    return calibration.run_range(settings, method, (attribute,))
+
+
+def _strips(settings: Settings, method: str) -> Amount:
+    return len(settings.protocol.attributes), "strips"
+
+
+def _latents(settings: Settings, which: str) -> Amount:
+    return _of_set(settings, which, "latents")
+
+
+def _of_methods(name: str, stage: Callable[..., Stage], run: Callable[..., object], *size: str) -> Kind:
+    """A kind of which every method has one, which the report shows."""
+    return Kind(name, stage, run, _sized(*size), methods=True, shown=True)
+
+
+# In the order of computation: first what all methods share, then method by method.
+KINDS: tuple[Kind, ...] = (
+    Kind("latents", latents.latents_stage, latents.run_latents, _latents, sets=LATENT_SETS),
+    Kind("labels", labels.labels_stage, labels.run_labels, _of_set, sets=LABELLED_SETS),
+    Kind("reference", editing.reference_stage, editing.run_reference, _of_set, sets=REFERENCE_SETS),
+    Kind("spread", spread.spread_stage, spread.run_spread, _sized("n_spread", "images")),
+    Kind("train", training.train_stage, _train, training.work, methods=True),
+    Kind(
+        "range",
+        calibration.range_stage,
+        _calibrate,
+        _sized("n_faces", "faces"),
+        methods=True,
+        attributes=True,
+        shown=True,
+    ),
+    _of_methods("edits", editing.edits_stage, editing.run_edits, "edits_per_method", "images"),
+    _of_methods("timing", editing.timing_stage, editing.run_timing, "n_timings", "edits"),
+    Kind("gallery", editing.gallery_stage, editing.run_gallery, _strips, methods=True, shown=True),
+    _of_methods("scores", scoring.scores_stage, scoring.run_scores, "edits_per_method", "images"),
+    _of_methods("matched", matched.matched_stage, matched.run_matched, "matched_per_method", "edits"),
+    _of_methods("rescoring", rescoring.rescoring_stage, rescoring.run_rescoring, "matched_per_method", "edits"),
+    _of_methods("rates", rates.rates_stage, rates.run_rates, "rated_per_method", "images"),
+    _of_methods(
+        "consistency", consistency.consistency_stage, consistency.run_consistency, "n_consistency_faces", "faces"
+    ),
+    _of_methods("rating", rating.rating_stage, rating.run_rating, "rated_per_method", "images"),
+)
+KIND = {kind.name: kind for kind in KINDS}
+
 
 @dataclass(frozen=True)
 class Link:
     """One stage of a run, and how to compute it.
 
-    `run` computes and publishes the stage, continuing from what is there. `units` is how much work that is,
-    counted in `unit`, for estimates. `method` and `attribute` are empty for what is not of one.
+    `run` computes and publishes the stage, continuing from what is there. `units` is how much work that is, counted in
+    `unit`, for estimates. `names` are those that its kind asks for: "which", or "method", or "method" and "attribute".
     """
 
     stage: Stage
     run: Callable[[], object]
     units: int
     unit: str
-    method: str = ""
-    attribute: str = ""
+    names: dict[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def method(self) -> str:
+        """The method that it is of; empty for what all methods share."""
+        return self.names.get("method", "")
+
+    @property
+    def attribute(self) -> str:
+        """The attribute that it is of; empty for what is not of one."""
+        return self.names.get("attribute", "")
 
     @property
     def title(self) -> str:
@@ -54,7 +153,7 @@ class Link:
 
     @property
     def rate(self) -> str:
-        """Label of the seconds of one unit in `machine_rates.measured_rates`: attributes share their method's."""
+        """Label of the seconds of one unit in `throughput.measured_rates`: attributes share their method's."""
         return f"{self.stage.name} {self.method}" if self.attribute else self.stage.title
 
 
@@ -72,120 +171,45 @@ class Chain:
         check_methods(settings, self.card)
         check_faces(settings, self.card)
 
-    # One link at a time
-
-    def latents(self, which: str) -> Link:
-        """Sampling of z and mapping to w, of one of LATENT_SETS."""
-        stage = latents.latents_stage(self.settings, self.card, which)
-        return Link(stage, partial(latents.run_latents, self.settings, which), self._count(which), "latents")
-
-    def labels(self, which: str) -> Link:
-        """Scorer A's values and the detector's probability, of one of LABELLED_SETS."""
-        stage = labels.labels_stage(self.settings, self.card, which)
-        return Link(stage, partial(labels.run_labels, self.settings, which), self._count(which), "images")
-
-    def train(self, method: str) -> Link:
-        """The fit of a method on the labelled latents."""
-        units, unit = training.work(self.settings, method)
-        stage = training.train_stage(self.settings, self.card, method)
-        run = partial(training.run_train, self.settings, method, self.settings.method_names)
-        return Link(stage, run, units, unit, method)
-
-    def calibrate(self, method: str, attribute: str) -> Link:
-        """The range of strengths of a method for an attribute."""
-        stage = calibration.range_stage(self.settings, self.card, method, attribute)
-        run = partial(self.calibrate_all, method, (attribute,))
-        return Link(stage, run, self.settings.protocol.n_faces, "faces", method, attribute)
+    def link(self, kind: str, *names: str) -> Link:
+        """The link of a kind, of a set, of a method, or of a method and an attribute."""
+        own, settings = KIND[kind], self.settings
+        keys = ("method", "attribute") if own.methods else ("which",)
+        units, unit = own.work(settings, *names)
+        run = partial(own.run, settings, *names)
+        return Link(own.stage(settings, self.card, *names), run, units, unit, dict(zip(keys, names, strict=False)))
 
     def calibrate_all(self, method: str, attributes: Sequence[str]) -> Sequence[Manifest]:
         """Compute the ranges of several attributes in one pass, so that they share the workers."""
         return calibration.run_range(self.settings, method, attributes)
 
-    def reference(self, which: str = "reference") -> Link:
-        """Perception features of unedited images, with which quality is compared: the reference, or the faces."""
-        stage = editing.reference_stage(self.settings, self.card, which)
-        run = partial(editing.run_reference, self.settings, which)
-        return Link(stage, run, self._count(which), "images")
-
-    def edits(self, method: str) -> Link:
-        """Every edit of a method, generated and measured in one pass."""
-        stage = editing.edits_stage(self.settings, self.card, method)
-        run = partial(editing.run_edits, self.settings, method)
-        return Link(stage, run, self.settings.protocol.edits_per_method, "images", method)
-
-    def timing(self, method: str) -> Link:
-        """Seconds of one edit, with and without synthesis."""
-        stage = editing.timing_stage(self.settings, self.card, method)
-        run = partial(editing.run_timing, self.settings, method)
-        return Link(stage, run, self.settings.protocol.n_timings, "edits", method)
-
-    def gallery(self, method: str) -> Link:
-        """The strips of pictures that the page shows."""
-        stage = editing.gallery_stage(self.settings, self.card, method)
-        run = partial(editing.run_gallery, self.settings, method)
-        return Link(stage, run, len(self.settings.protocol.attributes), "strips", method)
-
-    def scores(self, method: str) -> Link:
-        """Every score of a method, with its interval."""
-        stage = scoring.scores_stage(self.settings, self.card, method)
-        run = partial(scoring.run_scores, self.settings, method)
-        return Link(stage, run, self.settings.protocol.edits_per_method, "images", method)
-
-    def spread(self) -> Link:
-        """How far scorers' logits differ between unedited images: the unit of matched change."""
-        stage = spread.spread_stage(self.settings, self.card)
-        run = partial(spread.run_spread, self.settings)
-        return Link(stage, run, self.settings.protocol.n_spread, "images")
-
-    def matched(self, method: str) -> Link:
-        """A method's edits at matched change, searched and measured."""
-        stage = matched.matched_stage(self.settings, self.card, method)
-        run = partial(matched.run_matched, self.settings, method)
-        return Link(stage, run, self.settings.protocol.matched_per_method, "edits", method)
-
-    def rates(self, method: str) -> Link:
-        """A method's edits for its rate curves."""
-        stage = rates.rates_stage(self.settings, self.card, method)
-        run = partial(rates.run_rates, self.settings, method)
-        return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
-
-    def consistency(self, method: str) -> Link:
-        """A method's edits in every order, at once, and undone."""
-        stage = consistency.consistency_stage(self.settings, self.card, method)
-        run = partial(consistency.run_consistency, self.settings, method)
-        return Link(stage, run, self.settings.protocol.n_consistency_faces, "faces", method)
-
-    def rating(self, method: str) -> Link:
-        """The scores of a method's rate curves and of its consistency."""
-        stage = rating.rating_stage(self.settings, self.card, method)
-        run = partial(rating.run_rating, self.settings, method)
-        return Link(stage, run, self.settings.protocol.rated_per_method, "images", method)
-
-    def rescoring(self, method: str) -> Link:
-        """The scores and the re-scoring matrix of a method at matched change."""
-        stage = rescoring.rescoring_stage(self.settings, self.card, method)
-        run = partial(rescoring.run_rescoring, self.settings, method)
-        return Link(stage, run, self.settings.protocol.matched_per_method, "edits", method)
-
-    # All of them
-
     @cached_property
     def links(self) -> tuple[Link, ...]:
         """Every link, each after those that it reads."""
-        found = [self.latents(which) for which in LATENT_SETS]
-        found += [self.labels(which) for which in LABELLED_SETS]
-        found += [*(self.reference(which) for which in REFERENCE_SETS), self.spread()]
+        shared = [kind for kind in KINDS if not kind.methods]
+        of_methods = [kind for kind in KINDS if kind.methods]
+        found = [self.link(kind.name, *names) for kind in shared for names in kind.all_names(self.settings)]
         for method in self.settings.method_names:
-            found.append(self.train(method))
-            found += [self.calibrate(method, attribute) for attribute in self.settings.protocol.attributes]
-            found += [self.edits(method), self.timing(method), self.gallery(method), self.scores(method)]
-            found += [self.matched(method), self.rescoring(method), self.rates(method)]
-            found += [self.consistency(method), self.rating(method)]
+            found += [
+                self.link(kind.name, *names) for kind in of_methods for names in kind.all_names(self.settings, method)
+            ]
         return tuple(found)
+
+    def read_by(self, link: Link) -> list[Link]:
+        """The links whose stages a link reads itself, each once."""
+        return [self.links[place] for place in dict.fromkeys(self._place(stage) for stage in link.stage.upstream)]
+
+    @cached_property
+    def shown(self) -> list[Link]:
+        """The links that the report reads."""
+        return [link for link in self.links if KIND[link.stage.name].shown]
 
     def position(self, link: Link) -> int:
         """Where a link stands in the order of computation, from 0."""
-        return self._positions[link.stage, link.stage.label]
+        return self._place(link.stage)
+
+    def _place(self, stage: Stage) -> int:
+        return self._positions[stage, stage.label]
 
     @cached_property
     def _positions(self) -> dict[tuple[Stage, str], int]:
@@ -214,8 +238,16 @@ class Chain:
                 found.append(link)
         return tuple(found)
 
-    def _count(self, which: str) -> int:
-        return latents.id_range(self.settings, which)[1]
+
+def shown_stages(settings: Settings, card: DomainCard) -> tuple[Stage, ...]:
+    """The stages that a report reads, method by method. Scores stand first: the order is part of its fingerprint."""
+    shown = sorted((kind for kind in KINDS if kind.shown), key=lambda kind: kind.name != "scores")
+    return tuple(
+        kind.stage(settings, card, *names)
+        for method in settings.method_names
+        for kind in shown
+        for names in kind.all_names(settings, method)
+    )
 
 
 def check_methods(settings: Settings, card: DomainCard) -> None:

@@ -20,9 +20,9 @@ from pipeline.chain.calibration import range_stage
 from pipeline.chain.consistency.edits import consistency_stage
 from pipeline.chain.curves.edits import rates_stage
 from pipeline.chain.curves.scores import rating_stage
-from pipeline.chain.grid.edits import edits_stage, gallery_stage, read_gallery, timing_stage
+from pipeline.chain.grid.edits import edits_stage, read_gallery
 from pipeline.chain.grid.scores import scores_stage
-from pipeline.chain.links import Chain, Link
+from pipeline.chain.links import Chain, Link, shown_stages
 from pipeline.chain.matched.edits import matched_stage
 from pipeline.chain.matched.scores import rescoring_stage
 from pipeline.chain.spread import read_units
@@ -81,15 +81,10 @@ TRAIN = "train"  # the stage whose manifest tells what a method learned
 
 def report_stage(settings: Settings, card: DomainCard) -> Stage:
     """What a report is made of: all settings that can change a number, the stages whose results it shows, the cards."""
-    upstream: list[Stage] = []
-    for method in settings.method_names:
-        upstream.append(scores_stage(settings, card, method))
-        upstream += [range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes]
-        shown = (edits_stage, timing_stage, gallery_stage, matched_stage, rescoring_stage)
-        rated = (rates_stage, consistency_stage, rating_stage)
-        upstream += [of(settings, card, method) for of in (*shown, *rated)]
     parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain))}
-    return Stage("report", VERSION, parameters, card.weights, tuple(upstream), label=settings.protocol.profile)
+    return Stage(
+        "report", VERSION, parameters, card.weights, shown_stages(settings, card), label=settings.protocol.profile
+    )
 
 
 def run_report(settings: Settings, *, run_date: datetime | None = None, again: bool = False) -> Path:

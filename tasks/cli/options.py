@@ -17,8 +17,8 @@ from pipeline.settings.paths import folder_to_be
 from pipeline.settings.settings import Settings
 from tasks.base import RunTask
 from tasks.cli.streams import is_terminal
-from tasks.nightly import Evaluation, Stages
 from tasks.paths import at_home
+from tasks.runs import Evaluation, Stages
 
 PIPED = 140  # columns of a table that goes to a file or another program
 

@@ -86,7 +86,7 @@ def test_a_task_computes_its_own_link(evaluation: tasks.Evaluation, monkeypatch:
     task = tasks.CalibrateRange(**shared(evaluation), method="noop", attribute="age,yaw")
     task.run()
     assert called == [("noop", "age", "yaw")]
-    expected = [task.chain.calibrate("noop", attribute).stage for attribute in ("age", "yaw")]
+    expected = [task.chain.link("range", "noop", attribute).stage for attribute in ("age", "yaw")]
     assert [target.stage for target in task.output()] == expected
 
 
@@ -122,7 +122,7 @@ def test_luigi_joins_attributes_that_wait_together(tmp_path: Path, monkeypatch: 
 
     def calibrate_all(self: Chain, method: str, attributes: list[str]) -> None:
         called.append(list(attributes))
-        published.update(self.calibrate(method, attribute).stage for attribute in attributes)
+        published.update(self.link("range", method, attribute).stage for attribute in attributes)
 
     monkeypatch.setattr(Chain, "calibrate_all", calibrate_all)
     monkeypatch.setattr("tasks.base.is_complete", lambda stage, outputs: stage.name != "range" or stage in published)

@@ -1,28 +1,18 @@
-"""Whole evaluations: one now, or one a night."""
+"""Whole evaluations: every stage, the report of a run, one now, or one a night."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, time
+from pathlib import Path
 
 import luigi
 
-from pipeline.chain.links import LABELLED_SETS, LATENT_SETS, REFERENCE_SETS
 from pipeline.errors import ConfigError
 from pipeline.report.archive import AHEAD
-from pipeline.report.publish import run_report
-from pipeline.settings.settings import digest
-from tasks.base import RunTask
-from tasks.calibration import CalibrateRange
-from tasks.edits import DrawGallery, EmbedReference, GenerateEdits, TimeEdits
-from tasks.labels import LabelLatents
-from tasks.latents import SampleLatents
-from tasks.matched import MatchEdits, MeasureSpread, RescoreMethod
-from tasks.methods import TrainMethod
-from tasks.rates import CrossLabels, RateMethod, ReorderEdits
-from tasks.report import PublishReport
-from tasks.scores import ScoreMethod
+from pipeline.report.publish import find_report, run_report
+from pipeline.settings.settings import Settings, digest
+from tasks.base import RunTask, StageTask, task_of
 
 
 class Stages(RunTask, luigi.WrapperTask):
@@ -32,31 +22,54 @@ class Stages(RunTask, luigi.WrapperTask):
     where what was made from it still stands.
     """
 
-    def requires(self) -> Iterator[RunTask]:
+    def requires(self) -> list[RunTask]:
         """One task per stage, in the order of the chain."""
-        for which in LATENT_SETS:
-            yield self.clone(SampleLatents, which=which)
-        for which in LABELLED_SETS:
-            yield self.clone(LabelLatents, which=which)
-        for which in REFERENCE_SETS:
-            yield self.clone(EmbedReference, which=which)
-        yield self.clone(MeasureSpread)
-        for method in self.settings.method_names:
-            yield self.clone(TrainMethod, method=method)
-            for attribute in self.settings.protocol.attributes:
-                yield self.clone(CalibrateRange, method=method, attribute=attribute)
-            matched, rated = (MatchEdits, RescoreMethod), (CrossLabels, ReorderEdits, RateMethod)
-            for task in (GenerateEdits, TimeEdits, DrawGallery, ScoreMethod, *matched, *rated):
-                yield self.clone(task, method=method)
+        return [task_of(self, link) for link in self.chain.links]
+
+
+class ReportTarget(luigi.Target):
+    """A published report of these settings, with the scores as they are now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @property
+    def folder(self) -> Path | None:
+        """The report's folder, None before it is published."""
+        return find_report(self.settings)
+
+    def exists(self) -> bool:
+        """Whether the report is published and whole."""
+        return self.folder is not None
+
+
+class PublishReport(RunTask):
+    """The tables and the page of a run, under outputs/reports."""
+
+    def requires(self) -> list[StageTask]:
+        """The stages that the report reads."""
+        return [task_of(self, link) for link in self.chain.shown]
+
+    @property
+    def title(self) -> str:
+        """What people read while it runs."""
+        return "report"
+
+    def output(self) -> ReportTarget:
+        """The report's folder."""
+        return ReportTarget(self.settings)
+
+    def run(self) -> None:
+        """Publish, by one rename."""
+        run_report(self.settings)
 
 
 class Evaluation(Stages):
     """Every stage of a run, and its report: `luigi --module tasks Evaluation --profile smoke --local-scheduler`."""
 
-    def requires(self) -> Iterator[RunTask]:
+    def requires(self) -> list[RunTask]:
         """The stages, then the report."""
-        yield from super().requires()
-        yield self.clone(PublishReport)
+        return [*super().requires(), self.clone(PublishReport)]
 
 
 class Nightly(RunTask):
