@@ -33,9 +33,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_the_commit_is_that_of_the_checkout_and_tells_of_changes(tmp_path: Path) -> None:
-    (tmp_path / "pipeline").mkdir()
-    for path in (ROOT / "pipeline").glob("*.py"):
-        shutil.copy(path, tmp_path / "pipeline")
+    code = shutil.ignore_patterns("__pycache__", "*.safetensors")
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=code)
     git(tmp_path, "init", "-q")
     installed = commit_of(tmp_path)
     assert installed == "unknown" or installed.startswith("release "), "a checkout that does not track us is not ours"
