@@ -15,6 +15,7 @@ from pipeline.domains import base as domains
 from pipeline.domains.synthface.domain import ROLES
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("stylegan", "pipeline", "tasks", "latentbench")
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +43,15 @@ def test_what_goes_along(wheel: Path) -> None:
     for role in ROLES:
         assert f"pipeline/domains/synthface/weights/{role}.safetensors" in names
         assert f"pipeline/domains/synthface/weights/{role}.json" in names
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names, "type checkers read our types"
+    assert {Path(name).name for name in names if ".dist-info/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert not any(name.startswith(("tests/", "outputs/", "benchmarks/")) for name in names)
     assert not any("__pycache__" in name for name in names)
 
 
 def test_nothing_is_left_behind(wheel: Path) -> None:
-    """Every file of the three packages that git would track is in the wheel."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "stylegan", "pipeline", "tasks"]
+    """Every file of our packages that git would track is in the wheel."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *PACKAGES]
     done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("not a git checkout")
@@ -61,17 +64,28 @@ def test_entry_points(installed: Path) -> None:
     assert "latentbench = tasks.cli:main" in (info / "entry_points.txt").read_text()
     metadata = (info / "METADATA").read_text()
     assert "Requires-Dist: facenet-pytorch" in metadata and "Requires-Python: >=3.11" in metadata
+    assert "License-Expression: Apache-2.0" in metadata
 
 
-def verb(installed: Path, folder: Path, *arguments: str) -> str:
-    """A verb of the unpacked wheel, run in another folder."""
+def test_the_public_face_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    said = python(installed, tmp_path, "import latentbench; print(latentbench.__file__, *latentbench.methods())")
+    assert said.split()[:2] == [str(installed / "latentbench" / "__init__.py"), "interfacegan"]
+
+
+def python(installed: Path, folder: Path, code: str, *arguments: str) -> str:
+    """What code prints that runs on the unpacked wheel, in another folder."""
     environment = {key: value for key, value in os.environ.items() if key != "LUIGI_CONFIG_PATH"}
     environment["PYTHONPATH"] = str(installed)
-    code = f"import sys; sys.path = [p for p in sys.path if p != {str(ROOT)!r}]; from tasks.cli import main; main()"
-    command = [sys.executable, "-P", "-c", code, *arguments]
+    apart = f"import sys; sys.path = [p for p in sys.path if p != {str(ROOT)!r}]"
+    command = [sys.executable, "-P", "-c", f"{apart}; {code}", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def verb(installed: Path, folder: Path, *arguments: str) -> str:
+    """What a verb of the unpacked wheel prints, in another folder."""
+    return python(installed, folder, "from tasks.cli import main; main()", *arguments)
 
 
 def test_domains_and_plan_outside_the_checkout(installed: Path, tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Published results as data: runs, and their tables, each checked before it is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import CorruptShardError, StageError, UnknownNameError
+from pipeline.report.archive import (
+    LATEST,
+    PAGE,
+    PREFIX,
+    REPORTS,
+    Published,
+    check_report,
+    find_run,
+    published_runs,
+    read_report_manifest,
+)
+from pipeline.settings.paths import expanded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIX = ".parquet"
+
+
+@dataclass(frozen=True)
+class Report(Published):
+    """A published run: its folder, its manifest (settings, commit, stages, the sha256 of every file), its tables."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of its tables, such as "scores"."""
+        return tuple(sorted(name.removesuffix(SUFFIX) for name in self.manifest["files"] if name.endswith(SUFFIX)))
+
+    @property
+    def page(self) -> Path:
+        """The page that shows it, report.html."""
+        return self.folder / PAGE
+
+    def table(self, name: str) -> pa.Table:
+        """A table as it was published; each field of its schema carries unit and meaning in its metadata.
+
+        Raises UnknownNameError for a table that this run does not have, CorruptShardError if the file's sha256 is
+        not the manifest's, StageError if it cannot be read.
+
+        >>> import latentbench
+        >>> scores = latentbench.report("latest", "outputs").table("scores")
+        >>> scores.schema.field("value").type
+        DataType(double)
+        """
+        if name not in self.tables:
+            raise UnknownNameError(f"table of run {self.run_id}", name, self.tables)
+        file = f"{name}{SUFFIX}"
+        check_report(self.folder, only=[file])
+        path = self.folder / file
+        try:
+            with path.open("rb") as opened:  # by its path pyarrow would add a column for the folder's run_id=
+                return pq.ParquetFile(opened).read()
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptShardError(f"{path} cannot be read as Parquet: {error}") from error
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """A table as a pandas frame. Raises as `table`.
+
+        >>> import latentbench
+        >>> scores = latentbench.report("latest", "outputs").frame("scores")
+        >>> sorted(scores.method.unique())
+        ['interfacegan', 'l2l', 'noop', 'random']
+        """
+        return self.table(name).to_pandas()
+
+
+def reports(outputs: str | os.PathLike[str] = "outputs") -> list[Report]:
+    """Every published run under an outputs folder, oldest first.
+
+    One whose manifest is damaged is left out, and named in a warning of the log `latentbench`. Raises StageError
+    where there is no such folder.
+
+    >>> import latentbench
+    >>> for report in latentbench.reports("outputs"):
+    ...     print(report.run_id, report.table("runs").num_rows)
+    20261120T031500Z-1a2b3c4d 1
+    """
+    return [Report(run.folder, run.manifest) for run in published_runs(_outputs(outputs))]
+
+
+def report(name: str = LATEST, outputs: str | os.PathLike[str] = "outputs") -> Report:
+    """A published run by its id, the beginning or end of it, or `latest`.
+
+    Raises StageError if there is none, or more than one; CorruptShardError if its manifest is damaged.
+
+    >>> import latentbench
+    >>> latentbench.report("1a2b3c4d", "outputs").run_id
+    '20261120T031500Z-1a2b3c4d'
+    """
+    folder = find_run(_outputs(outputs), name)
+    return Report(folder, read_report_manifest(folder))
+
+
+def _outputs(place: str | os.PathLike[str]) -> Path:
+    """The outputs folder. Raises StageError where there is none, or for its reports in its place."""
+    folder = expanded(Path(place))
+    if not folder.is_dir():
+        raise StageError(f"No folder {folder.absolute()}: expected one that runs write to, with {REPORTS}/ in it.")
+    if folder.name == REPORTS and any(folder.glob(f"{PREFIX}*")):
+        raise StageError(f"{folder.absolute()} holds the runs themselves: name the folder above, {folder.parent}.")
+    return folder

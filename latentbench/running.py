@@ -1,0 +1,114 @@
+"""Settings and whole runs, named as the command line names them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from latentbench.published import Report
+from pipeline.errors import ConfigError, StageError
+from pipeline.execution.processes import name_user
+from pipeline.report.archive import read_report_manifest
+from pipeline.report.publish import find_report
+from pipeline.settings.settings import Settings
+from tasks.base import RunTask
+from tasks.cli.options import err
+from tasks.cli.running import compute
+from tasks.runs import Evaluation
+
+log = logging.getLogger("latentbench")
+
+
+def settings(
+    *,
+    domain: str = "",
+    profile: str = "",
+    methods: str | Sequence[str] = (),
+    attributes: str | Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    outputs: str | os.PathLike[str] = "",
+) -> Settings:
+    """The settings of a run, read from luigi.cfg and checked; what is not given is as the file says.
+
+    `changes` maps "section.key" to a value in place of the file's: {"protocol.seed": 7, "machine.device": "cuda"}.
+    Raises UnknownNameError with the closest known name, ConfigError for a value that is out of range.
+
+    >>> import latentbench
+    >>> latentbench.settings(profile="smoke", methods=["l2l"], changes={"protocol.seed": 7}).protocol.seed
+    7
+    """
+    return RunTask(**_parameters(domain, profile, methods, attributes, changes, outputs)).settings
+
+
+def run(
+    *,
+    domain: str = "",
+    profile: str = "",
+    methods: str | Sequence[str] = (),
+    attributes: str | Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    outputs: str | os.PathLike[str] = "",
+) -> Report:
+    """Compute every stage of a run that is missing, publish it, and return the report; as `latentbench run`.
+
+    Arguments are as of `settings`. Progress goes to stderr. Call it from the main thread, which Ctrl-C and SIGTERM
+    reach, and in a script below `if __name__ == "__main__":`, since workers import the script. Raises as `settings`;
+    WeightsError for weights that are missing; BusyError while another process runs the same settings; StageError if a
+    stage failed: what is finished is kept, and the same call continues.
+
+    >>> import latentbench
+    >>> report = latentbench.run(profile="smoke", methods=["interfacegan", "noop"], outputs="outputs")
+    >>> report.table("scores").num_rows > 0
+    True
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise StageError("A run must be started in the main thread: Ctrl-C and SIGTERM reach no other.")
+    name_user()
+    task = Evaluation(**_parameters(domain, profile, methods, attributes, changes, outputs))
+    chosen, card = task.settings, task.chain.card
+    if card.stand_in:
+        log.warning("%s: stand-ins in place of official networks. No number of this run means anything.", card.name)
+    code = compute(task, chosen, console=err)
+    folder = None if code else find_report(chosen)
+    if folder is None:
+        raise StageError(
+            f"The run is not complete (exit code {code}); stderr says what failed. Finished stages are kept: the same "
+            "call continues."
+        )
+    return Report(folder, read_report_manifest(folder))
+
+
+def _parameters(
+    domain: str,
+    profile: str,
+    methods: str | Sequence[str],
+    attributes: str | Sequence[str],
+    changes: Mapping[str, Any] | None,
+    outputs: str | os.PathLike[str],
+) -> dict[str, Any]:
+    """The parameters of Luigi's tasks that name this run."""
+    return {
+        "domain": domain,
+        "profile": profile,
+        "methods": _joined("methods", methods),
+        "attributes": _joined("attributes", attributes),
+        "changes": {key: _plain(value) for key, value in (changes or {}).items()},
+        "outputs": os.fspath(outputs),
+    }
+
+
+def _joined(argument: str, names: str | Sequence[str]) -> str:
+    """Names as Luigi's tasks take them. Raises ConfigError for an empty one, which would mean all of luigi.cfg's."""
+    listed = [names] if isinstance(names, str) else list(names)
+    for name in listed:
+        if not name.strip(" ,"):
+            raise ConfigError(f"{argument}: expected names, found {name!r}. Without {argument}, luigi.cfg's are taken.")
+    return ",".join(listed)
+
+
+def _plain(value: Any) -> Any:
+    """A path as its text, which is how luigi.cfg holds it."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
