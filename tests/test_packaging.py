@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -81,6 +82,12 @@ def python(installed: Path, folder: Path, code: str, *arguments: str) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_index_names_every_page() -> None:
+    links = set(re.findall(r"\]\(([^)#]+)", (ROOT / "docs" / "index.md").read_text()))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= links
+    assert not [link for link in links if not (ROOT / "docs" / link).exists()]
 
 
 def verb(installed: Path, folder: Path, *arguments: str) -> str:
