@@ -96,6 +96,16 @@ def test_imports_go_one_way(module: str) -> None:
             assert LEVEL[other] < LEVEL[own], f"{module} imports {name}, which does not come before it"
 
 
+def test_a_domain_keeps_its_insides_to_itself() -> None:
+    """All but the command line reach a domain through `pipeline.domains.base`."""
+    for module, path in MODULES.items():
+        if not module.startswith(("pipeline.domains", "tasks.cli")):
+            known = {
+                name for name in imports(ast.parse(path.read_text()), module) if name.startswith("pipeline.domains.")
+            }
+            assert known <= {"pipeline.domains.base", "pipeline.domains.microbatches"}, module
+
+
 def test_loose_modules_are_few() -> None:
     assert {path.stem for path in (ROOT / "pipeline").glob("*.py")} - {"__init__"} == LOOSE
 

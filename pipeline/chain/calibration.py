@@ -112,7 +112,7 @@ def range_stage(settings: Settings, card: DomainCard, method: str, attribute: st
 def run_range(settings: Settings, method: str, attributes: Sequence[str]) -> list[Manifest]:
     """Publish the ranges of a trained method for some attributes, in parallel over them, in their order.
 
-    Raises BusyError, and what `compute.run_shards` raises.
+    Raises BusyError, and what `shards.run_shards` raises.
     """
     card = base.describe(settings.domain)
     stages = [range_stage(settings, card, method, attribute) for attribute in attributes]

@@ -68,7 +68,7 @@ def blocks(kind: str, method: str, n_faces: int, size: int, attributes: Sequence
 
 
 def upstream(settings: Settings, card: DomainCard, method: str, which: str) -> tuple[Stage, ...]:
-    """What the edits of a calibrated method on one of `labelling.SETS` rest on."""
+    """What the edits of a calibrated method on one of `labels.SETS` rest on."""
     ranges = (range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes)
     own = (spread_stage(settings, card), labels_stage(settings, card, which), train_stage(settings, card, method))
     return *own, *ranges
@@ -77,7 +77,7 @@ def upstream(settings: Settings, card: DomainCard, method: str, which: str) -> t
 def write_block(
     settings: Settings, stage: Stage, block: FaceBlock, which: str, schema: pa.Schema, edit: Edit
 ) -> ShardRecord:
-    """Load, edit and write one block of the faces of one of `labelling.SETS`; runs on a worker.
+    """Load, edit and write one block of the faces of one of `labels.SETS`; runs on a worker.
 
     `edit(domain, method, ids, faces)` gives the columns of the table.
     """

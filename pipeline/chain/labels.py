@@ -57,7 +57,7 @@ def labels_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
 
 
 def run_labels(settings: Settings, which: str) -> Manifest:
-    """Publish the labels of one set, whose latents must be published. Raises as `compute.run_stage`."""
+    """Publish the labels of one set, whose latents must be published. Raises as `shards.run_stage`."""
     stage = labels_stage(settings, base.describe(settings.domain), which)
     cuts = cut_ids("labels", *id_range(settings, which), settings.machine.shard_size)
     shards = [LabelShard(which, cut.name, cut.first, cut.stop) for cut in cuts]

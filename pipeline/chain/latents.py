@@ -87,7 +87,7 @@ def latents_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
 
 
 def run_latents(settings: Settings, which: str) -> Manifest:
-    """Publish one set of latents, computing what is missing. Raises as `compute.run_stage`."""
+    """Publish one set of latents, computing what is missing. Raises as `shards.run_stage`."""
     stage = latents_stage(settings, base.describe(settings.domain), which)
     first, count = id_range(settings, which)
     cuts = cut_ids("latents", first, count, settings.machine.shard_size)

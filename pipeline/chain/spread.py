@@ -84,7 +84,7 @@ def spread_stage(settings: Settings, card: DomainCard) -> Stage:
 
 
 def run_spread(settings: Settings) -> Manifest:
-    """Publish the spread, whose reference latents must be published. Raises as `compute.run_stage`."""
+    """Publish the spread, whose reference latents must be published. Raises as `shards.run_stage`."""
     stage = spread_stage(settings, base.describe(settings.domain))
     first, _ = id_range(settings, "reference")
     cuts = cut_ids("spread", first, settings.protocol.n_spread, settings.machine.shard_size)

@@ -102,7 +102,7 @@ _failed_beside: dict[Path, LatentbenchError] = {}  # by the stage's folder, unti
 
 
 def run_train(settings: Settings, method: str, beside: Sequence[str] = ()) -> Manifest:
-    """Publish a trained method, whose latents and labels must be published. Raises as `compute.run_stage`.
+    """Publish a trained method, whose latents and labels must be published. Raises as `shards.run_stage`.
 
     The manifest's `extra` holds the method's facts and the seconds that training took. Those of the methods `beside`
     that are not trained yet, nor being trained elsewhere, are trained in the same pass; one that fails stops no other

@@ -115,6 +115,16 @@ def describe(name: str) -> DomainCard:
     return card
 
 
+def true_parts(name: str, w: torch.Tensor, size: int) -> tuple[torch.Tensor | None, tuple[str, ...]]:
+    """The part (N, size, size) int64 that each pixel of the faces of w (N, 512) truly shows, and the parts' names.
+
+    None and no names for a domain whose module has no `part_map(w, size)`, since its truth is not known.
+    """
+    part_map = getattr(import_module(MODULES[name]), "part_map", None)
+    found: tuple[torch.Tensor | None, tuple[str, ...]] = (None, ()) if part_map is None else part_map(w, size)
+    return found
+
+
 def measured(name: str) -> dict[str, dict[str, Any]]:
     """What each network's card says of its own error: role -> the card's `measured`, empty for a role without one.
 

@@ -75,7 +75,7 @@ class Sent:
 def run_on_dask(job: Job, workers: Workers) -> None:
     """Compute every shard on a cluster. On any error and on Ctrl-C what has not finished is cancelled.
 
-    Raises as `compute.run_shards`; a ClusterError is remembered for the stages that follow.
+    Raises as `shards.run_shards`; a ClusterError is remembered for the stages that follow.
     """
     topic = f"latentbench-{uuid.uuid4().hex}"
     workers.client.subscribe_topic(topic, lambda event: job.heard(*event[1]))

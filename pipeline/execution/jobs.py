@@ -1,4 +1,4 @@
-"""One call of `compute.run_shards`: its shards, what came of each, and what is said of it."""
+"""One call of `shards.run_shards`: its shards, what came of each, and what is said of it."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Method files import torch inside the functions that compute, so that naming, lis
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from abc import ABC, abstractmethod
@@ -145,9 +146,9 @@ class Method(ABC):
     value_bounded: ClassVar[bool] = False
     control: ClassVar[bool] = False
 
-    @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them, JSON-compatible."""
+        """The hyper-parameters as the constructor takes them, JSON-compatible: its arguments, which it stored."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     @abstractmethod
     def fit(self, data: FitData) -> None:

@@ -29,10 +29,6 @@ class RandomDirection(Method):
 
     directions_: Tensor  # (35, 512), rows of unit norm
 
-    def parameters(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
     def fit(self, data: FitData) -> None:
         """Draw the directions; each depends on the seed and the attribute alone."""
         import numpy as np
@@ -67,10 +63,6 @@ class NoOp(Method):
     supervision: ClassVar[str] = "none"
     exact_undo: ClassVar[bool] = True
     control: ClassVar[bool] = True
-
-    def parameters(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
     def fit(self, data: FitData) -> None:
         """There is nothing to learn."""

@@ -65,10 +65,6 @@ class GANSpace(Unnamed):
         self.samples = validation.whole(self.name, "samples", samples, 2, 10**9)
         self.groups = ", ".join(parse_groups(self.name, "groups", groups))
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {"components": self.components, "samples": self.samples, "groups": self.groups}
-
     def find(self, data: FitData) -> LinearCandidates:
         """Decompose fresh codes; every component in every layer group is a candidate."""
         import torch

@@ -68,12 +68,6 @@ class HiGAN(InterFaceGAN):
         self.distance = validation.number(self.name, "distance", distance, 0.0, 1e6, above=True)
         self.kept = validation.number(self.name, "kept", kept, 0.0, 1.0, above=True)
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        inherited = super().parameters()
-        del inherited["conditions"]
-        return {**inherited, "rescored": self.rescored, "distance": self.distance, "kept": self.kept}
-
     def fit(self, data: FitData) -> None:
         """Learn the normals, then render re-scored codes to choose layers."""
         import torch

@@ -74,15 +74,6 @@ class InterFaceGAN(Method):
         self.c = validation.number(self.name, "c", c, 0.0, 1e6, above=True)
         self.conditions = validation.attribute_list(self.name, "conditions", conditions, also=(OTHERS,))
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {
-            "chosen": self.chosen,
-            "train_share": self.train_share,
-            "c": self.c,
-            "conditions": self.conditions,
-        }
-
     def fit(self, data: FitData) -> None:
         """Learn one normal per attribute. Uses w and values alone; renders nothing."""
         import numpy as np

@@ -68,16 +68,6 @@ class RFM(Method):
         self.clip = validation.number(self.name, "clip", clip, 0.0, 1e6)
         self.layers = validation.whole(self.name, "layers", layers, 1, 64)
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {
-            "samples": self.samples,
-            "c": self.c,
-            "iterations": self.iterations,
-            "clip": self.clip,
-            "layers": self.layers,
-        }
-
     def fit(self, data: FitData) -> None:
         """Learn one direction per attribute. Uses w and values alone; renders nothing."""
         import numpy as np

@@ -54,10 +54,6 @@ class SeFa(Unnamed):
         self.directions = validation.whole(self.name, "directions", directions, 1, 512)
         self.groups = ", ".join(parse_groups(self.name, "groups", groups))
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {"directions": self.directions, "groups": self.groups}
-
     def find(self, data: FitData) -> LinearCandidates:
         """Factorise every layer group of the generator."""
         import torch

@@ -31,7 +31,7 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def overrides(self, method: str) -> dict[str, str]:
-        """The changes as `config.load_settings` takes them: "method.NAME.key" -> text."""
+        """The changes as `settings.load_settings` takes them: "method.NAME.key" -> text."""
         return {f"method.{method}.{key}": as_text(value) for key, value in self.changes.items()}
 
     def changed(self, base: Mapping[str, Any]) -> str:

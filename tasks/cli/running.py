@@ -101,7 +101,7 @@ def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console
     """Run a task and every one that it requires and that is missing; returns the exit code.
 
     The seconds that stages took go to `console`. Raises BusyError if another process runs the very same settings, and
-    as `planning.check_machine` where the machine cannot do it.
+    as `plan.check_machine` where the machine cannot do it.
     """
     warning = check_machine(task.chain)
     if warning:

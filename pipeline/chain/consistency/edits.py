@@ -64,7 +64,7 @@ def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stag
 
 
 def run_consistency(settings: Settings, method: str) -> Manifest:
-    """Publish a calibrated method's edits in every order. Raises as `compute.run_stage`."""
+    """Publish a calibrated method's edits in every order. Raises as `shards.run_stage`."""
     shards = blocks("consistency", method, settings.protocol.n_consistency_faces, SHARD_FACES)
     stage = consistency_stage(settings, base.describe(settings.domain), method)
     units = [shard.count for shard in shards]

@@ -75,7 +75,7 @@ def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 
 
 def run_rates(settings: Settings, method: str) -> Manifest:
-    """Publish the edits for a calibrated method's rate curves. Raises as `compute.run_stage`."""
+    """Publish the edits for a calibrated method's rate curves. Raises as `shards.run_stage`."""
     protocol = settings.protocol
     shards = blocks("rates", method, protocol.n_rate_faces, SHARD_FACES, protocol.attributes)
     units = [shard.count * protocol.rate_strengths for shard in shards]

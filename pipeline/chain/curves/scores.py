@@ -51,7 +51,7 @@ def rating_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 
 
 def run_rating(settings: Settings, method: str) -> Manifest:
-    """Publish those scores of a method, whose edits must be published. Raises as `compute.run_stage`."""
+    """Publish those scores of a method, whose edits must be published. Raises as `shards.run_stage`."""
     stage = rating_stage(settings, base.describe(settings.domain), method)
     shards = [RatingShard("scores.parquet", method)]
     return run_stage(stage, settings, rating_shard, shards, units=[settings.protocol.rated_per_method], unit="images")

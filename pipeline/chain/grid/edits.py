@@ -134,7 +134,7 @@ def gallery_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 
 
 def run_edits(settings: Settings, method: str) -> Manifest:
-    """Publish the edits of a calibrated method. Raises as `compute.run_stage`."""
+    """Publish the edits of a calibrated method. Raises as `shards.run_stage`."""
     stage = edits_stage(settings, base.describe(settings.domain), method)
     shards = [
         _edit_shard(method, attribute, int(block[0]), int(block[-1]) + 1)
@@ -148,7 +148,7 @@ def run_edits(settings: Settings, method: str) -> Manifest:
 
 
 def run_reference(settings: Settings, which: str = "reference") -> Manifest:
-    """Publish what the perception net sees in a published set of latents. Raises as `compute.run_stage`."""
+    """Publish what the perception net sees in a published set of latents. Raises as `shards.run_stage`."""
     stage = reference_stage(settings, base.describe(settings.domain), which)
     cuts = cut_ids("features", *id_range(settings, which), settings.machine.shard_size)
     shards = [ReferenceShard(cut.name, which, cut.first, cut.stop) for cut in cuts]
@@ -157,21 +157,21 @@ def run_reference(settings: Settings, which: str = "reference") -> Manifest:
 
 
 def run_timing(settings: Settings, method: str) -> Manifest:
-    """Publish the seconds per edit of a trained method. Raises as `compute.run_stage`."""
+    """Publish the seconds per edit of a trained method. Raises as `shards.run_stage`."""
     stage = timing_stage(settings, base.describe(settings.domain), method)
     shards = [MethodShard("timings.parquet", method)]
     return run_stage(stage, settings, timing_shard, shards, units=[settings.protocol.n_timings], unit="edits")
 
 
 def run_gallery(settings: Settings, method: str) -> Manifest:
-    """Publish the pictures of a method, whose edits must be published. Raises as `compute.run_stage`."""
+    """Publish the pictures of a method, whose edits must be published. Raises as `shards.run_stage`."""
     stage = gallery_stage(settings, base.describe(settings.domain), method)
     shards = [MethodShard(f"gallery-{name}.parquet", method, name) for name in settings.protocol.attributes]
     return run_stage(stage, settings, gallery_shard, shards, unit="strips")
 
 
 def read_gallery(settings: Settings, method: str) -> pa.Table:
-    """The pictures of a method as `schemas.GALLERY`, by attribute, face and step. Raises as `tables.read_stage`."""
+    """The pictures of a method as `schemas.GALLERY`, by attribute, face and step. Raises as `parquet.read_stage`."""
     stage = gallery_stage(settings, base.describe(settings.domain), method)
     return read_stage(stage, settings.outputs, schemas.GALLERY)
 

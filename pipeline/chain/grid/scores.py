@@ -80,7 +80,7 @@ def scores_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 def run_scores(settings: Settings, method: str) -> Manifest:
     """Publish the scores of a method, whose edits, timing and reference must be published.
 
-    Raises as `compute.run_stage`.
+    Raises as `shards.run_stage`.
     """
     stage = scores_stage(settings, base.describe(settings.domain), method)
     protocol = settings.protocol

@@ -90,7 +90,7 @@ def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 
 
 def run_matched(settings: Settings, method: str) -> Manifest:
-    """Publish the matched edits of a calibrated method. Raises as `compute.run_stage`."""
+    """Publish the matched edits of a calibrated method. Raises as `shards.run_stage`."""
     protocol = settings.protocol
     shards = blocks("matched", method, protocol.n_matched_faces, SHARD_FACES, protocol.attributes)
     per_face = protocol.matched_per_method / len(protocol.attributes) / protocol.n_matched_faces

@@ -61,7 +61,7 @@ def rescoring_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 def run_rescoring(settings: Settings, method: str) -> Manifest:
     """Publish the scores and the matrix of a method, whose matched edits must be published.
 
-    Raises as `compute.run_stage`.
+    Raises as `shards.run_stage`.
     """
     stage = rescoring_stage(settings, base.describe(settings.domain), method)
     shards = [RescoringShard(f"rescoring of {method}", method)]

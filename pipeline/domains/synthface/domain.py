@@ -80,3 +80,14 @@ def load(device: torch.device) -> Domain:
         parts=lambda w, attribute: parts_of(w, attribute, card.resolution),
         reader=load_network(Reader, weights_path("reader"), device),
     )
+
+
+def part_map(w: torch.Tensor, size: int) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """Which part each pixel (N, size, size) of the faces of w (N, 512) truly shows, as a place in the parts' names."""
+    from pipeline.domains.synthface.factors import PARTS
+    from pipeline.domains.synthface.renderer import render
+    from pipeline.domains.synthface.truth import truth_factors
+
+    masks = render(truth_factors(w.cpu()), size, masks=True).masks
+    assert masks is not None
+    return masks.argmax(dim=1), PARTS

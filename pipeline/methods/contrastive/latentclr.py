@@ -126,24 +126,6 @@ class LatentCLR(Unnamed):
         self.learning_rate = validation.number(self.name, "learning_rate", learning_rate, 0.0, 10.0, above=True)
         self.steps = validation.whole(self.name, "steps", steps, 1, 10**8)
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {
-            "model": self.model,
-            "depth": self.depth,
-            "directions": self.directions,
-            "tap": self.tap,
-            "alpha_low": self.alpha_low,
-            "alpha_high": self.alpha_high,
-            "unit_features": self.unit_features,
-            "edit_step": self.edit_step,
-            "feed": self.feed,
-            "groups": self.groups,
-            "batch": self.batch,
-            "learning_rate": self.learning_rate,
-            "steps": self.steps,
-        }
-
     @property
     def network_depth(self) -> int:
         """The depth of a direction's network; 0 is a free vector."""

@@ -141,25 +141,6 @@ class LLF(Unnamed):
             )
         return found
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {
-            "tap": self.tap,
-            "clusters": self.clusters,
-            "images": self.images,
-            "regions": self.regions,
-            "directions": self.directions,
-            "depth": self.depth,
-            "alpha": self.alpha,
-            "outside_weight": self.outside_weight,
-            "spread_masks": self.spread_masks,
-            "feed": self.feed,
-            "groups": self.groups,
-            "batch": self.batch,
-            "learning_rate": self.learning_rate,
-            "steps": self.steps,
-        }
-
     @property
     def nouns(self) -> list[str]:
         """What the sets of directions are called."""

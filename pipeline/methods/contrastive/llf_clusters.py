@@ -234,7 +234,7 @@ def report_clusters(
         ws = generator.mapping.broadcast(w)
         maps = torch.cat([generator.synthesis.features(part, tap) for part in ws.split(64)])
         faces = generator.synthesis(ws[:SHOWN])
-    parts, names = true_parts(settings.domain, w, generator.resolution)
+    parts, names = base.true_parts(settings.domain, w, generator.resolution)
     progress(f"K-means for k = {', '.join(str(k) for k in ks)}")
     choices, k_by = choose_k(maps, ks, seed, parts)
     report = Report(tap, images, choices, k_by, shown)
@@ -255,19 +255,3 @@ def report_clusters(
     report.files = [str(folder / name) for name in ("choice.png", "masks.png", "clusters.json")]
     (folder / "clusters.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
     return report
-
-
-def true_parts(domain: str, w: Tensor, size: int) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The part (N, size, size) int64 that each pixel of the faces of w (N, 512) truly shows, and the parts' names.
-
-    None and no names in a domain whose truth is not known.
-    """
-    if domain != "synthface":
-        return None, ()
-    from pipeline.domains.synthface.factors import PARTS
-    from pipeline.domains.synthface.renderer import render
-    from pipeline.domains.synthface.truth import truth_factors
-
-    masks = render(truth_factors(w.cpu()), size, masks=True).masks
-    assert masks is not None
-    return masks.argmax(dim=1), PARTS

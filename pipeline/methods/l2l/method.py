@@ -106,22 +106,6 @@ class L2L(Trainable):
         self.learning_rate = validation.number(self.name, "learning_rate", learning_rate, 0.0, 10.0, above=True)
         self.steps = validation.whole(self.name, "steps", steps, 1, 10**8)
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {
-            "layers": self.layers,
-            "width": self.width,
-            "codes": self.codes,
-            "residual": self.residual,
-            **{f"weight_{name}": getattr(self, f"weight_{name}") for name in LOSSES},
-            "threshold": self.threshold,
-            "noop_share": self.noop_share,
-            "single_share": self.single_share,
-            "batch": self.batch,
-            "learning_rate": self.learning_rate,
-            "steps": self.steps,
-        }
-
     def fit(self, data: FitData) -> None:
         """Train the mapper, going on from a checkpoint of the same settings and data if there is one.
 

@@ -105,22 +105,6 @@ class StyleFlow(Trainable):
         self.tolerance = validation.number(self.name, "tolerance", tolerance, 1e-9, 1.0)
         self.steps = validation.whole(self.name, "steps", steps, 1, 10**8)
 
-    def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them."""
-        return {
-            "conditions": self.conditions,
-            "standardise": self.standardise,
-            "gains": self.gains,
-            "copy_back": self.copy_back,
-            "layers": self.layers,
-            "width": self.width,
-            "batch": self.batch,
-            "learning_rate": self.learning_rate,
-            "training_tolerance": self.training_tolerance,
-            "tolerance": self.tolerance,
-            "steps": self.steps,
-        }
-
     def fit(self, data: FitData) -> None:
         """Train the flow on w and values alone, going on from a checkpoint of the same settings and data.
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.domains.synthface.training.loop import Schedule
 from pipeline.errors import TrainingDivergedError
+from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
 from pipeline.progress import Display
 from pipeline.scorer_training.training.checkpoint import Checkpoint

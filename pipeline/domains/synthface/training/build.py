@@ -22,12 +22,12 @@ from pipeline.domains.synthface.domain import ROLES, card_of, weights_path
 from pipeline.domains.synthface.factors import IDENTITY_INDEX, N_FACTORS
 from pipeline.domains.synthface.training import generator as distil
 from pipeline.domains.synthface.training import judges, measures, reader
-from pipeline.domains.synthface.training.loop import Schedule
 from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
 from pipeline.errors import StageError, UnknownNameError
 from pipeline.networks.files import load_network, save_network
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
+from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
 from pipeline.networks.truth_reader import Reader
 from stylegan.distance import mean_distance

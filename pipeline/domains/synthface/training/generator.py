@@ -14,11 +14,12 @@ from pipeline import attributes
 from pipeline.domains.synthface.camera import grain
 from pipeline.domains.synthface.training.early import EarlyTruth, attribute_weight
 from pipeline.domains.synthface.training.judges import SMALLEST_VARIANCE, Mixed, augmented, autocast
-from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
+from pipeline.domains.synthface.training.loop import batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.domains.synthface.training.sets import RenderSet
 from pipeline.domains.synthface.truth import make_mapping
 from pipeline.networks.perception import Perception
+from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
 from stylegan.training import detail_loss, image_at, pixel_loss

@@ -12,11 +12,12 @@ from torch.nn import functional
 
 from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
-from pipeline.domains.synthface.training.loop import Schedule, batch_of, train
+from pipeline.domains.synthface.training.loop import batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
+from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
 
 Say = Callable[[str], None]

@@ -26,8 +26,9 @@ from pipeline.domains.synthface.training.judges import (
     autocast,
     train_one,
 )
-from pipeline.domains.synthface.training.loop import Schedule, batch_of
+from pipeline.domains.synthface.training.loop import batch_of
 from pipeline.domains.synthface.training.sets import PER_PERSON, POSE_LIMITS, Rendered
+from pipeline.networks.schedule import Schedule
 from pipeline.networks.truth_reader import Reader, distance
 from stylegan.generator import Generator
 from stylegan.sampling import draw_z

@@ -16,10 +16,10 @@ from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.training import reader as training
 from pipeline.domains.synthface.training.judges import Mixed
-from pipeline.domains.synthface.training.loop import Schedule
 from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered, RenderSet
 from pipeline.errors import WeightsError
 from pipeline.networks.files import load_network
+from pipeline.networks.schedule import Schedule
 from pipeline.networks.truth_reader import Reader, distance
 from stylegan.generator import Generator
 
