@@ -15,7 +15,7 @@ from pipeline.chain import calibration, labels, latents, spread, training
 from pipeline.chain.consistency import edits as consistency
 from pipeline.chain.curves import edits as rates
 from pipeline.chain.curves import scores as rating
-from pipeline.chain.grid import edits as editing
+from pipeline.chain.grid import edits, gallery, reference, timing
 from pipeline.chain.grid import scores as scoring
 from pipeline.chain.matched import edits as matched
 from pipeline.chain.matched import scores as rescoring
@@ -95,7 +95,7 @@ def _of_methods(name: str, stage: Callable[..., Stage], run: Callable[..., objec
 KINDS: tuple[Kind, ...] = (
     Kind("latents", latents.latents_stage, latents.run_latents, _latents, sets=LATENT_SETS),
     Kind("labels", labels.labels_stage, labels.run_labels, _of_set, sets=LABELLED_SETS),
-    Kind("reference", editing.reference_stage, editing.run_reference, _of_set, sets=REFERENCE_SETS),
+    Kind("reference", reference.reference_stage, reference.run_reference, _of_set, sets=REFERENCE_SETS),
     Kind("spread", spread.spread_stage, spread.run_spread, _sized("n_spread", "images")),
     Kind("train", training.train_stage, _train, training.work, methods=True),
     Kind(
@@ -107,9 +107,9 @@ KINDS: tuple[Kind, ...] = (
         attributes=True,
         shown=True,
     ),
-    _of_methods("edits", editing.edits_stage, editing.run_edits, "edits_per_method", "images"),
-    _of_methods("timing", editing.timing_stage, editing.run_timing, "n_timings", "edits"),
-    Kind("gallery", editing.gallery_stage, editing.run_gallery, _strips, methods=True, shown=True),
+    _of_methods("edits", edits.edits_stage, edits.run_edits, "edits_per_method", "images"),
+    _of_methods("timing", timing.timing_stage, timing.run_timing, "n_timings", "edits"),
+    Kind("gallery", gallery.gallery_stage, gallery.run_gallery, _strips, methods=True, shown=True),
     _of_methods("scores", scoring.scores_stage, scoring.run_scores, "edits_per_method", "images"),
     _of_methods("matched", matched.matched_stage, matched.run_matched, "matched_per_method", "edits"),
     _of_methods("rescoring", rescoring.rescoring_stage, rescoring.run_rescoring, "matched_per_method", "edits"),

@@ -21,7 +21,8 @@ import pyarrow as pa
 from pipeline.chain.consistency.edits import SHARD_FACES as CONSISTENCY_FACES
 from pipeline.chain.curves.edits import SHARD_FACES as RATES_FACES
 from pipeline.chain.face_blocks import cut_faces
-from pipeline.chain.grid.edits import GALLERY_FACES, GALLERY_STEPS, face_blocks
+from pipeline.chain.grid import gallery
+from pipeline.chain.grid.edits import face_blocks
 from pipeline.chain.links import Chain, Link
 from pipeline.chain.matched.edits import SHARD_FACES as MATCHED_FACES
 from pipeline.chain.training import build
@@ -232,7 +233,7 @@ def _timing(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
     protocol = settings.protocol
-    pictures = min(GALLERY_FACES, protocol.n_faces) * min(GALLERY_STEPS, protocol.n_steps)
+    pictures = min(gallery.FACES, protocol.n_faces) * min(gallery.STEPS, protocol.n_steps)
     files = len(protocol.attributes)
     png = math.ceil(PIXEL_BYTES * card.resolution**2) + PNG_BYTES
     written = table_bytes(schemas.GALLERY, pictures * files, files) + pictures * files * png
@@ -330,7 +331,7 @@ def report_size(settings: Settings) -> Size:
     tables += table_bytes(schemas.SCORES, methods * 400, 1)
     pairs = methods * (methods - 1) // 2
     tables += table_bytes(schemas.DIFFERENCES, 30 * (len(protocol.attributes) + 1) * pairs, 1)
-    pictures = min(GALLERY_FACES, protocol.n_faces) * min(GALLERY_STEPS, protocol.n_steps) * len(protocol.attributes)
+    pictures = min(gallery.FACES, protocol.n_faces) * min(gallery.STEPS, protocol.n_steps) * len(protocol.attributes)
     page = PAGE_BYTES + methods * pictures * THUMBNAIL_BYTES
     in_memory = sum(methods * count * len(schema) * 8 for schema, count in rows.values())
     return Size(tables + page, 0, SCHEDULING_BYTES + 3 * in_memory + 4 * page, 0)

@@ -20,7 +20,8 @@ from pipeline.chain.calibration import range_stage
 from pipeline.chain.consistency.edits import consistency_stage
 from pipeline.chain.curves.edits import rates_stage
 from pipeline.chain.curves.scores import rating_stage
-from pipeline.chain.grid.edits import edits_stage, read_gallery
+from pipeline.chain.grid.edits import edits_stage
+from pipeline.chain.grid.gallery import read_gallery
 from pipeline.chain.grid.scores import scores_stage
 from pipeline.chain.links import Chain, Link, shown_stages
 from pipeline.chain.matched.edits import matched_stage

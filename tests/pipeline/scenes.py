@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.chain.calibration import run_range
-from pipeline.chain.grid.edits import run_edits, run_gallery, run_reference, run_timing
+from pipeline.chain.grid.edits import run_edits
+from pipeline.chain.grid.gallery import run_gallery
+from pipeline.chain.grid.reference import run_reference
+from pipeline.chain.grid.timing import run_timing
 from pipeline.chain.labels import run_labels
 from pipeline.chain.latents import run_latents
 from pipeline.chain.training import run_train

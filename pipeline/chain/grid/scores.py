@@ -17,7 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.attributes import EVALUATED
-from pipeline.chain.grid.edits import edits_stage, reference_stage, timing_stage
+from pipeline.chain.grid.edits import edits_stage
+from pipeline.chain.grid.reference import reference_stage
+from pipeline.chain.grid.timing import timing_stage
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import UnknownNameError

@@ -15,14 +15,10 @@ from PIL import Image
 from pipeline.attributes import index_of
 from pipeline.chain.calibration import read_range
 from pipeline.chain.grid import edits as editing
-from pipeline.chain.grid.edits import (
-    edits_stage,
-    face_blocks,
-    gallery_steps,
-    read_gallery,
-    reference_stage,
-    timing_stage,
-)
+from pipeline.chain.grid.edits import edits_stage, face_blocks
+from pipeline.chain.grid.gallery import FACES, STEPS, gallery_steps, read_gallery
+from pipeline.chain.grid.reference import reference_stage
+from pipeline.chain.grid.timing import timing_stage
 from pipeline.chain.labels import read_values
 from pipeline.chain.latents import read_w
 from pipeline.chain.training import load_method
@@ -214,7 +210,7 @@ def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
     gallery = read_gallery(run, "random")
     rows = edits(run, "random").to_pylist()
     known = {(row["attribute"], row["face_id"], row["step"]): row for row in rows}
-    assert gallery.num_rows == 2 * editing.GALLERY_FACES * len(gallery_steps(5))
+    assert gallery.num_rows == 2 * FACES * len(gallery_steps(5))
     domain, method = base.load(scenes.NAME, "cpu"), load_method(run, "random")
     ids, w = read_w(run, "faces")
     _, labels, _ = read_values(run, "faces")
@@ -234,4 +230,4 @@ def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
 def test_gallery_steps_keep_both_ends() -> None:
     assert gallery_steps(5) == [0, 1, 2, 3, 4]
     steps = gallery_steps(41)
-    assert (steps[0], steps[-1], len(steps)) == (0, 40, editing.GALLERY_STEPS)
+    assert (steps[0], steps[-1], len(steps)) == (0, 40, STEPS)
