@@ -11,7 +11,8 @@ import luigi
 from pipeline.errors import ConfigError
 from pipeline.report.archive import AHEAD
 from pipeline.report.publish import find_report, run_report
-from pipeline.settings.settings import Settings, digest
+from pipeline.settings.settings import Settings
+from pipeline.storage.fingerprint import digest
 from tasks.base import RunTask, StageTask, task_of
 
 

@@ -21,7 +21,8 @@ from pipeline.attributes import NAMES
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.methods.base import Faces, FitData
 from pipeline.networks.detector import Detection
-from pipeline.settings.settings import Protocol, digest
+from pipeline.settings.protocol import Protocol
+from pipeline.storage.fingerprint import digest
 from stylegan.generator import AffineWeight
 
 W_DIM, LAYERS, SIZE, USED = 512, 6, 16, 64

@@ -37,7 +37,8 @@ from pipeline.domains.microbatches import lots_of
 from pipeline.errors import StageError
 from pipeline.execution.shards import Progress, run_shards
 from pipeline.methods.base import Faces
-from pipeline.settings.settings import BATCH, Protocol, Settings
+from pipeline.settings.protocol import BATCH, Protocol
+from pipeline.settings.settings import Settings
 from pipeline.storage.stages import (
     Builder,
     Manifest,

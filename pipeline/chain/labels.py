@@ -19,7 +19,8 @@ from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.errors import UnknownNameError
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.settings import BATCH, Settings
+from pipeline.settings.protocol import BATCH
+from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables.parquet import read_stage, value_columns, values_of, write_table
 from pipeline.tables.schemas import LABELS, VALUE_COLUMNS

@@ -18,11 +18,11 @@ from pipeline.domains.base import DomainCard
 from pipeline.errors import StageError, UnknownNameError
 from pipeline.execution.shards import Progress, run_stage, use_threads
 from pipeline.inversion.table import read_codes
-from pipeline.settings.settings import BLOCK, Settings
+from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, check_shard, cut_ids, write_shard
 from pipeline.tables.parquet import read_table, table_shards, vectors, write_table
 from pipeline.tables.schemas import LATENTS, W_DIM
-from stylegan.sampling import draw_z
+from stylegan.sampling import BLOCK, draw_z
 
 if TYPE_CHECKING:
     from stylegan.generator import Generator

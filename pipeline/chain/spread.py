@@ -24,7 +24,8 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.settings import BATCH, Settings
+from pipeline.settings.protocol import BATCH
+from pipeline.settings.settings import Settings
 from pipeline.statistics.units import LARGEST_LOGIT, Units, label_cuts, logits_of
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables.parquet import read_stage, vectors, write_table

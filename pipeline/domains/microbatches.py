@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import StageError
-from pipeline.settings.settings import BATCH
+from pipeline.settings.protocol import BATCH
 
 if TYPE_CHECKING:
     import torch

@@ -18,7 +18,7 @@ from pipeline.errors import ClusterError
 from pipeline.execution.gpus import VISIBLE, assigned
 from pipeline.execution.joining import find_workers, join
 from pipeline.execution.processes import most_open_files, name_user, signals_later
-from pipeline.settings.settings import Machine
+from pipeline.settings.machine import Machine
 
 if TYPE_CHECKING:
     from distributed import Client, Future, SpecCluster

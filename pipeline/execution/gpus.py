@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from pipeline.errors import ConfigError
 from pipeline.settings.devices import CUDA, EXPECTED, closest, is_device
-from pipeline.settings.settings import Machine
+from pipeline.settings.machine import Machine
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LIBRARY = "libnvidia-ml.so.1"

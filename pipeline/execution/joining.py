@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ClusterError
-from pipeline.settings.settings import Machine, scheduler_place
+from pipeline.settings.machine import Machine, scheduler_place
 from pipeline.storage.provenance import code_commit, code_digest
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StageError
-from pipeline.settings.settings import Machine, Settings
+from pipeline.settings.machine import Machine
+from pipeline.settings.settings import Settings
 from pipeline.storage.files import leftovers, read_json, write_json
 from pipeline.storage.locks import open_shared
 from pipeline.storage.manifests import is_finite

@@ -28,8 +28,8 @@ from pipeline.networks.pairs import structural_similarity
 from pipeline.networks.recognizer import distance
 from pipeline.progress import Display
 from pipeline.settings.paths import readable
-from pipeline.settings.settings import digest
 from pipeline.storage.files import file_sha256, write_whole
+from pipeline.storage.fingerprint import digest
 from pipeline.storage.manifests import load_record
 from pipeline.storage.stages import check_shard, write_shard
 from pipeline.tables.parquet import read_table, write_table

@@ -28,7 +28,7 @@ from pipeline.execution.processes import most_open_files
 from pipeline.methods import registry
 from pipeline.networks import mtcnn_weights
 from pipeline.settings.file import find_config, read_config
-from pipeline.settings.settings import Machine, cores
+from pipeline.settings.machine import Machine, cores
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
 from pipeline.weights.table import read_table
 

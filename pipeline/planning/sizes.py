@@ -28,7 +28,8 @@ from pipeline.chain.matched.edits import SHARD_FACES as MATCHED_FACES
 from pipeline.chain.training import build
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import image_bytes, lot_size
-from pipeline.settings.settings import BATCH, Settings
+from pipeline.settings.protocol import BATCH
+from pipeline.settings.settings import Settings
 from pipeline.storage.stages import cut_ids
 from pipeline.tables import schemas
 from pipeline.tables.schemas import W_DIM

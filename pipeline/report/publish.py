@@ -52,9 +52,10 @@ from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.method_differences import comparison_tables
 from pipeline.report.pictures import strips_of
 from pipeline.report.workshop import point_latest, publishing
-from pipeline.settings.settings import Settings, digest
+from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.files import file_sha256
+from pipeline.storage.fingerprint import digest
 from pipeline.storage.provenance import code_commit, machine_facts, package_versions
 from pipeline.storage.stages import MANIFEST, Stage, building, read_manifest
 from pipeline.tables.parquet import read_stage, write_table

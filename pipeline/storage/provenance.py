@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pipeline.settings.settings import Machine, cores
+from pipeline.settings.machine import Machine, cores
 from pipeline.storage.files import file_sha256
 
 # Packages whose version can change a number or a file.

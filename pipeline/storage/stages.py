@@ -26,9 +26,10 @@ from typing import Any
 
 from pipeline.errors import BusyError, StageError
 from pipeline.settings.names import in_path
-from pipeline.settings.settings import Settings, digest
+from pipeline.settings.settings import Settings
 from pipeline.storage.damage import check_shard, fault, faults, quarantine, remember, set_aside
 from pipeline.storage.files import leftovers, write_json, write_whole
+from pipeline.storage.fingerprint import digest
 from pipeline.storage.locks import LOCK, held
 from pipeline.storage.manifests import MANIFEST, Manifest, ShardRecord, load_manifest, load_record
 from pipeline.storage.provenance import code_commit, code_digest, machine_facts, package_versions

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from pipeline.errors import WeightsError
-from pipeline.settings.settings import Downloads
+from pipeline.settings.downloads import Downloads
 
 MOST_REDIRECTS = 10
 REDIRECTS = (301, 302, 303, 307, 308)

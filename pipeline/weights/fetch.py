@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from pipeline.errors import ConfigError, WeightsError
 from pipeline.progress import Display
-from pipeline.settings.settings import Downloads
+from pipeline.settings.downloads import Downloads
 from pipeline.storage.files import FULL_DISK
 from pipeline.weights.partial import Partial
 from pipeline.weights.records import RECORDS, read_records

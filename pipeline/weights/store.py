@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import BusyError, ConfigError, WeightsError
-from pipeline.settings.settings import Downloads, load_downloads
+from pipeline.settings.downloads import Downloads, load_downloads
 from pipeline.storage.files import file_sha256, sync
 from pipeline.weights.holding import held
 from pipeline.weights.marks import is_marked

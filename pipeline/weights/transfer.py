@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 from pipeline.errors import WeightsError
 from pipeline.progress import Display, in_time
-from pipeline.settings.settings import Downloads
+from pipeline.settings.downloads import Downloads
 from pipeline.storage.files import FULL_DISK
 from pipeline.weights.partial import Partial
 from pipeline.weights.telling import in_bytes

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from pipeline.errors import LatentbenchError
 from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
-from pipeline.settings.settings import Machine
+from pipeline.settings.machine import Machine
 from tasks.cli import options
 from tasks.cli.options import out
 

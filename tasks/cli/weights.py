@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import BusyError, ConfigError, WeightsError
-from pipeline.settings.settings import load_downloads
+from pipeline.settings.downloads import load_downloads
 from pipeline.weights.fetch import fetch as fetch_one
 from pipeline.weights.listing import as_lines, as_row
 from pipeline.weights.store import PRESENT, Standing, open_store

@@ -21,7 +21,8 @@ from pipeline.domains.base import Domain, DomainCard
 from pipeline.networks.detector import Detection
 from pipeline.networks.perception import Perception
 from pipeline.networks.truth_reader import Reader
-from pipeline.settings.settings import Settings, digest
+from pipeline.settings.settings import Settings
+from pipeline.storage.fingerprint import digest
 from stylegan.generator import Generator
 from tests.pipeline.shards import protocol
 from tests.pipeline.shards import settings as shard_settings

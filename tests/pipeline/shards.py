@@ -14,7 +14,9 @@ import numpy as np
 
 from pipeline.errors import StageError
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.settings import Machine, Protocol, Settings
+from pipeline.settings.machine import Machine
+from pipeline.settings.protocol import Protocol
+from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables.parquet import write_table
 from pipeline.tables.schemas import LATENTS, W_DIM

@@ -14,7 +14,8 @@ from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import ConfigError
 from pipeline.methods import registry
-from pipeline.settings.settings import FULL, HALF, Settings, load_settings
+from pipeline.settings.protocol import FULL, HALF
+from pipeline.settings.settings import Settings, load_settings
 from tests.pipeline import scenes
 
 ROOT = Path(__file__).parents[2]

@@ -25,7 +25,8 @@ from pipeline.errors import TrainingDivergedError
 from pipeline.execution.shards import Progress
 from pipeline.methods import registry
 from pipeline.methods.base import FitData, Method, Paper
-from pipeline.settings.settings import Settings, digest
+from pipeline.settings.settings import Settings
+from pipeline.storage.fingerprint import digest
 from pipeline.storage.stages import ShardRecord
 from stylegan.generator import Generator
 from tests.pipeline.shards import settings

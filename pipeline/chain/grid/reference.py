@@ -17,7 +17,8 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.settings import BATCH, Settings
+from pipeline.settings.protocol import BATCH
+from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids
 from pipeline.tables import schemas
 

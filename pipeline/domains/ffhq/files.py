@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError, WeightsError
 from pipeline.networks.cards import read_card
-from pipeline.settings.settings import load_files
+from pipeline.settings.downloads import load_files
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, UNVERIFIED, WRONG, Store, open_store
 from pipeline.weights.table import find
 from pipeline.weights.telling import in_size

@@ -23,8 +23,8 @@ from pipeline.report.ablation.table import VERSION, VariantRun, ablation_stage, 
 from pipeline.report.publish import input_digests
 from pipeline.report.workshop import publishing
 from pipeline.settings.paths import is_bare_name
-from pipeline.settings.settings import digest
 from pipeline.storage.files import file_sha256, read_json, unreadable
+from pipeline.storage.fingerprint import digest
 from pipeline.storage.provenance import code_commit, machine_facts, package_versions
 from pipeline.storage.stages import MANIFEST, building
 from pipeline.tables import schemas

@@ -21,7 +21,7 @@ from pipeline.domains import base
 from pipeline.errors import BusyError, StageError
 from pipeline.methods.base import FitData, Method, Paper, silent
 from pipeline.methods.controls import NoOp
-from pipeline.settings.settings import Protocol
+from pipeline.settings.protocol import Protocol
 from pipeline.storage.stages import building, read_manifest
 from tests import toy
 from tests.pipeline import scenes

@@ -18,7 +18,7 @@ import pytest
 from pipeline.errors import ClusterError
 from pipeline.execution import cluster
 from pipeline.execution.cluster import Workers, workers_for
-from pipeline.settings.settings import Machine
+from pipeline.settings.machine import Machine
 
 MACHINE = Machine(workers=2)
 

@@ -14,7 +14,8 @@ from pipeline.execution import cluster, gpus
 from pipeline.execution import shards as compute
 from pipeline.execution.shards import run_shards
 from pipeline.methods import registry
-from pipeline.settings.settings import Machine, Settings, load_settings
+from pipeline.settings.machine import Machine
+from pipeline.settings.settings import Settings, load_settings
 from tests.pipeline.shards import settings
 
 ROOT = Path(__file__).parents[3]

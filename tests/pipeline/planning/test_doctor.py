@@ -9,7 +9,7 @@ import pytest
 from pipeline.domains.synthface import domain
 from pipeline.planning import doctor
 from pipeline.planning.doctor import BAD, WARNING, Finding, constraints, diagnose
-from pipeline.settings.settings import Machine
+from pipeline.settings.machine import Machine
 
 
 def found(outputs: Path, **machine: str) -> dict[str, Finding]:

@@ -15,8 +15,11 @@ from pipeline.domains import base as domains
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
 from pipeline.settings import settings as config
+from pipeline.settings.downloads import load_files
 from pipeline.settings.file import find_config, profiles, read_config
-from pipeline.settings.settings import Machine, Settings, cores, digest, load_files, load_settings
+from pipeline.settings.machine import Machine, cores
+from pipeline.settings.settings import Settings, load_settings
+from pipeline.storage.fingerprint import digest
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "luigi.cfg").read_text()

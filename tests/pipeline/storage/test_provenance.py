@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.settings.settings import Machine
+from pipeline.settings.machine import Machine
 from pipeline.storage import provenance
 from pipeline.storage.provenance import code_commit, code_digest, digest_of, machine_facts, package_versions
 

@@ -7,7 +7,7 @@ import random
 import sys
 from pathlib import Path
 
-from pipeline.settings.settings import Downloads
+from pipeline.settings.downloads import Downloads
 from pipeline.weights.fetch import Fetched, fetch
 from pipeline.weights.store import Store
 from pipeline.weights.table import Weight

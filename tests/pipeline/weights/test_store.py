@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError
-from pipeline.settings.settings import Downloads, load_downloads
+from pipeline.settings.downloads import Downloads, load_downloads
 from pipeline.weights import store as stores
 from pipeline.weights.records import RECORDS, Record, read_records, write_record
 from pipeline.weights.store import MISSING, PRESENT, UNVERIFIED, WRONG, open_store, weights_folder

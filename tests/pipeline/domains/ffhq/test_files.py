@@ -14,7 +14,9 @@ from pipeline.domains.ffhq import domain, files
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError
 from pipeline.methods import registry
 from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
-from pipeline.settings.settings import Downloads, Machine, load_settings
+from pipeline.settings.downloads import Downloads
+from pipeline.settings.machine import Machine
+from pipeline.settings.settings import load_settings
 from pipeline.storage.files import file_sha256
 from pipeline.weights.fetch import fetch
 from pipeline.weights.marks import is_marked, mark
