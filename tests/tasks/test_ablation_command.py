@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -61,20 +61,18 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         extra = {"facts": facts, "seconds": 3.5} if link.stage.name == "train" else {}
         laid_down.lay_down_link(link, settings, seed=int(parameters["width"]), extra=extra)
 
-    def replaced(of: Any) -> Any:
-        def link(self: Chain, *arguments: str) -> Link:
-            made: Link = of(self, *arguments)
-            run = partial(compute, made, self.settings)
-            return Link(made.stage, run, made.units, made.unit, made.method, made.attribute)
+    made_by_chain = Chain.link
 
-        return link
+    def made(self: Chain, kind: str, *names: str) -> Link:
+        link = made_by_chain(self, kind, *names)
+        return replace(link, run=partial(compute, link, self.settings))
 
-    plain = ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores")
-    for name in (*plain, "spread", "matched", "rescoring", "rates", "consistency", "rating"):
-        monkeypatch.setattr(Chain, name, replaced(getattr(Chain, name)))
-    monkeypatch.setattr(
-        Chain, "calibrate_all", lambda self, method, names: [self.calibrate(method, name).run() for name in names]
-    )
+    def calibrate_all(self: Chain, method: str, attributes: list[str]) -> None:
+        for attribute in attributes:
+            self.link("range", method, attribute).run()
+
+    monkeypatch.setattr(Chain, "link", made)
+    monkeypatch.setattr(Chain, "calibrate_all", calibrate_all)
     return done
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -270,20 +271,18 @@ def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
             raise errors[link.title]
         publish(link, settings)
 
-    def replaced(of: Any) -> Any:
-        def link(self: Chain, *arguments: str) -> Link:
-            made: Link = of(self, *arguments)
-            run = partial(compute, made, self.settings)
-            return Link(made.stage, run, made.units, made.unit, made.method, made.attribute)
+    made_by_chain = Chain.link
 
-        return link
+    def made(self: Chain, kind: str, *names: str) -> Link:
+        link = made_by_chain(self, kind, *names)
+        return replace(link, run=partial(compute, link, self.settings))
 
-    plain = ("latents", "labels", "reference", "train", "calibrate", "edits", "timing", "gallery", "scores")
-    for name in (*plain, "spread", "matched", "rescoring", "rates", "consistency", "rating"):
-        monkeypatch.setattr(Chain, name, replaced(getattr(Chain, name)))
-    monkeypatch.setattr(
-        Chain, "calibrate_all", lambda self, method, names: [self.calibrate(method, name).run() for name in names]
-    )
+    def calibrate_all(self: Chain, method: str, attributes: list[str]) -> None:
+        for attribute in attributes:
+            self.link("range", method, attribute).run()
+
+    monkeypatch.setattr(Chain, "link", made)
+    monkeypatch.setattr(Chain, "calibrate_all", calibrate_all)
     yield errors
 
 

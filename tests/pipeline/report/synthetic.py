@@ -20,7 +20,8 @@ from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.method_differences import comparison_tables
 from pipeline.settings.machine import Machine
 from pipeline.settings.protocol import Protocol
-from pipeline.settings.settings import BLOCK, Settings
+from pipeline.settings.settings import Settings
+from stylegan.sampling import BLOCK
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.files import file_sha256
 from pipeline.tables.parquet import write_table

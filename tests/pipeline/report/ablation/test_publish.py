@@ -46,7 +46,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[VariantRun, .
     for place, variant in enumerate(choose("l2l", L2L().parameters(), ["no-cycle", "w-plus"])):
         run = replace(settings, methods=(("l2l", tuple(variant.changes.items())),))
         facts = {"end": {"total": 1.0 + place}, "held_out_losses": held_out(place)}
-        train = Chain(run).train("l2l").stage
+        train = Chain(run).link("train", "l2l").stage
         with building(train, run) as builder:
             builder.publish([], {"facts": facts, "seconds": 10.0 + place})
         laid_down.lay_down(run, seed=place)
