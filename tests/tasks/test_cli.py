@@ -302,8 +302,8 @@ def test_a_failed_stage_is_told_without_a_trace(links: dict[str, Any], tmp_path:
     assert "Traceback" not in result.stderr and "continues" in result.stderr
     assert result.stderr.count("NaN") == 1  # not tried again and again
     made = chain(tmp_path)
-    assert is_complete(made.latents("reference").stage, tmp_path)  # what does not need it is computed
-    assert not is_complete(made.edits("noop").stage, tmp_path)
+    assert is_complete(made.link("latents", "reference").stage, tmp_path)  # what does not need it is computed
+    assert not is_complete(made.link("edits", "noop").stage, tmp_path)
 
 
 def test_outputs_that_vanish_are_told_without_a_trace(links: dict[str, Any], tmp_path: Path) -> None:
@@ -329,8 +329,8 @@ def test_an_error_of_ours_shows_its_trace(links: dict[str, Any], tmp_path: Path)
 
 def test_a_failure_is_remembered_for_status(links: dict[str, Any], tmp_path: Path) -> None:
     made = chain(tmp_path)
-    made.train("noop").stage.folder(tmp_path).mkdir(parents=True)
-    (made.train("noop").stage.folder(tmp_path) / ".lock").touch()
+    made.link("train", "noop").stage.folder(tmp_path).mkdir(parents=True)
+    (made.link("train", "noop").stage.folder(tmp_path) / ".lock").touch()
     links["train noop"] = StageError("Disk full.")
     latentbench("run", *RUN, "--outputs", tmp_path)
     (failed,) = find_unfinished(tmp_path)
@@ -357,7 +357,7 @@ def test_the_same_run_twice_at_a_time_says_so(links: dict[str, Any], tmp_path: P
 
 def test_a_stage_that_another_run_computes_is_told(links: dict[str, Any], tmp_path: Path) -> None:
     made = chain(tmp_path)
-    with building(made.train("noop").stage, made.settings):
+    with building(made.link("train", "noop").stage, made.settings):
         result = latentbench("run", *RUN, "--set", "machine.lock_wait=0", "--outputs", tmp_path)
     assert result.exit_code == 10
     assert f"train noop is being computed by process {os.getpid()}" in result.stderr

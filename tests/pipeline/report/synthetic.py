@@ -21,7 +21,6 @@ from pipeline.report.method_differences import comparison_tables
 from pipeline.settings.machine import Machine
 from pipeline.settings.protocol import Protocol
 from pipeline.settings.settings import Settings
-from stylegan.sampling import BLOCK
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.files import file_sha256
 from pipeline.tables.parquet import write_table
@@ -38,6 +37,7 @@ from pipeline.tables.schemas import (
     SCORES,
     VALUE_COLUMNS,
 )
+from stylegan.sampling import BLOCK
 
 METHODS = ("interfacegan", "l2l", "random", "noop")
 CAPS = {"interfacegan": 1.1, "l2l": 0.9, "random": 1.4, "noop": 0.0}

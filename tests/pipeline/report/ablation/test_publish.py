@@ -69,7 +69,7 @@ def test_scores_are_the_stages_own(runs: tuple[VariantRun, ...]) -> None:
             found = scored.loc[(row["protocol"], *(row[name] for name in KEY))]
             assert (found["value"], found["better"], found["n_faces"]) == (row["value"], row["better"], row["n_faces"])
         assert set(own["training_seconds"]) == {10.0 + place} and set(own["training_loss"]) == {1.0 + place}
-        assert set(own["fingerprint"]) == {Chain(run.settings).scores("l2l").stage.fingerprint}
+        assert set(own["fingerprint"]) == {Chain(run.settings).link("scores", "l2l").stage.fingerprint}
 
 
 def test_paired_differences_against_the_loop(runs: tuple[VariantRun, ...]) -> None:
@@ -127,7 +127,7 @@ def test_publication_is_whole_once_and_never_changed(runs: tuple[VariantRun, ...
 
 def test_new_numbers_make_a_new_folder(runs: tuple[VariantRun, ...]) -> None:
     folder, settings = run_ablation("l2l", runs), runs[1].settings
-    link = Chain(settings).scores("l2l")
+    link = Chain(settings).link("scores", "l2l")
     invalidate([link.stage], settings.outputs)
     with pytest.raises(StageError):
         run_ablation("l2l", runs)
