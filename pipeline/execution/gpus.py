@@ -1,4 +1,4 @@
-"""The GPUs of this machine, asked of NVIDIA's driver without torch, and which of them a worker process shall see."""
+"""The GPUs of this machine, asked of NVIDIA's driver without torch, and which of them a worker process sees."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _counted_by_torch() -> int:
 
 
 def assigned(devices: Sequence[str]) -> tuple[str, ...]:
-    """What CUDA_VISIBLE_DEVICES shall be in the process that has each of the devices, such as "cuda:1", to itself.
+    """What CUDA_VISIBLE_DEVICES has to be in the process that has each of the devices, such as "cuda:1", to itself.
 
     Raises ConfigError if one of them is not there.
     """

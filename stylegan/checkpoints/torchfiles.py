@@ -137,7 +137,7 @@ def read_zip(data: bytes, budget: Budget) -> Any:
 
 
 def _member(data: memoryview, member: zipfile.ZipInfo) -> memoryview:
-    """The bytes of a stored member, as a view of the archive: nothing is copied, whoever asks how often.
+    """The bytes of a stored member, as a view of the archive: nothing is copied, however often it is asked for.
 
     They follow a header of 30 bytes that begins with ZIP_MAGIC, the member's name and an extra field, whose lengths are
     its last four bytes.
