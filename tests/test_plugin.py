@@ -28,13 +28,13 @@ class Careless(LeastSquares):
     def restore(self, state, facts):
         self.directions_ = state["directions"] * 2
 '''
-# The command line on the small domain of tests/pipeline/scenes.py.
+# The command line on the small domain of tests/worlds/px16.py.
 SCRIPT = """
 import json, sys
 from typer.testing import CliRunner
 from pipeline.domains import base
 from tasks.cli import app
-base.MODULES["scenes"] = "tests.pipeline.scenes"
+base.MODULES["scenes"] = "tests.worlds.px16"
 results = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
 print()
 print(json.dumps([[result.exit_code, result.output] for result in results]))

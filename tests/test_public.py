@@ -19,7 +19,7 @@ from pipeline.domains import base
 from pipeline.errors import ConfigError, CorruptShardError, StageError, UnknownNameError
 from pipeline.metrics import base as metrics
 from pipeline.report import figures
-from tests.pipeline.report import laid_down, synthetic
+from tests.builders import random_run, random_stages
 
 ROOT = Path(__file__).parents[1]
 RUN_ID = "20261120T031500Z-1a2b3c4d"
@@ -43,7 +43,7 @@ print('torch' in sys.modules)
 def outputs(tmp_path: Path) -> Path:
     """A folder with one published run."""
     folder = tmp_path / "outputs"
-    synthetic.publish_folder(folder, RUN_ID, synthetic.tables(RUN_ID))
+    random_run.publish_folder(folder, RUN_ID, random_run.tables(RUN_ID))
     return folder
 
 
@@ -128,8 +128,8 @@ def test_an_empty_name_is_not_all_of_them(argument: str) -> None:
 
 
 def test_reports_are_runs_with_tables(outputs: Path) -> None:
-    tables = synthetic.tables(RUN_ID)
-    synthetic.publish_folder(outputs, LATER, {"scores": synthetic.scores(LATER)})
+    tables = random_run.tables(RUN_ID)
+    random_run.publish_folder(outputs, LATER, {"scores": random_run.scores(LATER)})
     first, second = latentbench.reports(outputs)
     assert (first.run_id, second.run_id) == (RUN_ID, LATER)
     assert first.folder == outputs / "reports" / f"run_id={RUN_ID}" and first.page == first.folder / "report.html"
@@ -156,7 +156,7 @@ def test_a_damaged_table_is_refused(outputs: Path) -> None:
 def test_a_damaged_manifest_is_named_and_left_out(
     outputs: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = synthetic.publish_folder(outputs, LATER, {"scores": synthetic.scores(LATER)})
+    folder = random_run.publish_folder(outputs, LATER, {"scores": random_run.scores(LATER)})
     (folder / "manifest.json").write_text("{")
     monkeypatch.setattr(logging.getLogger("latentbench"), "propagate", True)
     with caplog.at_level(logging.WARNING, "latentbench"):
@@ -202,9 +202,9 @@ def test_examples_of_settings_and_runs(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "luigi.cfg").write_text(config)
     monkeypatch.setenv("LUIGI_CONFIG_PATH", str(tmp_path / "luigi.cfg"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(base.MODULES, "synthface", laid_down.__name__)
+    monkeypatch.setitem(base.MODULES, "synthface", random_stages.__name__)
     monkeypatch.setattr(figures, "plots", lambda _: [])
-    laid_down.lay_down(latentbench.settings(profile="smoke", methods=["interfacegan", "noop"], outputs="outputs"))
+    random_stages.lay_down(latentbench.settings(profile="smoke", methods=["interfacegan", "noop"], outputs="outputs"))
     results = doctests(running)
     assert results.failed == 0 and results.attempted >= 5
     (report,) = latentbench.reports()

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.methods import registry
 from pipeline.settings.protocol import FULL, HALF
 from pipeline.settings.settings import Settings, load_settings
-from tests.pipeline import scenes
+from tests.worlds import px16
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,9 +56,9 @@ def test_full_precision_leaves_no_trace_in_fingerprints() -> None:
 
 
 def test_the_domain_is_loaded_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
-    full, half = (base.load(scenes.NAME, "cpu", precision) for precision in (FULL, HALF))
-    assert base.load(scenes.NAME, "cpu") is full is not half
+    monkeypatch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
+    full, half = (base.load(px16.NAME, "cpu", precision) for precision in (FULL, HALF))
+    assert base.load(px16.NAME, "cpu") is full is not half
     assert (full.generator.synthesis.half_type, half.generator.synthesis.half_type) == (None, torch.float16)
     w = np.random.default_rng(0).standard_normal((4, 512), dtype=np.float32)
     expected, found = judge(full, w, 0.5)[0], judge(half, w, 0.5)[0]

@@ -20,7 +20,7 @@ from pipeline.metrics.base import ALL
 from pipeline.report.ablation.table import HELD_OUT, MEANS
 from pipeline.statistics.bootstrap import Bootstrap
 from tasks.cli import app
-from tests.pipeline import scenes
+from tests.worlds import px16
 
 ROOT = Path(__file__).parents[2]
 FACES, STEPS = 12, 3
@@ -94,7 +94,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     path = tmp_path_factory.mktemp("settings") / "tiny.cfg"
     path.write_text(text + TINY)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(domains.MODULES, scenes.NAME, scenes.__name__)
+        patch.setitem(domains.MODULES, px16.NAME, px16.__name__)
         patch.setenv("LUIGI_CONFIG_PATH", str(path))
         yield
 

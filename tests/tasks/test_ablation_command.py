@@ -17,7 +17,7 @@ from pipeline.errors import TrainingDivergedError
 from pipeline.methods.l2l.training import LOSSES
 from pipeline.settings.settings import Settings
 from tasks.cli import app
-from tests.pipeline.report import laid_down
+from tests.builders import random_stages
 
 ROOT = Path(__file__).parents[2]
 ABLATE = (
@@ -47,8 +47,8 @@ def latentbench(*arguments: str | Path) -> Result:
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stages whose numbers are drawn at random: the titles of those that were computed, "" where one refused to be."""
-    monkeypatch.setitem(domains.MODULES, "synthface", laid_down.__name__)
-    monkeypatch.setattr(laid_down, "ROLES", (*laid_down.ROLES, "mtcnn", "reader"))
+    monkeypatch.setitem(domains.MODULES, "synthface", random_stages.__name__)
+    monkeypatch.setattr(random_stages, "ROLES", (*random_stages.ROLES, "mtcnn", "reader"))
     done: list[str] = []
 
     def compute(link: Link, settings: Settings) -> None:
@@ -59,7 +59,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         done.append(link.title)
         facts = {"end": {"total": 1.0}, "held_out_losses": {name: [0.25] * 20 for name in LOSSES}}
         extra = {"facts": facts, "seconds": 3.5} if link.stage.name == "train" else {}
-        laid_down.lay_down_link(link, settings, seed=int(parameters["width"]), extra=extra)
+        random_stages.lay_down_link(link, settings, seed=int(parameters["width"]), extra=extra)
 
     made_by_chain = Chain.link
 

@@ -30,8 +30,8 @@ from pipeline.storage.unfinished import find_unfinished
 from pipeline.tables.schemas import PUBLISHED
 from tasks.cli import app
 from tasks.cli.options import request
-from tests.pipeline.report import synthetic
-from tests.pipeline.report.synthetic import publish_folder
+from tests.builders import random_run
+from tests.builders.random_run import publish_folder
 
 ROOT = Path(__file__).parents[2]
 RUN = ("--profile", "smoke", "--method", "noop", "--attribute", "age")
@@ -399,7 +399,7 @@ for verb in {verbs!r}:
 
 def test_a_damaged_run_is_not_printed(tmp_path: Path) -> None:
     run_id = "20261120T031500Z-1a2b3c4d"
-    folder = publish_folder(tmp_path, run_id, synthetic.tables(run_id))
+    folder = publish_folder(tmp_path, run_id, random_run.tables(run_id))
     assert latentbench("report", "--outputs", tmp_path).exit_code == 0
     path = folder / "scores.parquet"
     data = bytearray(path.read_bytes())
@@ -415,7 +415,7 @@ def test_where_no_run_was_found_is_said_for_every_folder(tmp_path: Path, monkeyp
     result = latentbench("report")
     assert result.exit_code == 2 and str(tmp_path / "outputs" / "reports") in result.stderr
     run_id = "20261120T031500Z-1a2b3c4d"
-    publish_folder(tmp_path / "outputs", run_id, synthetic.tables(run_id))
+    publish_folder(tmp_path / "outputs", run_id, random_run.tables(run_id))
     assert "--outputs outputs" in latentbench("report", "--outputs", "outputs/reports").stderr
 
 

@@ -115,7 +115,7 @@ def of_tensorflow() -> Measured:
 
     from stylegan.checkpoints.reading import read_checkpoint
     from stylegan.generator import Generator
-    from tests.stylegan.checkpoints.writing import tensorflow
+    from tests.builders.checkpoint_files import tensorflow
 
     sizes = SMALL[0]
     own = Generator(z_dim=Z_DIM, w_dim=W_DIM, **sizes).eval().requires_grad_(False)

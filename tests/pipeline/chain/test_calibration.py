@@ -23,8 +23,7 @@ from pipeline.methods.base import FitData, Method, Paper, silent
 from pipeline.methods.controls import NoOp
 from pipeline.settings.protocol import Protocol
 from pipeline.storage.stages import building, read_manifest
-from tests import toy
-from tests.pipeline import scenes
+from tests.worlds import px16, toy
 
 
 class Along(Method):
@@ -183,8 +182,8 @@ def test_shared_limit_says_what_set_it() -> None:
 
 
 def test_ranges_are_published_once_per_attribute_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
-    settings = scenes.scene_settings(tmp_path, methods=("noop", "random"))
+    monkeypatch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
+    settings = px16.scene_settings(tmp_path, methods=("noop", "random"))
     for which in ("train", "faces"):
         run_latents(settings, which)
         run_labels(settings, which)
@@ -197,7 +196,7 @@ def test_ranges_are_published_once_per_attribute_and_kept(tmp_path: Path, monkey
     assert (row["method"], row["attribute"]) == ("random", one) and row["low"] < 0 < row["high"]
     assert read_range(settings, "random", two)["attribute"] == two
 
-    stage = calibration.range_stage(settings, scenes.describe(), "random", two)
+    stage = calibration.range_stage(settings, px16.describe(), "random", two)
     (stage.folder(tmp_path) / "manifest.json").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(calibration, "range_shard", None)
@@ -205,4 +204,4 @@ def test_ranges_are_published_once_per_attribute_and_kept(tmp_path: Path, monkey
     with building(stage, settings), pytest.raises(BusyError):
         (stage.folder(tmp_path) / "manifest.json").unlink()
         run_range(settings, "random", [one, two])
-    assert read_manifest(calibration.range_stage(settings, scenes.describe(), "random", one), tmp_path) == first[0]
+    assert read_manifest(calibration.range_stage(settings, px16.describe(), "random", one), tmp_path) == first[0]

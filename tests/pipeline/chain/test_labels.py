@@ -13,13 +13,13 @@ from pipeline.chain.labels import labels_stage, read_values, run_labels
 from pipeline.chain.latents import read_w, run_latents
 from pipeline.domains import base
 from pipeline.errors import StageError, UnknownNameError
-from tests.pipeline import tiny
-from tests.pipeline.tiny import tiny_settings
+from tests.worlds import px8
+from tests.worlds.px8 import tiny_settings
 
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny.lend(monkeypatch)
+    px8.lend(monkeypatch)
 
 
 def test_labels_are_scorer_a_and_the_detector(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_labels_are_scorer_a_and_the_detector(tmp_path: Path) -> None:
     ids, values, probability = read_values(settings, "train")
     assert manifest.rows == 1024 and ids.tolist() == list(range(1024))
     assert values.shape == (1024, 35) and values.dtype == probability.dtype == np.float32
-    domain = base.load(tiny.NAME, "cpu")
+    domain = base.load(px8.NAME, "cpu")
     w = torch.from_numpy(read_w(settings, "train")[1])
     images = domain.generator.synthesis(domain.generator.mapping.broadcast(w))
     np.testing.assert_allclose(values, domain.scorer_a(images).numpy(), atol=1e-5)
@@ -55,11 +55,11 @@ def test_latents_come_first(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="latents train is not computed"):
         run_labels(settings, "train")
     with pytest.raises(UnknownNameError, match="labelled set"):
-        labels_stage(settings, tiny.describe(), "reference")
+        labels_stage(settings, px8.describe(), "reference")
 
 
 def test_what_judges_later_is_not_in_the_fingerprint(tmp_path: Path) -> None:
-    settings, card = tiny_settings(tmp_path), tiny.describe()
+    settings, card = tiny_settings(tmp_path), px8.describe()
     stage = labels_stage(settings, card, "train")
     for role, same in (("scorer_a", False), ("detector", False), ("generator", False), ("scorer_b", True)):
         other = replace(card, weights={**card.weights, role: "0"})

@@ -17,15 +17,15 @@ from pipeline.domains import base
 from pipeline.errors import CorruptShardError, StageError, UnknownNameError
 from pipeline.execution import shards as compute
 from pipeline.settings.settings import Settings
-from tests.pipeline import tiny
-from tests.pipeline.tiny import tiny_settings
+from tests.worlds import px8
+from tests.worlds.px8 import tiny_settings
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny.lend(monkeypatch)
+    px8.lend(monkeypatch)
 
 
 def w_of(settings: Settings, which: str = "train") -> np.ndarray:
@@ -72,7 +72,7 @@ def test_the_number_of_latents_changes_no_latent(tmp_path: Path) -> None:
 def test_w_is_the_generators_truncated(tmp_path: Path) -> None:
     settings = with_protocol(tiny_settings(tmp_path), truncation_psi=0.5)
     w = w_of(settings, "faces")
-    generator = base.load(tiny.NAME, "cpu").generator
+    generator = base.load(px8.NAME, "cpu").generator
     z = torch.from_numpy(draw_z(settings.protocol.seed, np.arange(1_000_000_000, 1_000_000_004)))
     expected = generator.mapping(z, truncation_psi=0.5)[:, 0]
     np.testing.assert_allclose(w, expected.numpy(), rtol=1e-5, atol=1e-6)
@@ -88,7 +88,7 @@ def test_faces_and_training_latents_never_meet(tmp_path: Path) -> None:
 
 
 def test_what_can_change_a_latent_is_in_the_fingerprint_and_nothing_else(tmp_path: Path) -> None:
-    settings, card = tiny_settings(tmp_path), tiny.describe()
+    settings, card = tiny_settings(tmp_path), px8.describe()
     stage = latents_stage(settings, card, "train")
     assert stage == latents_stage(settings.on(workers=9, shard_size=512, device="cuda"), card, "train")
     assert stage == latents_stage(with_protocol(settings, profile="other", n_faces=9, n_steps=8), card, "train")
@@ -106,7 +106,7 @@ def test_a_part_is_read_from_the_files_that_hold_it(tmp_path: Path) -> None:
     ids, part = read_w(settings, "train", 200, 300)
     assert ids.tolist() == list(range(200, 300))
     np.testing.assert_array_equal(part, whole[200:300])
-    folder = latents_stage(settings, tiny.describe(), "train").folder(tmp_path)
+    folder = latents_stage(settings, px8.describe(), "train").folder(tmp_path)
     victim = sorted(folder.glob("*.parquet"))[3]
     victim.write_bytes(victim.read_bytes()[:-1])
     np.testing.assert_array_equal(read_w(settings, "train", 0, 768)[1], whole[:768])
@@ -117,14 +117,14 @@ def test_a_part_is_read_from_the_files_that_hold_it(tmp_path: Path) -> None:
 
 def test_another_process_with_other_threads_draws_the_same(tmp_path: Path) -> None:
     reference = w_of(tiny_settings(tmp_path / "a"))
-    command = [sys.executable, "-m", "tests.pipeline.tiny", str(tmp_path / "b"), "2", "512", "-1"]
+    command = [sys.executable, "-m", "tests.worlds.px8", str(tmp_path / "b"), "2", "512", "-1"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={"PATH": "", "OMP_NUM_THREADS": "2"})
     np.testing.assert_array_equal(read_w(tiny_settings(tmp_path / "b"), "train")[1], reference)
 
 
 def test_dask_workers_draw_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = w_of(tiny_settings(tmp_path / "a", shard_size=1024))
-    monkeypatch.setattr(latents, "latent_shard", tiny.latent_shard_on_worker)
+    monkeypatch.setattr(latents, "latent_shard", px8.latent_shard_on_worker)
     try:
         settings = tiny_settings(tmp_path / "b", executor="dask", workers=2, shard_size=256)
         np.testing.assert_array_equal(w_of(settings), reference)

@@ -20,15 +20,15 @@ from pipeline.errors import CorruptShardError, LatentbenchError, StageError, Tra
 from pipeline.execution import shards as compute
 from pipeline.execution.throughput import measured_rates
 from pipeline.storage.stages import Stage, building, is_complete
-from tests.pipeline import tiny
-from tests.pipeline.tiny import METHOD, Average, tiny_settings
+from tests.worlds import px8
+from tests.worlds.px8 import METHOD, Average, tiny_settings
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny.lend(monkeypatch)
+    px8.lend(monkeypatch)
     monkeypatch.setattr(Average, "seen", [])
 
 
@@ -40,7 +40,7 @@ def labelled(outputs: Path):  # type: ignore[no-untyped-def]
 
 
 def folder(outputs: Path) -> Path:
-    return train_stage(tiny_settings(outputs), tiny.describe(), METHOD).folder(outputs)
+    return train_stage(tiny_settings(outputs), px8.describe(), METHOD).folder(outputs)
 
 
 def test_a_trained_method_is_kept_and_loaded(tmp_path: Path) -> None:
@@ -58,11 +58,11 @@ def test_a_trained_method_is_kept_and_loaded(tmp_path: Path) -> None:
 def test_a_killed_training_goes_on_and_learns_the_same(tmp_path: Path) -> None:
     settings = labelled(tmp_path / "a")
     run_train(settings, METHOD)
-    command = [sys.executable, "-m", "tests.pipeline.tiny", str(tmp_path / "b"), "1", "256", "13"]
+    command = [sys.executable, "-m", "tests.worlds.px8", str(tmp_path / "b"), "1", "256", "13"]
     killed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     other = tiny_settings(tmp_path / "b")
-    assert not is_complete(train_stage(other, tiny.describe(), METHOD), tmp_path / "b")
+    assert not is_complete(train_stage(other, px8.describe(), METHOD), tmp_path / "b")
     Average.seen.clear()
     run_train(other, METHOD)
     assert Average.seen == list(range(13, 20)), "steps before the kill are not computed again"
@@ -73,13 +73,13 @@ def test_a_killed_training_goes_on_and_learns_the_same(tmp_path: Path) -> None:
 @pytest.fixture
 def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two real workers, which know the tiny domain."""
-    monkeypatch.setattr(training, "train_shard_beside", tiny.train_beside_on_worker)
+    monkeypatch.setattr(training, "train_shard_beside", px8.train_beside_on_worker)
     yield
     compute.close()
 
 
 def stage_of(name: str) -> Stage:
-    return train_stage(tiny_settings(Path()), tiny.describe(), name)
+    return train_stage(tiny_settings(Path()), px8.describe(), name)
 
 
 def test_methods_are_trained_side_by_side_as_they_are_alone(tmp_path: Path, side_by_side: None) -> None:
@@ -146,7 +146,7 @@ def test_a_corrupt_method_is_named_and_trained_again(tmp_path: Path) -> None:
 
 
 def test_what_judges_is_not_in_the_fingerprint_and_what_teaches_is(tmp_path: Path) -> None:
-    settings, card = tiny_settings(tmp_path), tiny.describe()
+    settings, card = tiny_settings(tmp_path), px8.describe()
     stage = train_stage(settings, card, METHOD)
     for role, same in (("recognizer_a", False), ("scorer_a", False), ("recognizer_b", True), ("scorer_b", True)):
         other = replace(card, weights={**card.weights, role: "0"})

@@ -16,8 +16,8 @@ from pipeline.domains import base, microbatches
 from pipeline.domains.microbatches import image_bytes, in_lots, lot_size
 from pipeline.errors import StageError
 from pipeline.settings.protocol import BATCH
-from tests.pipeline import scenes
-from tests.pipeline.scenes import run_to_edits, scene_settings
+from tests.worlds import px16
+from tests.worlds.px16 import run_to_edits, scene_settings
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def fresh_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(microbatches, "_sizes", {})
-    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    monkeypatch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
 
 
 @pytest.mark.parametrize(("resolution", "lot"), [(16, 64), (64, 64), (128, 64), (256, 32), (512, 16), (1024, 8)])
@@ -100,12 +100,12 @@ def test_the_tensors_of_a_failed_attempt_are_let_go() -> None:
 def test_labels_and_edits_differ_by_float_noise_alone(tmp_path: Path) -> None:
     settings = scene_settings(tmp_path, methods=("random",))
     run_to_edits(settings)
-    domain, method = base.load(scenes.NAME, "cpu"), load_method(settings, "random")
+    domain, method = base.load(px16.NAME, "cpu"), load_method(settings, "random")
     w = np.random.default_rng(0).standard_normal((10, 512), dtype=np.float32)
     shard = EditShard("a", "b", "random", "age", 0, 3)
     with torch.inference_mode():
         whole = judge(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
-        microbatches._sizes[scenes.SIZE, "cpu"] = 4
+        microbatches._sizes[px16.SIZE, "cpu"] = 4
         parts = judge(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
     for one, other in zip(whole[0], parts[0], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

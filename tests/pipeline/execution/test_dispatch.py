@@ -15,7 +15,7 @@ from pipeline.execution import shards as compute
 from pipeline.execution.throughput import measured_rates
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import is_complete
-from tests.pipeline.shards import STAGE, computed, run, settings
+from tests.builders.counting_stage import STAGE, computed, run, settings
 
 
 @pytest.fixture(scope="module")

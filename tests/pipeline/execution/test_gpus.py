@@ -16,7 +16,7 @@ from pipeline.execution.shards import run_shards
 from pipeline.methods import registry
 from pipeline.settings.machine import Machine
 from pipeline.settings.settings import Settings, load_settings
-from tests.pipeline.shards import settings
+from tests.builders.counting_stage import settings
 
 ROOT = Path(__file__).parents[3]
 

@@ -16,8 +16,8 @@ from pipeline.execution import cluster
 from pipeline.execution import shards as compute
 from pipeline.execution.shards import run_shards
 from pipeline.storage.stages import is_complete
-from tests.pipeline import shards as toy
-from tests.pipeline.shards import STAGE, computed, run, settings, shards
+from tests.builders import counting_stage as toy
+from tests.builders.counting_stage import STAGE, computed, run, settings, shards
 from tests.pipeline.storage.test_stages import files, start, wait_for
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.execution.throughput import measured_rates, store_rate
-from tests.pipeline.shards import run, settings
+from tests.builders.counting_stage import run, settings
 
 GOOD = {"seconds": 2.0, "when": "2026-01-01", "unit": "images", "units": 1}
 DAMAGED = [

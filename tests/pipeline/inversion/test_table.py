@@ -27,8 +27,8 @@ from pipeline.settings.settings import Settings, load_settings
 from pipeline.storage.files import file_sha256
 from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.schemas import INVERTED
-from tests.pipeline import tiny
-from tests.pipeline.tiny import tiny_settings
+from tests.worlds import px8
+from tests.worlds.px8 import tiny_settings
 
 ROOT = Path(__file__).parents[3]
 CODES = np.random.default_rng(5).standard_normal((6, 512)).astype(np.float32)
@@ -36,7 +36,7 @@ CODES = np.random.default_rng(5).standard_normal((6, 512)).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny.lend(monkeypatch)
+    px8.lend(monkeypatch)
 
 
 def table(path: Path, codes: np.ndarray = CODES, **columns: Sequence[Any]) -> Path:
@@ -44,7 +44,7 @@ def table(path: Path, codes: np.ndarray = CODES, **columns: Sequence[Any]) -> Pa
     numbers = ("loss", "lpips", "mean_face_lpips", "ssim", "pixel_error", "identity_recognizer_b", "value_error")
     rows: dict[str, Any] = {name: [0.0] * count for name in (*numbers, "face_probability", "displacement", "side")}
     rows |= {"latent_id": range(count), "photo": ["a.png"] * count, "photo_sha256": ["0" * 64] * count}
-    rows |= {"domain": [tiny.NAME] * count, "generator": [tiny.describe().weights["generator"]] * count}
+    rows |= {"domain": [px8.NAME] * count, "generator": [px8.describe().weights["generator"]] * count}
     rows |= {"space": ["w"] * count, "w": codes, "steps": [1] * count, "seed": [0] * count}
     write_table({**rows, **columns}, INVERTED, path)
     return path
@@ -65,7 +65,7 @@ def test_the_edited_faces_are_the_tables_codes_under_the_usual_ids(tmp_path: Pat
         assert ids.tolist() == [settings.protocol.first_face_id + place for place in range(count)]
         np.testing.assert_array_equal(w, CODES[:count])
     run_labels(settings, "faces")
-    domain = base.load(tiny.NAME, "cpu")
+    domain = base.load(px8.NAME, "cpu")
     _, faces = read_faces(settings, domain, 1, 3)
     np.testing.assert_array_equal(faces.ws[:, 0].numpy(), CODES[1:3])
     np.testing.assert_array_equal(faces.values.numpy(), read_values(settings, "faces")[1][1:3])
@@ -75,7 +75,7 @@ def test_the_edited_faces_are_the_tables_codes_under_the_usual_ids(tmp_path: Pat
 
 
 def test_the_tables_bytes_are_in_the_fingerprint_and_its_place_is_not(tmp_path: Path) -> None:
-    card, sampled = tiny.describe(), tiny_settings(tmp_path)
+    card, sampled = px8.describe(), tiny_settings(tmp_path)
     one = with_photographs(tmp_path, table(tmp_path / "a.parquet"), n_rate_faces=1000, n_consistency_faces=200)
     moved = with_photographs(tmp_path, table(tmp_path / "b.parquet"), n_rate_faces=1000, n_consistency_faces=200)
     other = with_photographs(tmp_path, table(tmp_path / "c.parquet", CODES + 1), n_rate_faces=1000)
@@ -102,7 +102,7 @@ def test_more_faces_than_photographs_is_told_with_the_remedy(tmp_path: Path) -> 
 
 
 def test_tables_that_cannot_be_edited_are_refused(tmp_path: Path) -> None:
-    path, card = tmp_path / "a.parquet", tiny.describe()
+    path, card = tmp_path / "a.parquet", px8.describe()
     for columns, told in (
         ({"domain": ["ffhq"] * 6}, "is of the domain ffhq, expected tiny"),
         ({"generator": ["f" * 64] * 6}, f"is of generator {'f' * 16}, expected {card.weights['generator'][:16]}"),
@@ -178,8 +178,8 @@ def test_of_a_table_of_many_rows_those_are_read_that_are_edited(
         return real(found, column)
 
     monkeypatch.setattr(photographs, "vectors", spied)
-    codes = read_codes(with_photographs(tmp_path, many, n_rate_faces=5), tiny.describe())
+    codes = read_codes(with_photographs(tmp_path, many, n_rate_faces=5), px8.describe())
     np.testing.assert_array_equal(codes, CODES[[0] * 5])
     assert held[0] < 2 * 2**20
     with pytest.raises(ConfigError, match="the table has 20000 photographs, but profile test asks for"):
-        read_codes(with_photographs(tmp_path, many, n_faces=20_001), tiny.describe())
+        read_codes(with_photographs(tmp_path, many, n_faces=20_001), px8.describe())

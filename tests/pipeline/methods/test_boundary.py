@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 from pipeline.attributes import index_of
 from pipeline.methods.boundary import between
 from pipeline.methods.interfacegan import InterFaceGAN, choose
-from tests import toy
+from tests.worlds import toy
 
 
 def sides(per_side: int = 60) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import contract, registry
-from tests import toy
+from tests.worlds import toy
 
 # What makes a method quick to fit on the toy; others are fitted as they come.
 QUICK = {

@@ -6,7 +6,7 @@ import torch
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.methods.controls import NoOp, RandomDirection
-from tests import toy
+from tests.worlds import toy
 
 
 def test_random_directions_are_unit_vectors_of_seed_and_attribute() -> None:

@@ -12,7 +12,7 @@ from pipeline.methods.base import Faces, Method
 from pipeline.methods.contract import strengths
 from pipeline.methods.controls import RandomDirection
 from pipeline.methods.masking import masked
-from tests import toy
+from tests.worlds import toy
 
 
 class OldValues(RandomDirection):

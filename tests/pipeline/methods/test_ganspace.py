@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.attributes import NAMES
 from pipeline.methods.base import FitData
 from pipeline.methods.ganspace import FIRST_LOT, LOT, GANSpace, draw, moments, principal
-from tests import toy
+from tests.worlds import toy
 
 SCALES = 3 * 0.9 ** torch.arange(toy.USED)  # standard deviations of W along the toy's basis
 CENTRE = 5.0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.methods.higan import HiGAN, choose_layers
-from tests import toy
+from tests.worlds import toy
 
 WEIGHTS = torch.tensor([0.05, 0.6, 0.0, 0.3, 0.05, 0.0])  # of the layers in the image
 SETTINGS: dict[str, Any] = {"chosen": 0.2, "rescored": 70, "distance": 2.0}

@@ -9,7 +9,7 @@ import torch
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import StageError
 from pipeline.methods.interfacegan import InterFaceGAN, choose, project_out
-from tests import toy
+from tests.worlds import toy
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.methods.interfacegan import InterFaceGAN
 from pipeline.methods.interfacegan_conditional import InterFaceGANConditional
-from tests import toy
+from tests.worlds import toy
 
 COLUMNS = [index_of(name) for name in EVALUATED]
 

@@ -8,7 +8,7 @@ import torch
 from pipeline.attributes import EVALUATED, index_of
 from pipeline.methods.interfacegan import InterFaceGAN
 from pipeline.methods.interfacegan_shuffled import SHUFFLE, InterFaceGANShuffled
-from tests import toy
+from tests.worlds import toy
 
 COLUMNS = [index_of(name) for name in EVALUATED]
 

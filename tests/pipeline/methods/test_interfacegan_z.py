@@ -14,7 +14,7 @@ from pipeline.methods import contract
 from pipeline.methods.base import Faces, Method
 from pipeline.methods.interfacegan_z import InterFaceGANZ, scaled
 from stylegan.generator import Generator
-from tests import toy
+from tests.worlds import toy
 
 
 def method_of(directions: torch.Tensor) -> InterFaceGANZ:

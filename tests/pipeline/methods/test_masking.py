@@ -19,8 +19,7 @@ from pipeline.methods import registry
 from pipeline.methods.base import Method
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.masking import masked
-from tests import toy
-from tests.pipeline import tiny
+from tests.worlds import px8, toy
 
 
 @cache
@@ -115,16 +114,14 @@ def test_what_is_saved_is_the_inner_method(tmp_path: Path) -> None:
 
 def test_a_mask_has_stages_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training and edits are published apart from those without it, whose fingerprints stay."""
-    monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
-    monkeypatch.setitem(registry.BUILT_IN, tiny.METHOD, "tests.pipeline.tiny:Average")
-    plain = tiny.tiny_settings(tmp_path)
+    monkeypatch.setitem(base.MODULES, px8.NAME, "tests.worlds.px8")
+    monkeypatch.setitem(registry.BUILT_IN, px8.METHOD, "tests.worlds.px8:Average")
+    plain = px8.tiny_settings(tmp_path)
     found = {}
     for mask in (None, "none", "styleflow"):
         extra = () if mask is None else (("layer_mask", mask),)
         methods = tuple((name, (*own, *extra)) for name, own in plain.methods)
         settings = replace(plain, methods=methods)
-        found[mask] = [
-            stage(settings, tiny.describe(), tiny.METHOD).fingerprint for stage in (train_stage, edits_stage)
-        ]
+        found[mask] = [stage(settings, px8.describe(), px8.METHOD).fingerprint for stage in (train_stage, edits_stage)]
     assert found[None] == found["none"]
     assert all(one != other for one, other in zip(found["none"], found["styleflow"], strict=True))

@@ -33,8 +33,7 @@ from pipeline.methods.naming import (
     selectivities,
 )
 from pipeline.statistics.units import Units, logits_of
-from tests import toy
-from tests.pipeline import tiny
+from tests.worlds import px8, toy
 
 
 def candidates(vectors: Tensor, spans: list[tuple[int, int]] | None = None) -> LinearCandidates:
@@ -238,8 +237,8 @@ def test_no_candidates_are_an_error() -> None:
 
 
 def test_naming_codes_are_those_of_their_own_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, tiny.NAME, "tests.pipeline.tiny")
-    settings = tiny.tiny_settings(tmp_path)
+    monkeypatch.setitem(base.MODULES, px8.NAME, "tests.worlds.px8")
+    settings = px8.tiny_settings(tmp_path)
     run_latents(settings, "naming")
     ids, as_stage = read_w(settings, "naming")
     found = naming_w(settings)
@@ -250,8 +249,8 @@ def test_naming_codes_are_those_of_their_own_ids(tmp_path: Path, monkeypatch: py
 
 
 def test_the_naming_codes_are_in_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.BUILT_IN, tiny.METHOD, "tests.pipeline.tiny:Average")
-    settings = tiny.tiny_settings(tmp_path)
+    monkeypatch.setitem(registry.BUILT_IN, px8.METHOD, "tests.worlds.px8:Average")
+    settings = px8.tiny_settings(tmp_path)
     fewer = replace(settings, protocol=replace(settings.protocol, n_naming_codes=16))
-    stages = [train_stage(each, tiny.describe(), tiny.METHOD).fingerprint for each in (settings, fewer)]
+    stages = [train_stage(each, px8.describe(), px8.METHOD).fingerprint for each in (settings, fewer)]
     assert stages[0] != stages[1]

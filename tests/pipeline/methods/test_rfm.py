@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.methods.rfm import RFM, divide
-from tests import toy
+from tests.worlds import toy
 
 
 def small(count: int = 300) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from pipeline.attributes import NAMES
 from pipeline.errors import StageError
 from pipeline.methods.sefa import SeFa, factorise, stacked
 from stylegan.generator import Generator
-from tests import toy
+from tests.worlds import toy
 
 LAYERS = 6
 

@@ -21,7 +21,7 @@ from pipeline.metrics.base import (
 )
 from pipeline.metrics.protocols import PRESETS
 from pipeline.statistics.bootstrap import Estimate
-from tests.pipeline.metrics.sets import edit_set, matched_set
+from tests.builders.edit_sets import edit_set, matched_set
 
 
 @pytest.mark.parametrize(("name", "protocol"), [(name, which) for which in (PAPER, MATCHED) for name in names(which)])

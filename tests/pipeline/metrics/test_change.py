@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from pipeline.metrics.change import change, monotonicity
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 
 def test_an_edit_that_does_nothing_changes_nothing():

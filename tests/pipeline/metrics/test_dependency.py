@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.metrics.base import MatchedSet, get
-from tests.pipeline.metrics.sets import matched_set
+from tests.builders.edit_sets import matched_set
 
 MEAN, MAX = "attribute_dependency_mean", "attribute_dependency_max"
 

@@ -9,7 +9,7 @@ from cleanfid import fid as cleanfid
 from pipeline.metrics import fid
 from pipeline.metrics.base import Reference
 from pipeline.metrics.fid import FID, FaceMoments, FaceProducts, distance_to_root, frechet_distance, resampled_distances
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 rng = np.random.default_rng(0)
 

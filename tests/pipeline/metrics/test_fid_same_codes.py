@@ -5,7 +5,7 @@ import pytest
 from cleanfid import fid as cleanfid
 
 from pipeline.metrics.fid_same_codes import FID_SAME_CODES, PairedMoments
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 rng = np.random.default_rng(0)
 FACES = np.repeat(np.arange(12), 5)

@@ -14,7 +14,7 @@ from pipeline.metrics.inception_score import (
     probabilities,
     scores_by_face,
 )
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 
 def certain(classes: np.ndarray, count: int = 4) -> np.ndarray:

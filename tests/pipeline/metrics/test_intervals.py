@@ -24,8 +24,8 @@ from pipeline.metrics.base import (
 )
 from pipeline.metrics.inception_score import folded
 from pipeline.statistics.bootstrap import Bootstrap, Estimate
-from tests.pipeline.metrics.sets import edit_set, matched_set
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
+from tests.builders.edit_sets import edit_set, matched_set
 
 FACES = (2, 3, 5, 24)
 SEEDS = range(3)
@@ -141,7 +141,7 @@ def test_an_absolute_difference_folds_at_zero(
 
 
 def test_differences_and_ranks_lie_in_their_intervals() -> None:
-    tables = {name: table.to_pandas() for name, table in synthetic.whole().items()}
+    tables = {name: table.to_pandas() for name, table in random_run.whole().items()}
     known = tables["differences"].dropna(subset=["ci_low"])
     assert len(known) > 100
     assert ((known["ci_low"] <= known["difference"]) & (known["difference"] <= known["ci_high"])).all()

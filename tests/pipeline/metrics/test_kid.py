@@ -7,7 +7,7 @@ from cleanfid import fid as cleanfid
 from pipeline.metrics.base import Reference
 from pipeline.metrics.kid import KID, FaceKernels, few_faces, kernel, kernel_distance
 from pipeline.metrics.kid_same_codes import KID_SAME_CODES
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 rng = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.metrics.kid_same_codes import KID_SAME_CODES, between_faces, distances
 from pipeline.statistics.bootstrap import sums_by_face
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 rng = np.random.default_rng(0)
 

@@ -13,7 +13,7 @@ from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.truth import make_mapping, truth_factors
 from pipeline.metrics.locality import judge, judge_area
 from stylegan.sampling import draw_z
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 
 def test_an_edit_inside_its_parts_is_local_and_an_even_one_scores_their_area() -> None:

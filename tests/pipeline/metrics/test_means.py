@@ -10,7 +10,7 @@ from pipeline.metrics.identity import IDENTITY_DISTANCE
 from pipeline.metrics.lpips import LPIPS
 from pipeline.metrics.speed import SECONDS_PER_EDIT, SECONDS_PER_EDIT_AND_SYNTHESIS
 from pipeline.metrics.ssim import SSIM
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 
 def test_an_edit_that_does_nothing_is_perfect():

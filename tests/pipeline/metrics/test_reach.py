@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.metrics.base import get
-from tests.pipeline.metrics.sets import matched_set
+from tests.builders.edit_sets import matched_set
 
 
 def test_the_share_is_of_all_that_was_sought() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.metrics.true_identity_distance import TRUE_IDENTITY_DISTANCE, TRUE_IDENTITY_ERROR, judge, judge_error
 from pipeline.statistics.bootstrap import Estimate, widening
-from tests.pipeline.metrics.sets import edit_set
+from tests.builders.edit_sets import edit_set
 
 
 def read(distance: list[float], error: float = 0.3, **given: np.ndarray) -> Estimate:

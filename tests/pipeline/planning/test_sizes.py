@@ -33,8 +33,8 @@ from pipeline.tables import schemas
 from pipeline.tables.parquet import write_table
 from tasks.cli import app
 from tasks.cli.options import request
-from tests.pipeline import scenes
-from tests.pipeline.scenes import scene_settings
+from tests.worlds import px16
+from tests.worlds.px16 import scene_settings
 
 LOW, HIGH = 0.8, 2.0  # of what was written
 HIGHEST = 2.5  # of a single stage's: an untrained perception net's vectors are mostly zeros, which zstd takes out
@@ -44,7 +44,7 @@ HIGHEST = 2.5  # of a single stage's: an untrained perception net's vectors are 
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Every stage of a real run of 16 px."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+        patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
         settings = scene_settings(tmp_path_factory.mktemp("run"), methods=("random",))
         protocol = replace(
             settings.protocol,

@@ -8,13 +8,13 @@ import pytest
 from pipeline.report import certainty, figures, page
 from pipeline.report import grids as summary
 from pipeline.report.contents import Contents, contents_of
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 from tests.pipeline.report.test_page import read
 
 
 @pytest.fixture(scope="module")
 def contents() -> Contents:
-    return contents_of(synthetic.whole())
+    return contents_of(random_run.whole())
 
 
 def test_the_page_has_it_and_a_run_without_the_tables_still_has_a_page(
@@ -26,7 +26,7 @@ def test_the_page_has_it_and_a_run_without_the_tables_still_has_a_page(
     assert {"certainty", "table-controls", "table-ranks", "differences", "judges"} <= set(reader.ids)
     assert len(reader.ids) == len(set(reader.ids))
     assert "The judge&#39;s own error" in html and "not measured" in html
-    older = page.render(contents_of(synthetic.tables()))
+    older = page.render(contents_of(random_run.tables()))
     assert {"table-ranks", "differences", "judges"}.isdisjoint(read(older).ids)
 
 

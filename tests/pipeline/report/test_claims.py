@@ -10,8 +10,8 @@ import pandas as pd
 from pipeline.attributes import EVALUATED
 from pipeline.report.claims import L2L_RIVALS, QUALITY_CLAIM, orders, verdicts
 from pipeline.report.contents import Contents, contents_of
-from tests.pipeline.report import synthetic
-from tests.pipeline.report.synthetic import score
+from tests.builders import random_run
+from tests.builders.random_run import score
 
 MTCNN = "mtcnn-onet256"
 PAPER = {"l2l": 0.2, "interfacegan": 0.3, "styleflow": 0.4, "ganspace": 0.5}
@@ -30,7 +30,7 @@ def identity(values: dict[str, float], best_for_l2l: int, **more: object) -> lis
 
 
 def contents(rows: list[dict[str, object]], **tables: pd.DataFrame) -> Contents:
-    made = contents_of(synthetic.tables())
+    made = contents_of(random_run.tables())
     scores = pd.DataFrame(rows)
     scores["level"] = scores["level"] if "level" in scores else None
     scores["level"] = scores["level"].astype(float)
@@ -114,7 +114,7 @@ def test_protocols_rank_methods_each_its_own_way() -> None:
 def test_the_page_shows_both() -> None:
     from pipeline.report.page import render
 
-    made = contents_of(synthetic.whole())
+    made = contents_of(random_run.whole())
     text = render(made)
     assert ('id="table-claims"' in text) == bool(verdicts(made))
     assert 'id="table-orders"' in text and orders(made)[0].title in unescape(text)

@@ -19,16 +19,16 @@ from pipeline.report.by_face import groups
 from pipeline.report.contents import record_of
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.tables.schemas import FACE_SCORES, SCORES
-from tests.pipeline.report import synthetic
-from tests.pipeline.report.synthetic import DATE, publish_folder, score
+from tests.builders import random_run
+from tests.builders.random_run import DATE, publish_folder, score
 
 A, B = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
 
 
 def publish(outputs: Path, run_id: str, rows: list[dict[str, Any]], **run: Any) -> None:
     stamped = [{"run_id": run_id, "run_date": DATE, **row} for row in rows]
-    tables = synthetic.tables(run_id)
-    tables |= {"scores": pa.Table.from_pylist(stamped, schema=SCORES), "runs": synthetic.runs(run_id, **run)}
+    tables = random_run.tables(run_id)
+    tables |= {"scores": pa.Table.from_pylist(stamped, schema=SCORES), "runs": random_run.runs(run_id, **run)}
     publish_folder(outputs, run_id, tables)
 
 
@@ -161,13 +161,13 @@ def score_frame(faces: pa.Table) -> pd.DataFrame:
 
 
 def compared(one: pa.Table, other: pa.Table) -> compare_runs.Comparison:
-    run = record_of(synthetic.runs())
+    run = record_of(random_run.runs())
     faces = (one.to_pandas(), other.to_pandas())
     return compare_runs.compare_scores(run, score_frame(one), run, score_frame(other), faces)
 
 
 def test_a_run_is_its_own_equal(tmp_path: Path) -> None:
-    publish_folder(tmp_path, B, synthetic.whole(B))
+    publish_folder(tmp_path, B, random_run.whole(B))
     found = compare_runs.compare(tmp_path, B, "latest")
     assert (found.rows["difference"] == 0).all() and set(found.rows["verdict"]) == {"same"}
     assert found.outside.empty and not len(found.only_a) and not len(found.only_b)
@@ -199,7 +199,7 @@ def test_noise_alone_is_flagged_as_rarely_as_said() -> None:
 
 def test_a_mean_by_other_rules_than_the_score_s_is_not_used() -> None:
     one, other = by_face(), by_face(noise=0.01)
-    run = record_of(synthetic.runs())
+    run = record_of(random_run.runs())
     scores_a, scores_b = score_frame(one), score_frame(other)
     scores_b["value"] += 0.001
     found = compare_runs.compare_scores(run, scores_a, run, scores_b, (one.to_pandas(), other.to_pandas()))
@@ -214,7 +214,7 @@ def test_seconds_are_not_tested(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_changes_no_score_does_not_stand_in_the_way(tmp_path: Path) -> None:
-    rules = synthetic.settings().as_json()
+    rules = random_run.settings().as_json()
     older = {**rules, "protocol": {k: v for k, v in rules["protocol"].items() if k != "comparison_samples"}}
     publish(tmp_path, A, [score("l2l", "all", "fid", 10.0)], settings=json.dumps(older))
     publish(tmp_path, B, [score("l2l", "all", "fid", 5.0)])

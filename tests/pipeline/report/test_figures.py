@@ -10,16 +10,16 @@ import pytest
 
 from pipeline.report import figures
 from pipeline.report.contents import contents_of
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 
 
 @pytest.fixture(scope="module")
 def plots() -> list[figures.Plot]:
-    return figures.plots(contents_of(synthetic.tables()))
+    return figures.plots(contents_of(random_run.tables()))
 
 
 def test_change_is_that_of_the_edited_attribute_since_the_start() -> None:
-    edits = synthetic.edits().to_pandas()
+    edits = random_run.edits().to_pandas()
     row = edits[(edits["attribute"] == "expression") & (edits["method"] == "l2l")].iloc[4]
     change = figures.attribute_change(edits)
     assert change[row.name] == pytest.approx(float(row["value_smile"]) - float(row["start_value"]), abs=1e-6)
@@ -27,7 +27,7 @@ def test_change_is_that_of_the_edited_attribute_since_the_start() -> None:
 
 
 def test_step_means_leave_out_images_without_a_face() -> None:
-    edits = synthetic.edits(("l2l",)).to_pandas()
+    edits = random_run.edits(("l2l",)).to_pandas()
     edits["identity_mtcnn"] = np.where(edits["face_id"] == 256000, 1.0, 0.25)
     edits["detected"] = edits["face_id"] != 256000
     means = figures.step_means(edits, "identity_mtcnn")
@@ -37,7 +37,7 @@ def test_step_means_leave_out_images_without_a_face() -> None:
 
 
 def test_ranges_end_at_the_mean_displacement_of_their_outer_steps() -> None:
-    ends = figures.range_ends(contents_of(synthetic.tables()))
+    ends = figures.range_ends(contents_of(random_run.tables()))
     found = ends[ends["method"] == "l2l"]
     assert np.allclose(found["low_moved"], 0.9) and np.allclose(found["high_moved"], 0.9)
 
@@ -56,19 +56,19 @@ def test_every_plot_is_svg_of_its_own_ids_without_an_address(plots: list[figures
 
 
 def test_plots_are_the_same_from_the_same_edits(plots: list[figures.Plot]) -> None:
-    again = figures.ranges_plot(contents_of(synthetic.tables()))
+    again = figures.ranges_plot(contents_of(random_run.tables()))
     assert again.svg == plots[2].svg
 
 
 def test_a_method_keeps_its_colour_and_controls_are_grey() -> None:
-    shades = figures.colours(contents_of(synthetic.tables()))
-    assert list(shades) == list(synthetic.METHODS)
+    shades = figures.colours(contents_of(random_run.tables()))
+    assert list(shades) == list(random_run.METHODS)
     assert shades["noop"] in figures.GREYS and shades["l2l"] == figures.PALETTE[1]
 
 
 def test_a_run_without_edits_has_no_plots() -> None:
-    empty = synthetic.edits().slice(0, 0)
-    assert figures.plots(contents_of({**synthetic.tables(), "edits": empty})) == []
+    empty = random_run.edits().slice(0, 0)
+    assert figures.plots(contents_of({**random_run.tables(), "edits": empty})) == []
 
 
 def test_a_name_is_never_a_formula() -> None:

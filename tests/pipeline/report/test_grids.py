@@ -15,8 +15,8 @@ from pipeline.report import page, terminal
 from pipeline.report.contents import Contents, contents_of
 from pipeline.tables.parquet import write_table
 from pipeline.tables.schemas import PUBLISHED, SCORES
-from tests.pipeline.report import synthetic
-from tests.pipeline.report.synthetic import DATE, score
+from tests.builders import random_run
+from tests.builders.random_run import DATE, score
 
 RUN = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": DATE}
 MTCNN = {"network": "mtcnn-onet256"}
@@ -24,7 +24,7 @@ MTCNN = {"network": "mtcnn-onet256"}
 
 def contents(rows: list[dict[str, object]]) -> Contents:
     table = pa.Table.from_pylist([{**RUN, **row} for row in rows], schema=SCORES)
-    return contents_of({**synthetic.tables(), "scores": table})
+    return contents_of({**random_run.tables(), "scores": table})
 
 
 def identity(values: dict[str, float], **more: object) -> summary.Row:
@@ -64,7 +64,7 @@ def test_one_competitor_wins_nothing() -> None:
 
 
 def test_the_identity_table_has_the_attributes_of_the_protocol_and_their_mean() -> None:
-    grid = summary.identity_grids(contents_of(synthetic.tables()))[0]
+    grid = summary.identity_grids(contents_of(random_run.tables()))[0]
     names = ["age", "baldness", "beard", "expression", "gender", "glasses", "pitch", "yaw", "mean"]
     assert [row.name for row in grid.rows] == names
     assert grid.methods == ("interfacegan", "l2l", "random", "noop")
@@ -73,7 +73,7 @@ def test_the_identity_table_has_the_attributes_of_the_protocol_and_their_mean() 
 
 
 def test_the_paper_s_measure_is_first_and_a_network_of_some_method_s_training_last() -> None:
-    grids = summary.identity_grids(contents_of(synthetic.tables()))
+    grids = summary.identity_grids(contents_of(random_run.tables()))
     assert [grid.network for grid in grids] == ["mtcnn-onet256", "recognizer_b", "recognizer_a"]
     assert summary.doubtful(grids) == grids[2:]
     assert grids[2].flags == ["in the training loss of l2l"]
@@ -101,7 +101,7 @@ def test_a_flag_of_every_score_is_said_once() -> None:
 
 
 def test_quality_rows_are_the_paper_s_with_the_two_inception_figures_apart() -> None:
-    grid = summary.quality_grid(contents_of(synthetic.tables()))
+    grid = summary.quality_grid(contents_of(random_run.tables()))
     assert grid is not None
     names = ["KID", "FID", "inception score", "inception score spread", "inception score difference"]
     assert [row.name for row in grid.rows] == names
@@ -109,7 +109,7 @@ def test_quality_rows_are_the_paper_s_with_the_two_inception_figures_apart() -> 
 
 
 def test_every_score_stands_in_some_table() -> None:
-    all_of_it = contents_of(synthetic.tables())
+    all_of_it = contents_of(random_run.tables())
     grids = [*summary.paper_tables(all_of_it), *summary.further_tables(all_of_it)]
     cells = sum(cell is not None for grid in grids for row in grid.rows for cell in row.cells)
     assert cells == (all_of_it.scores["protocol"] == "l2l-2022").sum()
@@ -149,7 +149,7 @@ def test_numbers_have_the_digits_of_their_size(values: list[float], decimals: in
 
 
 def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> None:
-    for name, table in synthetic.tables().items():
+    for name, table in random_run.tables().items():
         write_table(table, PUBLISHED[name], tmp_path / f"{name}.parquet")
     text = io.StringIO()
     terminal.print_summary(tmp_path, Console(file=text, width=110))
@@ -157,7 +157,7 @@ def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> Non
     for part in ("profile smoke", "2,048 labelled latents instead of 400,000", "Identity distance", "report.html"):
         assert part in shown
     assert "recognizer_a" not in shown
-    scores = pd.DataFrame(synthetic.score_rows("l2l"))
+    scores = pd.DataFrame(random_run.score_rows("l2l"))
     chosen = scores[(scores["metric"] == "fid") & (scores["attribute"] == "all")]["value"].iloc[0]
     assert f"{chosen:.2f}" in shown
 
@@ -170,7 +170,7 @@ def test_scores_that_differ_by_a_judge_s_last_digits_are_both_best() -> None:
 
 @pytest.mark.parametrize("width", [40, 70, 110])
 def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
-    grid = summary.identity_grids(contents_of(synthetic.tables()))[0]
+    grid = summary.identity_grids(contents_of(random_run.tables()))[0]
     text = io.StringIO()
     terminal.print_grid(grid, Console(file=text, width=width))
     assert "…" not in text.getvalue()
@@ -181,7 +181,7 @@ def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
 
 
 def test_methods_stand_down_where_they_are_too_many_to_stand_across() -> None:
-    grid = summary.identity_grids(contents_of(synthetic.tables()))[0]
+    grid = summary.identity_grids(contents_of(random_run.tables()))[0]
     many = replace(
         grid,
         methods=tuple(f"method_number_{n}" for n in range(14)),
@@ -198,7 +198,7 @@ def test_methods_stand_down_where_they_are_too_many_to_stand_across() -> None:
 
 
 def test_a_run_with_stand_ins_says_so_on_the_terminal_and_the_page(tmp_path) -> None:
-    tables = synthetic.tables()
+    tables = random_run.tables()
     assert not contents_of(tables).stand_in_warning
     scores = tables["scores"].to_pylist()
     scores[0]["network"] = "stand-in-lpips-alex-1a2b3c4d"
@@ -214,9 +214,9 @@ def test_a_run_with_stand_ins_says_so_on_the_terminal_and_the_page(tmp_path) -> 
 
 def test_only_the_full_profile_of_full_size_is_as_published() -> None:
     full = {"profile": "full", "n_latents": 400_000, "n_faces": 50, "n_steps": 41, "edits_per_method": 16_400}
-    run = contents_of({**synthetic.tables(), "runs": synthetic.runs(**full)}).run
+    run = contents_of({**random_run.tables(), "runs": random_run.runs(**full)}).run
     assert run.as_published and not run.warning
-    fewer = contents_of({**synthetic.tables(), "runs": synthetic.runs(**{**full, "n_faces": 4})}).run
+    fewer = contents_of({**random_run.tables(), "runs": random_run.runs(**{**full, "n_faces": 4})}).run
     assert "4 faces per method and attribute instead of 50" in fewer.warning
-    renamed = contents_of({**synthetic.tables(), "runs": synthetic.runs(**{**full, "profile": "mine"})}).run
+    renamed = contents_of({**random_run.tables(), "runs": random_run.runs(**{**full, "profile": "mine"})}).run
     assert "not `full`" in renamed.warning

@@ -16,17 +16,17 @@ from pipeline.report.contents import contents_of
 from pipeline.report.markdown import markdown
 from pipeline.statistics.units import Units
 from pipeline.tables.schemas import JUDGES
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 
 
 @pytest.fixture(scope="module")
 def edits() -> pd.DataFrame:
-    return synthetic.edits(("l2l", "noop")).to_pandas()
+    return random_run.edits(("l2l", "noop")).to_pandas()
 
 
 @pytest.fixture(scope="module")
 def table(edits: pd.DataFrame) -> pd.DataFrame:
-    found = judges.judges_table(synthetic.CARD, synthetic.MEASURED, edits)
+    found = judges.judges_table(random_run.CARD, random_run.MEASURED, edits)
     assert found.schema.equals(JUDGES)
     return found.to_pandas()
 
@@ -75,7 +75,7 @@ def test_a_scorer_s_error_in_the_attribute_s_unit_is_its_share_of_the_spread(
 
 def test_the_error_over_all_is_the_root_mean_square(edits: pd.DataFrame) -> None:
     two = edits[edits["attribute"].isin(["age", "expression"])]
-    found = judges.judges_table(synthetic.CARD, synthetic.MEASURED, two).to_pandas()
+    found = judges.judges_table(random_run.CARD, random_run.MEASURED, two).to_pandas()
     parts = [value(found, "scorer_b", "value_error", name) for name in ("age", "expression")]
     assert value(found, "scorer_b", "value_error") == pytest.approx(sqrt((parts[0] ** 2 + parts[1] ** 2) / 2))
 
@@ -89,7 +89,7 @@ def test_a_judge_in_a_sentence(table: pd.DataFrame) -> None:
 
 
 def test_a_domain_without_cards_says_that_nothing_was_measured(edits: pd.DataFrame) -> None:
-    found = judges.judges_table(synthetic.CARD, {}, edits).to_pandas()
+    found = judges.judges_table(random_run.CARD, {}, edits).to_pandas()
     assert found["value"].isna().all()
     assert {"scorer_b", "recognizer_a", "reader", "detector", "perception"} <= set(found["role"])
     assert judges.judge_errors(found) == {}
@@ -98,7 +98,7 @@ def test_a_domain_without_cards_says_that_nothing_was_measured(edits: pd.DataFra
 def test_the_embedded_domain_s_cards_are_read() -> None:
     measured = base.measured("synthface")
     card = base.describe("synthface")
-    edits = synthetic.edits(("l2l",)).to_pandas()
+    edits = random_run.edits(("l2l",)).to_pandas()
     found = judges.judges_table(card, measured, edits).to_pandas()
     known = found.dropna(subset=["value"])
     for role, what in (
@@ -114,7 +114,7 @@ def test_the_embedded_domain_s_cards_are_read() -> None:
 def test_a_scorer_of_photographs_is_shown_by_its_held_out_pictures(edits: pd.DataFrame) -> None:
     figures = {"age": {"n": 900, "mean": 0.4, "r2": 0.84}, "glasses": {"n": 950, "mean": 0.2, "r2": 0.7, "auc": 0.98}}
     found = judges.judges_table(
-        synthetic.CARD, {"scorer_b": {"validation": figures, "n_validation": 1000}}, edits
+        random_run.CARD, {"scorer_b": {"validation": figures, "n_validation": 1000}}, edits
     ).to_pandas()
     assert value(found, "scorer_b", "r2", "age", "labelled pictures") == 0.84
     assert value(found, "scorer_b", "auc", "glasses", "labelled pictures") == 0.98
@@ -132,7 +132,7 @@ def units() -> Units:
 
 
 def test_what_is_left_out_is_a_row_and_a_sentence(edits: pd.DataFrame) -> None:
-    found = judges.judges_table(synthetic.CARD, synthetic.MEASURED, edits, {"scorer_b": units()}).to_pandas()
+    found = judges.judges_table(random_run.CARD, random_run.MEASURED, edits, {"scorer_b": units()}).to_pandas()
     assert value(found, "scorer_b", "without_unit", "eye_occluded") == 1
     assert value(found, "scorer_b", "without_unit", "age") == 0
     assert value(found, "scorer_b", "logit_sigma", "eye_occluded") == pytest.approx(0.097)
@@ -146,8 +146,8 @@ def test_what_is_left_out_is_a_row_and_a_sentence(edits: pd.DataFrame) -> None:
 
 
 def test_every_form_of_the_report_says_what_is_left_out(edits: pd.DataFrame) -> None:
-    table = judges.judges_table(synthetic.CARD, synthetic.MEASURED, edits, {"scorer_b": units()})
-    contents = contents_of(synthetic.whole() | {"judges": table})
+    table = judges.judges_table(random_run.CARD, random_run.MEASURED, edits, {"scorer_b": units()})
+    contents = contents_of(random_run.whole() | {"judges": table})
     grids = matched_change.matched_tables(contents)[0]
     notes = {grid.key: grid.note for grid in grids}
     assert "eye_occluded" in notes["matched-attribute_dependency_mean-scorer_b"]

@@ -9,12 +9,12 @@ import pytest
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.grids import identity_grids, number
 from pipeline.report.markdown import markdown
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 
 
 @pytest.fixture(scope="module")
 def contents() -> Contents:
-    return contents_of(synthetic.whole())
+    return contents_of(random_run.whole())
 
 
 def tables(text: str) -> list[list[list[str]]]:

@@ -12,9 +12,9 @@ from pipeline.attributes import EVALUATED, index_of
 from pipeline.report import matched_change, page
 from pipeline.report.contents import contents_of
 from pipeline.report.grids import further_tables, paper_tables
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 
-CONTENTS = contents_of(synthetic.tables())
+CONTENTS = contents_of(random_run.tables())
 
 
 def test_tables_by_attribute_are_of_level_one() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.report import page
 from pipeline.report.contents import Contents, contents_of
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use"}
 ATTACK = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -62,7 +62,7 @@ def read(html: str) -> Reader:
 
 
 def whole() -> Contents:
-    return contents_of(synthetic.tables(), synthetic.strips())
+    return contents_of(random_run.tables(), random_run.strips())
 
 
 @pytest.fixture(scope="module")
@@ -117,23 +117,23 @@ def test_every_strip_shows_strength_and_value(html: str) -> None:
 def test_a_full_run_has_no_banner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page.figures, "plots", lambda _: [])
     full = {"profile": "full", "n_latents": 400_000, "n_faces": 50, "n_steps": 41, "edits_per_method": 16_400}
-    html = page.render(contents_of({**synthetic.tables(), "runs": synthetic.runs(**full)}))
+    html = page.render(contents_of({**random_run.tables(), "runs": random_run.runs(**full)}))
     assert "Not the published protocol" not in html
     assert "comparable with a published FFHQ number" in html
 
 
 def test_untrusted_names_are_text() -> None:
     methods = ("l2l", ATTACK)
-    row = synthetic.score(ATTACK, "age", ATTACK, 0.5, network=ATTACK, protocol=ATTACK, flag=ATTACK, unit=ATTACK)
-    more = [synthetic.score(name, "age", "identity_distance", 0.5, network="mtcnn-onet256") for name in methods]
-    run = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": synthetic.DATE}
+    row = random_run.score(ATTACK, "age", ATTACK, 0.5, network=ATTACK, protocol=ATTACK, flag=ATTACK, unit=ATTACK)
+    more = [random_run.score(name, "age", "identity_distance", 0.5, network="mtcnn-onet256") for name in methods]
+    run = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": random_run.DATE}
     tables = {
-        "scores": synthetic.pa.Table.from_pylist([{**run, **one} for one in (row, *more)], schema=synthetic.SCORES),
-        "ranges": synthetic.ranges(methods),
-        "edits": synthetic.edits(methods),
-        "runs": synthetic.runs(commit=ATTACK, weights=f'{{"x": {synthetic.json.dumps(ATTACK)}}}'),
+        "scores": random_run.pa.Table.from_pylist([{**run, **one} for one in (row, *more)], schema=random_run.SCORES),
+        "ranges": random_run.ranges(methods),
+        "edits": random_run.edits(methods),
+        "runs": random_run.runs(commit=ATTACK, weights=f'{{"x": {random_run.json.dumps(ATTACK)}}}'),
     }
-    html = page.render(contents_of(tables, synthetic.strips(methods)), domain_summary=ATTACK)
+    html = page.render(contents_of(tables, random_run.strips(methods)), domain_summary=ATTACK)
     reader = read(html)
     assert reader.tags.count("script") == 1
     assert not reader.handlers
@@ -142,7 +142,7 @@ def test_untrusted_names_are_text() -> None:
 
 
 def test_a_run_of_scores_alone_still_has_a_page() -> None:
-    tables = synthetic.tables()
+    tables = random_run.tables()
     bare = {**tables, "edits": tables["edits"].slice(0, 0), "ranges": tables["ranges"].slice(0, 0)}
     read(page.render(contents_of(bare)))
 

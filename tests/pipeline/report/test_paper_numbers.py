@@ -14,14 +14,14 @@ from pipeline.errors import UnknownNameError
 from pipeline.report import page
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.paper_numbers import FILE, PublishedError, beside, read_published
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 from tests.pipeline.report.test_page import read
 
 TEXT = FILE.read_text()
 
 
 def contents(domain: str) -> Contents:
-    found = contents_of({**synthetic.tables(), "runs": synthetic.runs(domain=domain)})
+    found = contents_of({**random_run.tables(), "runs": random_run.runs(domain=domain)})
     return replace(found, scores=found.scores.assign(domain=domain))
 
 
@@ -119,9 +119,9 @@ def test_ours_stand_under_the_papers_by_method_and_attribute() -> None:
 
 
 def test_photographs_are_said_at_the_head(bare: None) -> None:
-    settings = synthetic.settings().as_json()
+    settings = random_run.settings().as_json()
     settings["protocol"]["faces_sha256"] = "ab" * 32
-    runs = synthetic.runs(settings=json.dumps(settings), faces="6 inverted photographs")
-    html = page.render(contents_of({**synthetic.tables(), "runs": runs}))
+    runs = random_run.runs(settings=json.dumps(settings), faces="6 inverted photographs")
+    html = page.render(contents_of({**random_run.tables(), "runs": runs}))
     assert "The edited faces are 6 inverted photographs (table abababababababab)" in html
-    assert "inverted photographs" not in page.render(contents_of(synthetic.tables()))
+    assert "inverted photographs" not in page.render(contents_of(random_run.tables()))

@@ -26,7 +26,7 @@ from pipeline.storage.runs import invalidate
 from pipeline.storage.stages import read_manifest
 from pipeline.tables.parquet import read_table
 from pipeline.tables.schemas import LATER, PUBLISHED
-from tests.pipeline.report import laid_down, synthetic
+from tests.builders import random_run, random_stages
 
 ROOT = Path(__file__).parents[3]
 METHODS = ("interfacegan", "noop")
@@ -34,8 +34,9 @@ SLOW = """
 import resource, sys, time
 from pathlib import Path
 from pipeline.report import figures, page, publish, workshop
-from tests.pipeline.report import laid_down, synthetic
-laid_down.install()
+from tests.builders import random_stages
+from tests.builders import random_run
+random_stages.install()
 figures.plots = lambda _: []
 where, outputs = sys.argv[1], Path(sys.argv[2])
 def stop(*_, **__):
@@ -47,27 +48,27 @@ if where == "sync":
     workshop.sync = stop
 if where == "full":  # no file may grow beyond this, which a disk without room says in the same way
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-publish.run_report(synthetic.settings(outputs, methods=("interfacegan", "noop")))
+publish.run_report(random_run.settings(outputs, methods=("interfacegan", "noop")))
 print("done", flush=True)
 """
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setitem(base.MODULES, "synthface", laid_down.__name__)
+    monkeypatch.setitem(base.MODULES, "synthface", random_stages.__name__)
     monkeypatch.setattr(figures, "plots", lambda _: [])  # they take seconds, and have tests of their own
-    return synthetic.settings(tmp_path / "outputs", methods=METHODS)
+    return random_run.settings(tmp_path / "outputs", methods=METHODS)
 
 
 @pytest.fixture
 def published(settings: Settings) -> Path:
-    laid_down.lay_down(settings)
+    random_stages.lay_down(settings)
     return publish.run_report(settings)
 
 
 def rows_of(method: str) -> list[dict]:
     """Every score of a method, as its stages have them."""
-    return synthetic.score_rows(method) + synthetic.matched_score_rows(method) + synthetic.rated_score_rows(method)
+    return random_run.score_rows(method) + random_run.matched_score_rows(method) + random_run.rated_score_rows(method)
 
 
 def visible(outputs: Path) -> list[str]:
@@ -106,7 +107,7 @@ def test_what_is_computed_at_publication_is_there_and_the_same_every_time(settin
     judged = tables["judges"].to_pandas()
     left = judged[(judged["what"] == "without_unit") & (judged["value"] > 0)]
     assert set(zip(left["role"], left["attribute"], strict=True)) == {
-        (role, laid_down.SATURATED) for role in ("scorer_a", "scorer_b")
+        (role, random_stages.SATURATED) for role in ("scorer_a", "scorer_b")
     }
     again = publish.run_report(settings, again=True)
     for name in LATER:
@@ -118,24 +119,24 @@ def test_what_is_computed_at_publication_is_there_and_the_same_every_time(settin
 def test_a_card_that_was_measured_again_leads_to_a_new_run(
     settings: Settings, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(synthetic.MEASURED, "recognizer_b", {"auc": 0.5})
+    monkeypatch.setitem(random_run.MEASURED, "recognizer_b", {"auc": 0.5})
     assert publish.find_report(settings) is None
     monkeypatch.undo()
 
 
 def test_a_control_that_fails_is_warned_of(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    good = synthetic.score_rows("noop")
+    good = random_run.score_rows("noop")
     assert good[0]["metric"] == "identity_distance"
     with caplog.at_level("WARNING", logger="latentbench"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic, "score_rows", lambda method, seed=0: [{**good[0], "method": method, "value": 0.2}])
-        laid_down.lay_down(settings)
+        patch.setattr(random_run, "score_rows", lambda method, seed=0: [{**good[0], "method": method, "value": 0.2}])
+        random_stages.lay_down(settings)
         publish.run_report(settings)
     assert "A control does not score what it must. noop: expected no distance" in caplog.text
 
 
 def test_scores_are_those_of_the_stages(published: Path) -> None:
     scores = pd.read_parquet(published / "scores.parquet")
-    kinds = (synthetic.score_rows, synthetic.matched_score_rows, synthetic.rated_score_rows)
+    kinds = (random_run.score_rows, random_run.matched_score_rows, random_run.rated_score_rows)
     expected = pd.DataFrame([row for kind in kinds for method in METHODS for row in kind(method)])
     assert scores["level"].fillna(0).tolist() == expected["level"].fillna(0).tolist()
     np.testing.assert_array_equal(scores["value"], expected["value"])
@@ -165,7 +166,7 @@ def test_machine_settings_change_nothing(settings: Settings, published: Path) ->
 
 
 def test_other_settings_are_another_run(settings: Settings, published: Path) -> None:
-    other = synthetic.settings(settings.outputs, methods=("noop",))
+    other = random_run.settings(settings.outputs, methods=("noop",))
     assert publish.find_report(other) is None
     assert publish.run_report(other) != published
     assert len(visible(settings.outputs)) == 2
@@ -208,11 +209,11 @@ def test_stages_say_whether_they_were_reused(settings: Settings, published: Path
 
 
 def test_invalidated_stages_lead_to_a_new_run(settings: Settings, published: Path) -> None:
-    stage = publish.report_stage(settings, laid_down.describe()).upstream[0]
+    stage = publish.report_stage(settings, random_stages.describe()).upstream[0]
     assert stage.name == "scores"
     invalidate([stage], settings.outputs)
     assert publish.find_report(settings) is None
-    laid_down.lay_down(settings, seed=5)
+    random_stages.lay_down(settings, seed=5)
     assert publish.find_report(settings) is None
     assert publish.run_report(settings) != published
     assert len(visible(settings.outputs)) == 2
@@ -225,8 +226,8 @@ def test_a_missing_stage_is_named(settings: Settings) -> None:
 
 
 def test_a_damaged_stage_file_is_not_published(settings: Settings) -> None:
-    laid_down.lay_down(settings)
-    stage = publish.report_stage(settings, laid_down.describe()).upstream[0]
+    random_stages.lay_down(settings)
+    stage = publish.report_stage(settings, random_stages.describe()).upstream[0]
     path = stage.folder(settings.outputs) / read_manifest(stage, settings.outputs).shards[0].name
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptShardError, match=path.name):
@@ -253,7 +254,7 @@ def test_a_missing_published_file_is_named(settings: Settings, published: Path) 
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(settings: Settings) -> None:
-    laid_down.lay_down(settings)
+    random_stages.lay_down(settings)
     command = [sys.executable, "-c", SLOW, "full", str(settings.outputs)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode != 0
@@ -265,7 +266,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(settings: Settings) -> None:
 
 @pytest.mark.parametrize("where", ["page", "sync"])
 def test_a_kill_while_publishing_leaves_nothing_visible(settings: Settings, where: str) -> None:
-    laid_down.lay_down(settings)
+    random_stages.lay_down(settings)
     command = [sys.executable, "-c", SLOW, where, str(settings.outputs)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -285,7 +286,7 @@ def test_a_kill_while_publishing_leaves_nothing_visible(settings: Settings, wher
 
 
 def test_while_a_run_is_published_readers_see_all_of_it_or_nothing(settings: Settings) -> None:
-    laid_down.lay_down(settings)
+    random_stages.lay_down(settings)
     command = [sys.executable, "-c", SLOW, "nowhere", str(settings.outputs)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     while process.poll() is None:

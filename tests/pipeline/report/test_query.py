@@ -17,8 +17,8 @@ from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import query as queries
 from pipeline.report.rows import print_rows, text_table
 from pipeline.tables.schemas import LATER
-from tests.pipeline.report import synthetic
-from tests.pipeline.report.synthetic import publish_folder, sign_folder
+from tests.builders import random_run
+from tests.builders.random_run import publish_folder, sign_folder
 
 OLD, NEW = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
 
@@ -27,7 +27,7 @@ OLD, NEW = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("outputs")
     for run_id, seed in ((OLD, 1), (NEW, 0)):
-        publish_folder(outputs, run_id, synthetic.tables(run_id, seed=seed))
+        publish_folder(outputs, run_id, random_run.tables(run_id, seed=seed))
     return outputs
 
 
@@ -39,13 +39,13 @@ def test_the_newest_run_is_asked_by_default(outputs: Path) -> None:
 def test_the_query_of_the_issue_gives_the_scores(outputs: Path) -> None:
     sql = "select method, attribute, value from scores where metric = 'identity_distance'"
     rows = queries.query(outputs, sql)
-    expected = synthetic.scores(NEW).to_pandas()
+    expected = random_run.scores(NEW).to_pandas()
     expected = expected[expected["metric"] == "identity_distance"]
     assert sorted(rows["value"]) == sorted(expected["value"])
 
 
 def test_every_run_at_once_and_every_table_knows_its_run(outputs: Path) -> None:
-    for table in synthetic.tables(NEW):
+    for table in random_run.tables(NEW):
         rows = queries.query(outputs, f"SELECT run_id, count(*) AS n FROM {table} GROUP BY ALL", all_runs=True)
         assert sorted(rows["run_id"]) == [OLD, NEW]
         assert rows["n"].nunique() == 1
@@ -54,9 +54,9 @@ def test_every_run_at_once_and_every_table_knows_its_run(outputs: Path) -> None:
 
 
 def test_tables_that_an_old_run_lacks_have_no_rows_of_it(tmp_path: Path) -> None:
-    publish_folder(tmp_path, OLD, synthetic.tables(OLD))
+    publish_folder(tmp_path, OLD, random_run.tables(OLD))
     assert queries.query(tmp_path, "SELECT count(*) AS n FROM differences")["n"].tolist() == [0]
-    publish_folder(tmp_path, NEW, synthetic.whole(NEW))
+    publish_folder(tmp_path, NEW, random_run.whole(NEW))
     for table in ("differences", "ranks", "judges", "face_scores"):
         rows = queries.query(tmp_path, f"SELECT DISTINCT run_id FROM {table}", all_runs=True)
         assert rows["run_id"].tolist() == [NEW]
@@ -70,7 +70,7 @@ def test_tables_that_an_old_run_lacks_have_no_rows_of_it(tmp_path: Path) -> None
 
 def test_a_column_that_an_old_run_lacks_is_null_there(tmp_path: Path) -> None:
     for run_id in (OLD, NEW):
-        publish_folder(tmp_path, run_id, synthetic.tables(run_id))
+        publish_folder(tmp_path, run_id, random_run.tables(run_id))
     path = tmp_path / "reports" / f"run_id={NEW}" / "scores.parquet"
     table = pq.ParquetFile(path).read()
     pq.write_table(table.append_column("later", pa.array([1.5] * table.num_rows)), path)
@@ -81,8 +81,8 @@ def test_a_column_that_an_old_run_lacks_is_null_there(tmp_path: Path) -> None:
 
 
 def test_a_table_that_old_runs_lack_has_the_rows_of_the_others(tmp_path: Path) -> None:
-    new = synthetic.tables(NEW)
-    publish_folder(tmp_path, OLD, {name: table for name, table in synthetic.tables(OLD).items() if name not in LATER})
+    new = random_run.tables(NEW)
+    publish_folder(tmp_path, OLD, {name: table for name, table in random_run.tables(OLD).items() if name not in LATER})
     assert len(queries.query(tmp_path, "SELECT * FROM matched")) == 0
     publish_folder(tmp_path, NEW, new)
     rows = queries.query(tmp_path, "SELECT run_id, count(*) AS n FROM rescoring GROUP BY 1", all_runs=True)
@@ -147,7 +147,7 @@ def test_without_a_run_it_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    folder = publish_folder(tmp_path, NEW, synthetic.tables(NEW))
+    folder = publish_folder(tmp_path, NEW, random_run.tables(NEW))
     path = folder / "scores.parquet"
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(CorruptShardError, match=r"scores\.parquet has .* bytes, expected"):
@@ -165,7 +165,7 @@ def test_a_relative_folder_with_a_colon_is_asked(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     outputs = Path("out-12:30")
     for run_id, seed in ((OLD, 1), (NEW, 0)):
-        publish_folder(outputs, run_id, synthetic.tables(run_id, seed=seed))
+        publish_folder(outputs, run_id, random_run.tables(run_id, seed=seed))
     rows = queries.query(outputs, "SELECT DISTINCT run_id FROM scores", all_runs=True)
     assert sorted(rows["run_id"]) == [OLD, NEW]
 
@@ -185,7 +185,7 @@ def test_times_are_utc_wherever_they_are_looked_at(outputs: Path, monkeypatch: p
 
 def test_a_table_that_was_changed_is_not_printed(tmp_path: Path) -> None:
     for run_id in (OLD, NEW):
-        publish_folder(tmp_path, run_id, synthetic.tables(run_id))
+        publish_folder(tmp_path, run_id, random_run.tables(run_id))
     path = tmp_path / "reports" / f"run_id={OLD}" / "scores.parquet"
     data = bytearray(path.read_bytes())
     data[100] ^= 1

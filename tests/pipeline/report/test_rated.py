@@ -9,9 +9,9 @@ import numpy as np
 from pipeline.report import page
 from pipeline.report.contents import contents_of
 from pipeline.report.rated import consistency_table, rate_tables
-from tests.pipeline.report import synthetic
+from tests.builders import random_run
 
-CONTENTS = contents_of(synthetic.tables(), synthetic.strips())
+CONTENTS = contents_of(random_run.tables(), random_run.strips())
 
 
 def test_curves_are_shown_by_attribute_and_by_rate() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import StageError
 from pipeline.report.workshop import point_latest, publishing
 from pipeline.storage.stages import Stage, building
-from tests.pipeline.shards import settings
+from tests.builders.counting_stage import settings
 
 OWN = Stage("report", 1, {"seed": 1}, label="smoke")
 OTHER = Stage("report", 1, {"seed": 2}, label="full")

@@ -14,7 +14,7 @@ from pipeline.images import to_pil
 from pipeline.scorer_training import celeba
 from pipeline.scorer_training.celeba import read_celeba
 from pipeline.scorer_training.split import split
-from tests.pipeline.scorer_training.layouts import CELEBA_NAMES, write_attributes
+from tests.builders.labelled_photos import CELEBA_NAMES, write_attributes
 
 Rows = dict[str, dict[str, bool]]
 

@@ -16,7 +16,7 @@ from pipeline.errors import LabelsError
 from pipeline.scorer_training.ffhq import read_ffhq, values_of
 from pipeline.scorer_training.reading import open_headers, write_report
 from pipeline.scorer_training.split import split
-from tests.pipeline.scorer_training.layouts import answer, face, write_ffhq
+from tests.builders.labelled_photos import answer, face, write_ffhq
 
 
 @pytest.fixture

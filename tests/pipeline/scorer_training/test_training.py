@@ -29,7 +29,7 @@ from pipeline.scorer_training.training.checkpoint import Checkpoint
 from pipeline.scorer_training.training.fit import Recipe, epoch_batches
 from pipeline.scorer_training.training.objective import loss_of, mirrored, undo_positive_weight, weigh
 from pipeline.scorer_training.training.pixels import decode, prepare
-from tests.pipeline.scorer_training.layouts import write_celeba, write_ffhq, write_table
+from tests.builders.labelled_photos import write_celeba, write_ffhq, write_table
 
 COUNT = 280
 RECIPE = Recipe("residual", 8, 32, epochs=10, batch=32, rate=4e-3, seed=7, validation_share=0.25)

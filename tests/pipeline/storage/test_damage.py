@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.storage import damage
 from pipeline.storage.stages import Stage, building, find_stages, is_complete, write_shard
-from tests.pipeline.shards import settings
+from tests.builders.counting_stage import settings
 
 STAGE = Stage("train", 1, {"method": "slow"}, label="slow")
 

@@ -12,7 +12,7 @@ from pipeline.errors import BusyError
 from pipeline.settings.settings import Settings
 from pipeline.storage.runs import BUILDS_ON, alone, invalidate, run_stage
 from pipeline.storage.stages import Stage, building, is_complete, write_shard
-from tests.pipeline.shards import settings
+from tests.builders.counting_stage import settings
 
 FIRST = Stage("latents", 1, {"seed": 1}, label="train")
 SECOND = Stage("labels", 1, {"seed": 1}, label="train")

@@ -21,14 +21,14 @@ from pipeline.storage.runs import invalidate
 from pipeline.storage.stages import Stage, building, find_stages, is_complete, read_manifest, write_shard
 from pipeline.tables.parquet import read_stage
 from pipeline.tables.schemas import LATENTS
-from tests.pipeline.shards import STAGE, computed, run, settings, shards
+from tests.builders.counting_stage import STAGE, computed, run, settings, shards
 
 ROOT = Path(__file__).parents[3]
 
 
 def start(outputs: Path, notes: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    """The stage of `tests.pipeline.shards` in a process of its own, which Ctrl-C reaches even where ours ignores it."""
-    command = [sys.executable, "-m", "tests.pipeline.shards", outputs, notes, *arguments]
+    """The stage of `counting_stage` in a process of its own, which Ctrl-C reaches even where ours ignores it."""
+    command = [sys.executable, "-m", "tests.builders.counting_stage", outputs, notes, *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [str(part) for part in command],

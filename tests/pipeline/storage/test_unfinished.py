@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import StageError
 from pipeline.storage.stages import Stage, building, write_shard
 from pipeline.storage.unfinished import find_unfinished, lock_holder, note_failure
-from tests.pipeline.shards import settings
+from tests.builders.counting_stage import settings
 
 STAGE = Stage("labels", 1, {"seed": 1}, label="train")
 

@@ -26,8 +26,8 @@ from pipeline.weights.partial import Partial
 from pipeline.weights.records import RECORDS, read_records
 from pipeline.weights.store import MISSING, PRESENT, UNVERIFIED, WRONG, Store, WrongFileError
 from pipeline.weights.table import Weight
-from tests.pipeline.weights.scene import CONTENT, OTHER, SHA256, TABLE, settings, store
-from tests.pipeline.weights.server import Server, Turn, serving
+from tests.builders.http_server import Server, Turn, serving
+from tests.builders.weight_store import CONTENT, OTHER, SHA256, TABLE, settings, store
 
 ROOT = Path(__file__).parents[3]
 KNOWN, STARTED, UNKNOWN = TABLE["known"], TABLE["started"], TABLE["unknown"]
@@ -194,7 +194,7 @@ def test_a_link_in_the_place_of_the_partial_file_is_not_followed(here: Store, se
 
 
 def start(here: Store, server: Server, name: str, **options: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.pipeline.weights.scene", str(here.folder), server.url, name]
+    command = [sys.executable, "-m", "tests.builders.weight_store", str(here.folder), server.url, name]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, **options)  # type: ignore
 

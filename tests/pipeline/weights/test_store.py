@@ -13,7 +13,7 @@ from pipeline.settings.downloads import Downloads, load_downloads
 from pipeline.weights import store as stores
 from pipeline.weights.records import RECORDS, Record, read_records, write_record
 from pipeline.weights.store import MISSING, PRESENT, UNVERIFIED, WRONG, open_store, weights_folder
-from tests.pipeline.weights.scene import CONTENT, OTHER, SHA256, TABLE, store
+from tests.builders.weight_store import CONTENT, OTHER, SHA256, TABLE, store
 
 ROOT = Path(__file__).parents[3]
 KNOWN, UNKNOWN = TABLE["known"], TABLE["unknown"]

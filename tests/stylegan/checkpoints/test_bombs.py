@@ -22,8 +22,7 @@ from stylegan.checkpoints.limits import LONGEST_TEXT, CheckpointError
 from stylegan.checkpoints.reading import read_checkpoint
 from stylegan.distance import CHUNK, mean_distance
 from stylegan.generator import Generator
-from tests.stylegan.checkpoints.refusing import MIB, refuse
-from tests.stylegan.checkpoints.writing import (
+from tests.builders.checkpoint_files import (
     Network,
     Persistent,
     make_generator,
@@ -34,6 +33,7 @@ from tests.stylegan.checkpoints.writing import (
     rosinality_state,
     tensorflow,
 )
+from tests.checks.refusal import MIB, refuse
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,7 +14,7 @@ from stylegan.checkpoints.instructions import INSTRUCTIONS
 from stylegan.checkpoints.limits import CheckpointError
 from stylegan.checkpoints.reading import read_checkpoint
 from stylegan.generator import Generator
-from tests.stylegan.checkpoints.writing import make_generator, nvidia, rosinality, tensorflow
+from tests.builders.checkpoint_files import make_generator, nvidia, rosinality, tensorflow
 
 LIMIT = 16 * 2**20  # bytes; the files have some 50 KB
 FORMS = {

@@ -22,8 +22,7 @@ import torch
 from stylegan.checkpoints.limits import LARGEST_FILE, MOST_STEPS
 from stylegan.checkpoints.reading import read_checkpoint
 from stylegan.generator import Generator
-from tests.stylegan.checkpoints.refusing import refuse
-from tests.stylegan.checkpoints.writing import (
+from tests.builders.checkpoint_files import (
     make_generator,
     module,
     nvidia,
@@ -31,6 +30,7 @@ from tests.stylegan.checkpoints.writing import (
     rosinality_state,
     tensorflow,
 )
+from tests.checks.refusal import refuse
 
 MIB = 2**20
 

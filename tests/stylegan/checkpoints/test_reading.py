@@ -17,8 +17,7 @@ from stylegan.checkpoints.limits import LONGEST_TEXT, CheckpointError
 from stylegan.checkpoints.reading import read_checkpoint
 from stylegan.generator import Generator
 from stylegan.weights import load_generator, save_generator
-from tests.stylegan.checkpoints import slow_generator
-from tests.stylegan.checkpoints.writing import (
+from tests.builders.checkpoint_files import (
     make_generator,
     nvidia,
     persistent,
@@ -27,6 +26,7 @@ from tests.stylegan.checkpoints.writing import (
     rosinality_state,
     tensorflow,
 )
+from tests.checks import slow_generator
 
 FORMATS: dict[str, Callable[[Generator], bytes]] = {
     "nvidia-2": lambda g: nvidia(g, protocol=2),

@@ -16,7 +16,7 @@ from pipeline.attributes import INDEX, NAMES
 from pipeline.networks.files import load_network
 from pipeline.networks.scorer import Scorer
 from tasks.cli import app
-from tests.pipeline.scorer_training.layouts import write_celeba, write_ffhq, write_table
+from tests.builders.labelled_photos import write_celeba, write_ffhq, write_table
 
 COUNT = 100
 KINDS = ("ffhq", "celeba", "table")

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 from pipeline.weights.records import RECORDS
 from pipeline.weights.table import read_table
 from tasks.cli import app
-from tests.pipeline.weights.scene import CONTENT, OTHER
-from tests.pipeline.weights.server import Server, Turn, serving
+from tests.builders.http_server import Server, Turn, serving
+from tests.builders.weight_store import CONTENT, OTHER
 
 ROOT = Path(__file__).parents[3]
 NAMES = list(read_table())

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from stylegan.generator import Generator
 from stylegan.weights import load_card, load_generator
 from tasks.cli import app
-from tests.stylegan.checkpoints.writing import make_generator, nvidia, rosinality
+from tests.builders.checkpoint_files import make_generator, nvidia, rosinality
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,9 @@ from pipeline.metrics.base import Measured, get
 from pipeline.statistics.units import logits_of
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
-from tests import toy
-from tests.pipeline import scenes
 from tests.pipeline.chain.curves.test_edits import rated
 from tests.pipeline.chain.test_calibration import Along
+from tests.worlds import px16, toy
 
 EIGHT = ("age", "baldness", "beard", "expression", "gender", "glasses", "pitch", "yaw")
 SPREAD = Spread(np.full(35, 0.5), np.full(35, 0.25))
@@ -71,21 +70,21 @@ def flow() -> StyleFlow:
     """Hardly trained, on codes of the scenes' generator."""
     method = StyleFlow(steps=6, batch=16, width=8, layers=1)
     z = torch.randn(64, 512, generator=torch.Generator().manual_seed(2))
-    w = base.load(scenes.NAME, "cpu").generator.map_to_w(z)
+    w = base.load(px16.NAME, "cpu").generator.map_to_w(z)
     method.fit(toy.fit_data(64, w=w, values=toy.values_of(w)))
     return method
 
 
 @pytest.fixture(autouse=True)
 def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    monkeypatch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
 
 
 @torch.no_grad()
 def reordered(
     method: Method, width: int = 3, spread: Spread = SPREAD
 ) -> tuple[dict[str, np.ndarray], Faces, np.ndarray]:
-    domain = base.load(scenes.NAME, "cpu")
+    domain = base.load(px16.NAME, "cpu")
     z = torch.randn(4, 512, generator=torch.Generator().manual_seed(1))
     ws = domain.generator.mapping.broadcast(domain.generator.map_to_w(z))
     faces = Faces(ws, domain.scorer_a(synthesise(domain, ws)), z, domain.generator.mapping)
@@ -133,7 +132,7 @@ def test_a_flow_that_knows_what_it_was_asked_for_undoes(mask: str) -> None:
 @torch.no_grad()
 def test_numbers_are_those_of_a_slow_loop(kind: Callable[[], Method]) -> None:
     """Every edit by `edit` alone, with values that scorer A reads off the image that it starts from."""
-    method, domain = kind(), base.load(scenes.NAME, "cpu")
+    method, domain = kind(), base.load(px16.NAME, "cpu")
     found, faces, strengths = reordered(method)
 
     def step(ws: Tensor, name: str, strength: float) -> Tensor:
@@ -183,10 +182,10 @@ def test_a_face_is_edited_where_it_has_room() -> None:
 
 def test_the_chain_scores_it(tmp_path: Path) -> None:
     settings = rated(tmp_path, ("random",))
-    table = read_stage(consistency_stage(settings, scenes.describe(), "random"), settings.outputs, schemas.CONSISTENCY)
+    table = read_stage(consistency_stage(settings, px16.describe(), "random"), settings.outputs, schemas.CONSISTENCY)
     assert table.num_rows == settings.protocol.n_consistency_faces
     assert table.column("carried").null_count == table.num_rows, "vectors in w carry nothing"
-    stage = rating_stage(settings, scenes.describe(), "random")
+    stage = rating_stage(settings, px16.describe(), "random")
     scores = read_stage(stage, settings.outputs, schemas.STAGE_SCORES).to_pandas()
     own = scores[scores["protocol"] == "consistency-1"].set_index("metric")
     assert own["value"]["undo_displacement"] == pytest.approx(np.mean(table.column("undo_displacement").to_pylist()))

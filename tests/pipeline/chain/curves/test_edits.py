@@ -24,8 +24,8 @@ from pipeline.domains import base
 from pipeline.settings.settings import Settings
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
-from tests.pipeline import scenes
-from tests.pipeline.scenes import scene_settings
+from tests.worlds import px16
+from tests.worlds.px16 import scene_settings
 
 FACES, STRENGTHS = 7, 4
 
@@ -54,22 +54,22 @@ def rated(outputs: Path, methods: tuple[str, ...] = ("noop", "random")) -> Setti
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+        patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
         return rated(tmp_path_factory.mktemp("rates"))
 
 
 @pytest.fixture(autouse=True)
 def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    monkeypatch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
 
 
 def table(settings: Settings, method: str) -> pd.DataFrame:
-    return read_stage(rates_stage(settings, scenes.describe(), method), settings.outputs, schemas.RATES).to_pandas()
+    return read_stage(rates_stage(settings, px16.describe(), method), settings.outputs, schemas.RATES).to_pandas()
 
 
 @torch.no_grad()
 def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
-    domain, method, limits = base.load(scenes.NAME, "cpu"), load_method(run, "random"), read_limits(run)
+    domain, method, limits = base.load(px16.NAME, "cpu"), load_method(run, "random"), read_limits(run)
     ids, w = read_w(run, "rates")
     _, values, _ = read_values(run, "rates")
     rows = table(run, "random").to_dict("records")
@@ -99,7 +99,7 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
 
 def test_no_edit_flips_nothing_and_scores_no_area(run: Settings) -> None:
     assert not table(run, "noop")["flipped"].any()
-    scores = read_stage(rating_stage(run, scenes.describe(), "noop"), run.outputs, schemas.STAGE_SCORES).to_pandas()
+    scores = read_stage(rating_stage(run, px16.describe(), "noop"), run.outputs, schemas.STAGE_SCORES).to_pandas()
     assert set(scores["protocol"]) == {"rates-1", "consistency-1"}
     scores = scores[scores["protocol"] == "rates-1"]
     areas = scores[scores["metric"].isin(["preservation_area", "acceptance_area", "target_change_rate"])]

@@ -30,14 +30,14 @@ from pipeline.settings.settings import Settings
 from pipeline.storage.stages import read_manifest
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage, values_of, vectors
-from tests.pipeline import scenes
-from tests.pipeline.scenes import run_to_edits, scene_settings
+from tests.worlds import px16
+from tests.worlds.px16 import run_to_edits, scene_settings
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     patch = pytest.MonkeyPatch()
-    patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
     settings = scene_settings(tmp_path_factory.mktemp("scenes"))
     run_to_edits(settings)
     yield settings
@@ -45,12 +45,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def edits(settings: Settings, method: str):
-    return read_stage(edits_stage(settings, scenes.describe(), method), settings.outputs, schemas.EDITS)
+    return read_stage(edits_stage(settings, px16.describe(), method), settings.outputs, schemas.EDITS)
 
 
 def features(settings: Settings, method: str):
-    stage = edits_stage(settings, scenes.describe(), method)
-    return read_stage(stage, settings.outputs, schemas.features(scenes.WIDTH, scenes.CLASSES))
+    stage = edits_stage(settings, px16.describe(), method)
+    return read_stage(stage, settings.outputs, schemas.features(px16.WIDTH, px16.CLASSES))
 
 
 def test_every_face_step_and_attribute_is_there_once(run: Settings) -> None:
@@ -72,7 +72,7 @@ def test_strengths_cut_the_range_in_equal_steps(run: Settings) -> None:
 @torch.no_grad()
 def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
     """One image at a time, from the codes up."""
-    domain, method = base.load(scenes.NAME, "cpu"), load_method(run, "random")
+    domain, method = base.load(px16.NAME, "cpu"), load_method(run, "random")
     ids, w = read_w(run, "faces")
     _, labels, _ = read_values(run, "faces")
     rows = edits(run, "random").to_pylist()
@@ -132,11 +132,11 @@ def test_no_edit_at_all_scores_perfect(run: Settings) -> None:
 
 def test_a_domain_that_knows_no_truth_has_null(run: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same edits by a domain without a reader: null in both columns, the rest to the bit, another stage."""
-    card = scenes.describe()
+    card = px16.describe()
     unread = replace(card, weights={role: sha for role, sha in card.weights.items() if role != "reader"})
-    blind = replace(base.load(scenes.NAME, "cpu"), card=unread, reader=None, parts=None)
+    blind = replace(base.load(px16.NAME, "cpu"), card=unread, reader=None, parts=None)
     monkeypatch.setattr(base, "load", lambda *which: blind)
-    monkeypatch.setattr(scenes, "describe", lambda: unread)
+    monkeypatch.setattr(px16, "describe", lambda: unread)
     settings = scene_settings(tmp_path, ("random",))
     run_to_edits(settings)
     table, known = (
@@ -153,7 +153,7 @@ def test_where_no_face_is_found_the_box_is_the_image(run: Settings) -> None:
     table = edits(run, "random")
     found = table.column("detected").to_numpy(zero_copy_only=False)
     right = table.column("box_right").to_numpy()
-    assert (right[found] == 12).all() and (right[~found] == scenes.SIZE).all()
+    assert (right[found] == 12).all() and (right[~found] == px16.SIZE).all()
 
 
 def test_batches_and_shards_lie_at_fixed_places(run: Settings, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_batches_and_shards_lie_at_fixed_places(run: Settings, tmp_path: Path) -
 
 
 def test_a_lost_file_alone_is_computed_again(run: Settings) -> None:
-    stage = edits_stage(run, scenes.describe(), "noop")
+    stage = edits_stage(run, px16.describe(), "noop")
     before = {record.name: record for record in read_manifest(stage, run.outputs).shards}
     lost = next(name for name in before if name.startswith("features-glasses"))
     kept = stage.folder(run.outputs) / next(name for name in before if name.startswith("edits-age"))
@@ -188,18 +188,18 @@ def test_blocks_cover_every_face_once() -> None:
 
 @torch.no_grad()
 def test_reference_holds_unedited_images(run: Settings) -> None:
-    stage = reference_stage(run, scenes.describe())
-    table = read_stage(stage, run.outputs, schemas.features(scenes.WIDTH, scenes.CLASSES))
+    stage = reference_stage(run, px16.describe())
+    table = read_stage(stage, run.outputs, schemas.features(px16.WIDTH, px16.CLASSES))
     ids, w = read_w(run, "reference")
     assert table.column("face_id").to_pylist() == ids.tolist()
     assert set(table.column("attribute").to_pylist()) == {""}
-    domain = base.load(scenes.NAME, "cpu")
+    domain = base.load(px16.NAME, "cpu")
     images = domain.generator.synthesis(domain.generator.mapping.broadcast(torch.from_numpy(w[:9]))).clamp(-1, 1)
     np.testing.assert_allclose(vectors(table, "feature")[:9], domain.perception.features(images), atol=1e-4)
 
 
 def test_timings_are_of_single_edits(run: Settings) -> None:
-    table = read_stage(timing_stage(run, scenes.describe(), "random"), run.outputs, schemas.TIMINGS)
+    table = read_stage(timing_stage(run, px16.describe(), "random"), run.outputs, schemas.TIMINGS)
     edit, both = (table.column(name).to_numpy() for name in schemas.TIMINGS.names[2:])
     assert len(edit) == run.protocol.n_timings
     assert (0 < edit).all() and (edit < both).all()
@@ -211,7 +211,7 @@ def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
     rows = edits(run, "random").to_pylist()
     known = {(row["attribute"], row["face_id"], row["step"]): row for row in rows}
     assert gallery.num_rows == 2 * FACES * len(gallery_steps(5))
-    domain, method = base.load(scenes.NAME, "cpu"), load_method(run, "random")
+    domain, method = base.load(px16.NAME, "cpu"), load_method(run, "random")
     ids, w = read_w(run, "faces")
     _, labels, _ = read_values(run, "faces")
     for row in gallery.to_pylist()[::7]:

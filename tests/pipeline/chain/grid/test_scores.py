@@ -17,14 +17,14 @@ from pipeline.metrics.base import get, names
 from pipeline.settings.settings import Settings
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
-from tests.pipeline import scenes
-from tests.pipeline.scenes import run_to_edits, scene_settings
+from tests.worlds import px16
+from tests.worlds.px16 import run_to_edits, scene_settings
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     patch = pytest.MonkeyPatch()
-    patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
     settings = scene_settings(tmp_path_factory.mktemp("scenes"))
     run_to_edits(settings)
     for method in settings.method_names:
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def scores(settings: Settings, method: str) -> pd.DataFrame:
-    stage = scores_stage(settings, scenes.describe(), method)
+    stage = scores_stage(settings, px16.describe(), method)
     return read_stage(stage, settings.outputs, schemas.STAGE_SCORES).to_pandas()
 
 
@@ -46,7 +46,7 @@ def test_every_metric_scores_every_attribute_and_all(run: Settings) -> None:
             attributes = {"age", "glasses", "all"} if get(name).per_attribute else {"all"}
             assert set(part[part["metric"] == name]["attribute"]) == attributes
     assert not found.duplicated(["protocol", "attribute", "metric", "network"]).any()
-    assert set(found["protocol"]) == {"l2l-2022", "locality-1", "llf-2026"} and set(found["domain"]) == {scenes.NAME}
+    assert set(found["protocol"]) == {"l2l-2022", "locality-1", "llf-2026"} and set(found["domain"]) == {px16.NAME}
 
 
 def test_the_perception_protocol_is_the_same_scores_under_its_name(run: Settings) -> None:
@@ -71,12 +71,12 @@ def test_networks_are_named_by_the_domain(run: Settings) -> None:
     assert networks["true_identity_distance"] == networks["true_identity_error"] == {"scenes-reader"}
     assert networks["ssim"] == networks["seconds_per_edit"] == {"none"}
     with pytest.raises(UnknownNameError):
-        network_name(scenes.describe(), "scorer_c")
+        network_name(px16.describe(), "scorer_c")
 
 
 def test_means_are_those_of_the_edits_table(run: Settings) -> None:
     found = scores(run, "random").query("protocol != 'llf-2026'").set_index(["metric", "attribute", "network"])["value"]
-    edits = read_stage(edits_stage(run, scenes.describe(), "random"), run.outputs, schemas.EDITS).to_pandas()
+    edits = read_stage(edits_stage(run, px16.describe(), "random"), run.outputs, schemas.EDITS).to_pandas()
     seen = edits[edits["detected"]]
     distance = found["identity_distance"]
     assert distance["all", "scenes-onet"] == pytest.approx(seen["identity_mtcnn"].mean(), rel=1e-6)
@@ -106,14 +106,14 @@ def test_few_faces_are_flagged(run: Settings) -> None:
 
 
 def test_the_same_edits_score_the_same_bits(run: Settings) -> None:
-    card = scenes.describe()
+    card = px16.describe()
     for name in ("fid", "kid", "inception_score", "identity_distance"):
         one, other = (get(name).judge(read_edits(run, card, "random", "all")) for _ in range(2))
         assert one == other
 
 
 def test_what_changes_a_score_changes_the_stage_and_what_does_not_does_not(run: Settings) -> None:
-    card, stage = scenes.describe(), scores_stage(run, scenes.describe(), "noop")
+    card, stage = px16.describe(), scores_stage(run, px16.describe(), "noop")
     more = replace(run, protocol=replace(run.protocol, bootstrap_samples=77))
     assert scores_stage(more, card, "noop") != stage
     assert edits_stage(more, card, "noop") == edits_stage(run, card, "noop")

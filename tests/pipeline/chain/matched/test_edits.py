@@ -32,9 +32,8 @@ from pipeline.storage.stages import read_manifest
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage, write_table
 from pipeline.tables.schemas import CHANGE_COLUMNS, MATCHED, change_column
-from tests import toy
-from tests.pipeline import scenes
 from tests.pipeline.chain.test_calibration import Along
+from tests.worlds import px16, toy
 
 LEVELS = (0.5, 1.0, 1.5, 2.0)
 SIGMA = 1.5  # then a step of length 1 along an attribute's direction is one standard deviation
@@ -187,16 +186,16 @@ def run_to_matched(settings: Settings) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Six faces in blocks of two; the range is calibrated on the same six."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
+    patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
     patch.setattr(matched, "SHARD_FACES", 2)
-    settings = scenes.scene_settings(tmp_path_factory.mktemp("matched"), ("noop", "random"))
+    settings = px16.scene_settings(tmp_path_factory.mktemp("matched"), ("noop", "random"))
     run_to_matched(settings)
     yield settings
     patch.undo()
 
 
 def rows(settings: Settings, method: str) -> pa.Table:
-    return read_stage(matched_stage(settings, scenes.describe(), method), settings.outputs, MATCHED)
+    return read_stage(matched_stage(settings, px16.describe(), method), settings.outputs, MATCHED)
 
 
 def test_every_change_has_its_row(run: Settings) -> None:
@@ -216,7 +215,7 @@ def test_every_change_has_its_row(run: Settings) -> None:
 @torch.no_grad()
 def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
     """One image at a time, from the codes up."""
-    domain, method, spread = base.load(scenes.NAME, "cpu"), load_method(run, "random"), read_spread(run)
+    domain, method, spread = base.load(px16.NAME, "cpu"), load_method(run, "random"), read_spread(run)
     ids, w = read_w(run, "matched")
     _, labels, _ = read_values(run, "matched")
     reached = [row for row in rows(run, "random").to_pylist() if row["reached"]]
@@ -254,7 +253,7 @@ def test_no_strength_is_beyond_what_a_calibrated_face_could_bear(run: Settings) 
 
 
 def test_spread_is_that_of_the_reference_images(run: Settings) -> None:
-    domain = base.load(scenes.NAME, "cpu")
+    domain = base.load(px16.NAME, "cpu")
     _, w = read_w(run, "reference")
     chosen = torch.from_numpy(w[: run.protocol.n_spread])
     with torch.inference_mode():
@@ -268,16 +267,16 @@ def test_spread_is_that_of_the_reference_images(run: Settings) -> None:
 def test_order_of_shards_and_machine_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: Any) -> None:
     """The same run with its shards computed backwards, on another shard size of the machine."""
     blocks = matched.blocks
-    other = scenes.scene_settings(tmp_path, ("random",), shard_size=512)
+    other = px16.scene_settings(tmp_path, ("random",), shard_size=512)
     monkeypatch.setattr(matched, "blocks", lambda *cut: list(reversed(blocks(*cut))))
     run_to_matched(other)
     keys = [("attribute", "ascending"), ("face_id", "ascending"), ("direction", "ascending"), ("level", "ascending")]
     assert rows(other, "random").sort_by(keys).equals(rows(run, "random").sort_by(keys))
-    assert matched_stage(other, scenes.describe(), "random") == matched_stage(run, scenes.describe(), "random")
+    assert matched_stage(other, px16.describe(), "random") == matched_stage(run, px16.describe(), "random")
 
 
 def test_a_lost_file_alone_is_computed_again(run: Settings) -> None:
-    stage = matched_stage(run, scenes.describe(), "random")
+    stage = matched_stage(run, px16.describe(), "random")
     before = {record.name: record.sha256 for record in read_manifest(stage, run.outputs).shards}
     lost, kept = (
         "matched-glasses-000002-000004.parquet",
@@ -292,7 +291,7 @@ def test_a_lost_file_alone_is_computed_again(run: Settings) -> None:
 
 def test_an_interrupted_run_goes_on_with_what_is_missing(run: Settings, monkeypatch: Any) -> None:
     """Killed before it published, with one shard unwritten: that one is computed, and the result is the same."""
-    stage = matched_stage(run, scenes.describe(), "random")
+    stage = matched_stage(run, px16.describe(), "random")
     before, folder = rows(run, "random"), stage.folder(run.outputs)
     for name in ("manifest.json", "matched-age-000004-000006.parquet", "matched-age-000004-000006.parquet.json"):
         (folder / name).unlink()

@@ -20,7 +20,7 @@ from pipeline.storage.stages import building, write_shard
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage, write_table
 from pipeline.tables.schemas import CHANGE_COLUMNS
-from tests.pipeline import scenes
+from tests.worlds import px16
 
 LEVELS = (0.05, 0.1, 0.2, 0.4)  # those of the scenes
 FACES = 6
@@ -60,11 +60,11 @@ def rows(method: str, settings: Settings) -> pa.Table:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     patch = pytest.MonkeyPatch()
-    patch.setitem(base.MODULES, scenes.NAME, "tests.pipeline.scenes")
-    settings = scenes.scene_settings(tmp_path_factory.mktemp("rescoring"))
+    patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
+    settings = px16.scene_settings(tmp_path_factory.mktemp("rescoring"))
     for method in settings.method_names:
         table = rows(method, settings)
-        with building(matched_stage(settings, scenes.describe(), method), settings) as builder:
+        with building(matched_stage(settings, px16.describe(), method), settings) as builder:
             record = write_shard(
                 builder.folder, "matched-all.parquet", lambda path, t=table: write_table(t, schemas.MATCHED, path)
             )
@@ -75,7 +75,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def published(settings: Settings, method: str, schema: pa.Schema) -> pd.DataFrame:
-    stage = rescoring_stage(settings, scenes.describe(), method)
+    stage = rescoring_stage(settings, px16.describe(), method)
     return read_stage(stage, settings.outputs, schema).to_pandas()
 
 

@@ -23,7 +23,7 @@ from pipeline.weights.marks import is_marked, mark
 from pipeline.weights.records import Record, read_records, write_record
 from pipeline.weights.store import MISSING, STAND_IN, WRONG, Store
 from pipeline.weights.table import read_table
-from tests.pipeline.domains.ffhq.laid_out import PUBLISHED, lay_out, put
+from tests.builders.ffhq_weights import PUBLISHED, lay_out, put
 
 ROOT = Path(__file__).parents[4]
 

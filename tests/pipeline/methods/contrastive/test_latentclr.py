@@ -18,7 +18,7 @@ from pipeline.methods.contrastive.directions import Directions
 from pipeline.methods.contrastive.latentclr import MODELS, LatentCLR
 from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, unit_rows
 from stylegan.generator import Generator
-from tests import toy
+from tests.worlds import toy
 
 SMALL: dict[str, Any] = {"steps": 12, "directions": 3, "batch": 4, "depth": 2, "groups": "all"}
 

@@ -31,7 +31,7 @@ from pipeline.methods.contrastive.llf_masks import (
     region_of,
     spread_over,
 )
-from tests import toy
+from tests.worlds import toy
 
 SMALL: dict[str, Any] = {
     "steps": 8,

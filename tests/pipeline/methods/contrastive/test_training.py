@@ -18,7 +18,7 @@ from pipeline.methods.contrastive.candidates import (
 )
 from pipeline.methods.contrastive.directions import Directions
 from pipeline.methods.contrastive.training import TEMPERATURE, contrastive_loss, unit_rows
-from tests import toy
+from tests.worlds import toy
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

@@ -20,7 +20,7 @@ from pipeline.methods.variants import Variant
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
 from stylegan.generator import Generator
-from tests import toy
+from tests.worlds import toy
 
 SMALL = {"steps": 12, "batch": 8, "width": 32, "layers": 2, "learning_rate": 1e-4}
 

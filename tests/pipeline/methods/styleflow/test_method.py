@@ -17,7 +17,7 @@ from pipeline.methods.base import Faces, FitData
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.styleflow import training as styleflow_training
 from pipeline.methods.styleflow.method import GAINS, StyleFlow
-from tests import toy
+from tests.worlds import toy
 
 SMALL = {"steps": 6, "batch": 16, "width": 8, "layers": 1}
 WIDTH, SPREAD = 4, 0.5  # of the known distribution

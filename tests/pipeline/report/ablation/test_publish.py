@@ -24,7 +24,7 @@ from pipeline.report.ablation.publish import PAGE, TABLE, read_ablation, run_abl
 from pipeline.report.ablation.table import HELD_OUT, MEANS, VariantRun, ablation_table
 from pipeline.storage.runs import invalidate
 from pipeline.storage.stages import building, read_manifest
-from tests.pipeline.report import laid_down, synthetic
+from tests.builders import random_run, random_stages
 
 CODES = 40
 KEY = ["attribute", "metric", "network"]
@@ -39,9 +39,9 @@ def held_out(place: int) -> dict[str, list[float]]:
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[VariantRun, ...]:
     """The base and two variants, every stage of them published."""
-    monkeypatch.setitem(base.MODULES, "synthface", laid_down.__name__)
-    monkeypatch.setattr(laid_down, "ROLES", (*laid_down.ROLES, "mtcnn", "reader"))
-    settings = synthetic.settings(tmp_path / "outputs", methods=("l2l",))
+    monkeypatch.setitem(base.MODULES, "synthface", random_stages.__name__)
+    monkeypatch.setattr(random_stages, "ROLES", (*random_stages.ROLES, "mtcnn", "reader"))
+    settings = random_run.settings(tmp_path / "outputs", methods=("l2l",))
     made = []
     for place, variant in enumerate(choose("l2l", L2L().parameters(), ["no-cycle", "w-plus"])):
         run = replace(settings, methods=(("l2l", tuple(variant.changes.items())),))
@@ -49,7 +49,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[VariantRun, .
         train = Chain(run).link("train", "l2l").stage
         with building(train, run) as builder:
             builder.publish([], {"facts": facts, "seconds": 10.0 + place})
-        laid_down.lay_down(run, seed=place)
+        random_stages.lay_down(run, seed=place)
         made.append(VariantRun(variant, run))
     return tuple(made)
 
@@ -62,7 +62,7 @@ def test_scores_are_the_stages_own(runs: tuple[VariantRun, ...]) -> None:
     table = ablation_table("l2l", runs).to_pandas()
     for place, run in enumerate(runs):
         own = rows_of(table, run.variant.name)
-        expected = [row for row in synthetic.score_rows("l2l", place) if row["protocol"] != HELD_OUT]
+        expected = [row for row in random_run.score_rows("l2l", place) if row["protocol"] != HELD_OUT]
         scored = own[own.index.get_level_values("protocol") != HELD_OUT]
         assert len(scored) == len(expected)
         for row in expected:
@@ -75,7 +75,7 @@ def test_scores_are_the_stages_own(runs: tuple[VariantRun, ...]) -> None:
 def test_paired_differences_against_the_loop(runs: tuple[VariantRun, ...]) -> None:
     """Identity distance by recognizer B, over the detected images of the faces that both variants have."""
     table = ablation_table("l2l", runs).to_pandas()
-    frames = [synthetic.edits(("l2l",), seed=place).to_pandas() for place in range(2)]
+    frames = [random_run.edits(("l2l",), seed=place).to_pandas() for place in range(2)]
     for attribute in ("age", ALL):
         found = [
             frame[frame["detected"] & ((frame["attribute"] == attribute) | (attribute == ALL))] for frame in frames
@@ -131,7 +131,7 @@ def test_new_numbers_make_a_new_folder(runs: tuple[VariantRun, ...]) -> None:
     invalidate([link.stage], settings.outputs)
     with pytest.raises(StageError):
         run_ablation("l2l", runs)
-    laid_down.lay_down(settings, seed=9)
+    random_stages.lay_down(settings, seed=9)
     assert read_manifest(link.stage, settings.outputs).rows
     again = run_ablation("l2l", runs)
     assert again != folder and folder.is_dir()

@@ -24,8 +24,8 @@ from pipeline.networks.truth_reader import Reader
 from pipeline.settings.settings import Settings
 from pipeline.storage.fingerprint import digest
 from stylegan.generator import Generator
-from tests.pipeline.shards import protocol
-from tests.pipeline.shards import settings as shard_settings
+from tests.builders.counting_stage import protocol
+from tests.builders.counting_stage import settings as shard_settings
 
 NAME = "scenes"
 SIZE, WIDTH, CLASSES = 16, 12, 4

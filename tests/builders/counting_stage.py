@@ -130,7 +130,7 @@ def _die_at(count: int) -> None:
 
 
 def main() -> None:
-    """python -m tests.pipeline.shards OUTPUTS NOTES [EXECUTOR] [SECONDS] [DIE_AT] [LOCK_WAIT] [SIZE]"""
+    """python -m tests.builders.counting_stage OUTPUTS NOTES [EXECUTOR] [SECONDS] [DIE_AT] [LOCK_WAIT] [SIZE]"""
     arguments = [*sys.argv[1:], *["", "", "inline", "0", "0", "0", "256"][len(sys.argv) - 1 :]]
     outputs, notes, executor, seconds, die_at, wait, size = arguments
     if int(die_at):

@@ -1,6 +1,6 @@
 """The smallest domain that the early stages run on: a real generator of 8 px, judged by linear maps of its pixels.
 
-`python -m tests.pipeline.tiny OUTPUTS THREADS SHARD_SIZE DIE_AT` trains a method on it in a process of its own.
+`python -m tests.worlds.px8 OUTPUTS THREADS SHARD_SIZE DIE_AT` trains a method on it in a process of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pipeline.settings.settings import Settings
 from pipeline.storage.fingerprint import digest
 from pipeline.storage.stages import ShardRecord
 from stylegan.generator import Generator
-from tests.pipeline.shards import settings
+from tests.builders.counting_stage import settings
 
 NAME = "tiny"
 METHOD = "average"
@@ -132,18 +132,18 @@ class Diverging(Average):
         raise TrainingDivergedError("diverging: as expected of it")
 
 
-METHODS = {kind.name: f"tests.pipeline.tiny:{kind.__name__}" for kind in (Average, Slower, Diverging)}
+METHODS = {kind.name: f"tests.worlds.px8:{kind.__name__}" for kind in (Average, Slower, Diverging)}
 
 
 def register() -> None:
     """Let the registries of a process of its own know the domain and the methods, for good."""
-    base.MODULES[NAME] = "tests.pipeline.tiny"
+    base.MODULES[NAME] = "tests.worlds.px8"
     registry.BUILT_IN.update(METHODS)
 
 
 def lend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the registries know them while a test runs; tests of other files list what is registered."""
-    monkeypatch.setitem(base.MODULES, NAME, "tests.pipeline.tiny")
+    monkeypatch.setitem(base.MODULES, NAME, "tests.worlds.px8")
     for name, place in METHODS.items():
         monkeypatch.setitem(registry.BUILT_IN, name, place)
 
