@@ -1,10 +1,9 @@
 """StyleGAN2: latents to images.
 
-This package knows nothing of faces, attributes or editing. `generator` puts the networks `mapping` and
-`synthesis` together, `layers` holds the plain form of what they compute, `fused` the fast forms of the same
-functions, `weights` the one file format that they are stored in, and `checkpoints` the files of others.
+This package knows nothing of faces, attributes or editing. `generator` joins the networks of `mapping` and
+`synthesis`. `layers` holds the reference implementation of their layers, `fused` the fast one. `weights` reads and
+writes our file format; `checkpoints` reads other people's files.
 
-Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020. Parameter names,
-resampling and initialisation agree with NVIDIA's stylegan2-ada-pytorch, so that its state
-dicts load as they are. No code is taken from there.
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020. Parameter names, resampling and
+initialisation agree with NVIDIA's stylegan2-ada-pytorch, so its state dicts load unchanged. No code is copied from it.
 """

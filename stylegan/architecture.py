@@ -1,15 +1,15 @@
-"""The sizes of a StyleGAN2 generator."""
+"""The architecture of a StyleGAN2 generator: resolution, widths and depth."""
 
 from dataclasses import dataclass
 
 
 def default_channels(resolution: int, *, channel_base: int = 32768, channel_max: int = 512) -> dict[int, int]:
-    """NVIDIA's width per resolution: channel_base / resolution, at most channel_max."""
+    """NVIDIA's number of channels per resolution: channel_base // resolution, at most channel_max."""
     return {r: min(channel_base // r, channel_max) for r in resolutions_up_to(resolution)}
 
 
 def resolutions_up_to(resolution: int) -> list[int]:
-    """4, 8, 16, ... `resolution`. ValueError if that is not a power of two from 4."""
+    """4, 8, 16, ..., `resolution` in pixels. Raises ValueError unless `resolution` is a power of two of at least 4."""
     if resolution < 4 or resolution & (resolution - 1):
         raise ValueError(f"A generator's resolution is a power of two and at least 4, not {resolution}.")
     return [2**k for k in range(2, resolution.bit_length())]
@@ -17,20 +17,29 @@ def resolutions_up_to(resolution: int) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """All that has to be known to rebuild a generator before its weights are loaded."""
+    """Everything needed to build a generator before its weights are loaded.
+
+    Raises ValueError for channels that do not match the resolution, and for a size below 1.
+
+    >>> Architecture(resolution=8, channels={4: 16, 8: 16}).num_ws
+    4
+    """
 
     resolution: int
+    """Height and width of the images in pixels."""
     channels: dict[int, int]
+    """Channels of the feature maps by resolution, from 4 px up."""
     z_dim: int = 512
     w_dim: int = 512
     mapping_layers: int = 8
     conv_clamp: float | None = None
+    """Bound of the activations' magnitude; None for no bound."""
 
     def __post_init__(self) -> None:
-        wanted = resolutions_up_to(self.resolution)
-        if sorted(self.channels) != wanted:
+        resolutions = resolutions_up_to(self.resolution)
+        if sorted(self.channels) != resolutions:
             raise ValueError(
-                f"A generator of {self.resolution} px needs channels for the resolutions {wanted}; "
+                f"A generator of {self.resolution} px needs channels for the resolutions {resolutions}; "
                 f"got {sorted(self.channels)}."
             )
         sizes = {"z_dim": self.z_dim, "w_dim": self.w_dim, "mapping_layers": self.mapping_layers}
@@ -41,5 +50,5 @@ class Architecture:
 
     @property
     def num_ws(self) -> int:
-        """How many codes w the synthesis network reads: two per resolution."""
+        """Number of codes w that the synthesis network reads: two per resolution."""
         return 2 * len(self.channels)

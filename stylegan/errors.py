@@ -1,7 +1,7 @@
-"""What can be wrong with files of weights. Imports no torch, so that a file can be refused before it is loaded."""
+"""The error for weights files. Imports no torch: a file can be refused before torch is loaded."""
 
 from __future__ import annotations
 
 
 class WeightsFileError(ValueError):
-    """A weights file is missing, damaged, or not what was asked for."""
+    """A weights file is missing, damaged, or not the expected file."""

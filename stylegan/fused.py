@@ -1,23 +1,20 @@
-"""The fast forms of `stylegan.layers`: same functions, same results up to rounding.
+"""Fast implementations of the functions in `stylegan.layers`, with the same results up to rounding.
 
-What is different, and why:
+The differences, and the reasons:
 
-- A kernel per image means a convolution with as many groups as images, which CPUs do slowly.
-  Scaling the input channels by the styles, and the output channels by the demodulation, is the
-  same thing with one shared kernel.
-- The squared norms for demodulation are a product of two small matrices.
-- The demodulation, the noise, the bias and the gain of the activation are one pass over the
-  pixels: the leaky ReLU of (gain * x) is gain times that of x.
-- On a CPU, channels are the innermost dimension (torch's channels_last): twice the speed.
-  On other devices the layout stays torch's default; nothing here was measured on a GPU.
-- The layer to RGB is one small matrix per image, and does not touch the features before.
-- Upsampling an image is one transposed convolution with the low-pass filter; no zeros are
-  stored.
+- One kernel per image needs a convolution with as many groups as images, which is slow on CPUs. Scaling the input
+  channels by the styles and the output channels by the demodulation gives the same result with one shared kernel.
+- The squared norms for demodulation are the product of two small matrices.
+- Demodulation, noise, bias and the activation's gain take one pass over the pixels, because
+  leaky_relu(gain * x) = gain * leaky_relu(x).
+- On a CPU, channels are the innermost dimension (torch's channels_last), which doubles the speed. Other devices keep
+  torch's default layout; nothing here was measured on a GPU.
+- The layer to RGB multiplies by one small matrix per image and leaves the feature map unscaled.
+- Upsampling an image is one transposed convolution with the low-pass filter; no zeros are stored.
 
-Measured and not taken, on two AVX-512 cores: the upsampling convolution and its filter as one
-kernel with four phases (36 products per pixel and pair of channels in place of 9; 2 to 4 times
-slower), and the transposed convolution as a 2 x 2 convolution with four phases (1.5 to 2 times
-slower).
+Measured on two AVX-512 cores and rejected: the upsampling convolution and its filter as one kernel with four phases
+(36 products instead of 9 per pixel and pair of channels; 2 to 4 times slower), and the transposed convolution as a
+2 x 2 convolution with four phases (1.5 to 2 times slower).
 """
 
 import torch
@@ -64,7 +61,7 @@ def styled_conv2d(
     if noise is None:
         offset = offset[None, :, None, None]
     else:
-        # Added with the channels last, so that the sum is laid out like x.
+        # The sum is computed with channels last, so its memory layout is the same as the layout of x.
         offset = in_layout((noise.movedim(1, 3) * gain + offset).movedim(3, 1))
     if demodulate:
         scale = gain * demodulation(weight, styles)
@@ -77,33 +74,33 @@ def styled_conv2d(
 
 
 def in_layout(x: Tensor) -> Tensor:
-    """x (batch, channels, height, width) in the memory layout that its device convolves fastest."""
+    """x (batch, channels, height, width) in the memory layout with the fastest convolutions on its device."""
     on_cpu = x.device.type == "cpu"
     return x.contiguous(memory_format=torch.channels_last if on_cpu else torch.contiguous_format)
 
 
 def low_pass(x: Tensor, kernel: Tensor) -> Tensor:
-    """What follows a transposed convolution: `layers.filter_image` with one pixel of padding."""
+    """The low-pass filter after a transposed convolution: `layers.filter_image`, gain 4, one pixel of padding."""
     channels = x.shape[1]
     weight = (4 * kernel.to(x.dtype)).flip(0, 1).expand(channels, 1, *kernel.shape)
     return functional.conv2d(x, weight, padding=1, groups=channels)
 
 
 def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
-    """One over the norm of each image's kernels: (batch, channels out)."""
+    """The reciprocal norms of each image's kernels: (batch, channels out)."""
     squares = weight.square().sum(dim=(2, 3))
     return (styles.square() @ squares.T + DEMODULATION_EPSILON).rsqrt()
 
 
 def scale_and_add(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """x * scale + offset in one pass; into x itself where no gradient will ask for it."""
+    """x * scale + offset in one pass; written into x unless gradients are recorded."""
     if torch.is_grad_enabled():
         return torch.addcmul(offset, x, scale)
     return torch.addcmul(offset, x, scale, out=x)
 
 
 def pointwise(x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor) -> Tensor:
-    """A modulated 1 x 1 convolution and bias, as a matrix product per image."""
+    """A modulated 1 x 1 convolution and bias, as one matrix product per image."""
     batch, channels_in, height, width = x.shape
     channels_out = weight.shape[0]
     kernels = (weight[None, :, :, 0, 0] * styles[:, None]).to(x.dtype)

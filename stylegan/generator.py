@@ -1,19 +1,15 @@
-"""The StyleGAN2 generator: z -> w -> ws -> image, and what editing methods want in between.
+"""The StyleGAN2 generator: z -> w -> ws -> image, with the features and styles in between that editing methods read.
 
-Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, with the skip
-architecture of their figure 7b, fixed noise, no class labels. Names, shapes and start values of
-parameters and buffers are those of NVIDIA's stylegan2-ada-pytorch (`training/networks.py`), and the
-same numbers in give the same image out. Departures from that code:
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, with the skip architecture of their
+figure 7b, fixed noise and no class labels. Parameters and buffers have the names, shapes and initial values of
+NVIDIA's stylegan2-ada-pytorch (`training/networks.py`); the same weights and z give the same image. Departures from
+NVIDIA's code:
 
-- the width of every resolution can be given (`channels`), for small generators;
+- the number of channels of every resolution can be given (`channels`), for small generators;
 - the average w is never updated as a side effect; see `MappingNetwork.track_average_w`;
 - only the skip architecture without labels exists;
-- noise is 'const' unless asked otherwise, in training mode too;
-- half precision is off until asked for, on any device; see `SynthesisNetwork.half_type`.
-
-    generator = Generator(resolution=64, channels={4: 256, 8: 256, 16: 96, 32: 64, 64: 32})
-    ws = generator.mapping(z, truncation_psi=0.7)
-    images = generator.synthesis(ws)
+- noise is 'const' by default, also in training mode;
+- half precision is off by default, on every device; see `SynthesisNetwork.half_type`.
 """
 
 from typing import NamedTuple
@@ -26,22 +22,33 @@ from stylegan.synthesis import Noise, SynthesisNetwork
 
 
 class AffineWeight(NamedTuple):
-    """How one layer of the synthesis network makes its styles from its w."""
+    """The affine weight with which one layer of the synthesis network computes its styles from its w."""
 
     name: str
     """The layer's name within the synthesis network, such as 'b16.conv0'."""
     ws_index: int
-    """Which of the `num_ws` codes the layer reads."""
+    """Index of the code that the layer reads, from 0 to `num_ws` - 1."""
     weight: Tensor
-    """(channels in, w_dim), as multiplied with w: the gain is applied."""
+    """(channels in, w_dim), with the gain already applied."""
 
 
 class Generator(nn.Module):
-    """Mapping and synthesis networks together, with random weights until some are loaded.
+    """A StyleGAN2 generator: mapping and synthesis network, with random weights until weights are loaded.
 
-    `channels` gives the width of each resolution; left out, it is NVIDIA's rule of `channel_base`
-    and `channel_max` (32768 and 512 is config-f). `conv_clamp` bounds activations, 256 in nets
-    that NVIDIA trained with half precision. `fused` picks fast or plain forms of the layers.
+    `channels` gives the number of channels per resolution; None applies NVIDIA's rule with `channel_base` and
+    `channel_max` (32768 and 512 give config-f). `conv_clamp` bounds activations: 256 in the networks that NVIDIA
+    trained with half precision. `fused` selects the fast layers (`stylegan.fused`) or the reference layers
+    (`stylegan.layers`). Raises ValueError for sizes that make no generator.
+
+    >>> import torch
+    >>> generator = Generator(resolution=8, channels={4: 16, 8: 16}, z_dim=32, w_dim=32)
+    >>> z = torch.randn(2, 32)
+    >>> ws = generator.mapping(z, truncation_psi=0.7)
+    >>> images = generator.synthesis(ws)
+    >>> tuple(ws.shape), tuple(images.shape)
+    ((2, 4, 32), (2, 3, 8, 8))
+
+    `stylegan.weights.load_generator` loads a generator with its weights.
     """
 
     def __init__(
@@ -97,7 +104,7 @@ class Generator(nn.Module):
 
     @property
     def num_ws(self) -> int:
-        """How many codes w the synthesis network reads."""
+        """Number of codes w that the synthesis network reads."""
         return self.architecture.num_ws
 
     @property
@@ -110,7 +117,7 @@ class Generator(nn.Module):
 
     @property
     def fused(self) -> bool:
-        """Whether the fast forms of the layers are used; may be set."""
+        """Whether the fast layers (`stylegan.fused`) are used; can be set at any time."""
         return self.synthesis.fused
 
     @fused.setter
@@ -125,7 +132,7 @@ class Generator(nn.Module):
         truncation_cutoff: int | None = None,
         noise: Noise = "const",
     ) -> Tensor:
-        """z (batch, z_dim) -> images (batch, 3, resolution, resolution), about [-1, 1]."""
+        """z (batch, z_dim) -> images (batch, 3, resolution, resolution), about [-1, 1], not clamped."""
         ws = self.mapping(z, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
         images: Tensor = self.synthesis(ws, noise=noise)
         return images
@@ -135,13 +142,20 @@ class Generator(nn.Module):
         return self.mapping.map_to_w(z)
 
     def features(self, ws: Tensor, layer: str | int) -> Tensor:
-        """The feature map (batch, channels, r, r) after one block, named 'b16' or 16."""
+        """ws (batch, num_ws, w_dim) -> feature map (batch, channels, r, r) after one block, named 'b16' or 16.
+
+        Raises ValueError for a block that the generator does not have.
+        """
         return self.synthesis.features(ws, layer)
 
     def affine_weights(self) -> list[AffineWeight]:
-        """How each layer, conv and torgb, makes its styles, in the order of computation.
+        """The affine weights of all layers, conv and torgb, in the order of computation; detached.
 
-        Layer i's styles are `ws[:, ws_index] @ weight.T + bias`. The tensors are detached.
+        The styles of a layer are `ws[:, ws_index] @ weight.T + bias`.
+
+        >>> generator = Generator(resolution=8, channels={4: 16, 8: 16}, z_dim=32, w_dim=32)
+        >>> [(layer.name, layer.ws_index, tuple(layer.weight.shape)) for layer in generator.affine_weights()[:2]]
+        [('b4.conv1', 0, (16, 32)), ('b4.torgb', 1, (16, 32))]
         """
         return [
             AffineWeight(name, index, layer.affine.scaled_weight().detach())
@@ -149,10 +163,10 @@ class Generator(nn.Module):
         ]
 
     def styles(self, ws: Tensor) -> list[Tensor]:
-        """The point in style space: (batch, channels in) per layer, as in `affine_weights`.
+        """ws (batch, num_ws, w_dim) -> styles (batch, channels in) of each layer, in the order of `affine_weights`.
 
-        Wu et al., "StyleSpace Analysis", CVPR 2021. The constant 1 / sqrt(channels) that the torgb
-        layers multiply by later is not part of it.
+        These are the coordinates of style space: Wu et al., "StyleSpace Analysis", CVPR 2021. The factor
+        1 / sqrt(channels) that torgb layers apply later is not included.
         """
         self.synthesis.check(ws, "const")
         return [layer.affine(ws[:, index]) for _, index, layer in self.synthesis.styled_layers()]

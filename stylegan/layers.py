@@ -1,12 +1,11 @@
-"""What a StyleGAN2 generator computes, in its plain form.
+"""The layers of a StyleGAN2 generator: the reference implementation.
 
-Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020: section 2.2 has
-weight modulation and demodulation (equations 1 and 3). Resampling filter, order of the operations
-and constants are those of NVIDIA's stylegan2-ada-pytorch.
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020: section 2.2 defines weight
+modulation and demodulation (equations 1 and 3). Resampling filter, order of operations and constants agree with
+NVIDIA's stylegan2-ada-pytorch.
 
-Everything here is written to be read and to be checked against; `stylegan.fused` has the fast
-forms of the same functions. All functions work in float32 and float64 and are twice
-differentiable.
+The code is written for reading and for testing `stylegan.fused`, which has fast versions of the same functions. All
+functions work in float32 and float64 and are twice differentiable.
 """
 
 import math
@@ -18,12 +17,13 @@ from torch.nn import functional
 LEAKY_SLOPE = 0.2
 ACTIVATION_GAIN = math.sqrt(2.0)
 DEMODULATION_EPSILON = 1e-8
-SMALLEST = 1e-12  # largest weight or style by which is divided
-"""Added to the squared norm of a kernel before its root is divided by (equation 3)."""
+"""Added to the squared norm of a kernel before the division by its root (equation 3)."""
+SMALLEST_DIVISOR = 1e-12
+"""Lower bound of a largest weight or largest style before a division by it."""
 
 
 def resampling_filter() -> Tensor:
-    """The fixed low-pass filter, the outer product of [1, 3, 3, 1] with itself: (4, 4), sum 1."""
+    """The fixed low-pass filter (4, 4): the outer product of [1, 3, 3, 1] with itself, normalised to sum 1."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
     return torch.outer(taps, taps) / taps.sum() ** 2
 
@@ -34,7 +34,7 @@ def normalize_second_moment(x: Tensor, *, epsilon: float = 1e-8) -> Tensor:
 
 
 def leaky_relu(x: Tensor, *, gain: float = ACTIVATION_GAIN) -> Tensor:
-    """Leaky ReLU of slope 0.2, scaled to keep the variance of a normal input."""
+    """Leaky ReLU with slope 0.2, multiplied by `gain`; sqrt(2) about preserves the second moment of a normal input."""
     return functional.leaky_relu(x, LEAKY_SLOPE) * gain
 
 
@@ -51,8 +51,8 @@ def bias_activation(x: Tensor, bias: Tensor, *, activate: bool = True, clamp: fl
 def filter_image(x: Tensor, kernel: Tensor, *, padding: int | tuple[int, int]) -> Tensor:
     """Convolve every channel of x (batch, channels, height, width) with one kernel (k, k).
 
-    `padding` is in pixels: on every side, or (before, after). A true convolution: the kernel is
-    flipped before it slides.
+    `padding` is in pixels: one number for every side, or (before, after). The kernel is flipped, as in a true
+    convolution.
     """
     before, after = (padding, padding) if isinstance(padding, int) else padding
     channels = x.shape[1]
@@ -62,9 +62,9 @@ def filter_image(x: Tensor, kernel: Tensor, *, padding: int | tuple[int, int]) -
 
 
 def upsample(x: Tensor, kernel: Tensor) -> Tensor:
-    """Double the resolution of x (batch, channels, height, width): zeros between, then filter.
+    """Double the resolution of x (batch, channels, height, width): insert zeros, then apply the low-pass filter.
 
-    The gain of four keeps the mean, since three of four pixels were zero.
+    The gain of four preserves the mean, because three of four pixels are zero.
     """
     batch, channels, height, width = x.shape
     spread = x.new_zeros(batch, channels, height, 2, width, 2)
@@ -74,14 +74,14 @@ def upsample(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def within_half_range(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight (out, in, k, k) and styles (batch, in) scaled so that no sum of their products overflows in float16.
+    """Weight (out, in, k, k) and styles (batch, in), scaled so that sums of their products do not overflow in float16.
 
-    NVIDIA's rule: each output channel's largest weight becomes 1 / sqrt(in * k * k), each image's largest style 1.
-    Demodulation divides both factors out again, up to its epsilon.
+    NVIDIA's rule: the largest weight of each output channel becomes 1 / sqrt(in * k * k), the largest style of each
+    image becomes 1. Demodulation cancels both factors, up to its epsilon.
     """
-    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=SMALLEST)
+    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=SMALLEST_DIVISOR)
     weight = weight / (largest * math.sqrt(weight[0].numel()))
-    return weight, styles / styles.abs().amax(dim=1, keepdim=True).clamp(min=SMALLEST)
+    return weight, styles / styles.abs().amax(dim=1, keepdim=True).clamp(min=SMALLEST_DIVISOR)
 
 
 def modulated_conv2d(
@@ -92,17 +92,16 @@ def modulated_conv2d(
     demodulate: bool = True,
     upsampling_kernel: Tensor | None = None,
 ) -> Tensor:
-    """Convolve each image with a kernel of its own: the weight times the image's styles.
+    """Convolve each image with its kernel: the weight multiplied by the image's styles.
 
-    x: (batch, in, height, width); weight: (out, in, k, k) with odd k; styles: (batch, in).
-    Answers (batch, out, height, width), or twice that size with an `upsampling_kernel` (4, 4).
+    x: (batch, in, height, width); weight: (out, in, k, k) with odd k; styles: (batch, in). Returns
+    (batch, out, height, width), or (batch, out, 2 height, 2 width) with an `upsampling_kernel` (4, 4).
 
-    Equation 1 multiplies the weight by the styles, equation 3 (`demodulate`) divides each image's
-    kernels by their norm. With upsampling, a transposed convolution of stride two is followed by
-    the low-pass filter. NVIDIA's code correlates without upsampling and convolves with it;
-    their checkpoints expect that, and so does this function.
+    Equation 1 multiplies the weight by the styles; equation 3 (`demodulate`) divides each image's kernels by their
+    norm. With upsampling, a transposed convolution of stride two is followed by the low-pass filter. As in NVIDIA's
+    code, and as its checkpoints require, the operation is a correlation without upsampling and a convolution with it.
 
-    x may be of half precision: kernels are made in the type of the weight and then rounded to that of x.
+    x may have half precision: kernels are computed in the type of the weight and then rounded to the type of x.
     """
     batch, channels_in, height, width = x.shape
     channels_out, _, size, _ = weight.shape
@@ -121,8 +120,8 @@ def modulated_conv2d(
     kernels = kernels.transpose(1, 2).reshape(batch * channels_in, channels_out, size, size)
     x = functional.conv_transpose2d(x, kernels, stride=2, groups=batch)
     x = x.reshape(batch, channels_out, *x.shape[2:])
-    # The transposed convolution answers 2 * size + 1 pixels for kernels of three: the four-tap
-    # filter with one pixel of padding takes the odd one away.
+    # With a 3 x 3 kernel the transposed convolution returns 2 * size + 1 pixels; the four-tap filter with one pixel of
+    # padding removes the extra one.
     return filter_image(x, 4 * upsampling_kernel, padding=1)
 
 
@@ -140,8 +139,8 @@ def styled_conv2d(
 ) -> Tensor:
     """One layer of the synthesis network: modulated convolution, noise, bias, activation.
 
-    `noise` must broadcast to (batch, 1, height, width) of the result, and is already scaled.
-    `clamp` bounds what comes out of the activation.
+    `noise` is already scaled and must broadcast to (batch, 1, height, width) of the result. `clamp` bounds the result
+    to [-clamp, clamp].
     """
     x = modulated_conv2d(x, weight, styles, demodulate=demodulate, upsampling_kernel=upsampling_kernel)
     if noise is not None:
@@ -150,11 +149,11 @@ def styled_conv2d(
 
 
 class FullyConnected(nn.Module):
-    """A linear layer with equalised learning rate, and optionally the leaky ReLU after it.
+    """A linear layer with equalised learning rate, optionally followed by the leaky ReLU.
 
-    (batch, features_in) -> (batch, features_out). Weights are stored with unit variance (over
-    `lr_multiplier`) and scaled by `weight_gain` when used, so that every layer learns at the same
-    speed: Karras et al., "Progressive Growing of GANs", ICLR 2018, section 4.1.
+    (batch, features_in) -> (batch, features_out). Weights are stored with a standard deviation of 1 / `lr_multiplier`
+    and multiplied by `weight_gain` when used, so that all layers learn at the same speed: Karras et al., "Progressive
+    Growing of GANs", ICLR 2018, section 4.1.
     """
 
     def __init__(
@@ -174,7 +173,7 @@ class FullyConnected(nn.Module):
         self.bias = nn.Parameter(torch.full((features_out,), float(bias_init)))
 
     def scaled_weight(self) -> Tensor:
-        """The weight that the layer multiplies by: (features_out, features_in)."""
+        """The weight after its gain: (features_out, features_in)."""
         return self.weight * self.weight_gain
 
     def forward(self, x: Tensor) -> Tensor:

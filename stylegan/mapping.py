@@ -1,7 +1,7 @@
 """The mapping network: z -> w -> ws, with truncation.
 
-Names, shapes and start values are those of NVIDIA's stylegan2-ada-pytorch (`training/networks.py`); the average w is
-never updated as a side effect.
+Names, shapes and initial values agree with NVIDIA's stylegan2-ada-pytorch (`training/networks.py`), but the average w
+is never updated as a side effect.
 """
 
 import torch
@@ -14,10 +14,11 @@ from stylegan.layers import FullyConnected, normalize_second_moment
 class MappingNetwork(nn.Module):
     """z -> w: `mapping_layers` fully connected layers on the normalised z.
 
-    The learning rate of these layers is a hundredth of the others' (`lr_multiplier`).
+    By default these layers learn at a hundredth of the rate of the synthesis network's (`lr_multiplier`).
     """
 
     w_avg: Tensor
+    """The average w (w_dim,), towards which truncation moves."""
 
     def __init__(self, architecture: Architecture, *, lr_multiplier: float = 0.01) -> None:
         super().__init__()
@@ -32,7 +33,7 @@ class MappingNetwork(nn.Module):
         self.register_buffer("w_avg", torch.zeros(self.w_dim))
 
     def map_to_w(self, z: Tensor) -> Tensor:
-        """z (batch, z_dim) -> w (batch, w_dim), not truncated."""
+        """z (batch, z_dim) -> w (batch, w_dim), not truncated. Raises ValueError for any other shape."""
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise ValueError(f"z must be (batch, {self.z_dim}), not {tuple(z.shape)}.")
         w = normalize_second_moment(z)
@@ -41,10 +42,10 @@ class MappingNetwork(nn.Module):
         return w
 
     def broadcast(self, w: Tensor, *, truncation_psi: float = 1.0, truncation_cutoff: int | None = None) -> Tensor:
-        """w (batch, w_dim) -> ws (batch, num_ws, w_dim), drawn towards the average w.
+        """w (batch, w_dim) -> ws (batch, num_ws, w_dim), truncated: moved towards the average w.
 
-        `truncation_psi` of 1 changes nothing, 0 answers the average. Codes from index
-        `truncation_cutoff` on stay as they are.
+        A `truncation_psi` of 1 leaves w unchanged, 0 replaces it by the average. Codes from index `truncation_cutoff`
+        on are not truncated.
         """
         ws = w[:, None].expand(-1, self.num_ws, -1)
         if truncation_psi == 1.0:
@@ -60,12 +61,12 @@ class MappingNetwork(nn.Module):
 
     @torch.no_grad()
     def track_average_w(self, w: Tensor, *, decay: float = 0.995) -> None:
-        """Move the average w towards the mean of w (batch, w_dim). For training loops."""
+        """Update the running average w with the mean of w (batch, w_dim). For training loops."""
         self.w_avg.lerp_(w.detach().mean(dim=0).to(self.w_avg.dtype), 1 - decay)
 
     @torch.no_grad()
     def measure_average_w(self, *, samples: int = 100_000, seed: int = 0) -> None:
-        """Set the average w to the mean over `samples` random z."""
+        """Set the average w to the mean w of `samples` random z."""
         rng = torch.Generator().manual_seed(seed)
         total = torch.zeros(self.w_dim, dtype=torch.float64)
         for first in range(0, samples, 4096):

@@ -1,6 +1,6 @@
 """The synthesis network: ws -> image, in blocks of doubling resolution.
 
-Names, shapes and start values are those of NVIDIA's stylegan2-ada-pytorch (`training/networks.py`): the skip
+Names, shapes and initial values agree with NVIDIA's stylegan2-ada-pytorch (`training/networks.py`): the skip
 architecture (Karras et al., CVPR 2020, figure 7b), fixed noise, no labels.
 """
 
@@ -20,13 +20,13 @@ from stylegan.layers import FullyConnected, resampling_filter
 Noise: TypeAlias = Literal["const", "none", "random"]
 NOISES = ("const", "none", "random")
 IMAGE_CHANNELS = 3
-HALF_RESOLUTIONS = 4  # NVIDIA's num_fp16_res: so many of the highest resolutions
-HALF_FROM = 8  # and none below this
-HALF_CLAMP = 256.0  # NVIDIA's conv_clamp wherever it uses half precision
+HALF_RESOLUTIONS = 4  # number of highest resolutions computed in half precision: NVIDIA's num_fp16_res
+HALF_FROM = 8  # lowest resolution computed in half precision
+HALF_CLAMP = 256.0  # NVIDIA's conv_clamp with half precision
 
 
 class StyledLayer(nn.Module):
-    """What every convolution of the synthesis network has: styles from w, then a convolution."""
+    """Base of the convolutions of the synthesis network: an affine layer for the styles, a kernel and a bias."""
 
     def __init__(self, channels_in: int, channels_out: int, w_dim: int, *, size: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class StyledLayer(nn.Module):
 
 
 class SynthesisLayer(StyledLayer):
-    """A modulated 3 x 3 convolution, noise, bias and leaky ReLU; upsamples first if asked."""
+    """A modulated 3 x 3 convolution, noise, bias and leaky ReLU; doubles the resolution with `upsampling`."""
 
     resample_filter: Tensor
     noise_const: Tensor
@@ -72,7 +72,7 @@ class SynthesisLayer(StyledLayer):
         return result
 
     def noise(self, noise: Noise, x: Tensor, rng: torch.Generator | None) -> Tensor | None:
-        """The scaled noise to add: (1 or batch, 1, resolution, resolution), or nothing."""
+        """The scaled noise to add, (1 or batch, 1, resolution, resolution); None for the noise 'none'."""
         if noise == "none":
             return None
         if noise == "const":
@@ -105,15 +105,15 @@ class ToRGB(StyledLayer):
 
 
 def clamp_of(clamp: float | None, x: Tensor, w: Tensor) -> float | None:
-    """The bound of a layer's activations: its own, or HALF_CLAMP where x is narrower than w and it has none."""
+    """The bound of a layer's activations: `clamp`, or HALF_CLAMP if it is None and x has another type than w."""
     return HALF_CLAMP if clamp is None and x.dtype != w.dtype else clamp
 
 
 class SynthesisBlock(nn.Module):
-    """The layers of one resolution: (conv0 with upsampling,) conv1, torgb.
+    """The layers of one resolution: conv0 with upsampling, conv1, torgb.
 
-    The first block starts from a learned constant and has no conv0. The last code that a block
-    reads is shared with the next block's conv0.
+    The first block has a learned constant instead of conv0. The code of a block's torgb is also read by the next
+    block's conv0.
     """
 
     resample_filter: Tensor
@@ -167,7 +167,10 @@ class SynthesisBlock(nn.Module):
         forms: ModuleType,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """The feature map of the block before (None for the first) -> this block's, in `dtype` (that of ws if None)."""
+        """The previous block's feature map (None for the first block) -> this block's, (batch, channels, r, r).
+
+        Computed in `dtype`; None means the type of ws.
+        """
         dtype = ws.dtype if dtype is None else dtype
         if self.conv0 is None:
             assert self.const is not None
@@ -181,7 +184,7 @@ class SynthesisBlock(nn.Module):
         return result
 
     def add_to_image(self, image: Tensor | None, x: Tensor, ws: Tensor, *, forms: ModuleType) -> Tensor:
-        """The image so far (None for the first block), upsampled, plus this block's."""
+        """The upsampled image of the previous blocks (None for the first block) plus this block's RGB."""
         rgb: Tensor = self.torgb(x, ws[:, self.ws_indices["torgb"]], forms=forms).to(ws.dtype)
         if image is None:
             return rgb
@@ -192,13 +195,13 @@ class SynthesisBlock(nn.Module):
 class SynthesisNetwork(nn.Module):
     """ws -> image, in blocks b4, b8, ... of doubling resolution.
 
-    `fused` picks the fast forms of the layers (`stylegan.fused`); False gives the plain ones
-    (`stylegan.layers`). Both answer the same up to rounding, and it may be switched at any time.
+    `fused` selects the fast layers (`stylegan.fused`) or the reference layers (`stylegan.layers`). Both give the same
+    images up to rounding. It can be changed at any time.
 
-    `half_type`, float16 or bfloat16, is that in which the four highest resolutions (from 8 px) are computed, as
-    NVIDIA's code does on a GPU; None, the default, computes everything in the type of ws. Styles, demodulation
-    and the image stay in the type of ws; activations of those blocks are bounded by `conv_clamp`, or 256 where the
-    generator has none. It changes pixels (by .01 or so in float16) and may be switched at any time.
+    `half_type`, float16 or bfloat16, is the type in which the four highest resolutions (from 8 px) are computed, as in
+    NVIDIA's code on a GPU. None, the default, computes everything in the type of ws. Styles, demodulation and the
+    image keep the type of ws. Activations of these blocks are bounded by `conv_clamp`, or by 256 if the generator has
+    no bound. Half precision changes pixels (by about .01 in float16). It can be changed at any time.
     """
 
     def __init__(self, architecture: Architecture, *, fused: bool = True) -> None:
@@ -226,14 +229,14 @@ class SynthesisNetwork(nn.Module):
             first_ws = block.ws_indices["torgb"]
 
     def blocks(self) -> Iterator[tuple[str, SynthesisBlock]]:
-        """The blocks by name, from 4 px up."""
+        """Pairs of name and block, from 4 px up."""
         for name in self.block_names:
             block = self.get_submodule(name)
             assert isinstance(block, SynthesisBlock)
             yield name, block
 
     def styled_layers(self) -> Iterator[tuple[str, int, StyledLayer]]:
-        """Every layer that has styles, in order: its name, the index of its code, itself."""
+        """All layers with styles, in the order of computation: (name, index of its code, layer)."""
         for block_name, block in self.blocks():
             for name, index in block.ws_indices.items():
                 layer = block.get_submodule(name)
@@ -243,9 +246,9 @@ class SynthesisNetwork(nn.Module):
     def forward(self, ws: Tensor, *, noise: Noise = "const", rng: torch.Generator | None = None) -> Tensor:
         """ws (batch, num_ws, w_dim) -> images (batch, 3, resolution, resolution).
 
-        About [-1, 1], not clamped; red, green, blue; rows from the top. `noise`: 'const' is the
-        stored noise, the same for every image; 'none' adds none; 'random' draws it anew from
-        `rng`, for training.
+        Images are about [-1, 1], not clamped; channels are red, green, blue; rows start at the top. The noise 'const'
+        is the stored noise, the same for every image; 'none' adds no noise; 'random' draws new noise from `rng`, for
+        training. Raises ValueError for ws of another shape or an unknown noise.
         """
         self.check(ws, noise)
         x = image = None
@@ -259,10 +262,10 @@ class SynthesisNetwork(nn.Module):
     def features(self, ws: Tensor, layer: str | int, *, noise: Noise = "const") -> Tensor:
         """The feature map (batch, channels, r, r) after one block, named 'b16' or 16.
 
-        Blocks after it are not computed, nor is any image.
+        Later blocks and the image are not computed. Raises ValueError for a block that the network does not have.
         """
-        wanted = f"b{layer}" if isinstance(layer, int) else layer
-        if wanted not in self.block_names:
+        last = f"b{layer}" if isinstance(layer, int) else layer
+        if last not in self.block_names:
             known = ", ".join(self.block_names)
             raise ValueError(f"The generator has no block {layer!r}. Known: {known}.")
         self.check(ws, noise)
@@ -270,23 +273,23 @@ class SynthesisNetwork(nn.Module):
         for name, block in self.blocks():
             dtype = self.block_dtype(block.resolution, ws.dtype)
             x = block.features(x, ws, noise=noise, rng=None, forms=self.forms, dtype=dtype)
-            if name == wanted:
+            if name == last:
                 break
         assert x is not None
         return x.to(ws.dtype).contiguous()
 
     def block_dtype(self, resolution: int, dtype: torch.dtype) -> torch.dtype:
-        """In what type the block of a resolution computes, where ws are of `dtype`."""
+        """The type in which the block of a resolution computes, given the type of ws."""
         first = max(2 * self.resolution >> HALF_RESOLUTIONS, HALF_FROM)
         return dtype if self.half_type is None or resolution < first else self.half_type
 
     @property
     def forms(self) -> ModuleType:
-        """The module whose functions compute the layers."""
+        """The module with the layer functions: `stylegan.fused` or `stylegan.layers`."""
         return fused_forms if self.fused else plain_forms
 
     def check(self, ws: Tensor, noise: str) -> None:
-        """ValueError if ws has not the shape, or noise not a name, that the network knows."""
+        """Raise ValueError unless ws is (batch, num_ws, w_dim) and `noise` is a known name."""
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(
                 f"ws must be (batch, {self.num_ws}, {self.w_dim}), not {tuple(ws.shape)}. "

@@ -1,8 +1,7 @@
-"""Distilled training: a generator learns images whose making is known.
+"""Losses for distillation: the synthesis network regresses a known image for every w.
 
-Given the image that belongs to every w, the synthesis network regresses it, from low resolution to high as the skip
-architecture allows (Karras et al. 2018 grow in the same order). No discriminator: everything about an image is known
-from its w, so regression has one answer.
+Training goes from low resolution to high, which the skip architecture allows; Karras et al. (ICLR 2018) grow their
+networks in the same order. No discriminator is needed: w determines the image, so the regression target is unique.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from torch.nn import functional
 
 from stylegan.synthesis import SynthesisNetwork
 
-SMALLEST_DETAIL = 0.01  # below it, detail counts as none; keeps the root's slope finite
+SMALLEST_DETAIL = 0.01  # added in quadrature: weaker detail hardly counts, and the gradient of the root stays finite
 
 
 def image_at(
     synthesis: SynthesisNetwork, ws: Tensor, resolution: int, features: dict[int, Tensor] | None = None
 ) -> Tensor:
-    """The image (N, 3, resolution, resolution) that the blocks up to `resolution` make.
+    """The image (N, 3, resolution, resolution) of the blocks up to `resolution`, for ws (N, L, w_dim).
 
-    The feature map (N, channels, r, r) of each of these blocks goes into `features`, by r.
+    If `features` is given, the feature map (N, channels, r, r) of each of these blocks is stored in it under r.
     """
     x = image = None
     for _, block in synthesis.blocks():
@@ -35,10 +34,11 @@ def image_at(
 
 
 def pixel_loss(images: Tensor, targets: Tensor, weight: Tensor | None = None, squares: float = 1.0) -> Tensor:
-    """Mean absolute error of pixels and of their differences to the right and below, plus squared error by `squares`.
+    """Mean absolute error of pixels and of their horizontal and vertical differences, plus `squares` * squared error.
 
-    Absolute errors keep edges sharper than squares alone; the differences weigh outlines; squares weigh what is missing
-    as a whole, such as glasses. Images in [-1, 1]. `weight` (height, width), of mean 1, says which pixels matter more.
+    Images are (N, 3, height, width) in [-1, 1]; returns a scalar. The absolute error keeps edges sharper than the
+    squared error alone, the differences emphasise outlines, and the squared error emphasises missing objects such as
+    glasses. `weight` (height, width), with mean 1, weights the pixels.
     """
     error = images - targets
     if weight is not None:
@@ -49,23 +49,24 @@ def pixel_loss(images: Tensor, targets: Tensor, weight: Tensor | None = None, sq
 
 
 def detail(images: Tensor) -> Tensor:
-    """How strong fine detail is: the root mean square, over 4 x 4 pixels, of what a 3 x 3 mean takes away.
+    """Strength of fine detail: root mean square over 4 x 4 pixels of the image minus its 3 x 3 moving average.
 
-    Images (N, 3, H, W) in [-1, 1], H and W multiples of 4, give (N, 3, H / 4, W / 4).
+    Images (N, 3, H, W) in [-1, 1], H and W multiples of 4 -> (N, 3, H / 4, W / 4).
     """
     around = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
     return (functional.avg_pool2d((images - around).square(), 4) + SMALLEST_DETAIL**2).sqrt()
 
 
 def detail_loss(images: Tensor, targets: Tensor) -> Tensor:
-    """Mean absolute error of the strength of detail, wherever in its 4 x 4 pixels it lies; at full and half resolution.
+    """Mean absolute error of the strength of detail (`detail`), at full plus at half resolution; a scalar.
 
-    Where a regression is unsure of the place of an edge or of a strand of hair, pixels alone ask for a soft one; this
-    asks for a sharp one. H and W must be multiples of 8.
+    The loss ignores the position of detail within 4 x 4 pixels. Where a regression cannot predict the exact position
+    of an edge or a strand of hair, a loss on pixels rewards a soft edge and this loss a sharp one. H and W must be
+    multiples of 8.
     """
     halves = functional.avg_pool2d(images, 2), functional.avg_pool2d(targets, 2)
-    return _unlike_detail(images, targets) + _unlike_detail(*halves)
+    return _detail_error(images, targets) + _detail_error(*halves)
 
 
-def _unlike_detail(images: Tensor, targets: Tensor) -> Tensor:
+def _detail_error(images: Tensor, targets: Tensor) -> Tensor:
     return (detail(images) - detail(targets)).abs().mean()

@@ -1,12 +1,11 @@
-"""Generators on disk: one safetensors file and one JSON card beside it.
+"""Generators on disk: one safetensors file with a JSON card next to it.
 
-The file holds every parameter and buffer under NVIDIA's names, in float32, and in its header the
-architecture. `faces.safetensors` has its card in `faces.json`: what the caller wants to tell of the
-weights (source, licence, training), and the file's size and sha256.
+The file holds every parameter and buffer under NVIDIA's names, in float32; its header holds the architecture. The card
+of `faces.safetensors` is `faces.json`: the caller's facts about the weights (source, licence, training), and the
+file's size and sha256.
 
-A file is checked from the outside in, and refused before any tensor of it is used: its hash, the
-header, the architecture, names, shapes and types of all tensors, and that their values are finite.
-Nothing in a file is ever executed.
+A file is checked completely before any of its tensors is used: sha256, header, architecture, the names, shapes and
+types of all tensors, and finite values. Nothing in a file is ever executed.
 """
 
 import hashlib
@@ -28,29 +27,30 @@ from stylegan.errors import WeightsFileError as WeightsFileError
 from stylegan.generator import Generator
 
 METADATA_KEY = "latentbench.stylegan2"
-"""The one key of the header's metadata: safetensors orders several at random."""
+"""The only key of the header's metadata: safetensors writes several keys in random order."""
 STAND_IN_KEY = "stand_in"
-"""In the header's facts, and in a card: the weights only have the shapes of others, and mean nothing."""
+"""Key in the header and in the card: the weights are random numbers with the right shapes, for trying the program."""
 FORMAT_VERSION = 1
 LARGEST_RESOLUTION = 4096
 LARGEST_WIDTH = 4096
-"""Of z, w and channels. The widest known networks have 1,024."""
+"""Upper bound of z_dim, w_dim and channels. The widest known networks have 1,024."""
 MOST_MAPPING_LAYERS = 64
 LARGEST_HEADER = 2 * 2**20
-"""Bytes of the header of safetensors: some 20,000 tensors."""
+"""Upper bound of a safetensors header in bytes; enough for about 20,000 tensors."""
 
 
 def card_path(path: Path | str) -> Path:
-    """Where the card of a weights file lies: the same name with the suffix .json."""
+    """Path of a weights file's card: the same name with the suffix .json."""
     return Path(path).with_suffix(".json")
 
 
 def save_generator(generator: Generator, path: Path | str, card: dict[str, Any]) -> str:
-    """Write the generator's weights and their card; answers the file's sha256 in hex.
+    """Write the generator's weights and their card; returns the file's sha256 in hexadecimal.
 
-    Both files are replaced in one step each, weights first. The same weights give the same bytes.
-    `card` is any JSON; the keys file, sha256, size_bytes and architecture are set here. That weights are a stand-in
-    (STAND_IN_KEY) is written into the file too, since cards get lost.
+    Each file is replaced atomically, the weights first. The same weights always give the same bytes. `card` is any
+    JSON object; the keys file, sha256, size_bytes and architecture are set here. A stand-in (STAND_IN_KEY in the card)
+    is marked in the weights file as well, because cards get lost. Raises WeightsFileError for a path that does not end
+    in .safetensors and for values that are not finite.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -74,20 +74,28 @@ def save_generator(generator: Generator, path: Path | str, card: dict[str, Any])
 
 
 def load_generator(path: Path | str, expected_sha256: str | None, *, fused: bool = True) -> Generator:
-    """The generator of a weights file, on the CPU, in eval mode, its parameters frozen.
+    """Load a generator from a weights file: on the CPU, in eval mode, with frozen parameters.
 
-    With `expected_sha256` None, the hash is not checked, and the caller trusts the file. Raises
-    WeightsFileError if the file is missing or anything about it is wrong.
+    With `expected_sha256` None the hash is not checked. Raises WeightsFileError if the file is missing, damaged or has
+    another hash.
+
+    >>> import tempfile
+    >>> generator = Generator(resolution=8, channels={4: 16, 8: 16}, z_dim=32, w_dim=32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sha256 = save_generator(generator, f"{folder}/faces.safetensors", {"license": "CC0-1.0"})
+    ...     loaded = load_generator(f"{folder}/faces.safetensors", sha256)
+    ...     card = load_card(f"{folder}/faces.safetensors")
+    >>> loaded.resolution, card["license"], card["sha256"] == sha256
+    (8, 'CC0-1.0', True)
     """
     path = Path(path)
     data = read_file(path)
     if expected_sha256 is not None:
-        found = hashlib.sha256(data).hexdigest()
-        if found != expected_sha256.lower():
+        sha256 = hashlib.sha256(data).hexdigest()
+        if sha256 != expected_sha256.lower():
             raise WeightsFileError(
-                f"'{path}' is not the expected file: its sha256 is {found}, expected "
-                f"{expected_sha256}. Delete it and fetch or train it again; if you replaced it on "
-                "purpose, put the new sha256 where the old one is configured."
+                f"'{path}' is not the expected file: its sha256 is {sha256}, expected {expected_sha256}. Delete it "
+                "and fetch or train it again. If you replaced it on purpose, change the configured sha256."
             )
     architecture = read_architecture(path, data)
     with torch.device("meta"):
@@ -99,7 +107,7 @@ def load_generator(path: Path | str, expected_sha256: str | None, *, fused: bool
 
 
 def load_card(path: Path | str) -> dict[str, Any]:
-    """The card of the weights file at `path`. WeightsFileError if it is missing or not JSON."""
+    """The card of the weights file at `path`. Raises WeightsFileError if it is missing or not a JSON object."""
     file = card_path(path)
     try:
         card = json.loads(read_file(file))
@@ -113,14 +121,14 @@ def load_card(path: Path | str) -> dict[str, Any]:
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
-    """The architecture as JSON, whose keys are strings."""
+    """The architecture as a JSON object; its keys are strings."""
     description = asdict(architecture)
     description["channels"] = {str(r): n for r, n in architecture.channels.items()}
     return description
 
 
 def read_file(path: Path) -> bytes:
-    """All of a file, read once, so that what was hashed is what is used."""
+    """All bytes of a file, read once, so that the hashed bytes are the bytes used. Raises WeightsFileError."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -128,7 +136,7 @@ def read_file(path: Path) -> bytes:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that others see the old content or the new, never a part."""
+    """Write a file atomically: readers see the old content or the new content, never a part."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -145,19 +153,19 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def read_tensors(path: Path, data: bytes) -> dict[str, Tensor]:
-    """The tensors of a safetensors file by name; they own their memory."""
+    """The tensors of a safetensors file by name. Raises WeightsFileError for a damaged file."""
     try:
         return safetensors.torch.load(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise WeightsFileError(
-            f"'{path}' is damaged or no safetensors file: {error}. Fetch or train it again."
+            f"'{path}' is damaged or not a safetensors file: {error}. Fetch or train it again."
         ) from error
 
 
 def read_architecture(path: Path, data: bytes) -> Architecture:
-    """The architecture from the header of a weights file; every value is checked.
+    """The architecture in the header of a weights file; every value is checked.
 
-    The header is a little-endian length of eight bytes, then that many bytes of JSON.
+    The file begins with eight bytes, the little-endian length of the JSON header, which follows.
     """
     length = int.from_bytes(data[:8], "little")
     try:
@@ -172,25 +180,25 @@ def read_architecture(path: Path, data: bytes) -> Architecture:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsFileError(
             f"'{path}' does not say which generator it holds ({type(error).__name__}: {error}). "
-            f"Expected metadata '{METADATA_KEY}', which save_generator writes. Weights from "
-            "elsewhere have to be imported first."
+            f"Expected metadata '{METADATA_KEY}', which save_generator writes. Import weights from "
+            "elsewhere first: latentbench weights import FILE."
         ) from error
     if version != FORMAT_VERSION:
         raise WeightsFileError(
-            f"'{path}' has format version {version!r}; this program reads {FORMAT_VERSION}. Use "
-            "the latentbench that wrote it, or fetch the weights again."
+            f"'{path}' has format version {version!r}; this program reads {FORMAT_VERSION}. Use the version of "
+            "latentbench that wrote it, or fetch the weights again."
         )
     try:
         return parse_architecture(description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsFileError(f"'{path}' describes no generator that can be built: {error}.") from error
+        raise WeightsFileError(f"'{path}' describes no valid generator: {error}.") from error
 
 
 def parse_architecture(description: dict[str, Any]) -> Architecture:
-    """The inverse of `describe`, which trusts nothing: sizes are bounded before they are used."""
-    wanted = set(Architecture.__dataclass_fields__)
-    if set(description) != wanted:
-        raise ValueError(f"expected the settings {sorted(wanted)}, found {sorted(description)}")
+    """The inverse of `describe`, for untrusted input: every size is bounded before it is used."""
+    settings = set(Architecture.__dataclass_fields__)
+    if set(description) != settings:
+        raise ValueError(f"expected the settings {sorted(settings)}, found {sorted(description)}")
 
     def size(name: str, value: object, largest: int) -> int:
         if type(value) is not int or not 1 <= value <= largest:
@@ -215,27 +223,27 @@ def parse_architecture(description: dict[str, Any]) -> Architecture:
 
 
 def check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """WeightsFileError unless names, shapes, types and values are those of the generator."""
+    """Raise WeightsFileError unless all names and shapes are as `expected`, the types float32 and the values finite."""
     faults = [f"lacks {name}" for name in expected if name not in tensors]
     faults += [f"has an unknown {name}" for name in tensors if name not in expected]
     for name in expected.keys() & tensors.keys():
-        found, wanted = tensors[name], expected[name]
-        if found.shape != wanted.shape:
-            faults.append(f"has {name} as {tuple(found.shape)}, expected {tuple(wanted.shape)}")
-        elif found.dtype != torch.float32:
-            faults.append(f"has {name} as {found.dtype}, expected torch.float32")
+        tensor, shape = tensors[name], expected[name].shape
+        if tensor.shape != shape:
+            faults.append(f"has {name} as {tuple(tensor.shape)}, expected {tuple(shape)}")
+        elif tensor.dtype != torch.float32:
+            faults.append(f"has {name} as {tensor.dtype}, expected torch.float32")
     if faults:
         shown = sorted(faults)[:5]
         more = f", and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise WeightsFileError(
-            f"'{path}' does not fit the architecture that it states: it {'; it '.join(shown)}"
-            f"{more}. It was not written by save_generator, or damaged; fetch or train it again."
+            f"'{path}' does not fit the architecture in its header: it {'; it '.join(shown)}"
+            f"{more}. It was not written by save_generator or is damaged; fetch or train it again."
         )
     check_finite(path, tensors)
 
 
 def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
-    """WeightsFileError if any value is infinite or not a number."""
+    """Raise WeightsFileError if any value is infinite or not a number."""
     for name, value in tensors.items():
         if not bool(torch.isfinite(value).all()):
             raise WeightsFileError(

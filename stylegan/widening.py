@@ -1,4 +1,4 @@
-"""A generator inside a larger one: the same pictures from more channels and more resolutions."""
+"""Widening: a larger generator that gives the same images, as a start for further training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from stylegan.generator import Generator
 
 @torch.no_grad()
 def widened(small: Generator, architecture: Architecture, start: Generator | None = None) -> Generator:
-    """A generator of the larger architecture whose images are those of `small`, enlarged by its own image filter.
+    """A generator of a larger architecture with the images of `small`, upsampled to the larger resolution.
 
-    Exact but for rounding: what is new is zero. The added channels of a resolution hold noise that no weight reads; the
-    convolutions of added resolutions are zero, and their images add nothing. Such channels have no slope either, so for
-    training `start`, of that architecture, gives the added channels their start values; that nothing reads them yet is
-    the only zero then. Raises ValueError if the architecture cannot hold `small`: another mapping network or
-    `conv_clamp`, fewer channels, or a lower resolution; with `start` also where that is of another architecture or of a
-    higher resolution than `small`.
+    The images agree up to rounding, because the added weights are zero: known channels do not read added channels, and
+    added resolutions add nothing to the image. Zero weights have zero gradients, so training needs `start`, a generator
+    of `architecture`: then the added channels keep its initial weights, and only the weights with which known channels
+    read added ones are zero.
+
+    Raises ValueError if the architecture cannot hold `small`: another mapping network or `conv_clamp`, fewer channels,
+    or a lower resolution. With `start`, also if its architecture is not `architecture` or its resolution is higher than
+    the resolution of `small`.
     """
     before = small.architecture
     same = ("z_dim", "w_dim", "mapping_layers", "conv_clamp")
@@ -49,17 +51,17 @@ def widened(small: Generator, architecture: Architecture, start: Generator | Non
     return large.eval().requires_grad_(False)
 
 
-def _enlarged(name: str, wanted: Tensor, known: Tensor | None) -> Tensor:
-    """The small generator's tensor in the first corner of zeros; filters of new resolutions as they are."""
+def _enlarged(name: str, large: Tensor, known: Tensor | None) -> Tensor:
+    """The small generator's tensor `known`, padded with zeros to the shape of `large`; new filters unchanged."""
     if known is None:
-        return wanted.clone() if name.endswith("resample_filter") else torch.zeros_like(wanted)
-    enlarged = torch.zeros_like(wanted)
+        return large.clone() if name.endswith("resample_filter") else torch.zeros_like(large)
+    enlarged = torch.zeros_like(large)
     enlarged[tuple(slice(length) for length in known.shape)] = known
     return enlarged
 
 
 def _unread(name: str, start: Tensor, known: Tensor) -> Tensor:
-    """The small generator's tensor in the first corner of start values, of which known channels read nothing."""
+    """The small generator's tensor `known` inside `start`; the weights from added to known channels are zero."""
     enlarged = start.clone()
     if start.ndim == 4 and name.startswith("synthesis."):
         enlarged[: known.shape[0], known.shape[1] :] = 0

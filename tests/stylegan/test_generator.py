@@ -275,34 +275,34 @@ def test_path_length_has_a_gradient(fused: bool) -> None:
 
 @pytest.mark.parametrize("resolution", [0, 2, 48, 1000, -64])
 def test_resolutions_are_powers_of_two(resolution: int) -> None:
-    with pytest.raises(ValueError, match=f"power of two.*{resolution}"):
+    with pytest.raises(ValueError, match=f"not {resolution}"):
         Generator(resolution=resolution)
 
 
 @pytest.mark.parametrize("architecture", ["resnet", "orig"])
 def test_other_architectures_are_refused(architecture: str) -> None:
-    with pytest.raises(ValueError, match=f"'skip' architecture.*'{architecture}'"):
+    with pytest.raises(ValueError, match=f"'skip'.*'{architecture}'"):
         Generator(resolution=16, architecture=architecture)
 
 
 def test_channels_must_name_every_resolution() -> None:
-    with pytest.raises(ValueError, match=r"\[4, 8, 16\]; got \[4, 16\]"):
+    with pytest.raises(ValueError, match=r"\[4, 8, 16\].*\[4, 16\]"):
         Generator(resolution=16, channels={4: 8, 16: 8})
-    with pytest.raises(ValueError, match=r"channels\[4\] must be at least 1, not 0"):
+    with pytest.raises(ValueError, match=r"channels\[4\]"):
         Architecture(resolution=4, channels={4: 0})
 
 
 def test_wrong_arguments_are_named(generator: Generator) -> None:
     ws = generator.mapping(random_z(2))
-    with pytest.raises(ValueError, match=r"z must be \(batch, 12\), not \(2, 9\)"):
+    with pytest.raises(ValueError, match=r"z .*\(batch, 12\).*\(2, 9\)"):
         generator.map_to_w(torch.zeros(2, 9))
-    with pytest.raises(ValueError, match=r"ws must be \(batch, 6, 10\), not \(2, 10\)"):
+    with pytest.raises(ValueError, match=r"ws .*\(batch, 6, 10\).*\(2, 10\)"):
         generator.synthesis(ws[:, 0])
-    with pytest.raises(ValueError, match="No noise named 'konst'. Known: const, none, random"):
+    with pytest.raises(ValueError, match="'konst'.*const, none, random"):
         generator.synthesis(ws, noise="konst")
-    with pytest.raises(ValueError, match="no block 'b32'. Known: b4, b8, b16"):
+    with pytest.raises(ValueError, match="'b32'.*b4, b8, b16"):
         generator.features(ws, "b32")
-    with pytest.raises(ValueError, match="no block 12"):
+    with pytest.raises(ValueError, match="12.*b4, b8, b16"):
         generator.features(ws, 12)
 
 

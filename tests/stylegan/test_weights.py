@@ -108,12 +108,12 @@ def test_upper_case_hashes_are_hashes(saved: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsFileError, match="Cannot read '.*none.safetensors': No such file"):
+    with pytest.raises(WeightsFileError, match="none.safetensors"):
         load_generator(tmp_path / "none.safetensors", None)
 
 
 def test_a_wrong_hash_names_both_and_what_to_do(saved: Path) -> None:
-    with pytest.raises(WeightsFileError, match=f"{sha256_of(saved)}, expected {'0' * 64}.*again"):
+    with pytest.raises(WeightsFileError, match=f"{sha256_of(saved)}.*{'0' * 64}"):
         load_generator(saved, "0" * 64)
 
 
@@ -152,53 +152,53 @@ def test_hostile_bytes_are_refused(tmp_path: Path, data: bytes) -> None:
 def test_a_torch_checkpoint_is_refused(generator: Generator, tmp_path: Path) -> None:
     path = tmp_path / "faces.safetensors"
     torch.save(generator.state_dict(), path)
-    with pytest.raises(WeightsFileError, match="does not say which generator"):
+    with pytest.raises(WeightsFileError, match=METADATA_KEY):
         load_generator(path, None)
 
 
 def test_absent_metadata_is_refused(generator: Generator, tmp_path: Path) -> None:
     path = tmp_path / "faces.safetensors"
     safetensors.torch.save_file(dict(generator.state_dict()), path)
-    with pytest.raises(WeightsFileError, match=f"Expected metadata '{METADATA_KEY}'"):
+    with pytest.raises(WeightsFileError, match=METADATA_KEY):
         load_generator(path, None)
 
 
 def test_another_format_version_is_refused(saved: Path) -> None:
     rewrite(saved, lambda tensors, header: header.update(version=2))
-    with pytest.raises(WeightsFileError, match="format version 2; this program reads 1"):
+    with pytest.raises(WeightsFileError, match="version 2"):
         load_generator(saved, None)
 
 
 def test_a_missing_tensor_is_named(saved: Path) -> None:
     rewrite(saved, lambda tensors, header: tensors.pop("mapping.w_avg"))
-    with pytest.raises(WeightsFileError, match="lacks mapping.w_avg"):
+    with pytest.raises(WeightsFileError, match="mapping.w_avg"):
         load_generator(saved, None)
 
 
 def test_an_unknown_tensor_is_named(saved: Path) -> None:
     rewrite(saved, lambda tensors, header: tensors.update(extra=torch.zeros(2)))
-    with pytest.raises(WeightsFileError, match="unknown extra"):
+    with pytest.raises(WeightsFileError, match="extra"):
         load_generator(saved, None)
 
 
 def test_a_wrong_shape_is_named(saved: Path) -> None:
     name = "synthesis.b8.conv1.bias"
     rewrite(saved, lambda tensors, header: tensors.update({name: torch.zeros(4)}))
-    with pytest.raises(WeightsFileError, match=rf"{name} as \(4,\), expected \(3,\)"):
+    with pytest.raises(WeightsFileError, match=rf"{name}.*\(4,\).*\(3,\)"):
         load_generator(saved, None)
 
 
 def test_a_wrong_type_is_named(saved: Path) -> None:
     name = "synthesis.b8.conv1.bias"
     rewrite(saved, lambda tensors, header: tensors.update({name: tensors[name].half()}))
-    with pytest.raises(WeightsFileError, match="float16, expected torch.float32"):
+    with pytest.raises(WeightsFileError, match=rf"{name}.*float16.*float32"):
         load_generator(saved, None)
 
 
 def test_undefined_values_are_refused_at_both_ends(generator: Generator, saved: Path, tmp_path: Path) -> None:
     name = "mapping.fc1.bias"
     rewrite(saved, lambda tensors, header: tensors[name].fill_(float("nan")))
-    with pytest.raises(WeightsFileError, match=f"{name}.*infinite or undefined"):
+    with pytest.raises(WeightsFileError, match=name):
         load_generator(saved, None)
     with torch.no_grad():
         generator.synthesis.b4.const.fill_(float("inf"))
@@ -228,7 +228,7 @@ def test_undefined_values_are_refused_at_both_ends(generator: Generator, saved: 
 )
 def test_impossible_architectures_are_refused(saved: Path, setting: str, value: object) -> None:
     rewrite(saved, lambda tensors, header: header["architecture"].update({setting: value}))
-    with pytest.raises(WeightsFileError, match="describes no generator"):
+    with pytest.raises(WeightsFileError, match="describes no valid generator"):
         load_generator(saved, None)
 
 
@@ -240,25 +240,20 @@ def test_an_architecture_larger_than_the_tensors_is_refused_without_memory(saved
         header["architecture"]["resolution"] = 128
 
     rewrite(saved, change)
-    with pytest.raises(WeightsFileError, match="and [0-9]+ more"):
+    with pytest.raises(WeightsFileError, match="does not fit the architecture"):
         load_generator(saved, None)
 
 
 def test_only_safetensors_are_written(generator: Generator, tmp_path: Path) -> None:
-    with pytest.raises(WeightsFileError, match="not as 'faces.pt'"):
+    with pytest.raises(WeightsFileError, match="faces.pt"):
         save_generator(generator, tmp_path / "faces.pt", {})
 
 
 def test_a_damaged_or_missing_card_is_refused(saved: Path) -> None:
-    card_path(saved).write_text("{")
-    with pytest.raises(WeightsFileError, match="faces.json' is not JSON"):
-        load_card(saved)
-    card_path(saved).write_text("[]")
-    with pytest.raises(WeightsFileError, match="must hold a JSON object, not list"):
-        load_card(saved)
-    card_path(saved).write_text("[" * 200_000)
-    with pytest.raises(WeightsFileError, match="faces.json' is not JSON"):
-        load_card(saved)
+    for text in ("{", "[]", "[" * 200_000):
+        card_path(saved).write_text(text)
+        with pytest.raises(WeightsFileError, match="faces.json"):
+            load_card(saved)
     card_path(saved).unlink()
-    with pytest.raises(WeightsFileError, match="Cannot read"):
+    with pytest.raises(WeightsFileError, match="faces.json"):
         load_card(saved)
