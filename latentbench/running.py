@@ -61,7 +61,12 @@ def run(
 
     >>> import latentbench
     >>> report = latentbench.run(profile="smoke", methods=["interfacegan", "noop"], outputs="outputs")
-    >>> report.table("scores").num_rows > 0
+    >>> sorted(set(report.frame("scores").method))
+    ['interfacegan', 'noop']
+
+    The same run is computed and published once:
+
+    >>> latentbench.run(profile="smoke", methods=["interfacegan", "noop"], outputs="outputs") == report
     True
     """
     if threading.current_thread() is not threading.main_thread():

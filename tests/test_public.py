@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import logging
-import re
 import subprocess
 import sys
 import threading
@@ -14,12 +12,10 @@ import pandas as pd
 import pytest
 
 import latentbench
-from latentbench import named, published, running
-from pipeline.domains import base
+from latentbench import running
 from pipeline.errors import ConfigError, CorruptShardError, StageError, UnknownNameError
 from pipeline.metrics import base as metrics
-from pipeline.report import figures
-from tests.builders import random_run, random_stages
+from tests.builders import random_run
 
 ROOT = Path(__file__).parents[1]
 RUN_ID = "20261120T031500Z-1a2b3c4d"
@@ -180,37 +176,6 @@ def test_no_outputs_folder_is_not_no_runs(outputs: Path, tmp_path: Path) -> None
 
 
 # Runs
-
-
-def doctests(module: object) -> doctest.TestResults:
-    return doctest.testmod(module, raise_on_error=False, report=True)
-
-
-def test_examples_of_names_and_published_runs(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(outputs.parent)
-    for module, count in ((named, 10), (published, 8)):
-        results = doctests(module)
-        assert results.failed == 0 and results.attempted >= count
-
-
-def test_examples_of_settings_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every stage is there already, so that a run publishes and computes nothing."""
-    config = (ROOT / "luigi.cfg").read_text()
-    for key, few in (("bootstrap_samples", 10), ("comparison_samples", 10)):
-        config, found = re.subn(rf"^{key} = \d+", f"{key} = {few}", config, flags=re.M)
-        assert found == 1
-    (tmp_path / "luigi.cfg").write_text(config)
-    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(tmp_path / "luigi.cfg"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(base.MODULES, "synthface", random_stages.__name__)
-    monkeypatch.setattr(figures, "plots", lambda _: [])
-    random_stages.lay_down(latentbench.settings(profile="smoke", methods=["interfacegan", "noop"], outputs="outputs"))
-    results = doctests(running)
-    assert results.failed == 0 and results.attempted >= 5
-    (report,) = latentbench.reports()
-    assert set(report.table("scores")["method"].to_pylist()) == {"interfacegan", "noop"}
-    again = latentbench.run(profile="smoke", methods=["interfacegan", "noop"], outputs="outputs")
-    assert again == report, "the same run is published once"
 
 
 def test_a_run_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
