@@ -37,7 +37,7 @@ def settings(
     Raises UnknownNameError with the closest known name, ConfigError for a value that is out of range.
 
     >>> import latentbench
-    >>> latentbench.settings(profile="smoke", methods=["l2l"], changes={"protocol.seed": 7}).protocol.seed
+    >>> latentbench.settings(profile="smoke", methods=["l2l"], changes={"protocol.seed": 7}).experiment.seed
     7
     """
     return RunTask(**_parameters(domain, profile, methods, attributes, changes, outputs)).settings

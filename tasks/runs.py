@@ -94,7 +94,7 @@ class Nightly(RunTask):
     def output(self) -> luigi.LocalTarget:
         """A note that names the night's report; its own name holds the date and the digest of the settings."""
         settings = self.settings
-        run = f"{settings.domain}-{settings.protocol.profile}-{digest(settings.as_json())[:8]}"
+        run = f"{settings.domain}-{settings.experiment.profile}-{digest(settings.as_json())[:8]}"
         name = f"{self.date:%Y-%m-%d}-{run}.json"
         return luigi.LocalTarget(str(settings.outputs / "nightly" / name))
 

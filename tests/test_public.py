@@ -95,8 +95,8 @@ def test_settings_are_those_that_are_named(tmp_path: Path) -> None:
         outputs=tmp_path,
     )
     assert found.method_names == ("l2l",) and found.method_parameters("l2l")["width"] == 64
-    assert found.protocol.attributes == ("age", "yaw") and found.protocol.matched_levels == (0.5, 1.5)
-    assert (found.protocol.seed, found.protocol.profile, found.outputs) == (7, "smoke", tmp_path)
+    assert found.experiment.attributes == ("age", "yaw") and found.experiment.matched_levels == (0.5, 1.5)
+    assert (found.experiment.seed, found.experiment.profile, found.outputs) == (7, "smoke", tmp_path)
 
 
 @pytest.mark.parametrize(

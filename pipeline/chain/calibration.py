@@ -37,7 +37,7 @@ from pipeline.domains.microbatches import lots_of
 from pipeline.errors import StageError
 from pipeline.execution.shards import Progress, run_shards
 from pipeline.methods.base import Faces
-from pipeline.settings.protocol import BATCH, Protocol
+from pipeline.settings.experiment import BATCH, Experiment
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import (
     Builder,
@@ -90,15 +90,15 @@ class Limits:
 
 def range_stage(settings: Settings, card: DomainCard, method: str, attribute: str) -> Stage:
     """The stage of one method's range for one evaluated attribute. Raises UnknownNameError."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     index_of(attribute)
     parameters = {
         "method": method,
         "attribute": attribute,
-        "found_share": protocol.found_share,
-        "detection_threshold": protocol.detection_threshold,
-        "displacement_cap": protocol.displacement_cap,
-        "bisections": protocol.bisections,
+        "found_share": experiment.found_share,
+        "detection_threshold": experiment.detection_threshold,
+        "displacement_cap": experiment.displacement_cap,
+        "bisections": experiment.bisections,
         "batch": BATCH,
     }
     weights = {role: card.weights[role] for role in ("generator", "detector")}
@@ -140,7 +140,7 @@ def _compute(settings: Settings, method: str, builders: Sequence[Builder], todo:
         todo,
         settings=settings,
         label=f"range {method}",
-        units=[settings.protocol.n_faces] * len(todo),
+        units=[settings.experiment.n_faces] * len(todo),
         unit="faces",
     )
     for builder, record in zip(builders, records, strict=True):
@@ -159,11 +159,11 @@ def range_shard(settings: Settings, shard: RangeShard, progress: Progress) -> Sh
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     method = load_method(settings, shard.method)
     with torch.inference_mode():
         ids, faces = read_faces(settings, domain)
-        row = calibrate(domain, method, shard.attribute, ids, faces, settings.protocol, progress)
+        row = calibrate(domain, method, shard.attribute, ids, faces, settings.experiment, progress)
 
     def write(path: Path) -> int:
         return write_table({name: [row[name]] for name in RANGES.names}, RANGES, path)
@@ -181,25 +181,25 @@ def calibrate(
     attribute: str,
     ids: np.ndarray,
     faces: Faces,
-    protocol: Protocol,
+    experiment: Experiment,
     progress: Progress,
 ) -> dict[str, Any]:
     """The row of RANGES of a method and attribute on these faces.
 
     Raises StageError if the detector finds none of them unedited.
     """
-    editor = _Editor(domain, method, index_of(attribute), faces, protocol)
+    editor = _Editor(domain, method, index_of(attribute), faces, experiment)
     usable = editor.found_unedited()
     if not usable.any():
         raise StageError(
             f"range of {method.name}, {attribute}: the detector finds a face in none of the {len(ids)} unedited "
-            f"faces at probability {protocol.detection_threshold:g}: there is nothing to calibrate on. "
+            f"faces at probability {experiment.detection_threshold:g}: there is nothing to calibrate on. "
             "See [protocol] detection_threshold."
         )
     kept = np.flatnonzero(usable)
     low, high = _side_limits(editor, kept, progress)
-    low_end, low_set_by = shared_limit(low, protocol.found_share)
-    high_end, high_set_by = shared_limit(high, protocol.found_share)
+    low_end, low_set_by = shared_limit(low, experiment.found_share)
+    high_end, high_set_by = shared_limit(high, experiment.found_share)
     return {
         "method": method.name,
         "attribute": attribute,
@@ -208,8 +208,8 @@ def calibrate(
         "high": high_end,
         "low_set_by": low_set_by,
         "high_set_by": high_set_by,
-        "cap": protocol.displacement_cap,
-        "found_share": faces_needed(len(kept), protocol.found_share) / len(kept),
+        "cap": experiment.displacement_cap,
+        "found_share": faces_needed(len(kept), experiment.found_share) / len(kept),
         "n_faces": len(kept),
         "face_ids": ids[kept].tolist(),
         "face_low": (-low.strengths).tolist(),
@@ -238,12 +238,12 @@ class _Editor:
     Strengths are (M,) signed float64, of the faces at `rows` (M,).
     """
 
-    def __init__(self, domain: Domain, method: Method, column: int, faces: Faces, protocol: Protocol) -> None:
+    def __init__(self, domain: Domain, method: Method, column: int, faces: Faces, experiment: Experiment) -> None:
         self.domain, self.method, self.column, self.faces = domain, method, column, faces
         self.exact = method.exact_identity  # then the edit of strength 0 is the code itself
-        self.cap = protocol.displacement_cap
-        self.bisections = protocol.bisections
-        self.threshold = protocol.detection_threshold
+        self.cap = experiment.displacement_cap
+        self.bisections = experiment.bisections
+        self.threshold = experiment.detection_threshold
 
     def edit(self, strengths: np.ndarray, rows: np.ndarray) -> Tensor:
         import torch

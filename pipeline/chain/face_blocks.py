@@ -69,7 +69,7 @@ def blocks(kind: str, method: str, n_faces: int, size: int, attributes: Sequence
 
 def upstream(settings: Settings, card: DomainCard, method: str, which: str) -> tuple[Stage, ...]:
     """What the edits of a calibrated method on one of `labels.SETS` rest on."""
-    ranges = (range_stage(settings, card, method, attribute) for attribute in settings.protocol.attributes)
+    ranges = (range_stage(settings, card, method, attribute) for attribute in settings.experiment.attributes)
     own = (spread_stage(settings, card), labels_stage(settings, card, which), train_stage(settings, card, method))
     return *own, *ranges
 
@@ -84,7 +84,7 @@ def write_block(
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     method = load_method(settings, block.method)
     with torch.inference_mode():
         ids, faces = read_faces(settings, domain, block.first, block.stop, which)

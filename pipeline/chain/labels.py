@@ -19,7 +19,7 @@ from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.errors import UnknownNameError
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables.parquet import read_stage, value_columns, values_of, write_table
@@ -50,8 +50,8 @@ def labels_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
     parameters = {
         "attribute_list": LIST_VERSION,
         "batch": BATCH,
-        "detection_threshold": settings.protocol.detection_threshold,
-        **settings.protocol.rendering,
+        "detection_threshold": settings.experiment.detection_threshold,
+        **settings.experiment.rendering,
     }
     weights = {role: card.weights[role] for role in roles}
     return Stage("labels", VERSION, parameters, weights, (latents_stage(settings, card, which),), label=which)
@@ -83,13 +83,13 @@ def read_values(settings: Settings, which: str) -> tuple[np.ndarray, np.ndarray,
 def label_shard(settings: Settings, shard: LabelShard, progress: Progress) -> ShardRecord:
     """Generate, judge and write one shard; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     ids, w = read_w(settings, shard.which, shard.first, shard.stop)
     values = np.empty((len(ids), len(NAMES)), np.float32)
     probability = np.empty(len(ids), np.float32)
     for start in range(0, len(ids), BATCH):
         batch = slice(start, min(start + BATCH, len(ids)))
-        values[batch], probability[batch] = judge(domain, w[batch], settings.protocol.detection_threshold)
+        values[batch], probability[batch] = judge(domain, w[batch], settings.experiment.detection_threshold)
         progress(batch.stop, len(ids), "")
     stage = labels_stage(settings, base.describe(settings.domain), shard.which)
     columns = {"latent_id": ids, **value_columns(values), "face_probability": probability}

@@ -49,14 +49,14 @@ def id_range(settings: Settings, which: str) -> tuple[int, int]:
 
     "matched" and "rates" begin with the very faces of "faces", and may go on beyond them. Raises UnknownNameError.
     """
-    protocol = settings.protocol
+    experiment = settings.experiment
     ranges = {
-        "train": (0, protocol.n_latents),
-        "faces": (protocol.first_face_id, protocol.n_faces),
-        "reference": (protocol.first_reference_id, protocol.n_reference),
-        "matched": (protocol.first_face_id, protocol.n_matched_faces),
-        "rates": (protocol.first_face_id, protocol.n_rate_faces),
-        NAMING: (protocol.first_naming_id, protocol.n_naming_codes),
+        "train": (0, experiment.n_latents),
+        "faces": (experiment.first_face_id, experiment.n_faces),
+        "reference": (experiment.first_reference_id, experiment.n_reference),
+        "matched": (experiment.first_face_id, experiment.n_matched_faces),
+        "rates": (experiment.first_face_id, experiment.n_rate_faces),
+        NAMING: (experiment.first_naming_id, experiment.n_naming_codes),
     }
     if which not in ranges:
         raise UnknownNameError("set of latents", which, ranges)
@@ -67,21 +67,21 @@ def latents_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
     """The stage of one set of latents. Raises UnknownNameError."""
     first, count = id_range(settings, which)
     weights = {"generator": card.weights["generator"]}
-    if which in FACES and settings.protocol.faces_sha256:
+    if which in FACES and settings.experiment.faces_sha256:
         inverted = {
             "domain": settings.domain,
-            "inverted": settings.protocol.faces_sha256,
+            "inverted": settings.experiment.faces_sha256,
             "first": first,
             "count": count,
         }
         return Stage("latents", INVERTED_VERSION, inverted, weights, label=which)
     parameters = {
         "domain": settings.domain,
-        "seed": settings.protocol.seed,
+        "seed": settings.experiment.seed,
         "first": first,
         "count": count,
         "block": BLOCK,
-        "truncation_psi": settings.protocol.truncation_psi,
+        "truncation_psi": settings.experiment.truncation_psi,
     }
     return Stage("latents", VERSION, parameters, weights, label=which)
 
@@ -125,9 +125,9 @@ def z_of(settings: Settings, which: str, places: np.ndarray) -> np.ndarray:
 
     Raises UnknownNameError, and StageError for inverted photographs, which have none.
     """
-    if which in FACES and settings.protocol.faces_sha256:
+    if which in FACES and settings.experiment.faces_sha256:
         raise StageError(f"The codes of {which} are those of photographs: no z is known of them.")
-    return draw_z(settings.protocol.seed, id_range(settings, which)[0] + np.asarray(places, dtype=np.int64))
+    return draw_z(settings.experiment.seed, id_range(settings, which)[0] + np.asarray(places, dtype=np.int64))
 
 
 def naming_w(settings: Settings) -> np.ndarray:
@@ -140,8 +140,8 @@ def naming_w(settings: Settings) -> np.ndarray:
     use_threads(1)
     try:
         starts = range(first, first + count, BLOCK)
-        psi = settings.protocol.truncation_psi
-        return np.concatenate([_map_block(generator, settings.protocol.seed, start, psi) for start in starts])[:count]
+        psi = settings.experiment.truncation_psi
+        return np.concatenate([_map_block(generator, settings.experiment.seed, start, psi) for start in starts])[:count]
     finally:
         use_threads(threads)
 
@@ -150,7 +150,7 @@ def latent_shard(settings: Settings, shard: LatentShard, progress: Progress) -> 
     """Compute and write one shard of latents; runs on a worker."""
     started = time.perf_counter()
     ids = np.arange(shard.first, shard.stop, dtype=np.int64)
-    if shard.which in FACES and settings.protocol.faces_sha256:
+    if shard.which in FACES and settings.experiment.faces_sha256:
         first, _ = id_range(settings, shard.which)
         w = read_codes(settings, base.describe(settings.domain))[shard.first - first : shard.stop - first]
     else:
@@ -174,7 +174,7 @@ def _sampled(settings: Settings, shard: LatentShard, progress: Progress) -> np.n
     aligned = shard.first - shard.first % BLOCK
     for start in range(aligned, shard.stop, BLOCK):
         begin, end = max(start, shard.first), min(start + BLOCK, shard.stop)
-        block = _map_block(generator, settings.protocol.seed, start, settings.protocol.truncation_psi)
+        block = _map_block(generator, settings.experiment.seed, start, settings.experiment.truncation_psi)
         w[begin - shard.first : end - shard.first] = block[begin - start : end - start]
         progress(end - shard.first, len(w), "")
     return w

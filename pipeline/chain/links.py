@@ -55,7 +55,7 @@ class Kind:
     def all_names(self, settings: Settings, method: str = "") -> list[tuple[str, ...]]:
         """The names of every stage of this kind, of one method where it is of methods."""
         if self.attributes:
-            return [(method, attribute) for attribute in settings.protocol.attributes]
+            return [(method, attribute) for attribute in settings.experiment.attributes]
         if self.methods:
             return [(method,)]
         return [(which,) for which in self.sets] or [()]
@@ -67,7 +67,7 @@ def _of_set(settings: Settings, which: str, unit: str = "images") -> Amount:
 
 def _sized(size: str, unit: str) -> Callable[..., Amount]:
     """Work of a size of the protocol, whatever the method."""
-    return lambda settings, *names: (getattr(settings.protocol, size), unit)
+    return lambda settings, *names: (getattr(settings.experiment, size), unit)
 
 
 def _train(settings: Settings, method: str) -> object:
@@ -79,7 +79,7 @@ def _calibrate(settings: Settings, method: str, attribute: str) -> object:
 
 
 def _strips(settings: Settings, method: str) -> Amount:
-    return len(settings.protocol.attributes), "strips"
+    return len(settings.experiment.attributes), "strips"
 
 
 def _latents(settings: Settings, which: str) -> Amount:
@@ -167,7 +167,7 @@ class Chain:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.card: DomainCard = describe(settings.domain)
-        self.card.check_attributes(settings.protocol.attributes)
+        self.card.check_attributes(settings.experiment.attributes)
         check_methods(settings, self.card)
         check_faces(settings, self.card)
 
@@ -267,7 +267,7 @@ def check_methods(settings: Settings, card: DomainCard) -> None:
 
 def check_faces(settings: Settings, card: DomainCard) -> None:
     """Check that inverted photographs, if they are what is edited, can be. Raises ConfigError."""
-    if not settings.protocol.faces_sha256:
+    if not settings.experiment.faces_sha256:
         return
     photographs.read_codes(settings, card)
     without = [name for name in settings.method_names if registry.get(name).space == "Z"]

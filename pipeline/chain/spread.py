@@ -24,7 +24,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.statistics.units import LARGEST_LOGIT, Units, label_cuts, logits_of
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
@@ -75,10 +75,10 @@ def spread_stage(settings: Settings, card: DomainCard) -> Stage:
     """The logits of unedited images by both scorers."""
     parameters = {
         "attribute_list": LIST_VERSION,
-        "n_spread": settings.protocol.n_spread,
+        "n_spread": settings.experiment.n_spread,
         "largest_logit": LARGEST_LOGIT,
         "batch": BATCH,
-        **settings.protocol.rendering,
+        **settings.experiment.rendering,
     }
     weights = {role: card.weights[role] for role in ("generator", "scorer_a", "scorer_b", "recognizer_b")}
     return Stage("spread", VERSION, parameters, weights, (latents_stage(settings, card, "reference"),))
@@ -88,7 +88,7 @@ def run_spread(settings: Settings) -> Manifest:
     """Publish the spread, whose reference latents must be published. Raises as `shards.run_stage`."""
     stage = spread_stage(settings, base.describe(settings.domain))
     first, _ = id_range(settings, "reference")
-    cuts = cut_ids("spread", first, settings.protocol.n_spread, settings.machine.shard_size)
+    cuts = cut_ids("spread", first, settings.experiment.n_spread, settings.machine.shard_size)
     shards = [SpreadShard(cut.name, cut.first, cut.stop) for cut in cuts]
     units = [shard.stop - shard.first for shard in shards]
     return run_stage(stage, settings, spread_shard, shards, units=units, unit="images")
@@ -118,7 +118,7 @@ def spread_shard(settings: Settings, shard: SpreadShard, progress: Progress) -> 
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     ids, w = read_w(settings, "reference", shard.first, shard.stop)
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():

@@ -72,7 +72,7 @@ def train_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "method_version": kind.version,
         "attribute_list": LIST_VERSION,
         "evaluated": list(EVALUATED),
-        "seed": settings.protocol.seed,
+        "seed": settings.experiment.seed,
         "naming": [naming.VERSION, *id_range(settings, NAMING)],
         **{f"parameter.{key}": value for key, value in build(settings, method).parameters().items()},
     }
@@ -95,7 +95,7 @@ def work(settings: Settings, method: str) -> tuple[int, str]:
     steps = build(settings, method).parameters().get("steps")
     if isinstance(steps, int) and steps > 0:
         return steps, "steps"
-    return settings.protocol.n_latents, "latents"
+    return settings.experiment.n_latents, "latents"
 
 
 _failed_beside: dict[Path, LatentbenchError] = {}  # by the stage's folder, until its own turn
@@ -204,7 +204,7 @@ def load_method(settings: Settings, method: str) -> Method:
 def train_shard(settings: Settings, shard: TrainShard, progress: Progress) -> list[ShardRecord]:
     """Train and write one method; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     use_threads(settings.machine.train_threads)
     stage = train_stage(settings, base.describe(settings.domain), shard.method)
     folder = stage.folder(settings.outputs)
@@ -237,11 +237,11 @@ def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progres
         generator=domain.generator,
         scorer_a=domain.scorer_a,
         recognizer_a=domain.recognizer_a,
-        seed=settings.protocol.seed,
+        seed=settings.experiment.seed,
         device=domain.device,
         progress=progress,
         checkpoints=checkpoints,
-        truncation_psi=settings.protocol.truncation_psi,
+        truncation_psi=settings.experiment.truncation_psi,
         draw_z=partial(z_of, settings, WHICH),
         naming_w=torch.from_numpy(naming_w(settings)),
         mean_distance=domain.mean_distance,
@@ -267,9 +267,9 @@ def read_faces(
     faces = Faces(
         ws=domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device)),
         values=torch.from_numpy(values[first:stop]).to(domain.device),
-        z=None if settings.protocol.faces_sha256 else _face_z(settings, domain, which, first, stop),
+        z=None if settings.experiment.faces_sha256 else _face_z(settings, domain, which, first, stop),
         mapping=domain.generator.mapping,
-        truncation_psi=settings.protocol.truncation_psi,
+        truncation_psi=settings.experiment.truncation_psi,
     )
     return ids, faces
 

@@ -22,14 +22,16 @@ def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject
     from pipeline.chain.labels import judge
     from pipeline.chain.latents import id_range, naming_w, z_of
 
-    protocol = settings.protocol
+    experiment = settings.experiment
 
     def codes(which: str, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         z = z_of(settings, which, places)
         with torch.no_grad():
             mapped = domain.generator.map_to_w(torch.from_numpy(z).to(domain.device))
-            w = torch.lerp(domain.generator.mapping.w_avg.to(mapped), mapped, protocol.truncation_psi).cpu().numpy()
-        lots = [judge(domain, w[start : start + 64], protocol.detection_threshold)[0] for start in range(0, len(w), 64)]
+            w = torch.lerp(domain.generator.mapping.w_avg.to(mapped), mapped, experiment.truncation_psi).cpu().numpy()
+        lots = [
+            judge(domain, w[start : start + 64], experiment.detection_threshold)[0] for start in range(0, len(w), 64)
+        ]
         return z, w, np.concatenate(lots)
 
     _, w, values = codes("train", np.arange(count))
@@ -40,7 +42,7 @@ def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject
         values=torch.from_numpy(face_values).to(domain.device),
         z=torch.from_numpy(z).to(domain.device),
         mapping=domain.generator.mapping,
-        truncation_psi=protocol.truncation_psi,
+        truncation_psi=experiment.truncation_psi,
     )
 
     def data() -> FitData:
@@ -50,9 +52,9 @@ def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject
             generator=domain.generator,
             scorer_a=domain.scorer_a,
             recognizer_a=domain.recognizer_a,
-            seed=protocol.seed,
+            seed=experiment.seed,
             device=domain.device,
-            truncation_psi=protocol.truncation_psi,
+            truncation_psi=experiment.truncation_psi,
             draw_z=lambda places: z_of(settings, "train", places),
             naming_w=named,
             mean_distance=domain.mean_distance,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.settings.protocol import FULL, HALF
+from pipeline.settings.experiment import FULL, HALF
 
 if TYPE_CHECKING:
     import torch

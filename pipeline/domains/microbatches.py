@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import StageError
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 
 if TYPE_CHECKING:
     import torch

@@ -25,14 +25,14 @@ def read_codes(settings: Settings, card: DomainCard) -> np.ndarray:
     evaluation knows one per face; fewer photographs than the profile asks faces for), StageError for one that was
     replaced while the run was going on.
     """
-    path, key = Path(settings.protocol.faces_from), f"{settings.source}: [protocol] faces_from"
+    path, key = Path(settings.experiment.faces_from), f"{settings.source}: [protocol] faces_from"
     try:
         sha256 = file_sha256(path)
-        used = max(getattr(settings.protocol, name) for name in SIZES)
+        used = max(getattr(settings.experiment, name) for name in SIZES)
         table, photographs = read_first(path, INVERTED, used, ["domain", "generator", "space", "w"])
     except (OSError, StageError) as error:
         raise ConfigError(f"{key}: expected a table that `latentbench invert` wrote: {error}") from error
-    if sha256 != settings.protocol.faces_sha256:
+    if sha256 != settings.experiment.faces_sha256:
         raise StageError(f"{path} was replaced during the run: run again, which starts with the new photographs.")
     _check(table.column("domain").unique().to_pylist(), settings.domain, f"{key}: {path} is of the domain")
     _check(table.column("generator").unique().to_pylist(), card.weights["generator"], f"{key}: {path} is of generator")
@@ -53,12 +53,12 @@ def _check(found: list[str], expected: str, what: str) -> None:
 
 
 def _check_sizes(settings: Settings, photographs: int, key: str) -> None:
-    protocol = settings.protocol
-    too_many = [name for name in SIZES if getattr(protocol, name) > photographs]
+    experiment = settings.experiment
+    too_many = [name for name in SIZES if getattr(experiment, name) > photographs]
     if too_many:
-        asked = ", ".join(f"{name} = {getattr(protocol, name):,}" for name in too_many)
-        remedy = " ".join(f"--set profile.{protocol.profile}.{name}={photographs}" for name in too_many)
+        asked = ", ".join(f"{name} = {getattr(experiment, name):,}" for name in too_many)
+        remedy = " ".join(f"--set profile.{experiment.profile}.{name}={photographs}" for name in too_many)
         raise ConfigError(
-            f"{key}: the table has {photographs} photographs, but profile {protocol.profile} asks for {asked}. Invert "
-            f"more, or ask for fewer: {remedy}"
+            f"{key}: the table has {photographs} photographs, but profile {experiment.profile} asks for {asked}. "
+            f"Invert more, or ask for fewer: {remedy}"
         )

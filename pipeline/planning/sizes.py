@@ -28,7 +28,7 @@ from pipeline.chain.matched.edits import SHARD_FACES as MATCHED_FACES
 from pipeline.chain.training import build
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import image_bytes, lot_size
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import cut_ids
 from pipeline.tables import schemas
@@ -182,13 +182,13 @@ def _train(settings: Settings, card: DomainCard, link: Link) -> Size:
     learned = trained_bytes(parameters)
     steps, batch = parameters.get("steps", 0), parameters.get("batch", BATCH)
     values = len(schemas.VALUE_COLUMNS) * 4
-    codes = settings.protocol.n_latents * (W_DIM * 4 + 2 * values + 16)  # w; the labels as table and as matrix
+    codes = settings.experiment.n_latents * (W_DIM * 4 + 2 * values + 16)  # w; the labels as table and as matrix
     shard = settings.machine.shard_size * W_DIM * 4
     if isinstance(steps, int) and steps > 0 and isinstance(batch, int):
         images = max(batch * _gradient_bytes(card, link.method, parameters), images_in_memory(card))
         held = codes + 2 * shard + ADAM * learned
         return _working(card, learned, images=images, held=held, temporary=ADAM * learned)
-    lot = min(LOT_OF_CODES, 3 * settings.protocol.n_latents * W_DIM * 4)
+    lot = min(LOT_OF_CODES, 3 * settings.experiment.n_latents * W_DIM * 4)
     return _working(card, learned, images=images_in_memory(card), held=codes + 2 * shard + lot)
 
 
@@ -204,7 +204,7 @@ def _gradient_bytes(card: DomainCard, method: str, parameters: Mapping[str, Any]
 
 
 def _range(settings: Settings, card: DomainCard, link: Link) -> Size:
-    faces = settings.protocol.n_faces
+    faces = settings.experiment.n_faces
     lengths = {name: faces for name in ("face_ids", "face_low", "face_high")}
     written = table_bytes(schemas.RANGES, 1, 1, lengths)
     return _working(card, written, images=images_in_memory(card), held=_edited_codes(card, faces))
@@ -216,15 +216,15 @@ def _edited_codes(card: DomainCard, faces: int) -> int:
 
 
 def _edits(settings: Settings, card: DomainCard, link: Link) -> Size:
-    protocol = settings.protocol
-    blocks = face_blocks(protocol.n_faces, protocol.n_steps)
-    files = len(blocks) * len(protocol.attributes)
+    experiment = settings.experiment
+    blocks = face_blocks(experiment.n_faces, experiment.n_steps)
+    files = len(blocks) * len(experiment.attributes)
     vectors = schemas.features(card.feature_width, card.classes)
     written = table_bytes(schemas.EDITS, link.units, files) + table_bytes(vectors, link.units, files)
     largest = max(len(block) for block in blocks)
     images = images_in_memory(card) + largest * _picture(card.resolution)  # the unedited ones of a shard
-    rows = largest * protocol.n_steps * (card.feature_width + card.classes + len(schemas.EDITS)) * 4
-    return _working(card, written, images=images, held=3 * rows + _edited_codes(card, largest * protocol.n_steps))
+    rows = largest * experiment.n_steps * (card.feature_width + card.classes + len(schemas.EDITS)) * 4
+    return _working(card, written, images=images, held=3 * rows + _edited_codes(card, largest * experiment.n_steps))
 
 
 def _timing(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -233,23 +233,23 @@ def _timing(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 
 def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
-    protocol = settings.protocol
-    pictures = min(gallery.FACES, protocol.n_faces) * min(gallery.STEPS, protocol.n_steps)
-    files = len(protocol.attributes)
+    experiment = settings.experiment
+    pictures = min(gallery.FACES, experiment.n_faces) * min(gallery.STEPS, experiment.n_steps)
+    files = len(experiment.attributes)
     png = math.ceil(PIXEL_BYTES * card.resolution**2) + PNG_BYTES
     written = table_bytes(schemas.GALLERY, pictures * files, files) + pictures * files * png
-    edits = protocol.edits_per_method * row_bytes(schemas.EDITS)
+    edits = experiment.edits_per_method * row_bytes(schemas.EDITS)
     return _working(card, written, images=images_in_memory(card), held=2 * pictures * png + edits)
 
 
 def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
     """Its largest shard is that of all attributes, which holds every vector of the method and of the reference."""
-    protocol, width, classes = settings.protocol, card.feature_width, card.classes
-    files = len(protocol.attributes) + 1
-    edits, reference = protocol.edits_per_method, protocol.n_reference
+    experiment, width, classes = settings.experiment, card.feature_width, card.classes
+    files = len(experiment.attributes) + 1
+    edits, reference = experiment.edits_per_method, experiment.n_reference
     vectors = 2 * 4 * (width + classes) * (edits + reference)  # as tables and as arrays
     doubles = 8 * width * (edits + 2 * reference)
-    covariances = 8 * width**2 * (protocol.n_faces + 8)  # of each face, and of an eigendecomposition
+    covariances = 8 * width**2 * (experiment.n_faces + 8)  # of each face, and of an eigendecomposition
     kernels = 1024 * 4 * 3 * max(edits, reference)
     columns = 2 * edits * len(schemas.EDITS) * 8
     held = vectors + max(doubles + covariances, kernels) + columns
@@ -258,18 +258,18 @@ def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 
 def _matched(settings: Settings, card: DomainCard, link: Link) -> Size:
-    protocol = settings.protocol
-    blocks = cut_faces(protocol.n_matched_faces, MATCHED_FACES)
-    written = table_bytes(schemas.MATCHED, link.units, len(blocks) * len(protocol.attributes))
+    experiment = settings.experiment
+    blocks = cut_faces(experiment.n_matched_faces, MATCHED_FACES)
+    written = table_bytes(schemas.MATCHED, link.units, len(blocks) * len(experiment.attributes))
     faces = blocks[0][1]
     images = images_in_memory(card) + faces * _picture(card.resolution)
-    codes = _edited_codes(card, faces * 2 * len(protocol.matched_levels))
+    codes = _edited_codes(card, faces * 2 * len(experiment.matched_levels))
     return _working(card, written, images=images, held=codes)
 
 
 def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
-    protocol = settings.protocol
-    cells = 2 * len(protocol.matched_levels) * len(protocol.attributes)
+    experiment = settings.experiment
+    cells = 2 * len(experiment.matched_levels) * len(experiment.attributes)
     matrix = table_bytes(schemas.RESCORING, cells * len(schemas.VALUE_COLUMNS), 1)
     scores = table_bytes(schemas.STAGE_SCORES, cells * 6, 1)
     held = 3 * link.units * len(schemas.MATCHED) * 8
@@ -277,9 +277,9 @@ def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 
 def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
-    protocol = settings.protocol
-    files = len(cut_faces(protocol.n_rate_faces, RATES_FACES)) * len(protocol.attributes)
-    distances = 34 * protocol.n_spread**2  # of every two persons of the spread, whose quantile is taken
+    experiment = settings.experiment
+    files = len(cut_faces(experiment.n_rate_faces, RATES_FACES)) * len(experiment.attributes)
+    distances = 34 * experiment.n_spread**2  # of every two persons of the spread, whose quantile is taken
     written = table_bytes(schemas.RATES, link.units, files)
     images = images_in_memory(card)
     return _working(card, written, images=images, held=distances + _edited_codes(card, BATCH))
@@ -319,20 +319,21 @@ _SIZERS: dict[str, Callable[[Settings, DomainCard, Link], Size]] = {
 
 def report_size(settings: Settings) -> Size:
     """The published tables and page, and the process that gathers every method's tables to publish them."""
-    protocol, methods = settings.protocol, len(settings.method_names)
+    experiment, methods = settings.experiment, len(settings.method_names)
     rows = {
-        "edits": (schemas.EDITS, protocol.edits_per_method),
-        "matched": (schemas.MATCHED, protocol.matched_per_method),
-        "rates": (schemas.RATES, protocol.rated_per_method),
-        "consistency": (schemas.CONSISTENCY, protocol.n_consistency_faces),
+        "edits": (schemas.EDITS, experiment.edits_per_method),
+        "matched": (schemas.MATCHED, experiment.matched_per_method),
+        "rates": (schemas.RATES, experiment.rated_per_method),
+        "consistency": (schemas.CONSISTENCY, experiment.n_consistency_faces),
     }
     tables = sum(table_bytes(schema, methods * count, 1) for schema, count in rows.values())
-    matrix = 2 * len(protocol.matched_levels) * len(protocol.attributes) * len(schemas.VALUE_COLUMNS)
+    matrix = 2 * len(experiment.matched_levels) * len(experiment.attributes) * len(schemas.VALUE_COLUMNS)
     tables += table_bytes(schemas.RESCORING, methods * matrix, 1)
     tables += table_bytes(schemas.SCORES, methods * 400, 1)
     pairs = methods * (methods - 1) // 2
-    tables += table_bytes(schemas.DIFFERENCES, 30 * (len(protocol.attributes) + 1) * pairs, 1)
-    pictures = min(gallery.FACES, protocol.n_faces) * min(gallery.STEPS, protocol.n_steps) * len(protocol.attributes)
+    tables += table_bytes(schemas.DIFFERENCES, 30 * (len(experiment.attributes) + 1) * pairs, 1)
+    pictures = min(gallery.FACES, experiment.n_faces) * min(gallery.STEPS, experiment.n_steps)
+    pictures *= len(experiment.attributes)
     page = PAGE_BYTES + methods * pictures * THUMBNAIL_BYTES
     in_memory = sum(methods * count * len(schema) * 8 for schema, count in rows.values())
     return Size(tables + page, 0, SCHEDULING_BYTES + 3 * in_memory + 4 * page, 0)

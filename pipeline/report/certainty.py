@@ -58,7 +58,7 @@ def certainty(contents: Contents) -> Certainty:
         differences=difference_lines(contents),
         judges=judge_lines(contents),
         counted=counted(contents),
-        few=few(contents.differences, 1 - contents.run.protocol.get("confidence", 0.95)),
+        few=few(contents.differences, 1 - contents.run.experiment.get("confidence", 0.95)),
     )
 
 

@@ -72,7 +72,7 @@ class Comparison:
     @property
     def level(self) -> float:
         """The probability that even one of the rows is flagged where the runs differ by noise alone, at most."""
-        return 1 - float(self.run_a.protocol.get("confidence", 0.95))
+        return 1 - float(self.run_a.experiment.get("confidence", 0.95))
 
 
 def compare(outputs: Path, run_a: str, run_b: str) -> Comparison:
@@ -120,7 +120,7 @@ def compare_scores(
         last_digits = both["difference"].abs() <= both["metric"].map(noise_of)  # which differ from batch to batch
         both.loc[last_digits & both["p"].notna(), "p"] = 1.0
     both["p_holm"] = holm(both["p"].to_numpy(np.float64))
-    level = 1 - float(a.protocol.get("confidence", 0.95))
+    level = 1 - float(a.experiment.get("confidence", 0.95))
     both["verdict"] = ["not comparable" if reasons else _verdict(row, level) for row in both.to_dict("records")]
     alone_a = joined.loc[joined["_merge"] == "left_only", [*KEY, "value_a"]].reset_index(drop=True)
     alone_b = joined.loc[joined["_merge"] == "right_only", [*KEY, "value_b"]].reset_index(drop=True)
@@ -129,7 +129,7 @@ def compare_scores(
 
 def _test(rows: pd.DataFrame, run: RunRecord, faces: tuple[pd.DataFrame, pd.DataFrame] | None) -> None:
     """Fill in intervals, p values and `how` of the rows, in place."""
-    confidence = float(run.protocol.get("confidence", 0.95))
+    confidence = float(run.experiment.get("confidence", 0.95))
     tested = (~rows["metric"].isin(SECONDS)).to_numpy()
     sides = [tuple(rows[f"{name}_{side}"].to_numpy(np.float64) for name in SIDE[:3]) for side in "ba"]
     by_interval = unpaired((sides[0][0], *sides[0][1:]), (sides[1][0], *sides[1][1:]), confidence)
@@ -145,8 +145,8 @@ def _test(rows: pd.DataFrame, run: RunRecord, faces: tuple[pd.DataFrame, pd.Data
     rows.loc[chosen[equal], ["ci_low", "ci_high", "p"]] = (0.0, 0.0, 1.0)
     other = np.flatnonzero(~equal)
     if len(other):
-        samples = min(MOST_RESAMPLES, max(int(run.protocol.get("comparison_samples", 0)), RESAMPLES * len(rows)))
-        bootstrap = Bootstrap(samples, confidence, int(run.protocol.get("seed", 0)))
+        samples = min(MOST_RESAMPLES, max(int(run.experiment.get("comparison_samples", 0)), RESAMPLES * len(rows)))
+        bootstrap = Bootstrap(samples, confidence, int(run.experiment.get("seed", 0)))
         found = paired(bootstrap, second[other], first[other])
         for name, values in (("ci_low", found.low), ("ci_high", found.high), ("p", found.p)):
             rows.loc[chosen[other], name] = values
@@ -200,9 +200,9 @@ def differences(a: RunRecord, b: RunRecord) -> list[str]:
     for noun, one, other in (("domain", a.domain, b.domain), ("profile", a.profile, b.profile)):
         if one != other:
             reasons.append(f"another {noun}: {one} and {other}")
-    rules = sorted({*a.protocol, *b.protocol} - {*INDIFFERENT})
-    changed = [key for key in rules if a.protocol.get(key) != b.protocol.get(key)]
-    reasons += [f"another protocol: {key} is {a.protocol.get(key)} and {b.protocol.get(key)}" for key in changed]
+    rules = sorted({*a.experiment, *b.experiment} - {*INDIFFERENT})
+    changed = [key for key in rules if a.experiment.get(key) != b.experiment.get(key)]
+    reasons += [f"another protocol: {key} is {a.experiment.get(key)} and {b.experiment.get(key)}" for key in changed]
     judges = sorted({*a.weights, *b.weights})
     weights = [role for role in judges if a.weights.get(role) != b.weights.get(role)]
     if weights and a.domain == b.domain:

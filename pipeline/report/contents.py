@@ -98,7 +98,7 @@ class RunRecord:
     @property
     def photographs(self) -> str:
         """What a reader must know of edited photographs; empty where faces were sampled."""
-        sha256 = str(self.protocol.get("faces_sha256", ""))
+        sha256 = str(self.experiment.get("faces_sha256", ""))
         if not sha256:
             return ""
         return (
@@ -108,8 +108,8 @@ class RunRecord:
         )
 
     @property
-    def protocol(self) -> dict[str, Any]:
-        """The settings of the protocol, as the run had them."""
+    def experiment(self) -> dict[str, Any]:
+        """The settings of the experiment, as the run had them."""
         return dict(self.settings.get("protocol", {}))
 
     @property
@@ -188,7 +188,7 @@ class Contents:
     def attributes(self) -> list[str]:
         """Edited attributes, in the order of the protocol, then of the scores."""
         found = [name for name in dict.fromkeys(self.scores["attribute"]) if name != "all"]
-        wished = [name for name in self.run.protocol.get("attributes", []) if name in found]
+        wished = [name for name in self.run.experiment.get("attributes", []) if name in found]
         return wished + [name for name in found if name not in wished]
 
 

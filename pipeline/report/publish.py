@@ -85,7 +85,7 @@ def report_stage(settings: Settings, card: DomainCard) -> Stage:
     """What a report is made of: all settings that can change a number, the stages whose results it shows, the cards."""
     parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain))}
     return Stage(
-        "report", VERSION, parameters, card.weights, shown_stages(settings, card), label=settings.protocol.profile
+        "report", VERSION, parameters, card.weights, shown_stages(settings, card), label=settings.experiment.profile
     )
 
 
@@ -232,7 +232,7 @@ def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -
     tried = {method: _naming_candidates(settings, card, method) for method in settings.method_names}
     stamped = {
         "run_id": pa.array([run_id] * table.num_rows, pa.string()),
-        "profile": pa.array([settings.protocol.profile] * table.num_rows, pa.string()),
+        "profile": pa.array([settings.experiment.profile] * table.num_rows, pa.string()),
         "run_date": pa.array([date] * table.num_rows, SCORES.field("run_date").type),
         "naming_candidates": pa.array([tried[name] for name in table.column("method").to_pylist()], pa.int64()),
     }
@@ -250,17 +250,17 @@ def _ranges(settings: Settings, card: DomainCard) -> pa.Table:
     return pa.concat_tables(
         read_stage(range_stage(settings, card, method, attribute), settings.outputs, RANGES)
         for method in settings.method_names
-        for attribute in settings.protocol.attributes
+        for attribute in settings.experiment.attributes
     )
 
 
 def _compared(settings: Settings, card: DomainCard, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
     """What is computed at publication from the edits' columns: means by face, differences, ranks; and the judges."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     scores, edits = tables["scores"].to_pandas(), tables["edits"].to_pandas()
     means = face_scores(tables["edits"], card)
     judges = judges_table(card, base.measured(settings.domain), edits, read_units(settings))
-    bootstrap = Bootstrap(protocol.comparison_samples, protocol.confidence, protocol.seed)
+    bootstrap = Bootstrap(experiment.comparison_samples, experiment.confidence, experiment.seed)
     errors = judge_errors(judges.to_pandas())
     compared = comparison_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)
     for sentence in broken(control_checks(scores)):
@@ -275,7 +275,7 @@ def _record(chain: Chain, stage: Stage, run_id: str, date: datetime) -> dict[str
         "run_id": run_id,
         "run_date": date,
         "domain": settings.domain,
-        "profile": settings.protocol.profile,
+        "profile": settings.experiment.profile,
         "status": "complete",
         "fingerprint": stage.fingerprint,
         "settings": settings.as_json(),
@@ -284,20 +284,20 @@ def _record(chain: Chain, stage: Stage, run_id: str, date: datetime) -> dict[str
         "commit": code_commit(),
         "machine": machine_facts(settings.machine),
         "stages": _stage_records(chain),
-        "n_latents": settings.protocol.n_latents,
-        "n_faces": settings.protocol.n_faces,
+        "n_latents": settings.experiment.n_latents,
+        "n_faces": settings.experiment.n_faces,
         "faces": faces_in_words(settings),
-        "n_steps": settings.protocol.n_steps,
-        "edits_per_method": settings.protocol.edits_per_method,
+        "n_steps": settings.experiment.n_steps,
+        "edits_per_method": settings.experiment.edits_per_method,
     }
 
 
 def faces_in_words(settings: Settings) -> str:
     """What the edited faces of a run are."""
-    protocol = settings.protocol
-    if not protocol.faces_sha256:
+    experiment = settings.experiment
+    if not experiment.faces_sha256:
         return "sampled latents"
-    return f"{protocol.n_faces:,} inverted photographs"
+    return f"{experiment.n_faces:,} inverted photographs"
 
 
 def _encoded(record: dict[str, Any]) -> dict[str, Any]:

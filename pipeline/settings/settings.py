@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.settings.downloads import OF_A_RUN, Downloads
+from pipeline.settings.experiment import Experiment, read_experiment
 from pipeline.settings.file import (
     CHANGEABLE,
     COMMAND_LINE,
@@ -28,17 +29,16 @@ from pipeline.settings.file import (
 )
 from pipeline.settings.machine import Machine, read_machine
 from pipeline.settings.paths import expanded, folder_to_be
-from pipeline.settings.protocol import Protocol, read_protocol
 
 OF_EVERY_METHOD = ("layer_mask",)  # keys that every [method.*] may have (pipeline/methods/masking.py)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A whole run: what is computed (domain, protocol, methods), where and how."""
+    """A whole run: what is computed (domain, experiment, methods), where and how."""
 
     domain: str
-    protocol: Protocol
+    experiment: Experiment
     methods: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]  # (name, its parameters)
     machine: Machine
     outputs: Path
@@ -68,14 +68,14 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """What can change a number, JSON-compatible (weights apart)."""
-        protocol = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.protocol).items()}
-        del protocol["precision"]  # in `rendering`, where it is not full
-        del protocol["faces_from"]  # where the table lies changes nothing
-        if not self.protocol.faces_sha256:
-            del protocol["faces_sha256"]
+        experiment = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.experiment).items()}
+        del experiment["precision"]  # in `rendering`, where it is not full
+        del experiment["faces_from"]  # where the table lies changes nothing
+        if not self.experiment.faces_sha256:
+            del experiment["faces_sha256"]
         return {
             "domain": self.domain,
-            "protocol": protocol | self.protocol.rendering,
+            "protocol": experiment | self.experiment.rendering,
             "methods": {name: dict(parameters) for name, parameters in self.methods},
         }
 
@@ -213,7 +213,7 @@ def load_settings(
     read["profile"] = section(f"profile.{profile}")
     settings = Settings(
         domain=domain,
-        protocol=read_protocol(read["protocol"], read["profile"], section(f"domain.{domain}"), profile),
+        experiment=read_experiment(read["protocol"], read["profile"], section(f"domain.{domain}"), profile),
         methods=_methods(parser, profile, chosen, overrides),
         machine=read_machine(read["machine"]),
         outputs=folder_to_be(expanded(run.some_text("outputs", "a folder"))),

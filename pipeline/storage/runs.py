@@ -21,7 +21,7 @@ BUILDS_ON = "builds_on.json"  # in a run's folder: the folders of its stages
 
 def run_stage(settings: Settings) -> Stage:
     """The stage that is the run itself: it has no results, only the lock that keeps a second one out."""
-    return Stage(RUN, 1, settings.as_json(), label=f"{settings.domain}-{settings.protocol.profile}")
+    return Stage(RUN, 1, settings.as_json(), label=f"{settings.domain}-{settings.experiment.profile}")
 
 
 @contextmanager

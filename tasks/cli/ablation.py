@@ -94,7 +94,7 @@ def ablate(
     if as_json:
         typer.echo(table.to_json(orient="records", indent=1))
         return
-    warning = size_warning(base.protocol)
+    warning = size_warning(base.experiment)
     if warning:
         out.print(escape(warning), style="yellow", highlight=False)
     judge = requests[0].chain.card.networks["recognizer_b"]
@@ -152,8 +152,8 @@ def _show_plan(method: str, runs: Sequence[VariantRun], configured: dict[str, An
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    protocol = runs[0].settings.protocol
-    title = f"Ablation of {method}: domain {runs[0].settings.domain}, profile {protocol.profile}"
+    experiment = runs[0].settings.experiment
+    title = f"Ablation of {method}: domain {runs[0].settings.domain}, profile {experiment.profile}"
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for column in ("variant", "what is changed", "what it tests", "to compute", "time"):
         table.add_column(column, no_wrap=column == "variant")

@@ -80,7 +80,7 @@ def invert(
         to,
         Options(space, steps, seed),
         aligned=aligned,
-        threshold=settings.protocol.detection_threshold,
+        threshold=settings.experiment.detection_threshold,
         batch=batch,
     )
     rows: list[dict[str, Any]] = found.rows.drop_columns(["w", "ws"]).to_pylist()

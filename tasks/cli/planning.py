@@ -53,7 +53,7 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
     if as_json:
         value = {
             "domain": chain.settings.domain,
-            "profile": chain.settings.protocol.profile,
+            "profile": chain.settings.experiment.profile,
             "stages": [row.as_json() for row in rows],
             "report": str(report) if report else None,
             "seconds": total.seconds,
@@ -64,8 +64,8 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
         }
         typer.echo(json.dumps(value, indent=1))
         return
-    protocol = chain.settings.protocol
-    title = f"Domain {chain.settings.domain}, profile {protocol.profile} ({chain.settings.source})"
+    experiment = chain.settings.experiment
+    title = f"Domain {chain.settings.domain}, profile {experiment.profile} ({chain.settings.source})"
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage", no_wrap=True)
     table.add_column("state", no_wrap=True)

@@ -231,7 +231,7 @@ def run(
         show_plan(request.chain, as_json=False)
         return
     settings = request.chain.settings  # settings, weights and methods are checked before anything is computed
-    protocol = settings.protocol
+    experiment = settings.experiment
     if request.chain.card.stand_in:
         err.print(
             f"{settings.domain}: stand-ins in place of official networks. No number of this run means anything.",
@@ -239,8 +239,8 @@ def run(
             highlight=False,
         )
     err.print(
-        f"Domain {settings.domain}, profile {protocol.profile}: {protocol.n_latents:,} latents, "
-        f"{counted(len(settings.method_names), 'method')} x {protocol.edits_per_method:,} edits, into "
+        f"Domain {settings.domain}, profile {experiment.profile}: {experiment.n_latents:,} latents, "
+        f"{counted(len(settings.method_names), 'method')} x {experiment.edits_per_method:,} edits, into "
         f"{settings.outputs}",
         highlight=False,
     )

@@ -14,8 +14,8 @@ import numpy as np
 
 from pipeline.errors import StageError
 from pipeline.execution.shards import Progress, run_stage
+from pipeline.settings.experiment import Experiment
 from pipeline.settings.machine import Machine
-from pipeline.settings.protocol import Protocol
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables.parquet import write_table
@@ -24,7 +24,7 @@ from pipeline.tables.schemas import LATENTS, W_DIM
 STAGE = Stage("numbers", 1, {"count": 1024}, {"generator": "0" * 64}, label="toy")
 
 
-def protocol(**changes: object) -> Protocol:
+def experiment(**changes: object) -> Experiment:
     values: dict[str, object] = {
         "profile": "test",
         "seed": 7,
@@ -49,12 +49,12 @@ def protocol(**changes: object) -> Protocol:
         "n_spread": 32,
         "n_matched_faces": 4,
     }
-    return Protocol(**{**values, **changes})  # type: ignore[arg-type]
+    return Experiment(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def settings(outputs: Path, **machine: object) -> Settings:
     options: dict[str, object] = {"executor": "inline", "workers": 1, "shard_size": 256, **machine}
-    return Settings("toy", protocol(), (), Machine(**options), outputs, "test.cfg")  # type: ignore[arg-type]
+    return Settings("toy", experiment(), (), Machine(**options), outputs, "test.cfg")  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from pipeline.report.by_face import face_scores
 from pipeline.report.contents import Picture, Strip
 from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.method_differences import comparison_tables
+from pipeline.settings.experiment import Experiment
 from pipeline.settings.machine import Machine
-from pipeline.settings.protocol import Protocol
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.files import file_sha256
@@ -48,7 +48,7 @@ DATE = datetime(2026, 11, 20, 3, 15, tzinfo=UTC)
 
 def settings(outputs: Any = "outputs", *, profile: str = "smoke", methods: tuple[str, ...] = METHODS) -> Settings:
     """Settings of a tiny run."""
-    protocol = Protocol(
+    experiment = Experiment(
         profile=profile,
         seed=7,
         truncation_psi=1.0,
@@ -73,7 +73,7 @@ def settings(outputs: Any = "outputs", *, profile: str = "smoke", methods: tuple
         n_matched_faces=4,
         comparison_samples=200,
     )
-    return Settings("synthface", protocol, tuple((name, ()) for name in methods), Machine(), outputs, "luigi.cfg")
+    return Settings("synthface", experiment, tuple((name, ()) for name in methods), Machine(), outputs, "luigi.cfg")
 
 
 def strengths(method: str, n_steps: int) -> np.ndarray:

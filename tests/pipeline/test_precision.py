@@ -14,7 +14,7 @@ from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import ConfigError
 from pipeline.methods import registry
-from pipeline.settings.protocol import FULL, HALF
+from pipeline.settings.experiment import FULL, HALF
 from pipeline.settings.settings import Settings, load_settings
 from tests.worlds import px16
 
@@ -33,8 +33,8 @@ def load(precision: str = "") -> Settings:
 
 
 def test_it_is_full_unless_asked_for() -> None:
-    assert load().protocol.precision == FULL
-    assert load("half").protocol.precision == HALF
+    assert load().experiment.precision == FULL
+    assert load("half").experiment.precision == HALF
     with pytest.raises(ConfigError, match=r"\[domain.synthface\] precision: expected full or half, found 'fp16'"):
         load("fp16")
 
@@ -51,7 +51,7 @@ def test_full_precision_leaves_no_trace_in_fingerprints() -> None:
     settings = load()
     assert "precision" not in settings.as_json()["protocol"]
     assert all("precision" not in link.stage.parameters for link in Chain(settings).links)
-    changed = replace(settings, protocol=replace(settings.protocol, seed=1))
+    changed = replace(settings, experiment=replace(settings.experiment, seed=1))
     assert changed.as_json() != settings.as_json()
 
 

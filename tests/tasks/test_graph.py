@@ -138,7 +138,7 @@ def test_changes_are_taken_as_json_has_them() -> None:
     task = tasks.Nightly.from_str_params({"date": "2026-11-24", "changes": changes})
     settings = task.settings
     assert settings.machine.check_disk is False and settings.machine.devices == ()
-    assert settings.protocol.matched_levels == (0.5, 2.0) and settings.protocol.seed == 7
+    assert settings.experiment.matched_levels == (0.5, 2.0) and settings.experiment.seed == 7
     wrong = tasks.Nightly.from_str_params({"date": "2026-11-24", "changes": '{"protocol.seed": {"a": 1}}'})
     with pytest.raises(ConfigError, match="--changes protocol.seed: expected a text, a number"):
         _ = wrong.settings

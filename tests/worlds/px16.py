@@ -24,7 +24,7 @@ from pipeline.networks.truth_reader import Reader
 from pipeline.settings.settings import Settings
 from pipeline.storage.fingerprint import digest
 from stylegan.generator import Generator
-from tests.builders.counting_stage import protocol
+from tests.builders.counting_stage import experiment
 from tests.builders.counting_stage import settings as shard_settings
 
 NAME = "scenes"
@@ -101,7 +101,7 @@ def half_of_the_picture(w: torch.Tensor, attribute: str) -> torch.Tensor:
 def scene_settings(outputs: Path, methods: tuple[str, ...] = ("noop", "random"), **machine: Any) -> Settings:
     """Six faces, five steps, two attributes."""
     found = shard_settings(outputs, **machine)
-    sizes = protocol(
+    sizes = experiment(
         n_faces=6,
         n_steps=5,
         n_latents=256,
@@ -113,7 +113,7 @@ def scene_settings(outputs: Path, methods: tuple[str, ...] = ("noop", "random"),
         matched_levels=(0.05, 0.1, 0.2, 0.4),  # random directions of a generator at random do little
         matched_tolerance=0.01,
     )
-    return replace(found, domain=NAME, protocol=sizes, methods=tuple((name, ()) for name in methods))
+    return replace(found, domain=NAME, experiment=sizes, methods=tuple((name, ()) for name in methods))
 
 
 def run_to_edits(settings: Settings) -> None:
@@ -126,7 +126,7 @@ def run_to_edits(settings: Settings) -> None:
     run_reference(settings, "faces")
     for method in settings.method_names:
         run_train(settings, method)
-        run_range(settings, method, settings.protocol.attributes)
+        run_range(settings, method, settings.experiment.attributes)
         run_edits(settings, method)
         run_timing(settings, method)
         run_gallery(settings, method)

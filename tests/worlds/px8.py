@@ -151,7 +151,7 @@ def lend(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny_settings(outputs: Path, *, method: tuple[tuple[str, Any], ...] = (), **machine: object) -> Settings:
     found = settings(outputs, **machine)
     methods = ((METHOD, method), *((name, ()) for name in METHODS if name != METHOD))
-    return Settings(NAME, found.protocol, methods, found.machine, found.outputs, "test.cfg")
+    return Settings(NAME, found.experiment, methods, found.machine, found.outputs, "test.cfg")
 
 
 def latent_shard_on_worker(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:

@@ -21,7 +21,7 @@ from pipeline.attributes import NAMES
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.methods.base import Faces, FitData
 from pipeline.networks.detector import Detection
-from pipeline.settings.protocol import Protocol
+from pipeline.settings.experiment import Experiment
 from pipeline.storage.fingerprint import digest
 from stylegan.generator import AffineWeight
 
@@ -244,8 +244,8 @@ def fit_data(count: int = 1000, *, seed: int = 5, **changes: Any) -> FitData:
     )
 
 
-def protocol(**changes: Any) -> Protocol:
-    """A small protocol."""
+def experiment(**changes: Any) -> Experiment:
+    """A small experiment."""
     settings: dict[str, Any] = {
         "profile": "test",
         "seed": 5,
@@ -268,4 +268,4 @@ def protocol(**changes: Any) -> Protocol:
         "first_face_id": 1024,
         "first_reference_id": 4096,
     }
-    return Protocol(**(settings | changes))
+    return Experiment(**(settings | changes))

@@ -49,13 +49,13 @@ SHARD_FACES = 16  # at most so many make one shard
 
 def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """A method's edits in every order, at once, and undone."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     parameters = {
         "method": method,
-        "attributes": list(protocol.attributes),
-        "n_faces": protocol.n_consistency_faces,
-        "share": protocol.consistency_share,
-        "seed": protocol.seed,
+        "attributes": list(experiment.attributes),
+        "n_faces": experiment.n_consistency_faces,
+        "share": experiment.consistency_share,
+        "seed": experiment.seed,
         "shard_faces": SHARD_FACES,
     }
     own = ("lpips",) if "lpips" in card.weights else ()
@@ -65,7 +65,7 @@ def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stag
 
 def run_consistency(settings: Settings, method: str) -> Manifest:
     """Publish a calibrated method's edits in every order. Raises as `shards.run_stage`."""
-    shards = blocks("consistency", method, settings.protocol.n_consistency_faces, SHARD_FACES)
+    shards = blocks("consistency", method, settings.experiment.n_consistency_faces, SHARD_FACES)
     stage = consistency_stage(settings, base.describe(settings.domain), method)
     units = [shard.count for shard in shards]
     return run_stage(stage, settings, consistency_shard, shards, units=units, unit="faces")
@@ -74,13 +74,13 @@ def run_consistency(settings: Settings, method: str) -> Manifest:
 def consistency_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Edit, judge and write one block of faces; runs on a worker."""
     stage = consistency_stage(settings, base.describe(settings.domain), block.method)
-    names, share = settings.protocol.attributes, settings.protocol.consistency_share
+    names, share = settings.experiment.attributes, settings.experiment.consistency_share
     ranges = {name: read_range(settings, block.method, name) for name in names}
     ends = {name: (limits["low"], limits["high"]) for name, limits in ranges.items()}
     spread = read_spread(settings)
 
     def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
-        triples = [triple_of(settings.protocol.seed, int(face), names) for face in ids]
+        triples = [triple_of(settings.experiment.seed, int(face), names) for face in ids]
         strengths = strengths_of(triples, faces.values.cpu().numpy(), ends, share)
         return reorder(domain, method, faces, triples, strengths, spread, progress) | {
             "method": [block.method] * len(ids),

@@ -30,7 +30,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.statistics.units import LOGIT_NOISE, logits_of
 from pipeline.storage.stages import Manifest, ShardRecord, Stage
@@ -61,13 +61,13 @@ class Crossing:
 
 def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """The edits of a method for its rate curves, over every attribute of the protocol."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     parameters = {
         "method": method,
-        "attributes": list(protocol.attributes),
-        "strengths": protocol.rate_strengths,
-        "false_accept_rate": protocol.false_accept_rate,
-        "detection_threshold": protocol.detection_threshold,
+        "attributes": list(experiment.attributes),
+        "strengths": experiment.rate_strengths,
+        "false_accept_rate": experiment.false_accept_rate,
+        "detection_threshold": experiment.detection_threshold,
         "batch": BATCH,
         "shard_faces": SHARD_FACES,
     }
@@ -77,9 +77,9 @@ def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 
 def run_rates(settings: Settings, method: str) -> Manifest:
     """Publish the edits for a calibrated method's rate curves. Raises as `shards.run_stage`."""
-    protocol = settings.protocol
-    shards = blocks("rates", method, protocol.n_rate_faces, SHARD_FACES, protocol.attributes)
-    units = [shard.count * protocol.rate_strengths for shard in shards]
+    experiment = settings.experiment
+    shards = blocks("rates", method, experiment.n_rate_faces, SHARD_FACES, experiment.attributes)
+    units = [shard.count * experiment.rate_strengths for shard in shards]
     stage = rates_stage(settings, base.describe(settings.domain), method)
     return run_stage(stage, settings, rates_shard, shards, units=units, unit="images")
 
@@ -87,15 +87,15 @@ def run_rates(settings: Settings, method: str) -> Manifest:
 def rates_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Edit, judge and write one block of faces; runs on a worker."""
     stage = rates_stage(settings, base.describe(settings.domain), block.method)
-    protocol, ends = settings.protocol, read_range(settings, block.method, block.attribute)
+    experiment, ends = settings.experiment, read_range(settings, block.method, block.attribute)
     limits = read_limits(settings)
     crossing = Crossing(
         block.attribute,
         ends["low"],
         ends["high"],
-        protocol.rate_strengths,
-        protocol.false_accept_rate,
-        protocol.detection_threshold,
+        experiment.rate_strengths,
+        experiment.false_accept_rate,
+        experiment.detection_threshold,
     )
 
     def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:

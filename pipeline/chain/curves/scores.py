@@ -36,15 +36,15 @@ class RatingShard:
 
 def rating_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """The scores of a method's rate curves and of its consistency."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     parameters = {
         "method": method,
         "protocols": [RATES, CONSISTENCY],
         "metrics": {name: get(name).version for protocol in (RATES, CONSISTENCY) for name in names(protocol)},
         "at": list(AT),
-        "seed": protocol.seed,
-        "bootstrap_samples": protocol.bootstrap_samples,
-        "confidence": protocol.confidence,
+        "seed": experiment.seed,
+        "bootstrap_samples": experiment.bootstrap_samples,
+        "confidence": experiment.confidence,
     }
     upstream = (rates_stage(settings, card, method), consistency_stage(settings, card, method))
     return Stage("rating", VERSION, parameters, {}, upstream, label=method)
@@ -54,16 +54,16 @@ def run_rating(settings: Settings, method: str) -> Manifest:
     """Publish those scores of a method, whose edits must be published. Raises as `shards.run_stage`."""
     stage = rating_stage(settings, base.describe(settings.domain), method)
     shards = [RatingShard("scores.parquet", method)]
-    return run_stage(stage, settings, rating_shard, shards, units=[settings.protocol.rated_per_method], unit="images")
+    return run_stage(stage, settings, rating_shard, shards, units=[settings.experiment.rated_per_method], unit="images")
 
 
 def rating_shard(settings: Settings, shard: RatingShard, progress: Progress) -> ShardRecord:
     """Compute and write the scores; runs on a worker."""
     started = time.perf_counter()
-    card, protocol = base.describe(settings.domain), settings.protocol
+    card, experiment = base.describe(settings.domain), settings.experiment
     table = read_stage(rates_stage(settings, card, shard.method), settings.outputs, schemas.RATES)
-    bootstrap = Bootstrap(protocol.bootstrap_samples, protocol.confidence, protocol.seed)
-    attributes = (*protocol.attributes, ALL)
+    bootstrap = Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed)
+    attributes = (*experiment.attributes, ALL)
     rows: list[dict[str, Any]] = []
     for done, attribute in enumerate(attributes):
         progress(done, len(attributes), attribute)

@@ -36,7 +36,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage
 from pipeline.tables import schemas
@@ -67,16 +67,16 @@ class EditShard:
 
 def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """The measured edits of a method, over every attribute of the protocol."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     parameters = {
         "method": method,
-        "attributes": list(protocol.attributes),
-        "n_steps": protocol.n_steps,
-        "detection_threshold": protocol.detection_threshold,
+        "attributes": list(experiment.attributes),
+        "n_steps": experiment.n_steps,
+        "detection_threshold": experiment.detection_threshold,
         "batch": BATCH,
         "shard_images": SHARD_IMAGES,
     }
-    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in protocol.attributes)
+    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in experiment.attributes)
     judges = (*JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
     upstream = (labels_stage(settings, card, "faces"), train_stage(settings, card, method), *ranges)
@@ -88,10 +88,10 @@ def run_edits(settings: Settings, method: str) -> Manifest:
     stage = edits_stage(settings, base.describe(settings.domain), method)
     shards = [
         _edit_shard(method, attribute, int(block[0]), int(block[-1]) + 1)
-        for attribute in settings.protocol.attributes
-        for block in face_blocks(settings.protocol.n_faces, settings.protocol.n_steps)
+        for attribute in settings.experiment.attributes
+        for block in face_blocks(settings.experiment.n_faces, settings.experiment.n_steps)
     ]
-    units = [(shard.stop - shard.first) * settings.protocol.n_steps for shard in shards]
+    units = [(shard.stop - shard.first) * settings.experiment.n_steps for shard in shards]
     return run_stage(
         stage, settings, edit_shard, shards, units=units, unit="images", files=lambda s: (s.name, s.features)
     )
@@ -113,7 +113,7 @@ def edit_shard(settings: Settings, shard: EditShard, progress: Progress) -> list
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     method = load_method(settings, shard.method)
     with torch.inference_mode():
         columns = measure(settings, domain, method, shard, progress)
@@ -131,7 +131,7 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
     """Columns of `edits` and `features` of a block of faces, by face and step."""
     import torch
 
-    threshold, steps = settings.protocol.detection_threshold, settings.protocol.n_steps
+    threshold, steps = settings.experiment.detection_threshold, settings.experiment.n_steps
     ids, faces = read_faces(settings, domain, shard.first, shard.stop)
     limits = read_range(settings, shard.method, shard.attribute)
     strengths = np.linspace(limits["low"], limits["high"], steps)

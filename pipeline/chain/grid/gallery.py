@@ -21,7 +21,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage
 from pipeline.tables import schemas
@@ -47,7 +47,7 @@ def gallery_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 def run_gallery(settings: Settings, method: str) -> Manifest:
     """Publish the pictures of a method, whose edits must be published. Raises as `shards.run_stage`."""
     stage = gallery_stage(settings, base.describe(settings.domain), method)
-    shards = [MethodShard(f"gallery-{name}.parquet", method, name) for name in settings.protocol.attributes]
+    shards = [MethodShard(f"gallery-{name}.parquet", method, name) for name in settings.experiment.attributes]
     return run_stage(stage, settings, gallery_shard, shards, unit="strips")
 
 
@@ -60,9 +60,9 @@ def read_gallery(settings: Settings, method: str) -> pa.Table:
 def gallery_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
     """Generate again, as pictures, a few edits of an attribute."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
-    ids, faces = read_faces(settings, domain, 0, min(FACES, settings.protocol.n_faces))
-    edits = _gallery_rows(settings, domain.card, shard, ids, gallery_steps(settings.protocol.n_steps))
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
+    ids, faces = read_faces(settings, domain, 0, min(FACES, settings.experiment.n_faces))
+    edits = _gallery_rows(settings, domain.card, shard, ids, gallery_steps(settings.experiment.n_steps))
     columns = {name: edits.column(name) for name in ("method", "attribute", "face_id", "step", "strength", "detected")}
     columns["value"] = edits.column(schemas.value_column(NAMES[index_of(shard.attribute)]))
     rows = np.searchsorted(ids, edits.column("face_id").to_numpy())

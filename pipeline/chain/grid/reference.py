@@ -17,7 +17,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids
 from pipeline.tables import schemas
@@ -42,7 +42,7 @@ class ReferenceShard:
 def reference_stage(settings: Settings, card: DomainCard, which: str = "reference") -> Stage:
     """Perception vectors and logits of unedited images: of the reference latents, or of the faces that are edited."""
     weights = {role: card.weights[role] for role in ("generator", "perception")}
-    parameters = {"batch": BATCH, **settings.protocol.rendering}
+    parameters = {"batch": BATCH, **settings.experiment.rendering}
     label = "" if which == "reference" else which
     return Stage("reference", VERSION, parameters, weights, (latents_stage(settings, card, which),), label=label)
 
@@ -61,7 +61,7 @@ def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progres
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     ids, w = read_w(settings, shard.which, shard.first, shard.stop)
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():

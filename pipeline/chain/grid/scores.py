@@ -58,17 +58,17 @@ class ScoreShard:
 
 def scores_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """Every score of a method."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     parameters = {
         "method": method,
         "protocols": {name: list(names(name)) for name in GRID},
         "metrics": {name: get(name).version for name in names(*GRID)},
-        "seed": protocol.seed,
-        "bootstrap_samples": protocol.bootstrap_samples,
-        "confidence": protocol.confidence,
-        "kid_subsets": protocol.kid_subsets,
-        "kid_subset_size": protocol.kid_subset_size,
-        "inception_score_splits": protocol.inception_score_splits,
+        "seed": experiment.seed,
+        "bootstrap_samples": experiment.bootstrap_samples,
+        "confidence": experiment.confidence,
+        "kid_subsets": experiment.kid_subsets,
+        "kid_subset_size": experiment.kid_subset_size,
+        "inception_score_splits": experiment.inception_score_splits,
     }
     upstream = (
         edits_stage(settings, card, method),
@@ -85,11 +85,11 @@ def run_scores(settings: Settings, method: str) -> Manifest:
     Raises as `shards.run_stage`.
     """
     stage = scores_stage(settings, base.describe(settings.domain), method)
-    protocol = settings.protocol
-    attributes = (ALL, *protocol.attributes)  # the largest first, so that it does not keep the others waiting
+    experiment = settings.experiment
+    attributes = (ALL, *experiment.attributes)  # the largest first, so that it does not keep the others waiting
     shards = [ScoreShard(f"scores-{attribute}.parquet", method, attribute) for attribute in attributes]
-    images = protocol.n_faces * protocol.n_steps
-    units = [protocol.edits_per_method / 2] + [images / 2] * len(protocol.attributes)
+    images = experiment.n_faces * experiment.n_steps
+    units = [experiment.edits_per_method / 2] + [images / 2] * len(experiment.attributes)
     return run_stage(stage, settings, score_shard, shards, units=units, unit="images")
 
 
@@ -170,7 +170,7 @@ def read_edits(settings: Settings, card: DomainCard, method: str, attribute: str
     timings = read_stage(timing_stage(settings, card, method), settings.outputs, schemas.TIMINGS)
     unedited = read_stage(reference_stage(settings, card, "faces"), settings.outputs, schema, ["face_id", "feature"])
     own = np.searchsorted(unedited.column("face_id").to_numpy(), columns["face_id"])
-    protocol = settings.protocol
+    experiment = settings.experiment
     return EditSet(
         method=method,
         attribute=attribute,
@@ -180,8 +180,8 @@ def read_edits(settings: Settings, card: DomainCard, method: str, attribute: str
         originals=vectors(unedited, "feature")[own],
         reference=_reference(reference_stage(settings, card), settings.outputs, card.feature_width, card.classes),
         timings={name: timings.column(name).to_numpy() for name in timings.column_names},
-        bootstrap=Bootstrap(protocol.bootstrap_samples, protocol.confidence, protocol.seed),
-        rules=Rules(protocol.kid_subsets, protocol.kid_subset_size, protocol.inception_score_splits),
+        bootstrap=Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed),
+        rules=Rules(experiment.kid_subsets, experiment.kid_subset_size, experiment.inception_score_splits),
     )
 
 

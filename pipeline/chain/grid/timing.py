@@ -30,7 +30,7 @@ WARM_UP = 3  # edits before the timed ones
 
 def timing_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """Seconds of single edits. Which machine measured them stands in the manifest, not in the fingerprint."""
-    parameters = {"method": method, "n_timings": settings.protocol.n_timings, "warm_up": WARM_UP}
+    parameters = {"method": method, "n_timings": settings.experiment.n_timings, "warm_up": WARM_UP}
     upstream = (train_stage(settings, card, method), labels_stage(settings, card, "faces"))
     return Stage("timing", VERSION, parameters, {"generator": card.weights["generator"]}, upstream, label=method)
 
@@ -39,7 +39,7 @@ def run_timing(settings: Settings, method: str) -> Manifest:
     """Publish the seconds per edit of a trained method. Raises as `shards.run_stage`."""
     stage = timing_stage(settings, base.describe(settings.domain), method)
     shards = [MethodShard("timings.parquet", method)]
-    return run_stage(stage, settings, timing_shard, shards, units=[settings.protocol.n_timings], unit="edits")
+    return run_stage(stage, settings, timing_shard, shards, units=[settings.experiment.n_timings], unit="edits")
 
 
 def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
@@ -47,13 +47,13 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
     method = load_method(settings, shard.method)
     _, faces = read_faces(settings, domain, 0, 1)
-    strengths = strength_vectors(settings.protocol.attributes[0], faces.ws.new_ones(1))
+    strengths = strength_vectors(settings.experiment.attributes[0], faces.ws.new_ones(1))
     edit, both = [], []
     with torch.inference_mode():
-        for repetition in range(WARM_UP + settings.protocol.n_timings):
+        for repetition in range(WARM_UP + settings.experiment.n_timings):
             begin = _clock(domain)
             edited = method.edit_faces(faces, strengths)
             middle = _clock(domain)
@@ -61,10 +61,10 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
             end = _clock(domain)
             edit.append(middle - begin)
             both.append(end - begin)
-            progress(repetition + 1, WARM_UP + settings.protocol.n_timings, "")
+            progress(repetition + 1, WARM_UP + settings.experiment.n_timings, "")
     columns = {
-        "method": [shard.method] * settings.protocol.n_timings,
-        "repetition": np.arange(settings.protocol.n_timings, dtype=np.int32),
+        "method": [shard.method] * settings.experiment.n_timings,
+        "repetition": np.arange(settings.experiment.n_timings, dtype=np.int32),
         "seconds_per_edit": np.array(edit[WARM_UP:]),
         "seconds_per_edit_and_synthesis": np.array(both[WARM_UP:]),
     }

@@ -38,7 +38,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import lots_of
 from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.statistics.units import LARGEST_LOGIT, logits_of
 from pipeline.storage.stages import Manifest, ShardRecord, Stage
@@ -73,15 +73,15 @@ class Matching:
 
 def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """The edits of a method at matched change, over every attribute of the protocol."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     parameters = {
         "method": method,
-        "attributes": list(protocol.attributes),
-        "levels": list(protocol.matched_levels),
-        "bisections": protocol.matched_bisections,
-        "tolerance": protocol.matched_tolerance,
-        "detection_threshold": protocol.detection_threshold,
-        "displacement_cap": protocol.displacement_cap,
+        "attributes": list(experiment.attributes),
+        "levels": list(experiment.matched_levels),
+        "bisections": experiment.matched_bisections,
+        "tolerance": experiment.matched_tolerance,
+        "detection_threshold": experiment.detection_threshold,
+        "displacement_cap": experiment.displacement_cap,
         "batch": BATCH,
         "shard_faces": SHARD_FACES,
     }
@@ -92,9 +92,9 @@ def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
 
 def run_matched(settings: Settings, method: str) -> Manifest:
     """Publish the matched edits of a calibrated method. Raises as `shards.run_stage`."""
-    protocol = settings.protocol
-    shards = blocks("matched", method, protocol.n_matched_faces, SHARD_FACES, protocol.attributes)
-    per_face = protocol.matched_per_method / len(protocol.attributes) / protocol.n_matched_faces
+    experiment = settings.experiment
+    shards = blocks("matched", method, experiment.n_matched_faces, SHARD_FACES, experiment.attributes)
+    per_face = experiment.matched_per_method / len(experiment.attributes) / experiment.n_matched_faces
     stage = matched_stage(settings, base.describe(settings.domain), method)
     units = [per_face * shard.count for shard in shards]
     return run_stage(stage, settings, matched_shard, shards, units=units, unit="edits")
@@ -113,16 +113,16 @@ def matched_shard(settings: Settings, block: FaceBlock, progress: Progress) -> S
 
 def matching_of(settings: Settings, method: str, attribute: str) -> Matching:
     """What the protocol and a calibrated range say of a search. Raises StageError without that range."""
-    protocol, limits = settings.protocol, read_range(settings, method, attribute)
+    experiment, limits = settings.experiment, read_range(settings, method, attribute)
     return Matching(
         attribute=attribute,
         low=min(limits["face_low"]),
         high=max(limits["face_high"]),
-        cap=protocol.displacement_cap,
-        levels=protocol.matched_levels,
-        rounds=protocol.matched_bisections,
-        tolerance=protocol.matched_tolerance,
-        threshold=protocol.detection_threshold,
+        cap=experiment.displacement_cap,
+        levels=experiment.matched_levels,
+        rounds=experiment.matched_bisections,
+        tolerance=experiment.matched_tolerance,
+        threshold=experiment.detection_threshold,
     )
 
 

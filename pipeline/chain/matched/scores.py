@@ -46,14 +46,14 @@ class RescoringShard:
 
 def rescoring_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
     """The scores and the matrix of a method at matched change."""
-    protocol = settings.protocol
+    experiment = settings.experiment
     parameters = {
         "method": method,
         "protocol": MATCHED,
         "metrics": {name: get(name).version for name in names(MATCHED)},
-        "seed": protocol.seed,
-        "bootstrap_samples": protocol.bootstrap_samples,
-        "confidence": protocol.confidence,
+        "seed": experiment.seed,
+        "bootstrap_samples": experiment.bootstrap_samples,
+        "confidence": experiment.confidence,
     }
     return Stage("rescoring", VERSION, parameters, {}, (matched_stage(settings, card, method),), label=method)
 
@@ -65,24 +65,24 @@ def run_rescoring(settings: Settings, method: str) -> Manifest:
     """
     stage = rescoring_stage(settings, base.describe(settings.domain), method)
     shards = [RescoringShard(f"rescoring of {method}", method)]
-    units = [settings.protocol.matched_per_method]
+    units = [settings.experiment.matched_per_method]
     return run_stage(stage, settings, rescoring_shard, shards, units=units, unit="edits", files=lambda _: FILES)
 
 
 def rescoring_shard(settings: Settings, shard: RescoringShard, progress: Progress) -> list[ShardRecord]:
     """Compute and write the scores and the matrix; runs on a worker."""
     started = time.perf_counter()
-    card, protocol = base.describe(settings.domain), settings.protocol
+    card, experiment = base.describe(settings.domain), settings.experiment
     table = read_stage(matched_stage(settings, card, shard.method), settings.outputs, schemas.MATCHED)
-    bootstrap = Bootstrap(protocol.bootstrap_samples, protocol.confidence, protocol.seed)
-    attributes = (*protocol.attributes, ALL)
+    bootstrap = Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed)
+    attributes = (*experiment.attributes, ALL)
     scores: list[dict[str, Any]] = []
     for done, attribute in enumerate(attributes):
         progress(done, len(attributes) + 1, attribute)
-        for level in protocol.matched_levels:
+        for level in experiment.matched_levels:
             edits = matched_set(table, shard.method, attribute, level, bootstrap)
             scores += level_scores(card, edits)
-    rows = list(matrix(table, shard.method, protocol.attributes, protocol.matched_levels, bootstrap))
+    rows = list(matrix(table, shard.method, experiment.attributes, experiment.matched_levels, bootstrap))
     network = network_name(card, "scorer_b")
     tables = (
         pa.Table.from_pylist(scores, schema=schemas.STAGE_SCORES),

@@ -222,15 +222,15 @@ def report_clusters(
     from pipeline.images import save_png
     from stylegan.sampling import draw_z
 
-    domain = base.load(settings.domain, settings.machine.device, settings.protocol.precision)
-    generator, seed = domain.generator, settings.protocol.seed
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
+    generator, seed = domain.generator, settings.experiment.seed
     known = generator.synthesis.block_names
     if tap not in known:
         raise ConfigError(f"--tap: expected one of {', '.join(known)}, found {tap!r}.")
     progress(f"Feature maps of {images} faces after block {tap}")
     with torch.inference_mode():
         w = generator.map_to_w(torch.from_numpy(draw_z(seed, np.arange(images))).to(domain.device))
-        w = torch.lerp(generator.mapping.w_avg.to(w), w, settings.protocol.truncation_psi)
+        w = torch.lerp(generator.mapping.w_avg.to(w), w, settings.experiment.truncation_psi)
         ws = generator.mapping.broadcast(w)
         maps = torch.cat([generator.synthesis.features(part, tap) for part in ws.split(64)])
         faces = generator.synthesis(ws[:SHOWN])

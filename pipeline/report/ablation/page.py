@@ -101,16 +101,16 @@ def render(table: pd.DataFrame, runs: Sequence[VariantRun], record: dict[str, An
         difference=signed,
         pretty=lambda value: json.dumps(value, indent=1, sort_keys=True),
     )
-    protocol = runs[0].settings.protocol
+    experiment = runs[0].settings.experiment
     variants = list(dict.fromkeys(table["variant"]))
     return environment.get_template(TEMPLATE).render(
         record=record,
-        protocol=protocol,
-        warning=size_warning(protocol),
+        experiment=experiment,
+        warning=size_warning(experiment),
         comparability=page.comparable_within(record["domain"]),
         domain_summary=domain_summary[:1].upper() + domain_summary[1:],
-        level=f"{100 * protocol.confidence:g} %",
-        sizes=[(noun, getattr(protocol, name), full) for name, (full, noun) in PROTOCOL_SIZES.items()],
+        level=f"{100 * experiment.confidence:g} %",
+        sizes=[(noun, getattr(experiment, name), full) for name, (full, noun) in PROTOCOL_SIZES.items()],
         variants=variants,
         lines=variant_lines(table, runs),
         overall=overall_grid(table),

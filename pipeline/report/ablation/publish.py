@@ -84,7 +84,7 @@ def _fill(folder: Path, method: str, runs: Sequence[VariantRun], identity: dict[
         **identity,
         "method": method,
         "domain": settings.domain,
-        "profile": settings.protocol.profile,
+        "profile": settings.experiment.profile,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": code_commit(),
         "settings": settings.as_json(),

@@ -123,8 +123,8 @@ class Results:
     def __init__(self, method: str, run: VariantRun) -> None:
         self.method, self.variant, self.settings = method, run.variant, run.settings
         self.card: DomainCard = describe(run.settings.domain)
-        protocol = run.settings.protocol
-        self.bootstrap = Bootstrap(protocol.bootstrap_samples, protocol.confidence, protocol.seed)
+        experiment = run.settings.experiment
+        self.bootstrap = Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed)
         outputs = run.settings.outputs
         self.training: Manifest = read_manifest(train_stage(run.settings, self.card, method), outputs)
         self.scoring: Manifest = read_manifest(scores_stage(run.settings, self.card, method), outputs)
@@ -138,7 +138,7 @@ class Results:
         end = self.training.extra.get("facts", {}).get("end", {})
         return {
             "domain": self.settings.domain,
-            "profile": self.settings.protocol.profile,
+            "profile": self.settings.experiment.profile,
             "method": self.method,
             "method_version": registry.get(self.method).version,
             "variant": self.variant.name,
@@ -190,7 +190,7 @@ class Results:
     def _means(self) -> Iterator[tuple[tuple[str, str, str, str], Samples]]:
         stage = edits_stage(self.settings, self.card, self.method)
         columns = edit_columns(read_stage(stage, self.settings.outputs, schemas.EDITS))
-        for attribute in (ALL, *self.settings.protocol.attributes):
+        for attribute in (ALL, *self.settings.experiment.attributes):
             own = np.ones(len(columns["attribute"]), bool) if attribute == ALL else columns["attribute"] == attribute
             part = {name: column[own] for name, column in columns.items()}
             for name in MEANS:

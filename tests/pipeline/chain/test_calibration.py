@@ -21,7 +21,7 @@ from pipeline.domains import base
 from pipeline.errors import BusyError, StageError
 from pipeline.methods.base import FitData, Method, Paper, silent
 from pipeline.methods.controls import NoOp
-from pipeline.settings.protocol import Protocol
+from pipeline.settings.experiment import Experiment
 from pipeline.storage.stages import building, read_manifest
 from tests.worlds import px16, toy
 
@@ -68,8 +68,8 @@ def run(method: Method, detector: toy.Detector, count: int = 20, **changes: Any)
     w = toy.draw_w(count, seed=3)
     domain = toy.load(detector=detector)
     faces = Faces(domain.generator.mapping.broadcast(w), toy.values_of(w))
-    protocol: Protocol = toy.protocol(**changes)
-    return calibrate(domain, method, ATTRIBUTE, 100 + np.arange(count), faces, protocol, silent), w
+    experiment: Experiment = toy.experiment(**changes)
+    return calibrate(domain, method, ATTRIBUTE, 100 + np.arange(count), faces, experiment, silent), w
 
 
 def finder(lost_beyond: float) -> toy.Detector:
@@ -188,7 +188,7 @@ def test_ranges_are_published_once_per_attribute_and_kept(tmp_path: Path, monkey
         run_latents(settings, which)
         run_labels(settings, which)
     run_train(settings, "random")
-    one, two = settings.protocol.attributes[:2]
+    one, two = settings.experiment.attributes[:2]
     first = run_range(settings, "random", [one])
     both = run_range(settings, "random", [one, two])
     assert both[0] == first[0] and [manifest.rows for manifest in both] == [1, 1]

@@ -33,7 +33,7 @@ def test_labels_are_scorer_a_and_the_detector(tmp_path: Path) -> None:
     w = torch.from_numpy(read_w(settings, "train")[1])
     images = domain.generator.synthesis(domain.generator.mapping.broadcast(w))
     np.testing.assert_allclose(values, domain.scorer_a(images).numpy(), atol=1e-5)
-    detection = domain.detector.detect(images, threshold=settings.protocol.detection_threshold)
+    detection = domain.detector.detect(images, threshold=settings.experiment.detection_threshold)
     assert 0 < int(detection.found.sum()) < 1024, "the test needs both"
     expected = torch.where(detection.found, detection.probability, 0.0).numpy()
     np.testing.assert_allclose(probability, expected, atol=1e-5)

@@ -34,7 +34,7 @@ def w_of(settings: Settings, which: str = "train") -> np.ndarray:
 
 
 def with_protocol(settings: Settings, **changes: object) -> Settings:
-    return replace(settings, protocol=replace(settings.protocol, **changes))  # type: ignore[arg-type]
+    return replace(settings, experiment=replace(settings.experiment, **changes))  # type: ignore[arg-type]
 
 
 def test_z_depends_on_seed_and_id_alone() -> None:
@@ -73,7 +73,7 @@ def test_w_is_the_generators_truncated(tmp_path: Path) -> None:
     settings = with_protocol(tiny_settings(tmp_path), truncation_psi=0.5)
     w = w_of(settings, "faces")
     generator = base.load(px8.NAME, "cpu").generator
-    z = torch.from_numpy(draw_z(settings.protocol.seed, np.arange(1_000_000_000, 1_000_000_004)))
+    z = torch.from_numpy(draw_z(settings.experiment.seed, np.arange(1_000_000_000, 1_000_000_004)))
     expected = generator.mapping(z, truncation_psi=0.5)[:, 0]
     np.testing.assert_allclose(w, expected.numpy(), rtol=1e-5, atol=1e-6)
 

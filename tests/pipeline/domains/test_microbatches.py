@@ -15,7 +15,7 @@ from pipeline.chain.training import load_method
 from pipeline.domains import base, microbatches
 from pipeline.domains.microbatches import image_bytes, in_lots, lot_size
 from pipeline.errors import StageError
-from pipeline.settings.protocol import BATCH
+from pipeline.settings.experiment import BATCH
 from tests.worlds import px16
 from tests.worlds.px16 import run_to_edits, scene_settings
 

@@ -54,7 +54,7 @@ def with_photographs(outputs: Path, path: Path, **sizes: int) -> Settings:
     settings = tiny_settings(outputs)
     small = {"n_rate_faces": 5, "n_consistency_faces": 3, **sizes}
     photographs = {"faces_from": str(path), "faces_sha256": file_sha256(path)}
-    return replace(settings, protocol=replace(settings.protocol, **photographs, **small))  # type: ignore[arg-type]
+    return replace(settings, experiment=replace(settings.experiment, **photographs, **small))  # type: ignore[arg-type]
 
 
 def test_the_edited_faces_are_the_tables_codes_under_the_usual_ids(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_edited_faces_are_the_tables_codes_under_the_usual_ids(tmp_path: Pat
     for which, count in (("faces", 4), ("rates", 5)):
         run_latents(settings, which)
         ids, w = read_w(settings, which)
-        assert ids.tolist() == [settings.protocol.first_face_id + place for place in range(count)]
+        assert ids.tolist() == [settings.experiment.first_face_id + place for place in range(count)]
         np.testing.assert_array_equal(w, CODES[:count])
     run_labels(settings, "faces")
     domain = base.load(px8.NAME, "cpu")
@@ -139,9 +139,9 @@ def test_the_setting_arrives_with_the_files_sha256(tmp_path: Path) -> None:
         )
 
     path = table(tmp_path / "a.parquet")
-    protocol = load(str(path)).protocol
-    assert (protocol.faces_from, protocol.faces_sha256) == (str(path), file_sha256(path))
-    assert load("").protocol.faces_sha256 == ""
+    experiment = load(str(path)).experiment
+    assert (experiment.faces_from, experiment.faces_sha256) == (str(path), file_sha256(path))
+    assert load("").experiment.faces_sha256 == ""
     with pytest.raises(ConfigError, match=r"\[protocol\] faces_from: expected a table .*No such file"):
         load(str(tmp_path / "none.parquet"))
 

@@ -242,7 +242,7 @@ def test_naming_codes_are_those_of_their_own_ids(tmp_path: Path, monkeypatch: py
     run_latents(settings, "naming")
     ids, as_stage = read_w(settings, "naming")
     found = naming_w(settings)
-    assert found.shape == (settings.protocol.n_naming_codes, 512) and found.tobytes() == as_stage.tobytes()
+    assert found.shape == (settings.experiment.n_naming_codes, 512) and found.tobytes() == as_stage.tobytes()
     for which in SETS:
         first, count = id_range(settings, which)
         assert not set(ids.tolist()) & set(range(first, first + count))
@@ -251,6 +251,6 @@ def test_naming_codes_are_those_of_their_own_ids(tmp_path: Path, monkeypatch: py
 def test_the_naming_codes_are_in_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.BUILT_IN, px8.METHOD, "tests.worlds.px8:Average")
     settings = px8.tiny_settings(tmp_path)
-    fewer = replace(settings, protocol=replace(settings.protocol, n_naming_codes=16))
+    fewer = replace(settings, experiment=replace(settings.experiment, n_naming_codes=16))
     stages = [train_stage(each, px8.describe(), px8.METHOD).fingerprint for each in (settings, fewer)]
     assert stages[0] != stages[1]

@@ -46,8 +46,8 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
         settings = scene_settings(tmp_path_factory.mktemp("run"), methods=("random",))
-        protocol = replace(
-            settings.protocol,
+        experiment = replace(
+            settings.experiment,
             n_faces=4,
             n_steps=3,
             n_matched_faces=2,
@@ -55,7 +55,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
             n_consistency_faces=2,
             bisections=1,
         )
-        chain = Chain(replace(settings, protocol=protocol))
+        chain = Chain(replace(settings, experiment=experiment))
         for link in chain.links:
             link.run()
         yield chain
@@ -125,7 +125,7 @@ def test_profile_full_at_1024_px(tmp_path: Path) -> None:
     sizes = {link.title: size_of(chain.settings, chain.card, link) for link in chain.links}
     assert 0.6 * GIB < sizes["latents train"].bytes_written < 0.82 * GIB  # 400,000 x 512 float32 are .76 GiB
     assert 50 * MIB < sizes["labels train"].bytes_written < 57.6 * MIB * 1.1
-    vectors = chain.settings.protocol.edits_per_method * (2048 + 1008) * 4
+    vectors = chain.settings.experiment.edits_per_method * (2048 + 1008) * 4
     assert 0.8 * vectors < sizes["edits l2l"].bytes_written < 1.2 * vectors
     assert sizes["labels train"].device_bytes > 8 * 4 * 32 * 1024**2 * 4, (
         "eight images of four maps of 32 x 1024 x 1024"

@@ -38,7 +38,7 @@ def refused(path: Path, **changes: str) -> str:
 def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path, encoding: str, end: str) -> None:
     path = tmp_path / "luigi.cfg"
     path.write_bytes(TEXT.replace("\n", end).encode(encoding))
-    assert load(path).protocol == load(ROOT / "luigi.cfg").protocol
+    assert load(path).experiment == load(ROOT / "luigi.cfg").experiment
 
 
 @pytest.mark.parametrize(

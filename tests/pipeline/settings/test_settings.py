@@ -54,8 +54,8 @@ def edited(tmp_path: Path) -> Callable[[str, str, str], Path]:
 def test_the_file_we_ship_is_valid_in_every_profile() -> None:
     for profile in profiles(read_config(ROOT / "luigi.cfg")):
         settings = load(profile=profile)
-        assert settings.protocol.profile == profile
-        assert settings.protocol.attributes == tuple(EVALUATED)
+        assert settings.experiment.profile == profile
+        assert settings.experiment.attributes == tuple(EVALUATED)
         assert set(settings.method_names) <= set(registry.names())
 
 
@@ -74,9 +74,9 @@ def test_every_setting_has_a_comment() -> None:
 
 
 def test_full_is_the_published_protocol() -> None:
-    protocol = load(profile="full").protocol
-    assert (protocol.n_latents, protocol.n_faces, protocol.n_steps) == (400_000, 50, 41)
-    assert protocol.edits_per_method == 16_400
+    experiment = load(profile="full").experiment
+    assert (experiment.n_latents, experiment.n_faces, experiment.n_steps) == (400_000, 50, 41)
+    assert experiment.edits_per_method == 16_400
 
 
 def test_a_profile_overrides_a_method() -> None:
@@ -88,7 +88,7 @@ def test_a_profile_overrides_a_method() -> None:
 def test_what_is_asked_for_beats_profile_and_method_section() -> None:
     settings = load(profile="smoke", overrides={"method.l2l.steps": "7", "profile.smoke.n_faces": "4"})
     assert settings.method_parameters("l2l")["steps"] == 7
-    assert settings.protocol.n_faces == 4
+    assert settings.experiment.n_faces == 4
     assert load(profile="smoke", overrides={"profile.smoke.l2l.steps": "8"}).method_parameters("l2l")["steps"] == 8
 
 
@@ -240,9 +240,9 @@ def test_no_latent_may_be_in_two_sets(key: str, value: str, named: str) -> None:
 def test_a_matched_change_that_makes_no_sense_is_refused(key: str, value: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         load(profile="smoke", overrides={key: value})
-    protocol = load(profile="smoke", overrides={"protocol.matched_levels": "0.25, 3"}).protocol
-    assert protocol.matched_levels == (0.25, 3.0)
-    assert protocol.matched_per_method == 8 * protocol.n_matched_faces * 2 * 2
+    experiment = load(profile="smoke", overrides={"protocol.matched_levels": "0.25, 3"}).experiment
+    assert experiment.matched_levels == (0.25, 3.0)
+    assert experiment.matched_per_method == 8 * experiment.n_matched_faces * 2 * 2
 
 
 def test_matched_faces_beyond_the_grid_s_may_not_run_into_another_set() -> None:
@@ -280,5 +280,5 @@ def test_an_attribute_that_is_named_twice_counts_once() -> None:
     once = load(profile="smoke", attributes=["age", "yaw"])
     twice = load(profile="smoke", attributes=["age", "yaw", "age"])
     listed = load(profile="smoke", overrides={"protocol.attributes": "age, yaw, yaw, age"})
-    assert twice.protocol == listed.protocol == once.protocol
-    assert once.protocol.attributes == ("age", "yaw") and once.as_json() == listed.as_json()
+    assert twice.experiment == listed.experiment == once.experiment
+    assert once.experiment.attributes == ("age", "yaw") and once.as_json() == listed.as_json()

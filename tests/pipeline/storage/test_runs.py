@@ -61,7 +61,7 @@ def test_a_run_that_does_not_say_what_it_builds_on_keeps_all(tmp_path: Path, con
 
 def test_the_very_same_run_is_refused_and_another_is_not(tmp_path: Path) -> None:
     own: Settings = settings(tmp_path)
-    other = replace(own, protocol=replace(own.protocol, seed=8))
+    other = replace(own, experiment=replace(own.experiment, seed=8))
     with alone(own, []):
         with pytest.raises(BusyError, match=f"very same run is being computed by process {os.getpid()} on "):
             with alone(own, []):

@@ -183,7 +183,7 @@ def test_a_face_is_edited_where_it_has_room() -> None:
 def test_the_chain_scores_it(tmp_path: Path) -> None:
     settings = rated(tmp_path, ("random",))
     table = read_stage(consistency_stage(settings, px16.describe(), "random"), settings.outputs, schemas.CONSISTENCY)
-    assert table.num_rows == settings.protocol.n_consistency_faces
+    assert table.num_rows == settings.experiment.n_consistency_faces
     assert table.column("carried").null_count == table.num_rows, "vectors in w carry nothing"
     stage = rating_stage(settings, px16.describe(), "random")
     scores = read_stage(stage, settings.outputs, schemas.STAGE_SCORES).to_pandas()

@@ -34,9 +34,9 @@ def rated(outputs: Path, methods: tuple[str, ...] = ("noop", "random")) -> Setti
     """A run up to the scores of rate curves."""
     settings = scene_settings(outputs, methods)
     sizes = replace(
-        settings.protocol, n_rate_faces=FACES, rate_strengths=STRENGTHS, n_spread=200, n_consistency_faces=4
+        settings.experiment, n_rate_faces=FACES, rate_strengths=STRENGTHS, n_spread=200, n_consistency_faces=4
     )
-    settings = replace(settings, protocol=sizes)
+    settings = replace(settings, experiment=sizes)
     for which in ("train", "faces", "reference", "rates"):
         run_latents(settings, which)
     for which in ("train", "faces", "rates"):
@@ -44,7 +44,7 @@ def rated(outputs: Path, methods: tuple[str, ...] = ("noop", "random")) -> Setti
     run_spread(settings)
     for method in methods:
         run_train(settings, method)
-        run_range(settings, method, settings.protocol.attributes)
+        run_range(settings, method, settings.experiment.attributes)
         run_rates(settings, method)
         run_consistency(settings, method)
         run_rating(settings, method)

@@ -56,7 +56,7 @@ def features(settings: Settings, method: str):
 def test_every_face_step_and_attribute_is_there_once(run: Settings) -> None:
     table = edits(run, "random")
     keys = list(zip(*(table.column(name).to_pylist() for name in ("attribute", "face_id", "step")), strict=True))
-    assert len(keys) == run.protocol.edits_per_method == len(set(keys))
+    assert len(keys) == run.experiment.edits_per_method == len(set(keys))
     assert keys == sorted(keys), "attributes happen to be in alphabetical order here"
     seen = features(run, "random")
     assert keys == list(zip(*(seen.column(name).to_pylist() for name in ("attribute", "face_id", "step")), strict=True))
@@ -201,7 +201,7 @@ def test_reference_holds_unedited_images(run: Settings) -> None:
 def test_timings_are_of_single_edits(run: Settings) -> None:
     table = read_stage(timing_stage(run, px16.describe(), "random"), run.outputs, schemas.TIMINGS)
     edit, both = (table.column(name).to_numpy() for name in schemas.TIMINGS.names[2:])
-    assert len(edit) == run.protocol.n_timings
+    assert len(edit) == run.experiment.n_timings
     assert (0 < edit).all() and (edit < both).all()
 
 

@@ -114,8 +114,8 @@ def test_the_same_edits_score_the_same_bits(run: Settings) -> None:
 
 def test_what_changes_a_score_changes_the_stage_and_what_does_not_does_not(run: Settings) -> None:
     card, stage = px16.describe(), scores_stage(run, px16.describe(), "noop")
-    more = replace(run, protocol=replace(run.protocol, bootstrap_samples=77))
+    more = replace(run, experiment=replace(run.experiment, bootstrap_samples=77))
     assert scores_stage(more, card, "noop") != stage
     assert edits_stage(more, card, "noop") == edits_stage(run, card, "noop")
     assert scores_stage(run.on(workers=5, shard_size=512), card, "noop") == stage
-    assert scores_stage(replace(run, protocol=replace(run.protocol, profile="mine")), card, "noop") == stage
+    assert scores_stage(replace(run, experiment=replace(run.experiment, profile="mine")), card, "noop") == stage

@@ -178,7 +178,7 @@ def run_to_matched(settings: Settings) -> None:
     run_spread(settings)
     for method in settings.method_names:
         run_train(settings, method)
-        run_range(settings, method, settings.protocol.attributes)
+        run_range(settings, method, settings.experiment.attributes)
         run_matched(settings, method)
 
 
@@ -207,7 +207,7 @@ def test_every_change_has_its_row(run: Settings) -> None:
                 strict=True,
             )
         )
-        assert len(set(keys)) == len(keys) == run.protocol.matched_per_method == 2 * 6 * 2 * 4
+        assert len(set(keys)) == len(keys) == run.experiment.matched_per_method == 2 * 6 * 2 * 4
     assert not any(rows(run, "noop").column("reached").to_pylist())
     assert 0.1 < np.mean(rows(run, "random").column("reached").to_pylist()), "else nothing is tested here"
 
@@ -246,7 +246,7 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
 
 def test_no_strength_is_beyond_what_a_calibrated_face_could_bear(run: Settings) -> None:
     table = rows(run, "random").to_pandas()
-    for attribute in run.protocol.attributes:
+    for attribute in run.experiment.attributes:
         limits = read_range(run, "random", attribute)
         found = table[table["attribute"] == attribute]["strength"].dropna()
         assert found.between(min(limits["face_low"]), max(limits["face_high"])).all()
@@ -255,7 +255,7 @@ def test_no_strength_is_beyond_what_a_calibrated_face_could_bear(run: Settings) 
 def test_spread_is_that_of_the_reference_images(run: Settings) -> None:
     domain = base.load(px16.NAME, "cpu")
     _, w = read_w(run, "reference")
-    chosen = torch.from_numpy(w[: run.protocol.n_spread])
+    chosen = torch.from_numpy(w[: run.experiment.n_spread])
     with torch.inference_mode():
         images = domain.generator.synthesis(domain.generator.mapping.broadcast(chosen)).clamp(-1, 1)
         logits = [scorer(images).double().logit().clamp(-7, 7).numpy() for scorer in (domain.scorer_a, domain.scorer_b)]

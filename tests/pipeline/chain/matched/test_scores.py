@@ -30,7 +30,7 @@ def rows(method: str, settings: Settings) -> pa.Table:
     """Drawn changes; nothing is reached by noop, and by random half of all, but of age downwards nothing."""
     rng = np.random.default_rng(4)
     found = []
-    for attribute in settings.protocol.attributes:
+    for attribute in settings.experiment.attributes:
         for face in range(FACES):
             for direction in (1, -1):
                 for level in LEVELS:
@@ -84,7 +84,7 @@ def test_every_metric_scores_every_attribute_and_level(run: Settings) -> None:
     for name in names(MATCHED):
         own = found[found["metric"] == name]
         assert set(zip(own["attribute"], own["level"], strict=True)) == {
-            (attribute, level) for attribute in (*run.protocol.attributes, "all") for level in LEVELS
+            (attribute, level) for attribute in (*run.experiment.attributes, "all") for level in LEVELS
         }
     assert not found.duplicated(["attribute", "metric", "network", "level"]).any()
     assert set(found["protocol"]) == {"matched-change-1"}
@@ -98,7 +98,7 @@ def test_scores_are_means_over_what_was_reached(run: Settings) -> None:
         "value"
     ]
     table = rows("random", run).to_pandas()
-    for attribute in (*run.protocol.attributes, "all"):
+    for attribute in (*run.experiment.attributes, "all"):
         for level in LEVELS:
             sought = table[(table["level"] == level) & ((table["attribute"] == attribute) | (attribute == "all"))]
             there = sought[sought["reached"]]

@@ -223,7 +223,7 @@ def test_files_are_not_settings_of_a_run(folder: Path) -> None:
     names = {"known_methods": registry.names(), "known_domains": base.names(), "methods": ["noop"]}
     changed = {"domain.ffhq.truncation_psi": "0.7"}
     settings = load_settings(domain="ffhq", overrides=changed, **names)  # type: ignore[arg-type]
-    assert settings.protocol.truncation_psi == 0.7
+    assert settings.experiment.truncation_psi == 0.7
     with pytest.raises(ConfigError, match="is read from .*luigi.cfg, by every worker"):
         load_settings(domain="ffhq", overrides={"domain.ffhq.scorer_a": "x"}, **names)  # type: ignore[arg-type]
 

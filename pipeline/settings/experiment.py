@@ -1,4 +1,4 @@
-"""The protocol and the sizes of a profile: what can change a number."""
+"""The experiment: the sizes of a profile and the rules of `[protocol]`, all that can change a number of any method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH = 64  # images are generated and judged in batches of this many consecutiv
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Experiment:
     """Everything but weights and method settings that can change a number. Sizes come from the profile."""
 
     profile: str
@@ -81,7 +81,7 @@ class Protocol:
         return len(self.attributes) * self.n_rate_faces * self.rate_strengths
 
 
-def read_protocol(rules: Section, sizes: Section, of_domain: Section, profile: str) -> Protocol:
+def read_experiment(rules: Section, sizes: Section, of_domain: Section, profile: str) -> Experiment:
     """[protocol], [profile.*] and what [domain.*] has of a run, checked. Raises ConfigError, UnknownNameError."""
     attributes = tuple(dict.fromkeys(rules.names("attributes")))  # named twice, it would count twice in every mean
     column_names = {column: name for name, column in EVALUATED.items() if column != name}
@@ -94,7 +94,7 @@ def read_protocol(rules: Section, sizes: Section, of_domain: Section, profile: s
         raise rules.fail("attributes", "at least one evaluated attribute")
     far = 2**62
     faces_from, faces_sha256 = _faces_from(rules)
-    protocol = Protocol(
+    experiment = Experiment(
         profile=profile,
         seed=rules.number("seed", int, 0, 2**63 - 1),
         truncation_psi=of_domain.number("truncation_psi", float, 0.05, 1.0),
@@ -132,16 +132,16 @@ def read_protocol(rules: Section, sizes: Section, of_domain: Section, profile: s
         faces_from=faces_from,
         faces_sha256=faces_sha256,
     )
-    if protocol.n_consistency_faces > protocol.n_rate_faces:
-        raise sizes.fail("n_consistency_faces", f"no more than the n_rate_faces of {protocol.n_rate_faces:,}")
-    if protocol.n_spread > protocol.n_reference:
-        raise sizes.fail("n_spread", f"no more than the n_reference of {protocol.n_reference:,} images")
-    if protocol.matched_tolerance >= protocol.matched_levels[0]:
+    if experiment.n_consistency_faces > experiment.n_rate_faces:
+        raise sizes.fail("n_consistency_faces", f"no more than the n_rate_faces of {experiment.n_rate_faces:,}")
+    if experiment.n_spread > experiment.n_reference:
+        raise sizes.fail("n_spread", f"no more than the n_reference of {experiment.n_reference:,} images")
+    if experiment.matched_tolerance >= experiment.matched_levels[0]:
         raise rules.fail(
-            "matched_tolerance", f"less than the smallest of matched_levels, {protocol.matched_levels[0]:g}"
+            "matched_tolerance", f"less than the smallest of matched_levels, {experiment.matched_levels[0]:g}"
         )
-    _check_apart(protocol, rules.path)
-    return protocol
+    _check_apart(experiment, rules.path)
+    return experiment
 
 
 def _faces_from(rules: Section) -> tuple[str, str]:
@@ -157,18 +157,18 @@ def _faces_from(rules: Section) -> tuple[str, str]:
         raise rules.fail("faces_from", f"a table that `latentbench invert` wrote ({error.strerror})") from error
 
 
-def _check_apart(protocol: Protocol, path: Path) -> None:
+def _check_apart(experiment: Experiment, path: Path) -> None:
     """Raises ConfigError if an id is in two sets of latents: what is trained or named on would be judged too."""
     sets = sorted(
         [
-            (0, protocol.n_latents, "n_latents"),
+            (0, experiment.n_latents, "n_latents"),
             (
-                protocol.first_face_id,
-                max(protocol.n_faces, protocol.n_matched_faces, protocol.n_rate_faces),
+                experiment.first_face_id,
+                max(experiment.n_faces, experiment.n_matched_faces, experiment.n_rate_faces),
                 "first_face_id",
             ),
-            (protocol.first_reference_id, protocol.n_reference, "first_reference_id"),
-            (protocol.first_naming_id, protocol.n_naming_codes, "first_naming_id"),
+            (experiment.first_reference_id, experiment.n_reference, "first_reference_id"),
+            (experiment.first_naming_id, experiment.n_naming_codes, "first_naming_id"),
         ]
     )
     for (first, count, one), (start, _, other) in pairwise(sets):
