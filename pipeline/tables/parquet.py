@@ -6,6 +6,7 @@ fastest; everything is zstd. No file holds a time or a name of a machine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,9 @@ def read_first(path: Path, schema: pa.Schema, count: int, columns: Sequence[str]
 
 
 def read_stage(stage: Stage, outputs: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    """Every row of a published stage, shards in order, each checked against the manifest.
+    """Every row of one table of a published stage, shards in order, each checked against the manifest.
 
-    Where a stage holds several tables, those files are read whose name begins with the schema's table name.
-    Raises StageError if the stage is not published, CorruptShardError naming a file that differs.
+    Raises StageError if the stage is not published or has no such table, CorruptShardError naming a file that differs.
     """
     paths = []
     for path, record in table_shards(stage, outputs, schema):
@@ -99,15 +99,29 @@ def read_stage(stage: Stage, outputs: Path, schema: pa.Schema, columns: Sequence
 
 
 def table_shards(stage: Stage, outputs: Path, schema: pa.Schema) -> list[tuple[Path, ShardRecord]]:
-    """Path and record of the files of a published stage that hold this schema's table, in order; unchecked."""
+    """Path and record of the files of a published stage that hold this schema's table, in order; unchecked.
+
+    The name of a file begins with its table: TABLE.parquet or TABLE-WHICH.parquet. Raises StageError if there is none.
+    """
     shards = [(path, record) for path, record in shards_of(stage, outputs) if path.suffix == SUFFIX]
     table = table_name(schema)
-    named = [(path, record) for path, record in shards if path.name.startswith((f"{table}-", f"{table}."))]
-    return named or shards
+    chosen = [(path, record) for path, record in shards if table_of(path.name) == table]
+    if not chosen:
+        tables = sorted({table_of(path.name) for path, _ in shards})
+        raise StageError(
+            f"Stage {stage.title} has no table {table!r}, expected {table}{SUFFIX} or {table}-WHICH{SUFFIX}, found "
+            f"the tables {tables} in {stage.folder(outputs)}. Does the stage write another table?"
+        )
+    return chosen
+
+
+def table_of(name: str) -> str:
+    """The table that a file of a stage holds, by its name: edits-age-000000-000004.parquet -> edits."""
+    return re.split("[-.]", name, maxsplit=1)[0]
 
 
 def table_name(schema: pa.Schema) -> str:
-    """The table that a schema of `schemas.py` describes."""
+    """The table that a schema describes, or that a file holds by the schema in it; empty if it does not say."""
     return (schema.metadata or {}).get(b"latentbench.table", b"").decode()
 
 
@@ -201,15 +215,18 @@ def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
 
 
 def _read_file(path: Path, wanted: pa.Schema) -> pa.Table:
-    """One file by a schema. Opened by itself, so that no part of its path is taken for a column."""
+    """One file by a schema. Opened directly, so that pyarrow infers no partition columns from the path."""
     try:
         with pq.ParquetFile(local(path)) as file:
             present = [field.name for field in wanted if field.name in file.schema_arrow.names]
+            held = table_name(file.schema_arrow)
             table = file.read(columns=present)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
             raise unreadable(path, error) from error
         raise CorruptShardError(f"{path} cannot be read as Parquet: {error}") from error
+    if held and held != table_name(wanted):
+        raise CorruptShardError(f"{path} holds the table {held!r}, expected {table_name(wanted)!r}.")
     return _by_schema(table, present, wanted, path)
 
 

@@ -13,8 +13,19 @@ import pytest
 
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.storage.files import file_sha256
-from pipeline.tables.parquet import read_table, table_name, value_columns, values_of, vectors, write_table
-from pipeline.tables.schemas import LABELS, LATENTS, RANGES, VALUE_COLUMNS, W_DIM, features
+from pipeline.storage.stages import Stage, building, write_shard
+from pipeline.tables.parquet import (
+    read_stage,
+    read_table,
+    table_name,
+    table_shards,
+    value_columns,
+    values_of,
+    vectors,
+    write_table,
+)
+from pipeline.tables.schemas import LABELS, LATENTS, RANGES, TIMINGS, VALUE_COLUMNS, W_DIM, features
+from tests.builders.counting_stage import settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,10 +135,13 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(content[:-20])
     with pytest.raises(CorruptShardError, match="b.parquet"):
         read_table([tmp_path / "a.parquet", tmp_path / "b.parquet"], LATENTS)
-    with pytest.raises(CorruptShardError, match="face_probability|value_"):
+    with pytest.raises(CorruptShardError, match="holds the table 'latents', expected 'labels'"):
         read_table(tmp_path / "a.parquet", LABELS)
     with pytest.raises(StageError, match="no column 'v'"):
         read_table(tmp_path / "a.parquet", LATENTS, ["v"])
+    pq.write_table(pa.table({"latent_id": pa.array([0], pa.int64())}), tmp_path / "c.parquet")
+    with pytest.raises(CorruptShardError, match="c.parquet has no column w"):
+        read_table(tmp_path / "c.parquet", LATENTS)
 
 
 def test_an_older_file_has_nulls_in_newer_columns(tmp_path: Path) -> None:
@@ -151,3 +165,54 @@ def test_a_relative_path_is_that_very_file_whatever_its_name(
     write_table(latents(), LATENTS, path)
     assert (tmp_path / folder / "a.parquet").is_file()
     assert read_table(path, LATENTS).num_rows == 40
+
+
+# Which file of a stage holds which table
+
+
+STAGE = Stage("rescoring", 1, label="noop")
+
+
+def publish(outputs: Path, files: dict[str, pa.Schema]) -> None:
+    """A published stage whose files hold one row of these tables each."""
+    with building(STAGE, settings(outputs)) as builder:
+        builder.publish(
+            [
+                write_shard(
+                    builder.folder, name, lambda path, schema=schema: write_table(one_row(schema), schema, path)
+                )
+                for name, schema in files.items()
+            ]
+        )
+
+
+def one_row(schema: pa.Schema) -> pa.Table:
+    """A row of zeros, empty texts and empty lists."""
+    values = [
+        b"" if pa.types.is_binary(field.type) else "" if pa.types.is_string(field.type) else 0 for field in schema
+    ]
+    return pa.table(
+        [pa.array([value]).cast(field.type) for value, field in zip(values, schema, strict=True)], schema=schema
+    )
+
+
+@pytest.mark.parametrize(
+    "other", ["rates-of-scores.parquet", "scoresheet.parquet", "a.parquet", "scores_old-1.parquet"]
+)
+def test_a_file_of_another_name_is_no_part_of_a_table(tmp_path: Path, other: str) -> None:
+    publish(tmp_path, {"timings.parquet": TIMINGS, other: TIMINGS, "timings-2.parquet": TIMINGS})
+    assert [path.name for path, _ in table_shards(STAGE, tmp_path, TIMINGS)] == ["timings.parquet", "timings-2.parquet"]
+    assert read_stage(STAGE, tmp_path, TIMINGS).num_rows == 2
+
+
+def test_a_stage_without_a_file_of_the_table_is_an_error_and_not_all_its_files(tmp_path: Path) -> None:
+    publish(tmp_path, {"a.parquet": TIMINGS, "b-1.parquet": TIMINGS})
+    with pytest.raises(StageError, match=r"no table 'timings'.*found the tables \['a', 'b'\]"):
+        read_stage(STAGE, tmp_path, TIMINGS)
+
+
+def test_a_file_that_says_that_it_holds_another_table_is_refused(tmp_path: Path) -> None:
+    other = TIMINGS.with_metadata({b"latentbench.table": b"rates"})
+    publish(tmp_path, {"timings.parquet": other})
+    with pytest.raises(CorruptShardError, match="holds the table 'rates', expected 'timings'"):
+        read_stage(STAGE, tmp_path, TIMINGS)
