@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
+from pipeline.metrics.base import NO_NETWORK
 from pipeline.settings.experiment import FULL, HALF
 
 if TYPE_CHECKING:
@@ -57,6 +58,17 @@ class DomainCard:
                 f"Domain {self.name} cannot evaluate {', '.join(unknown)} ({reasons}). Leave them out of [protocol] "
                 "attributes (or name the others with --attribute), or train scorers that know them (docs/ffhq.md)."
             )
+
+
+def network_name(card: DomainCard, role: str) -> str:
+    """The `network` column of a score by the network of that role. Raises UnknownNameError for a role without one."""
+    if role == NO_NETWORK:
+        return NO_NETWORK
+    if role == "lpips" and role not in card.networks:  # the perception net is its trunk
+        return f"{card.networks['perception']}-lpips-without-heads"
+    if role not in card.networks:
+        raise UnknownNameError(f"network of domain {card.name}", role, (*card.networks, "lpips"))
+    return card.networks[role]
 
 
 @dataclass(frozen=True)

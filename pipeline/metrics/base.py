@@ -126,6 +126,21 @@ class EditSet(Measured):
     timings: Mapping[str, np.ndarray]
     rules: Rules = field(default_factory=Rules)
 
+    @classmethod
+    def of_columns(cls, method: str, attribute: str, columns: Mapping[str, np.ndarray]) -> EditSet:
+        """Edits without vectors and timings: all that `Metric.samples` reads."""
+        none = np.empty((0, 0), np.float32)
+        return cls(
+            method=method,
+            attribute=attribute,
+            columns=columns,
+            features=none,
+            logits=none,
+            originals=none,
+            reference=Reference(none, none),
+            timings={},
+        )
+
     def rows_by_edit(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows (E, steps) of every (attribute, face), steps in order, and the face of each, (E,).
 
@@ -171,10 +186,10 @@ class Metric:
 
     version: raised whenever results change. better: "lower", "higher" or "neither". roles: the domain's networks
     whose judgement it is. minimum_faces, minimum_images: below these a score is flagged. per_attribute: whether
-    it is computed for each attribute or over all alone. protocols: whose edits it judges. samples: for a metric that is
-    a mean, what it is the mean of: such a metric has differences between methods, and ranks. bounds: the least and the
-    largest value it can have, at which intervals end. noise: what a judge's last digits, which differ from batch to
-    batch, may make of it: two means that differ by less are equal.
+    it is computed for each attribute or over all alone. protocols: whose edits it judges. samples: the values that a
+    mean metric averages; None if it is not a mean. compared: whether methods have differences and ranks by its samples.
+    bounds: the least and the largest value it can have, at which intervals end. noise: what a judge's last digits,
+    which differ from batch to batch, may make of it: two means that differ by less are equal.
     """
 
     name: str
@@ -190,6 +205,7 @@ class Metric:
     per_attribute: bool = True
     protocols: tuple[str, ...] = (PAPER,)
     samples: Callable[[EditSet], list[Samples]] | None = None
+    compared: bool = True
     bounds: tuple[float, float] = (-inf, inf)
     noise: float = 1e-5  # lpips differs by up to 4.5e-6 (20 faces in batches of 1 to 64), the others by less
 

@@ -44,13 +44,18 @@ def judge(edits: Measured) -> list[Judgement]:
     return [Judgement(replace(estimate, low=edits.mean(certain, detected).low), "reader")]
 
 
-def judge_error(edits: Measured) -> list[Judgement]:
-    """Root mean square distance of two pictures of one person, over the same images."""
+def error_samples(edits: Measured) -> list[Samples]:
+    """The reader's error on the images on which the detector finds a face; none where no truth is known."""
     read = _read(edits)
     if read is None:
         return []
     _, error, detected = read
-    return [Judgement(edits.mean(error, detected), "reader")]
+    return [Samples(error[detected], edits.faces[detected], "reader")]
+
+
+def judge_error(edits: Measured) -> list[Judgement]:
+    """Root mean square distance of two pictures of one person, over the same images."""
+    return [Judgement(part.estimate(edits.bootstrap), part.role) for part in error_samples(edits)]
 
 
 def _read(edits: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -85,6 +90,8 @@ TRUE_IDENTITY_ERROR = Metric(
     unit=UNIT,
     better="neither",
     judge=judge_error,
+    samples=error_samples,
+    compared=False,
     roles=("reader",),
     protocols=(PAPER, MATCHED),
     bounds=(0.0, inf),

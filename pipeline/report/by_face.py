@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.chain.grid.scores import edit_columns, network_name
-from pipeline.domains.base import DomainCard
-from pipeline.metrics.base import ALL, GRID, EditSet, Metric, Reference, get, names
+from pipeline.domains.base import DomainCard, network_name
+from pipeline.metrics.base import ALL, GRID, EditSet, Metric, get, names
+from pipeline.metrics.edit_columns import edit_columns
 from pipeline.statistics.bootstrap import face_rows, sums_by_face
 from pipeline.statistics.differences import FaceSums
 from pipeline.tables.schemas import FACE_SCORES
 
 GROUP = ["protocol", "metric", "network", "attribute"]
-NOTHING = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Group:
 
 def face_scores(edits: pa.Table, card: DomainCard) -> pa.Table:
     """FACE_SCORES of the measured edits of any number of methods, in their order."""
-    means = [metric for metric in map(get, names(*GRID)) if metric.samples is not None]
+    means = [metric for metric in map(get, names(*GRID)) if metric.samples is not None and metric.compared]
     columns = edit_columns(edits)
     methods, attributes = (columns[name].astype(str) for name in ("method", "attribute"))
     rows: list[dict[str, Any]] = []
@@ -47,16 +46,7 @@ def face_scores(edits: pa.Table, card: DomainCard) -> pa.Table:
             chosen = (methods == method) & (attributes == attribute)
             own = {name: values[chosen] for name, values in columns.items()}
             own |= {"method": methods[chosen], "attribute": attributes[chosen]}
-            edit_set = EditSet(
-                method=method,
-                attribute=attribute,
-                columns=own,
-                features=NOTHING,
-                logits=NOTHING,
-                originals=NOTHING,
-                reference=Reference(NOTHING, NOTHING),
-                timings={},
-            )
+            edit_set = EditSet.of_columns(method, attribute, own)
             for metric in means:
                 rows += _rows(card, edit_set, metric)
     return pa.Table.from_pylist(rows, schema=FACE_SCORES)

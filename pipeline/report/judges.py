@@ -13,8 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.attributes import EVALUATED, NAMES
-from pipeline.chain.grid.scores import network_name
-from pipeline.domains.base import DomainCard
+from pipeline.domains.base import DomainCard, network_name
 from pipeline.metrics.base import ALL
 from pipeline.report.method_differences import Errors
 from pipeline.statistics.units import Units

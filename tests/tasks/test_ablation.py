@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 from pipeline.domains import base as domains
 from pipeline.methods.l2l.training import LOSSES
-from pipeline.metrics.base import ALL
-from pipeline.report.ablation.table import HELD_OUT, MEANS
+from pipeline.metrics.base import ALL, PAPER, get, names
+from pipeline.report.ablation.table import HELD_OUT
 from pipeline.statistics.bootstrap import Bootstrap
 from tasks.cli import app
 from tests.worlds import px16
@@ -49,6 +49,7 @@ CHEAPER |= {"kid_subset_size = 1000": "kid_subset_size = 30", "bisections = 5": 
 CHOICE = ("--domain", "scenes", "--profile", "tiny", "--attribute", "age", "--attribute", "yaw", "--executor", "inline")
 ABLATE = ("methods", "ablate", "l2l", *CHOICE)
 VARIANTS = ["base", "no-cycle", "w-plus"]
+MEANS = [name for name in names(PAPER) if get(name).samples is not None]
 KEY = ["protocol", "attribute", "metric", "network"]
 
 

@@ -16,19 +16,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.attributes import EVALUATED
 from pipeline.chain.grid.edits import edits_stage
 from pipeline.chain.grid.reference import reference_stage
 from pipeline.chain.grid.timing import timing_stage
 from pipeline.domains import base
-from pipeline.domains.base import DomainCard
-from pipeline.errors import UnknownNameError
+from pipeline.domains.base import DomainCard, network_name
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.methods import registry
 from pipeline.metrics.base import (
     ALL,
     GRID,
-    NO_NETWORK,
     EditSet,
     Judgement,
     Measured,
@@ -38,6 +35,7 @@ from pipeline.metrics.base import (
     get,
     names,
 )
+from pipeline.metrics.edit_columns import edit_columns
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, write_shard
@@ -91,17 +89,6 @@ def run_scores(settings: Settings, method: str) -> Manifest:
     images = experiment.n_faces * experiment.n_steps
     units = [experiment.edits_per_method / 2] + [images / 2] * len(experiment.attributes)
     return run_stage(stage, settings, score_shard, shards, units=units, unit="images")
-
-
-def network_name(card: DomainCard, role: str) -> str:
-    """The `network` column of a judgement by that role of the domain."""
-    if role == NO_NETWORK:
-        return NO_NETWORK
-    if role == "lpips" and role not in card.networks:  # the perception net is its trunk
-        return f"{card.networks['perception']}-lpips-without-heads"
-    if role not in card.networks:
-        raise UnknownNameError(f"network of domain {card.name}", role, (*card.networks, "lpips"))
-    return card.networks[role]
 
 
 def score_shard(settings: Settings, shard: ScoreShard, progress: Progress) -> ShardRecord:
@@ -183,16 +170,6 @@ def read_edits(settings: Settings, card: DomainCard, method: str, attribute: str
         bootstrap=Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed),
         rules=Rules(experiment.kid_subsets, experiment.kid_subset_size, experiment.inception_score_splits),
     )
-
-
-def edit_columns(table: pa.Table) -> dict[str, np.ndarray]:
-    """Columns of the edits table as metrics see them: with `edited_value`, scorer B's of the edited attribute."""
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    value = np.full(table.num_rows, np.nan, np.float32)
-    for attribute in np.unique(columns["attribute"].astype(str)):
-        own = columns["attribute"] == attribute
-        value[own] = columns[schemas.value_column(EVALUATED[attribute])][own]
-    return columns | {"edited_value": value}
 
 
 def _of(table: pa.Table, attribute: str) -> pa.Table:

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain.grid.scores import network_name, score_row
+from pipeline.chain.grid.scores import score_row
 from pipeline.chain.matched.edits import matched_stage
 from pipeline.chain.matched.search import DIRECTIONS
 from pipeline.domains import base
-from pipeline.domains.base import DomainCard
+from pipeline.domains.base import DomainCard, network_name
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.metrics.base import ALL, MATCHED, Judgement, MatchedSet, Metric, get, names
 from pipeline.settings.settings import Settings

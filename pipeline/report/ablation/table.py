@@ -8,38 +8,28 @@ whole sets of images (FID, KID, inception scores) and timings have a difference 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.chain.grid.edits import edits_stage
-from pipeline.chain.grid.scores import edit_columns, network_name, scores_stage
+from pipeline.chain.grid.scores import scores_stage
 from pipeline.chain.training import build, train_stage
-from pipeline.domains.base import DomainCard, describe
+from pipeline.domains.base import DomainCard, describe, network_name
 from pipeline.methods import registry
 from pipeline.methods.variants import Variant, declared
-from pipeline.metrics.base import ALL, NO_NETWORK, PAPER, EditSet, Metric, Reference, get
+from pipeline.metrics.base import ALL, PAPER, EditSet, get, names
+from pipeline.metrics.edit_columns import edit_columns
 from pipeline.settings.settings import Settings
-from pipeline.statistics.bootstrap import Bootstrap, Estimate
+from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.stages import Manifest, Stage, read_manifest
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
 
 VERSION = 2  # raise it when the table or the page change
 HELD_OUT = "held-out-codes"  # the protocol of what a training measures on codes that it did not train on
-# Metrics that are means over images or edits: their differences are paired face by face.
-MEANS = (
-    "identity_distance",
-    "true_identity_distance",
-    "true_identity_error",
-    "lpips",
-    "ssim",
-    "attribute_change",
-    "attribute_monotonicity",
-    "detected_share",
-)
 FEWEST_CODES = 10  # of held-out codes, below which a score is flagged
 
 Samples = tuple[np.ndarray, np.ndarray]  # values (M,) and the face of each (M,)
@@ -51,19 +41,6 @@ class VariantRun:
 
     variant: Variant
     settings: Settings
-
-
-@dataclass(frozen=True)
-class Remembering(Bootstrap):
-    """A bootstrap that keeps what it took the mean of."""
-
-    means: list[tuple[Estimate, Samples]] = field(default_factory=list, compare=False)
-
-    def mean(self, values: np.ndarray, faces: np.ndarray) -> Estimate:
-        """Mean over images, with its interval."""
-        estimate = super().mean(values, faces)
-        self.means.append((estimate, (values, faces)))
-        return estimate
 
 
 def ablation_stage(method: str, runs: Sequence[VariantRun]) -> Stage:
@@ -190,41 +167,13 @@ class Results:
     def _means(self) -> Iterator[tuple[tuple[str, str, str, str], Samples]]:
         stage = edits_stage(self.settings, self.card, self.method)
         columns = edit_columns(read_stage(stage, self.settings.outputs, schemas.EDITS))
+        means = [metric for metric in map(get, names(PAPER)) if metric.samples is not None]
         for attribute in (ALL, *self.settings.experiment.attributes):
             own = np.ones(len(columns["attribute"]), bool) if attribute == ALL else columns["attribute"] == attribute
             part = {name: column[own] for name, column in columns.items()}
-            for name in MEANS:
-                for role, samples in means_of(get(name), edit_set(self.method, attribute, part)).items():
-                    yield (PAPER, attribute, name, network_name(self.card, role)), samples
-
-
-def edit_set(method: str, attribute: str, columns: dict[str, np.ndarray]) -> EditSet:
-    """Measured edits without the vectors and timings that means over images do not need."""
-    none = np.empty((0, 0), np.float32)
-    return EditSet(
-        method=method,
-        attribute=attribute,
-        columns=columns,
-        features=none,
-        logits=none,
-        originals=none,
-        reference=Reference(none, none),
-        timings={},
-        bootstrap=Remembering(samples=10),
-    )
-
-
-def means_of(metric: Metric, edits: EditSet) -> dict[str, Samples]:
-    """What each judgement of a metric that is a mean is the mean of, by the role of the network that judged."""
-    judgements = metric.judge(edits)
-    assert isinstance(edits.bootstrap, Remembering)
-    left = list(edits.bootstrap.means)
-    found = {}
-    for judgement in judgements:
-        place = next(i for i, (estimate, _) in enumerate(left) if _same(estimate.value, judgement.estimate.value))
-        found[judgement.role or NO_NETWORK] = left.pop(place)[1]
-    return found
-
-
-def _same(one: float, other: float) -> bool:
-    return one == other or (np.isnan(one) and np.isnan(other))
+            edits = EditSet.of_columns(self.method, attribute, part)
+            for metric in means:
+                assert metric.samples is not None
+                for samples in metric.samples(edits):
+                    key = (PAPER, attribute, metric.name, network_name(self.card, samples.role))
+                    yield key, (samples.values, samples.faces)

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from pipeline.chain.grid.edits import edits_stage
-from pipeline.chain.grid.scores import network_name, read_edits, run_scores, scores_stage
+from pipeline.chain.grid.scores import read_edits, run_scores, scores_stage
 from pipeline.domains import base
+from pipeline.domains.base import network_name
 from pipeline.errors import UnknownNameError
 from pipeline.metrics.base import get, names
 from pipeline.settings.settings import Settings
