@@ -1,10 +1,10 @@
-"""Checkpoints of others, read without executing anything in them and converted once to our format.
+"""Other people's checkpoints: read without executing anything in them, and converted once to our format.
 
-Pickles are programs: Python's own reader runs whatever code a file names. Files here are only described
-(`machine`, `instructions`, `names`, `inert`), every size is compared with the bytes that are there before
-memory is taken (`limits`), and what is no StyleGAN2 generator is refused with the reason.
+Pickles are programs: Python's unpickler runs any code that a file names. This package reads a pickle as a description
+of plain data (`machine`, `instructions`, `names`, `inert`). Every size is compared with the bytes in the file before
+memory is allocated (`limits`). A file without a StyleGAN2 generator is refused, with the reason.
 
-`reading` tells the formats apart: NVIDIA's pickles (`nvidia`), those of the TensorFlow era (`tensorflow`),
-files of torch.save (`torchfiles`) with rosinality's names (`rosinality`), and safetensors. `importing`
-writes safetensors and a JSON card, the only thing that the pipeline reads.
+`reading` detects the format: NVIDIA's pickles (`nvidia`), pickles of the TensorFlow era (`tensorflow`), files of
+torch.save (`torchfiles`) with rosinality's names (`rosinality`), or safetensors (`safetensorfiles`). `importing` writes
+safetensors and a JSON card, the only format that the pipeline reads.
 """

@@ -1,4 +1,4 @@
-"""A checkpoint becomes the one format that the pipeline reads: safetensors and a JSON card beside it."""
+"""Import of a checkpoint: conversion to safetensors and a JSON card, the only format that the pipeline reads."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from stylegan.weights import card_path, describe, read_file, save_generator
 
 SUFFIX = ".safetensors"
 OTHER_FILES = (".pt", ".pth", ".pkl", ".bin", ".ckpt", ".npz", ".onnx", ".h5", ".json")
-"""What a target may not end in: a file was meant, and another one than is written."""
+"""Suffixes that a target may not have: the user means a file, but in a format that is not written."""
 LONGEST_NAME = 100
-"""Characters of the name of weights; with suffixes it must fit into a file's name."""
+"""Upper bound of the characters in a name of weights, so that it fits into a file name with suffixes."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Where an imported generator lies, and what its card says."""
+    """An imported generator: path and sha256 of its file, and its card."""
 
     path: Path
     sha256: str
     card: dict[str, Any]
     written: bool
-    """False if the very same weights were there already."""
+    """False if the target already held the same weights."""
 
 
 def import_checkpoint(
@@ -41,11 +41,20 @@ def import_checkpoint(
     expected_sha256: str | None = None,
     replace: bool = False,
 ) -> Imported:
-    """Read a checkpoint and write its generator to `target`, a file or a folder; beside the source if None.
+    """Read a checkpoint and write its generator to `target`, a file or a folder; next to the source if None.
 
-    `name` is what the card calls the weights, and the file in a folder; the source's name if None. A folder that is
-    not there is made. Another file at the target is only replaced with `replace`. Raises CheckpointError if the source
-    is refused, or the target cannot be written; nothing has changed then.
+    `name` is the weights' name in the card, and the file's name if `target` is a folder; None means the source's name.
+    A missing folder is made. A target with other weights is replaced only with `replace`. Raises CheckpointError if the
+    source is refused or the target cannot be written; in both cases nothing is changed.
+
+    >>> import tempfile
+    >>> from stylegan.generator import Generator
+    >>> generator = Generator(resolution=8, channels={4: 16, 8: 16}, z_dim=32, w_dim=32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sha256 = save_generator(generator, f"{folder}/download.safetensors", {})
+    ...     imported = import_checkpoint(f"{folder}/download.safetensors", folder, name="faces-8")
+    >>> imported.path.name, imported.card["source"]["format"]
+    ('faces-8.safetensors', "safetensors with NVIDIA's names")
     """
     source = Path(source)
     name = name or source.name.removesuffix(source.suffix)
@@ -60,18 +69,18 @@ def import_checkpoint(
     except OSError as error:
         raise CheckpointError(f"'{readable(path)}' cannot be written: {error.strerror or error}.") from error
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "alloc" not in str(error):  # torch's own error for too little memory
+        if isinstance(error, RuntimeError) and "alloc" not in str(error):  # torch's error if memory is too small
             raise
         raise exhausted(source) from error
 
 
 def _check_texts(name: str, license_note: str) -> None:
-    """CheckpointError for a name that cannot be a file's, or texts that no card can hold."""
+    """Raise CheckpointError for a name that no file can have, and for a licence note that is not UTF-8."""
     if "/" in name or name.startswith(".") or not name.isprintable() or not 1 <= len(name) <= LONGEST_NAME:
         shown = "".join(c if c.isprintable() else "?" for c in name[:LONGEST_NAME])
         raise CheckpointError(
             f"--name {shown} cannot name a file: expected a word such as ffhq-1024, of at most {LONGEST_NAME} "
-            "characters. Without --name it is that of FILE."
+            "characters. Without --name, the name of FILE is used."
         )
     if readable(license_note) != license_note:
         raise CheckpointError("--license-note: expected a text in UTF-8.")
@@ -83,7 +92,7 @@ def _target(source: Path, target: Path | str | None, name: str) -> Path:
         path = path / (name + SUFFIX)
     if path.suffix != SUFFIX:
         raise CheckpointError(
-            f"Weights are written as {SUFFIX}, and '{readable(path)}' is no folder: name one or the other."
+            f"Weights are written as {SUFFIX}, and '{readable(path)}' is neither such a file nor a folder. Name one."
         )
     for part in (path, card_path(path)):
         if part.is_symlink():
@@ -94,9 +103,9 @@ def _target(source: Path, target: Path | str | None, name: str) -> Path:
 
 
 def _card(checkpoint: Checkpoint, name: str, license_note: str | None) -> dict[str, Any]:
-    """What is told of the weights; `save_generator` adds file, sha256, size and architecture.
+    """The card of the weights; `save_generator` adds file, sha256, size and architecture.
 
-    `mean_distance` is that of two random w, the unit in which displacements are given.
+    `mean_distance` is the mean distance between two random w, the unit of displacements.
     """
     return {
         "name": name,
@@ -113,23 +122,23 @@ def _card(checkpoint: Checkpoint, name: str, license_note: str | None) -> dict[s
 
 
 def _place(checkpoint: Checkpoint, path: Path, card: dict[str, Any], replace: bool) -> Imported:
-    """Write both files beside the target first, then put each in place in one step: weights, then card."""
+    """Write both files to a temporary folder next to the target, then move each atomically: weights, then card."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         new = Path(folder) / path.name
         sha256 = save_generator(checkpoint.generator, new, card)
-        told = card | {"architecture": describe(checkpoint.generator.architecture)}
+        full_card = card | {"architecture": describe(checkpoint.generator.architecture)}
         if path.exists() and not replace:
             if _sha256(path) != sha256:
                 raise CheckpointError(
-                    f"'{readable(path)}' holds other weights: they were left as they are. Give --force to replace "
-                    "them, or another place with --to."
+                    f"'{readable(path)}' holds other weights and was left unchanged. Replace it with --force, or name "
+                    "another target with --to."
                 )
             if card_path(path).exists():
-                return Imported(path, sha256, told, written=False)
+                return Imported(path, sha256, full_card, written=False)
         new.replace(path)
         card_path(new).replace(card_path(path))
-    return Imported(path, sha256, told, written=True)
+    return Imported(path, sha256, full_card, written=True)
 
 
 def _sha256(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""The plain data that checkpoints are read into: networks, tensors and arrays as descriptions, nothing that acts.
+"""Plain data read from checkpoints: descriptions of networks, tensors and arrays, without behaviour.
 
-A tensor is a claim about bytes of the file: shape, strides and type are compared with the bytes that are
-there before any memory is taken, and the numbers are only read when they are asked for.
+A tensor is a claim about bytes of the file: shape, strides and type are compared with the bytes in the file before
+memory is allocated. The numbers are read only on request (`read`).
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ BFLOAT16 = "bfloat16"
 
 
 class Values(Protocol):
-    """Numbers of a checkpoint, not read yet."""
+    """An array of numbers in a checkpoint that has not been read yet."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
 
     def read(self) -> np.ndarray[Any, Any]:
-        """The numbers in their own type and of that shape."""
+        """The numbers in their stored type, in the shape `shape`."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Values with an array operation in front, such as a transposition, done when they are read."""
+    """Values with an array operation, such as a transposition, that is applied when they are read."""
 
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray[Any, Any]]
 
 
 def changed(values: Values, shape: tuple[int, ...], change: Callable[[np.ndarray[Any, Any]], Any]) -> Changed:
-    """`values` after `change`, which answers `shape`."""
+    """`values` with `change` applied when they are read; `shape` is the result's shape."""
     return Changed(shape, lambda: np.asarray(change(values.read())))
 
 
 def constant(array: np.ndarray[Any, Any]) -> Changed:
-    """Values that are not in the file."""
+    """An array in memory as values."""
     return Changed(array.shape, lambda: array)
 
 
 def count(shape: tuple[int, ...]) -> int:
-    """Numbers in an array of that shape, as an exact integer."""
+    """Number of elements of a shape, as a Python integer that cannot overflow."""
     total = 1
     for size in shape:
         total *= size
@@ -56,32 +56,33 @@ def count(shape: tuple[int, ...]) -> int:
 
 
 def check_shape(shape: object, what: str) -> tuple[int, ...]:
-    """The shape, if it is one. RefusalError otherwise."""
+    """The shape, a tuple of at most MOST_AXES lengths. Raises RefusalError for anything else."""
     if type(shape) is not tuple or len(shape) > MOST_AXES:
         raise RefusalError(f"{what} has a {describe(shape)} that is no shape")
     for size in shape:
         if type(size) is not int or not 0 <= size < 2**40:
-            raise RefusalError(f"{what} has an axis whose length is no sensible number")
+            raise RefusalError(f"{what} has an invalid axis length: expected a whole number from 0 to 2**40")
     return shape
 
 
 @dataclass(eq=False)
 class Storage:
-    """A run of numbers in the file that tensors are views of. `fetch` answers its bytes."""
+    """A one-dimensional run of numbers in the file, of which tensors are views."""
 
     kind: str
     """A NumPy type such as '<f4', or BFLOAT16."""
     length: int
-    """How many numbers."""
+    """Number of numbers."""
     fetch: Callable[[], memoryview] | None = None
+    """Returns the bytes; None if the file does not hold them."""
 
     @property
     def item_size(self) -> int:
-        """Bytes of a number."""
+        """Bytes per number."""
         return 2 if self.kind == BFLOAT16 else np.dtype(self.kind).itemsize
 
     def read(self, first: int, end: int) -> np.ndarray[Any, Any]:
-        """Its numbers from `first` to before `end`; a view of the file where that is possible."""
+        """The numbers `first` to `end` - 1; a view of the file except for bfloat16, which is widened to float32."""
         if self.fetch is None:
             raise RefusalError("a tensor's data are not in the file")
         data = self.fetch()
@@ -97,7 +98,7 @@ class Storage:
 
 @dataclass(eq=False)
 class Tensor(Inert):
-    """A view of a storage: from `offset` on, with a stride per axis, both counted in numbers."""
+    """A view of a storage with an offset, and a stride per axis; both count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -108,7 +109,7 @@ class Tensor(Inert):
         check_shape(self.shape, "a tensor")
         check_shape(self.strides, "a tensor")
         if type(self.offset) is not int or self.offset < 0 or len(self.strides) != len(self.shape):
-            raise RefusalError("a tensor's offset and strides fit no tensor")
+            raise RefusalError("a tensor has an invalid offset, or another number of strides than axes")
         if count(self.shape) > self.storage.length or (count(self.shape) and self._end > self.storage.length):
             raise RefusalError(
                 f"a tensor claims the shape {self.shape} with strides {self.strides} at {self.offset}, beyond the "
@@ -117,11 +118,11 @@ class Tensor(Inert):
 
     @property
     def _end(self) -> int:
-        """The place after its last number in the storage; it must have one."""
+        """The index after the tensor's last number in the storage; the tensor must not be empty."""
         return self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)) + 1
 
     def read(self) -> np.ndarray[Any, Any]:
-        """The numbers of the tensor; of its storage nothing else is read."""
+        """The tensor's numbers; the rest of the storage is not read."""
         if not count(self.shape):
             return np.zeros(self.shape, self.storage.read(0, 0).dtype)
         flat = self.storage.read(self.offset, self._end)
@@ -131,21 +132,21 @@ class Tensor(Inert):
 
 @dataclass(eq=False)
 class NumberType(Inert):
-    """A NumPy number type; its byte order comes as its state."""
+    """A NumPy number type; the pickle sets its byte order as state."""
 
     kind: str
 
     def set_state(self, state: object) -> None:
-        """(version, byte order, ...). RefusalError for structured and big-endian types."""
+        """(version, byte order, ...). Raises RefusalError for structured and big-endian types."""
         if type(state) is not tuple or len(state) < 2 or state[1] not in ("<", "|", "="):
-            raise RefusalError("it has an array of a byte order or type that no known network has")
+            raise RefusalError("it has an array of an unsupported byte order or type")
         if any(part is not None for part in state[2:5]):
-            raise RefusalError("it has a structured array, which no known network has")
+            raise RefusalError("it has a structured array, which is not supported")
 
 
 @dataclass(eq=False)
 class Array(Inert):
-    """A NumPy array; all of it comes as its state."""
+    """A NumPy array; the pickle sets all of it as state."""
 
     shape: tuple[int, ...] = ()
     kind: str = ""
@@ -153,28 +154,28 @@ class Array(Inert):
     columns_first: bool = False
 
     def set_state(self, state: object) -> None:
-        """(version, shape, type, whether columns come first, bytes)."""
+        """(version, shape, type, whether the order is Fortran's, bytes)."""
         if type(state) is not tuple or len(state) != 5:
-            raise RefusalError("it has an array in a form that is not read")
+            raise RefusalError("it has an array in an unsupported form")
         _, shape, number_type, columns_first, data = state
         self.fill(shape, number_type, data, columns_first is True)
 
     def fill(self, shape: object, number_type: object, data: object, columns_first: bool) -> None:
-        """Set all, compared with the bytes that are there."""
+        """Set all fields. Raises RefusalError unless shape and type fit the number of bytes."""
         if not isinstance(number_type, NumberType):
             raise RefusalError("it has an array whose numbers have no type")
         if isinstance(data, bytes):
             data = memoryview(data)
         if not isinstance(data, memoryview):
-            raise RefusalError("it has an array of objects, which could be anything")
+            raise RefusalError("it has an array of Python objects, expected numbers")
         checked = check_shape(shape, "an array")
-        wanted = count(checked) * np.dtype(number_type.kind).itemsize
-        if wanted != len(data):
-            raise RefusalError(f"an array of shape {checked} needs {wanted:,} bytes and has {len(data):,}")
+        size = count(checked) * np.dtype(number_type.kind).itemsize
+        if size != len(data):
+            raise RefusalError(f"an array of shape {checked} needs {size:,} bytes and has {len(data):,}")
         self.shape, self.kind, self.data, self.columns_first = checked, number_type.kind, data, columns_first
 
     def read(self) -> np.ndarray[Any, Any]:
-        """The numbers of the array, a view of the file."""
+        """The array's numbers, as a view of the file."""
         if not self.kind:
             raise RefusalError("it has an array without numbers")
         return np.frombuffer(self.data, self.kind).reshape(self.shape, order="F" if self.columns_first else "C")
@@ -182,7 +183,7 @@ class Array(Inert):
 
 @dataclass(eq=False)
 class Module(Inert):
-    """A torch module as NVIDIA pickles them: the name of its class and the attributes it had."""
+    """A torch module in NVIDIA's pickles: the name of its class, and its attributes."""
 
     class_name: str
     attributes: dict[Any, Any]
@@ -190,7 +191,7 @@ class Module(Inert):
 
 @dataclass(eq=False)
 class Attributes(Inert):
-    """An object of which only the attributes are kept: a TensorFlow-era network, a Namespace."""
+    """The attributes of an object of class `kind`: a TensorFlow-era network or a Namespace."""
 
     kind: str
     attributes: dict[Any, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What each instruction of a pickle does to the stack machine; Python's `pickletools` documents them."""
+"""The instructions of pickles, as operations on `machine.PickleReader`; Python's `pickletools` documents them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STOP = ord(".")
 
 
 def load_pickle(reader: PickleReader) -> Any:
-    """The next object. RefusalError if its pickle is damaged, or names or asks for what no network is made of."""
+    """The object of the next pickle. Raises RefusalError if it is damaged or uses a forbidden name or instruction."""
     reader.begin()
     while True:
         reader.budget.step()
@@ -26,9 +26,7 @@ def load_pickle(reader: PickleReader) -> Any:
             return value
         instruction = INSTRUCTIONS.get(code)
         if instruction is None:
-            raise RefusalError(
-                f"it is damaged or no pickle: byte {start} is {code:#04x}, an instruction that is not read"
-            )
+            raise RefusalError(f"it is damaged or no pickle: byte {start} is {code:#04x}, not a supported instruction")
         instruction(reader)
 
 
@@ -41,7 +39,7 @@ def _integer(reader: PickleReader, size: int) -> None:
 def _written_integer(reader: PickleReader) -> None:
     text = reader.line().removesuffix("L")
     if not text.removeprefix("-").isdecimal() or len(text) > 2 * LONGEST_INTEGER:
-        raise RefusalError("it is damaged: a number that is none, or an enormous one")
+        raise RefusalError("it is damaged: a number is invalid or too long")
     reader.push(int(text))
 
 
@@ -49,13 +47,13 @@ def _written_float(reader: PickleReader) -> None:
     try:
         reader.push(float(reader.line()))
     except ValueError as error:
-        raise RefusalError("it is damaged: a number that is none") from error
+        raise RefusalError("it is damaged: a number is invalid") from error
 
 
 def _protocol(reader: PickleReader) -> None:
     protocol = reader.take(1)[0]
     if protocol > NEWEST_PROTOCOL:
-        raise RefusalError(f"it is a pickle of protocol {protocol}; known are those up to {NEWEST_PROTOCOL}")
+        raise RefusalError(f"it is a pickle of protocol {protocol}; at most protocol {NEWEST_PROTOCOL} is supported")
 
 
 def _frame(reader: PickleReader) -> None:
@@ -108,7 +106,7 @@ def _tuple(reader: PickleReader, size: int) -> None:
     reader.push(tuple(reversed(items)))
 
 
-def _written_place(reader: PickleReader, use: Callable[[int], None]) -> None:
+def _written_index(reader: PickleReader, use: Callable[[int], None]) -> None:
     _written_integer(reader)
     use(reader.pop())
 
@@ -118,7 +116,7 @@ def _text_line(reader: PickleReader) -> None:
 
 
 def _never(reader: PickleReader) -> None:
-    raise RefusalError("it uses pickle's extension registry or a way of making objects that no known network uses")
+    raise RefusalError("it uses pickle's extension registry, or an instruction for objects that no known network needs")
 
 
 INSTRUCTIONS: dict[int, Callable[[PickleReader], object]] = {
@@ -165,18 +163,18 @@ INSTRUCTIONS: dict[int, Callable[[PickleReader], object]] = {
     0x8F: lambda r: r.push(set()),
     0x90: _add_items,
     0x91: lambda r: r.push(frozenset(plain(item) for item in r.items())),
-    ord("p"): lambda r: _written_place(r, r.remember),
+    ord("p"): lambda r: _written_index(r, r.remember),
     ord("q"): lambda r: r.remember(r.number("<B")),
     ord("r"): lambda r: r.remember(r.number("<I")),
     0x94: lambda r: r.remember(len(r.memo)),
-    ord("g"): lambda r: _written_place(r, r.recall),
+    ord("g"): lambda r: _written_index(r, r.recall),
     ord("h"): lambda r: r.recall(r.number("<B")),
     ord("j"): lambda r: r.recall(r.number("<I")),
     ord("c"): lambda r: r.name(r.line(), r.line()),
     0x93: _named_by_stack,
     ord("i"): _instance,
     ord("R"): _reduce,
-    0x81: _reduce,  # a class made from its arguments: here the same as a call
+    0x81: _reduce,  # NEWOBJ, an instance from a class and arguments: here the same as a call
     ord("b"): lambda r: r.build(),
     ord("P"): lambda r: r.persistent(r.line()),
     ord("Q"): lambda r: r.persistent(r.pop()),

@@ -1,11 +1,11 @@
-"""Pickles, read by a stack machine that cannot call anything.
+"""A stack machine that reads pickles and cannot import or call anything they name.
 
-Python's own unpickler imports what a file names and calls it: whoever writes the file runs code. This
-one knows names only as text. A name that is not in the reader's table is refused where it stands; one
-that is there stands for a function of ours, which builds plain data (`stylegan.checkpoints.inert`).
+Python's unpickler imports and calls the functions that a file names, so the author of a file can run any code. This
+reader treats names as text. Each name in its table stands for a function of ours that builds plain data
+(`stylegan.checkpoints.inert`); any other name is refused.
 
-`stylegan.checkpoints.instructions` has the instructions and runs them. Long byte strings, which are the tensors, are
-answered as views of the file: nothing is copied, and nothing is reserved that is not in the file.
+`stylegan.checkpoints.instructions` holds the instructions and the loop that runs them. Long byte strings, which hold
+the tensors, are views of the file: nothing is copied, and no memory is allocated for bytes that the file does not have.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple, TypeAlias
 from stylegan.checkpoints.limits import LONGEST_TEXT, Budget, RefusalError
 
 LONGEST_LINE = 1000
-"""Bytes of a name, or a number written as text."""
+"""Bytes of a line: a name, or a number written as text."""
 
 
 class Name(NamedTuple):
-    """A class or function that a pickle names. It is never looked up."""
+    """A class or function that a pickle names. It is never imported."""
 
     module: str
     attribute: str
@@ -33,37 +33,37 @@ class Name(NamedTuple):
 
 
 class Inert:
-    """Data that a file may set the state of, as it would of the object that this stands for."""
+    """Base of the plain data that stands for an object; a pickle may set its state."""
 
     def set_state(self, state: object) -> None:
-        """What unpickling would hand to `__setstate__`."""
+        """Take the state that unpickling would pass to `__setstate__`. Raises RefusalError unless overridden."""
         raise RefusalError(f"it sets the state of a {type(self).__name__}, which has none")
 
 
 @dataclass(frozen=True, eq=False)
 class LongText(Inert):
-    """A text that is too long to be a name, not decoded: the bytes of an array in a pickle of protocol 2."""
+    """A text too long to be a name, left undecoded: the bytes of an array in a pickle of protocol 2."""
 
     data: memoryview
 
 
 Builder: TypeAlias = Callable[..., object]
 Names: TypeAlias = Mapping[Name, Builder | None]
-"""What each allowed name builds from its arguments; None for names that are only mentioned."""
+"""The function that builds the data of each allowed name; None for names that may be mentioned but not called."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a container's items begin on the stack."""
+    """Marks the start of a container's items on the stack."""
 
 
 MARK = Mark()
 _KEYS = (str, int, float, bool, type(None))
-"""Keys of dictionaries and members of sets: nothing that holds other things, which could take for ever to hash."""
+"""Allowed types of dictionary keys and set members. Containers are excluded: hashing them could take unbounded time."""
 
 
 class PickleReader:
-    """Reads pickles that follow each other in `data`, from `position` on. RefusalError for anything odd."""
+    """Reads consecutive pickles in `data`, from `position` on. Its methods raise RefusalError for invalid data."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class PickleReader:
         position: int = 0,
         find: Callable[[object], object] | None = None,
     ) -> None:
-        """`find` answers persistent ids, which is how torch refers to the data of its tensors."""
+        """`find` returns the object for a persistent id, with which torch refers to the data of a tensor."""
         self.data = data
         self.names = names
         self.budget = budget
@@ -84,7 +84,7 @@ class PickleReader:
         self.memo: dict[int, Any] = {}
 
     def begin(self) -> None:
-        """Forget what an earlier pickle left behind."""
+        """Clear the stack and the memo of an earlier pickle."""
         self.stack, self.memo = [], {}
 
     # Bytes
@@ -101,7 +101,7 @@ class PickleReader:
         return view
 
     def number(self, form: str) -> Any:
-        """The next number, in a form of `struct`."""
+        """The next number, in a format of `struct`."""
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
     def line(self) -> str:
@@ -114,7 +114,7 @@ class PickleReader:
         return chunk[:end].decode("ascii", "backslashreplace")
 
     def text(self, size: int) -> None:
-        """Push a text of `size` bytes; a long one as it is in the file, which only `_codecs.encode` takes."""
+        """Push a text of `size` bytes. A long text is pushed undecoded; only `_codecs.encode` accepts it."""
         if size > LONGEST_TEXT:
             self.push(LongText(self.take(size)))
             return
@@ -127,11 +127,11 @@ class PickleReader:
     # Stack and memo
 
     def push(self, value: Any) -> None:
-        """Put a value on top."""
+        """Push a value onto the stack."""
         self.stack.append(value)
 
     def pop(self) -> Any:
-        """Take the top value away."""
+        """Remove and return the top value."""
         value = self.top()
         self.stack.pop()
         return value
@@ -143,33 +143,33 @@ class PickleReader:
         return self.stack[-1]
 
     def items(self) -> list[Any]:
-        """Take away all values above the last mark, and the mark."""
+        """Remove and return all values above the last mark; removes the mark too."""
         stack = self.stack
-        for place in range(len(stack) - 1, -1, -1):
-            if stack[place] is MARK:
-                found = stack[place + 1 :]
-                del stack[place:]
-                return found
+        for index in range(len(stack) - 1, -1, -1):
+            if stack[index] is MARK:
+                items = stack[index + 1 :]
+                del stack[index:]
+                return items
         raise RefusalError(f"it is damaged: a mark is missing before byte {self.position}")
 
-    def remember(self, place: int) -> None:
-        """Keep the top value for `recall`."""
-        self.memo[place] = self.top()
+    def remember(self, index: int) -> None:
+        """Store the top value in the memo."""
+        self.memo[index] = self.top()
 
-    def recall(self, place: int) -> None:
-        """Push a value that was kept."""
-        if place not in self.memo:
-            raise RefusalError(f"it is damaged: it recalls object {place}, which was never kept")
-        self.push(self.memo[place])
+    def recall(self, index: int) -> None:
+        """Push a value from the memo."""
+        if index not in self.memo:
+            raise RefusalError(f"it is damaged: it recalls object {index}, which was never stored")
+        self.push(self.memo[index])
 
     # Containers
 
     def extend(self, items: list[Any]) -> None:
-        """Add to the list on top."""
+        """Append items to the list on top."""
         self.expect(self.top(), list, "extends").extend(items)
 
     def update(self, items: list[Any]) -> None:
-        """Put keys and values into the dictionary on top."""
+        """Put alternating keys and values into the dictionary on top."""
         if len(items) % 2:
             raise RefusalError("it is damaged: a dictionary's last key has no value")
         target = self.expect(self.top(), dict, "puts keys into")
@@ -177,7 +177,7 @@ class PickleReader:
             target[plain(key)] = value
 
     def expect(self, value: Any, kind: type, verb: str) -> Any:
-        """The value, if it is of that kind exactly."""
+        """The value. Raises RefusalError unless its type is exactly `kind`."""
         if type(value) is not kind:
             raise RefusalError(f"it {verb} a {describe(value)} where a {kind.__name__} must be")
         return value
@@ -185,26 +185,25 @@ class PickleReader:
     # Names
 
     def name(self, module: object, attribute: object) -> None:
-        """Push a name. RefusalError unless the table has it."""
+        """Push a name. Raises RefusalError unless the table has it."""
         if type(module) is not str or type(attribute) is not str:
             raise RefusalError("it is damaged: a name that is no text")
-        found = Name(module, attribute)
-        if found not in self.names:
+        name = Name(module, attribute)
+        if name not in self.names:
             raise RefusalError(
-                f"it names {shown(found)}, which is not among what networks are made of and could be anything that "
-                "runs when unpickled"
+                f"it names {shown(name)}, which no known network needs and which could run code when unpickled"
             )
-        self.push(found)
+        self.push(name)
 
     def call(self, name: object, arguments: object) -> None:
-        """Push what the table builds for a name."""
+        """Push the data that the table's function builds for a name."""
         if not isinstance(name, Name):
             raise RefusalError(f"it calls a {describe(name)}")
         builder = self.names[name]
         if builder is None:
             raise RefusalError(f"it calls {shown(name)}, which no known network does")
         if type(arguments) is not tuple:
-            raise RefusalError(f"it calls {shown(name)} with a {describe(arguments)} in place of arguments")
+            raise RefusalError(f"it calls {shown(name)} with a {describe(arguments)} instead of arguments")
         try:
             signature(builder).bind(*arguments)
         except TypeError as error:
@@ -221,28 +220,28 @@ class PickleReader:
             target.set_state(state)
         elif type(target) is not dict or not (state is None or type(state) is dict):
             raise RefusalError(f"it sets the state of a {describe(target)}")
-        # The state of a dictionary is attributes beside its items, such as a state dict's `_metadata`: not needed.
+        # The state of a dictionary holds its attributes, such as a state dict's `_metadata`; they are not needed.
 
     def persistent(self, reference: object) -> None:
-        """Push what a persistent id refers to."""
+        """Push the object of a persistent id."""
         if self.find is None:
-            raise RefusalError("it has a persistent id where none belongs")
+            raise RefusalError("it has a persistent id where none is allowed")
         self.push(self.find(reference))
 
 
 def describe(value: object) -> str:
-    """What kind of thing a value is, for messages."""
+    """The type of a value, or the name itself if it is a name, for messages."""
     return shown(value) if isinstance(value, Name) else type(value).__name__
 
 
 def shown(name: Name) -> str:
-    """A name for messages, short and printable whatever the file says."""
+    """A name for messages: at most 120 characters, and printable."""
     text = "".join(c if c.isprintable() else "?" for c in str(name)[:120])
     return f"'{text}'"
 
 
 def plain(key: Any) -> Any:
-    """The value, if it can be a key. RefusalError for what would have to be looked into, and for enormous numbers."""
+    """The value, as a key. Raises RefusalError for containers and for integers of more than 64 bits."""
     if type(key) not in _KEYS or (type(key) is int and key.bit_length() > 64):
         raise RefusalError(f"it has a {describe(key)} as a key of a dictionary or a member of a set")
     return key

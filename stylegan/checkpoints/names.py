@@ -1,6 +1,6 @@
-"""The names that a checkpoint may mention, and what each builds. A name that is not here is refused.
+"""The names that a checkpoint may mention, and the data built for each. All other names are refused.
 
-Everything that NVIDIA's and rosinality's code writes has its line; none of it is imported.
+The table covers everything that NVIDIA's and rosinality's code writes. None of these names is imported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from stylegan.checkpoints.limits import RefusalError, check_name
 from stylegan.checkpoints.machine import Builder, LongText, Name, Names, describe
 
 PERSISTENCE_VERSION = 6
-"""Of `torch_utils.persistence`, the only one in public files."""
+"""Version of `torch_utils.persistence`; public files have no other."""
 
 NUMBER_TYPES = {
     "FloatStorage": "<f4",
@@ -33,11 +33,11 @@ TORCH_TYPES = ("float16", "float32", "float64", "bfloat16", "int8", "uint8", "in
 
 
 def _module(meta: object) -> Module:
-    """An instance of a persistent class. Its source code, which the official reader runs, is left aside."""
+    """An instance of a persistent class. Its source code, which the official reader runs, is ignored."""
     if type(meta) is not dict:
         raise RefusalError(f"it describes a network by a {describe(meta)}")
     if meta.get("type") != "class" or meta.get("version") != PERSISTENCE_VERSION:
-        raise RefusalError(f"it describes a network in another version of NVIDIA's format than {PERSISTENCE_VERSION}")
+        raise RefusalError(f"it describes a network in a version of NVIDIA's format other than {PERSISTENCE_VERSION}")
     class_name, state = meta.get("class_name"), meta.get("state")
     if type(class_name) is not str or type(state) is not dict:
         raise RefusalError("it describes a network without a class name or without attributes")
@@ -97,20 +97,20 @@ def _array_of_buffer(data: object, number_type: object, shape: object, order: ob
 
 
 def _number(number_type: object, data: object) -> object:
-    """A NumPy scalar, as an array without axes."""
+    """A NumPy scalar, as a 0-dimensional array."""
     array = Array()
     array.fill((), number_type, data, False)
     return array
 
 
 def _encoded(text: object, encoding: object) -> bytes:
-    """The bytes that protocol 2 writes as a text, one character for each."""
+    """Bytes that protocol 2 writes as a text with one character per byte."""
     if not isinstance(text, str | LongText) or encoding not in ("latin1", "latin-1"):
-        raise RefusalError("it encodes a text in another way than files of old protocols do")
+        raise RefusalError("it encodes a text; expected latin-1, as in old protocols")
     try:
         return (text if isinstance(text, str) else str(text.data, "utf-8")).encode("latin-1")
     except UnicodeError as error:
-        raise RefusalError("it is damaged: bytes that are none") from error
+        raise RefusalError("it is damaged: bytes written as text are invalid") from error
 
 
 def _attributes(kind: str) -> Callable[[], Attributes]:
@@ -151,33 +151,33 @@ _TORCH |= {Name("torch", storage): None for storage in NUMBER_TYPES}
 _TORCH |= {Name("torch", number_type): None for number_type in TORCH_TYPES}
 
 TORCH_NAMES: Names = {**_CONTAINERS, **_NUMPY, **_TORCH}
-"""What files of `torch.save` may mention."""
+"""Names allowed in files of `torch.save`."""
 
 
 def pickle_names(load_from_bytes: Callable[[memoryview], object]) -> Names:
-    """What plain pickles of networks may mention; `load_from_bytes` reads a storage that was pickled as bytes."""
-    own: dict[Name, Builder | None] = {
+    """Names allowed in plain pickles of networks; `load_from_bytes` reads a storage that was pickled as bytes."""
+    networks: dict[Name, Builder | None] = {
         Name("torch_utils.persistence", "_reconstruct_persistent_obj"): _module,
         Name("dnnlib.tflib.network", "Network"): _attributes("Network"),
         Name("torch.storage", "_load_from_bytes"): lambda data: load_from_bytes(_bytes_of(data)),
     }
-    return {**TORCH_NAMES, **own}
+    return {**TORCH_NAMES, **networks}
 
 
 def storage_of(reference: object) -> tuple[Storage, str]:
-    """The storage that a persistent id of `torch.save` describes, and its key. RefusalError for any other id."""
+    """The storage, and its key, that a persistent id of `torch.save` describes. Raises RefusalError for other ids."""
     if type(reference) is not tuple or len(reference) not in (5, 6) or reference[0] != "storage":
         raise RefusalError("it refers to something that is not the data of a tensor")
     _, kind, key, location, length = reference[:5]
     if not (isinstance(kind, Name) and kind.module == "torch" and kind.attribute in NUMBER_TYPES):
-        raise RefusalError(f"it has tensors of the type {describe(kind)}, which is not read")
+        raise RefusalError(f"it has tensors of the unsupported type {describe(kind)}")
     if len(reference) == 6 and reference[5] is not None:
-        raise RefusalError("it has storages that are views of others, which is not read")
+        raise RefusalError("it has storages that are views of others, which is not supported")
     if type(length) is not int or not 0 <= length < 2**40:
-        raise RefusalError("it has a storage without a sensible length")
+        raise RefusalError("it has a storage of invalid length")
     return Storage(NUMBER_TYPES[kind.attribute], length), check_name(key, "a storage")
 
 
 def length_prefix(data: memoryview) -> int:
-    """The count of numbers that stands before the data of a storage in old files of torch."""
+    """The number of numbers, which precedes the data of a storage in old files of torch."""
     return int(struct.unpack("<q", data)[0])

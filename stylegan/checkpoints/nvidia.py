@@ -1,8 +1,8 @@
-"""Pickles of stylegan2-ada-pytorch and of the stylegan3 repository: a dictionary of torch modules, G_ema the generator.
+"""Pickles of stylegan2-ada-pytorch and of the stylegan3 repository: a dictionary of torch modules with a `G_ema`.
 
-The official reader runs the Python source that each module carries. Here a module is the name of its
-class and its attributes; parameters, buffers and submodules are found where torch keeps them, and the
-settings that matter are compared with what our generator can do.
+The official reader runs the Python source that each module carries. Here a module is only the name of its class and
+its attributes. Parameters, buffers and submodules are read from torch's attributes for them, and all settings that
+change the result are compared with the only ones that our generator supports.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ LICENSE = "not stated in the file; NVIDIA's own networks: NVIDIA Source Code Lic
 DEEPEST = 8
 MOST_MODULES = 2_000
 MAPPING_RATE = 0.01
-"""The learning rate multiplier of the mapping layers, which is part of what they compute."""
+"""The learning rate multiplier of the mapping layers; their outputs depend on it."""
 SETTINGS: dict[str, dict[str, object]] = {
     "MappingNetwork": {"c_dim": 0},
     "SynthesisNetwork": {"img_channels": 3},
     "SynthesisBlock": {"architecture": "skip"},
     "SynthesisLayer": {"activation": "lrelu", "use_noise": True},
 }
-"""Attributes by class, and what they must be where they are there."""
+"""The required values of attributes, by class; an attribute may be missing."""
 CLASSES = ("Generator", *SETTINGS, "ToRGBLayer", "FullyConnectedLayer")
 WORDS = {
     "c_dim": "class labels, c_dim",
@@ -42,12 +42,12 @@ WORDS = {
 
 
 def find_generator(content: Any) -> FoundGenerator:
-    """The averaged generator of what the pickle held. RefusalError if it is none, or of another kind."""
+    """The averaged generator in a pickle's content. Raises RefusalError if there is none, or it is not a StyleGAN2."""
     root = content.get(AVERAGED) if type(content) is dict else content
     if type(content) is dict and AVERAGED in content and not isinstance(root, Module):
         raise RefusalError(
-            f"it holds no averaged generator: {AVERAGED!r} is a {describe(root)}, expected a network. Export one: a "
-            "snapshot of a training has it"
+            f"it holds no averaged generator: {AVERAGED!r} is a {describe(root)}, expected a network. Import a "
+            "training snapshot that has one"
         )
     if not isinstance(root, Module):
         raise RefusalError(
@@ -58,8 +58,8 @@ def find_generator(content: Any) -> FoundGenerator:
     classes = {module.class_name for module in modules.values()}
     if "SynthesisInput" in classes or "input" in _part(_child(root, "synthesis"), "_modules"):
         raise RefusalError(
-            "it holds a StyleGAN3 generator (alias-free: no noise, no blocks per resolution), another network than "
-            "StyleGAN2. The same repository publishes StyleGAN2 networks, named stylegan2-*.pkl"
+            "it holds a StyleGAN3 generator (alias-free: no noise, no blocks per resolution), expected StyleGAN2. The "
+            "same repository publishes StyleGAN2 networks, named stylegan2-*.pkl"
         )
     if "embed" in _part(_child(root, "mapping"), "_modules"):
         check_setting(WORDS["c_dim"], _child(root, "mapping").attributes.get("c_dim", "unknown"), 0)
@@ -76,10 +76,10 @@ def find_generator(content: Any) -> FoundGenerator:
 
 
 def summary(content: Any) -> str:
-    """What a file held, for messages."""
+    """A short description of a file's content, for messages."""
     if type(content) is dict:
         names = ", ".join(repr(str(key)[:30]) for key in list(content)[:6] if type(key) is str)
-        return f"one with the keys {names or 'none'}"
+        return f"a dictionary with the keys {names or 'none'}"
     return f"a {describe(content)}"
 
 
@@ -100,14 +100,14 @@ def _child(module: Module, name: str) -> Module:
 
 
 def _walk(root: Module) -> Iterator[tuple[str, Module]]:
-    """The modules by path. RefusalError for a module inside itself, and for more than any network has."""
+    """Pairs of path and module. Raises RefusalError for a module inside itself, and for too many modules."""
     waiting: list[tuple[str, int, Module]] = [("", 0, root)]
-    seen = 0
+    visited = 0
     while waiting:
         path, depth, module = waiting.pop()
-        seen += 1
+        visited += 1
         children = _part(module, "_modules")
-        if depth > DEEPEST or seen + len(waiting) + len(children) > MOST_MODULES:
+        if depth > DEEPEST or visited + len(waiting) + len(children) > MOST_MODULES:
             raise RefusalError("its modules are nested without end, or too many")
         yield path, module
         for name, child in children.items():
@@ -128,7 +128,7 @@ def _tensors(module: Module, part: str) -> Iterator[tuple[str, Values]]:
 
 
 def _check(path: str, module: Module) -> None:
-    """RefusalError if a module is none of StyleGAN2's, or has a setting that ours has not."""
+    """Raise RefusalError if a module is not a part of StyleGAN2, or has a setting that ours does not support."""
     if module.class_name not in CLASSES:
         raise RefusalError(
             f"its generator has a part {path[:60]!r} of the class {module.class_name[:60]!r}, unknown here"
@@ -148,7 +148,7 @@ def _check_upsampling(path: str, module: Module) -> None:
 
 
 def _check_gains(path: str, module: Module) -> None:
-    """The constants by which a layer's stored weights are multiplied must be ours."""
+    """Raise RefusalError unless the gains of a layer's stored weight and bias are the gains that ours applies."""
     mapping = path.startswith("mapping.")
     rate = MAPPING_RATE if mapping else 1.0
     weight = _part(module, "_parameters").get("weight")
@@ -160,14 +160,14 @@ def _check_gains(path: str, module: Module) -> None:
 
 
 def _number(value: Any) -> object:
-    """A Python or NumPy number as a float; anything else as it is."""
+    """A Python or NumPy number as a float; anything else unchanged."""
     if isinstance(value, Array) and value.shape == () and value.kind:
         value = value.read().item()
     return float(value) if type(value) in (int, float) and abs(value) < 2**53 else value
 
 
 def _clamp(modules: dict[str, Module]) -> float | None:
-    """The one bound of activations that all layers have, None for none."""
+    """The bound of activations, the same in all layers; None for no bound. Raises RefusalError if layers differ."""
     clamps = [
         _number(module.attributes.get("conv_clamp"))
         for module in modules.values()
@@ -176,6 +176,6 @@ def _clamp(modules: dict[str, Module]) -> float | None:
     if not clamps:
         raise RefusalError("it holds no StyleGAN2 generator: its synthesis network has no layers")
     clamp = clamps[0]
-    if not (clamp is None or isinstance(clamp, float)) or any(other != clamp for other in clamps):
-        raise RefusalError("its layers bound their activations differently, which this program cannot")
+    if not (clamp is None or isinstance(clamp, float)) or any(bound != clamp for bound in clamps):
+        raise RefusalError("its layers bound their activations differently; this program supports one bound for all")
     return clamp

@@ -1,6 +1,6 @@
-"""The bytes of a file of strangers: a regular one, no larger than it is on disk, read once.
+"""Bytes of an untrusted file: a regular file that really takes its size on disk, read once.
 
-Imports no torch: what is no checkpoint at all is refused before that is loaded.
+Imports no torch, so a file that is no checkpoint is refused before torch is loaded.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from stylegan.checkpoints.limits import LARGEST_FILE, MOST_HOLES, CheckpointErro
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
 BEGINNING = 9
-"""Bytes that tell the formats apart."""
+"""Number of bytes by which the format is recognised."""
 
 
 def first_look(path: Path, *, beginning: bool = True) -> None:
-    """Raise CheckpointError for a file that cannot be opened, or, with `beginning`, begins as no known format does."""
+    """Raise CheckpointError for a file that cannot be opened or, with `beginning`, has no known format."""
     try:
-        found = read_bytes(path, BEGINNING)
+        data = read_bytes(path, BEGINNING)
         if beginning:
-            check_beginning(found)
+            check_beginning(data)
     except RefusalError as refusal:
         raise refused(path, refusal) from refusal
 
 
 def check_beginning(data: bytes) -> None:
-    """RefusalError for bytes that begin as no known format does."""
+    """Raise RefusalError unless the first bytes are of a known format."""
     if not data:
         raise RefusalError("it is empty")
     if not (data.startswith((ZIP_MAGIC, PICKLE_MAGIC)) or is_safetensors(data)):
         raise RefusalError(
             "it is neither a pickle of NVIDIA's, nor a file of torch.save, nor safetensors; if it was downloaded, it "
-            "may be a page that says why not"
+            "may be the error page of a web server"
         )
 
 
 def is_safetensors(data: bytes) -> bool:
-    """Whether a file begins as one of that format: with eight bytes, the length of a header of JSON."""
+    """Whether the first bytes are of safetensors: eight bytes of header length, then a JSON object."""
     return data[8:9] == b"{"
 
 
 def refused(path: Path, refusal: RefusalError) -> CheckpointError:
-    """The error for people: which file, and why. It may quote the file."""
+    """The CheckpointError for a refused file: its path and the reason, which may quote the file."""
     reason = "".join(c if c.isprintable() else "?" for c in str(refusal))
     return CheckpointError(f"'{readable(path)}' is not imported: {reason}. Nothing in it was executed.")
 
 
 def exhausted(path: Path) -> CheckpointError:
-    """The error for people where memory did not suffice."""
+    """The CheckpointError for a file that needs more memory than there is."""
     return CheckpointError(
         f"'{readable(path)}' is not imported: this machine has too little memory for it. Close other programs, or "
         "raise the limit. Nothing in it was executed."
@@ -58,9 +58,9 @@ def exhausted(path: Path) -> CheckpointError:
 
 
 def read_bytes(path: Path, most: int = LARGEST_FILE) -> bytes:
-    """A regular file, read once, so that what was hashed is what is used; its first bytes alone if `most` is fewer.
+    """The first `most` bytes of a regular file, read once, so that the hashed bytes are the bytes used.
 
-    RefusalError for anything else.
+    Raises RefusalError for links, folders, pipes, sparse files and files that are too large.
     """
     try:
         if path.is_symlink():
@@ -68,7 +68,7 @@ def read_bytes(path: Path, most: int = LARGEST_FILE) -> bytes:
         with open(path, "rb", opener=_open_itself) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
-                raise RefusalError("it is no regular file")
+                raise RefusalError("it is not a regular file")
             if facts.st_size > LARGEST_FILE:
                 raise RefusalError(f"it has {facts.st_size:,} bytes; at most {LARGEST_FILE:,} are read")
             _check_holes(file.fileno(), facts.st_size)
@@ -78,27 +78,27 @@ def read_bytes(path: Path, most: int = LARGEST_FILE) -> bytes:
 
 
 def readable(text: object) -> str:
-    """A path or name for messages and cards: bytes that are no UTF-8, which Linux allows in names, as \\udcXX."""
+    """A path or name for messages and cards. Bytes that are not UTF-8, which Linux allows in names, become \\udcXX."""
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _open_itself(path: str, flags: int) -> int:
-    """Open a file, not what a link leads to, and without waiting for the other end of a pipe."""
+    """Open a file without following links and without waiting for the writer of a pipe."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _check_holes(file: int, size: int) -> None:
-    """RefusalError if most of a large file is holes, which read as zeros and take no disk."""
+    """Raise RefusalError if more than MOST_HOLES bytes are holes, which read as zeros and take no disk space."""
     if size <= MOST_HOLES:
         return
-    place, there = 0, 0
-    while there < size - MOST_HOLES:
+    position, stored = 0, 0
+    while stored < size - MOST_HOLES:
         try:
-            begin = os.lseek(file, place, os.SEEK_DATA)
-        except OSError:  # nothing but holes from here on
+            begin = os.lseek(file, position, os.SEEK_DATA)
+        except OSError:  # only holes from here on
             raise RefusalError(
-                f"it announces {size:,} bytes, of which {there:,} are on the disk: the rest are holes"
+                f"it announces {size:,} bytes, but only {stored:,} are on the disk: the rest are holes"
             ) from None
-        place = os.lseek(file, begin, os.SEEK_HOLE)
-        there += place - begin
+        position = os.lseek(file, begin, os.SEEK_HOLE)
+        stored += position - begin
     os.lseek(file, 0, os.SEEK_SET)

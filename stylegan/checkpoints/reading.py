@@ -1,4 +1,4 @@
-"""Which format a checkpoint has, and the generator in it. Nothing in a file is executed, whatever it is."""
+"""Reading of checkpoints: detects the format and returns the generator. Nothing in a file is ever executed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNKNOWN_LICENSE = "not stated in the file"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A generator that was read from a file, and what is known of the file."""
+    """A generator read from a file, with the facts about that file."""
 
     generator: Generator
     kind: str
@@ -53,14 +53,24 @@ class Checkpoint:
     size_bytes: int
     license_note: str
     assumed: tuple[str, ...]
+    """Properties that the file does not state, and the value assumed for each, in words."""
 
 
 def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> Checkpoint:
-    """The averaged generator of a checkpoint, on the CPU, frozen.
+    """Read the averaged generator of a checkpoint: on the CPU, in eval mode, with frozen parameters.
 
-    Reads NVIDIA's pickles of stylegan2-ada-pytorch and stylegan3 (StyleGAN2 networks), those of the
-    TensorFlow-era stylegan2, rosinality's .pt, and safetensors. Raises CheckpointError, with the reason, for
-    anything else, and before any tensor is read if the sha256 is not `expected_sha256`.
+    Supported are NVIDIA's pickles of stylegan2-ada-pytorch and stylegan3 (StyleGAN2 networks only), pickles of the
+    TensorFlow-era stylegan2, rosinality's .pt files, and safetensors. Raises CheckpointError, with the reason, for any
+    other file. If `expected_sha256` is given, another sha256 is refused before the file is parsed.
+
+    >>> import tempfile
+    >>> from stylegan.weights import save_generator
+    >>> generator = Generator(resolution=8, channels={4: 16, 8: 16}, z_dim=32, w_dim=32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sha256 = save_generator(generator, f"{folder}/faces.safetensors", {})
+    ...     checkpoint = read_checkpoint(f"{folder}/faces.safetensors", expected_sha256=sha256)
+    >>> checkpoint.kind, checkpoint.generator.resolution
+    ("safetensors with NVIDIA's names", 8)
     """
     path = Path(path)
     try:
@@ -68,8 +78,8 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
         sha256 = hashlib.sha256(data).hexdigest()
         if expected_sha256 is not None and sha256 != expected_sha256.strip().lower():
             raise RefusalError(
-                f"its sha256 is {sha256}, expected {expected_sha256}. Fetch it again, or give the sha256 that its "
-                "publisher tells"
+                f"its sha256 is {sha256}, expected {expected_sha256}. Fetch it again, or give the sha256 from its "
+                "publisher"
             )
         found = _find(data)
         generator, assumed = _build(found, len(data))
@@ -101,7 +111,7 @@ def _find(data: bytes) -> FoundGenerator:
 
 
 def _build(found: FoundGenerator, size_bytes: int) -> tuple[Generator, tuple[str, ...]]:
-    """Our generator with the found values, and what had to be assumed. Shapes are compared before values are read."""
+    """Our generator with the file's tensors, and the assumptions made. Shapes are compared before values are read."""
     architecture = infer_architecture(found.values, found.conv_clamp)
     check_shapes(found, architecture)
     check_memory(found.values, size_bytes)

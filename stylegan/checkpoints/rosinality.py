@@ -1,7 +1,7 @@
 """State dicts of rosinality/stylegan2-pytorch, from files of `torch.save` or safetensors, under NVIDIA's names.
 
-The two networks compute the same from the same numbers; names and a few axes of length one differ. Their
-file for editing holds `g_ema` and `latent_avg`; one written during training has no average w.
+With the same numbers the two networks give the same images; only names and a few axes of length one differ. Their
+checkpoints for inference hold `g_ema` and `latent_avg`; checkpoints written during training have no average w.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LICENSE = (
 )
 AVERAGED, AVERAGE_W = "g_ema", "latent_avg"
 PARALLEL = "module."
-"""What DataParallel puts before all names."""
+"""The prefix that DataParallel adds to all names."""
 LAYER_NAMES = {
     "conv.weight": "weight",
     "conv.modulation.weight": "affine.weight",
@@ -33,12 +33,12 @@ LAYER_NAMES = {
     "activate.bias": "bias",
     "bias": "bias",
 }
-MADE_ANEW = ("conv.blur.kernel", "upsample.kernel")
-"""Buffers with the low-pass filter, which every generator has alike."""
+FILTERS = ("conv.blur.kernel", "upsample.kernel")
+"""Buffers with the low-pass filter, which is the same in every generator and is not read from the file."""
 
 
 def find_generator(content: object) -> FoundGenerator:
-    """The averaged generator of what the file held. RefusalError if it is none."""
+    """The averaged generator in a file's content. Raises RefusalError if there is none."""
     if type(content) is not dict:
         raise RefusalError(f"it holds a {describe(content)}, expected a dictionary with {AVERAGED!r}")
     state = content.get(AVERAGED, content)
@@ -63,34 +63,34 @@ def find_generator(content: object) -> FoundGenerator:
 
 
 def found_in(state: Mapping[str, Values], average: Values | None, kind: str, license_note: str) -> FoundGenerator:
-    """The generator in a state dict. RefusalError for one of another network, or one that takes class labels."""
+    """The generator in a state dict. Raises RefusalError for another network, and for one with class labels."""
     first = state["style.1.weight"].shape
     if len(first) == 2 and first[0] != first[1]:
         raise RefusalError(
-            f"its first mapping layer, style.1.weight, is {first[0]} x {first[1]}, where rosinality's generator has "
-            "a square one: a network that takes class labels beside z, or another. This program has no labels"
+            f"its first mapping layer, style.1.weight, is {first[0]} x {first[1]}, expected a square matrix. The "
+            "network probably takes class labels in addition to z, which this program does not support"
         )
     values = rename(state, average)
     if any(name.endswith(NOISE) for name in values):
         return FoundGenerator(kind, values, None, license_note)
-    told = "the noise buffers are not in the file and were drawn with a fixed seed"
-    return FoundGenerator(kind, values, None, license_note, assumed=(told,), lacks_noise=True)
+    assumption = "the noise buffers are not in the file and were drawn with a fixed seed"
+    return FoundGenerator(kind, values, None, license_note, assumed=(assumption,), lacks_noise=True)
 
 
 def rename(state: Mapping[str, Values], average: Values | None) -> dict[str, Values]:
-    """A state dict under NVIDIA's names. RefusalError for a name that is of no StyleGAN2 generator."""
+    """A state dict under NVIDIA's names. Raises RefusalError for an unknown name."""
     values: dict[str, Values] = {}
     if average is not None:
         values[OUR_AVERAGE_W] = _average_of(average)
     for name, value in state.items():
-        if not name.endswith(MADE_ANEW):
+        if not name.endswith(FILTERS):
             new = rename_one(name)
             values[new] = _as_ours(new, value)
     return values
 
 
 def rename_one(name: str) -> str:
-    """A name of rosinality's in NVIDIA's words."""
+    """NVIDIA's name for one of rosinality's names. Raises RefusalError for an unknown name."""
     if match := re.fullmatch(r"style\.([1-9]\d?)\.(weight|bias)", name):
         return f"mapping.fc{int(match[1]) - 1}.{match[2]}"
     if name == "input.input":
@@ -101,45 +101,43 @@ def rename_one(name: str) -> str:
     if match := re.fullmatch(r"(conv1|to_rgb1|(?:convs|to_rgbs)\.\d{1,2})\.(.+)", name):
         if match[2] in LAYER_NAMES:
             return f"synthesis.{_layer(match[1])}.{LAYER_NAMES[match[2]]}"
-    raise RefusalError(f"its generator has {name[:60]!r}, which StyleGAN2 has not")
+    raise RefusalError(f"its generator has {name[:60]!r}, which StyleGAN2 does not have")
 
 
 def _layer(name: str) -> str:
-    """The layers in NVIDIA's words: convolutions come in pairs per resolution, images one by one."""
+    """NVIDIA's name of a layer. A resolution has two convolutions and one layer to RGB."""
     if name in ("conv1", "to_rgb1"):
         return {"conv1": "b4.conv1", "to_rgb1": "b4.torgb"}[name]
-    kind, _, index = name.partition(".")
-    place = int(index)
+    kind, _, number = name.partition(".")
+    index = int(number)
     if kind == "to_rgbs":
-        return f"b{2 ** (place + 3)}.torgb"
-    return f"b{2 ** (place // 2 + 3)}.conv{place % 2}"
+        return f"b{2 ** (index + 3)}.torgb"
+    return f"b{2 ** (index // 2 + 3)}.conv{index % 2}"
 
 
 def _as_ours(name: str, value: Values) -> Values:
-    """Without rosinality's axes of length one."""
-    leading = {"weight": 5, "noise_const": 4, "const": 4}
+    """The values without rosinality's axes of length one."""
+    axes = {"weight": 5, "noise_const": 4, "const": 4}
     kind = name.split(".")[-1]
     if kind == "noise_strength":
         return _reshaped(value, ())
     if name.endswith("torgb.bias"):
         return _reshaped(value, (count(value.shape),))
-    wanted = leading.get(kind)
     shape = value.shape
-    if wanted and len(shape) == wanted:
-        kept = shape[2:] if kind == "noise_const" else shape[1:]
-        return _reshaped(value, kept)
+    if len(shape) == axes.get(kind):
+        return _reshaped(value, shape[2:] if kind == "noise_const" else shape[1:])
     return value
 
 
 def _average_of(value: Values) -> Values:
-    """The average w. Encoders (pSp, e4e) keep it once for each layer: RefusalError unless all are the same."""
+    """The average w. Encoders (pSp, e4e) store a copy per layer; raises RefusalError when read if the copies differ."""
     if len(value.shape) != 2 or 1 in value.shape:
         return _reshaped(value, (count(value.shape),))
 
     def first(array: Any) -> Any:
         if not (array == array[:1]).all():
             raise RefusalError(
-                f"its {AVERAGE_W} has another w for each of {len(array)} layers; this program has one average w for all"
+                f"its {AVERAGE_W} has different w for {len(array)} layers; this program has one average w for all"
             )
         return array[0]
 

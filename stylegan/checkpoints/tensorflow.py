@@ -1,8 +1,8 @@
 """Pickles of the TensorFlow-era stylegan2 and stylegan2-ada: (G, D, Gs), each a description of a network.
 
-Gs is the averaged generator. Its variables are NumPy arrays, those of the parts (`components`) in
-descriptions of their own. What NVIDIA's own converter does is done here: kernels from height, width,
-in, out to out, in, height, width; those of upsampling layers turned by 180 degrees; style biases + 1.
+Gs is the averaged generator. Its variables are NumPy arrays; each part (`components`) is a description with variables
+too. The conversion is the same as NVIDIA's: kernels from (height, width, in, out) to (out, in, height, width), kernels
+of upsampling layers rotated by 180 degrees, style biases + 1.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from stylegan.checkpoints.found import FoundGenerator, check_setting, told
+from stylegan.checkpoints.found import FoundGenerator, check_setting, shown_setting
 from stylegan.checkpoints.inert import Array, Attributes, Values, changed
 from stylegan.checkpoints.limits import RefusalError, check_name, check_number
 from stylegan.checkpoints.nvidia import LICENSE
 
 KIND = "TensorFlow-era pickle (stylegan2 config-e/f, stylegan2-ada)"
 OLDEST = 4
-"""The version of stylegan2's own networks; StyleGAN1 wrote 2 and 3."""
+"""The version of StyleGAN2's networks; StyleGAN1 wrote 2 and 3."""
 SETTINGS: dict[str, object] = {
     "label_size": 0,
     "num_channels": 3,
@@ -33,16 +33,15 @@ SETTINGS: dict[str, object] = {
     "use_noise": True,
 }
 MOST_PARTS = 64
-BUILDERS_OF_STYLEGAN1 = ("G_style", "G_mapping", "G_synthesis")
 
 
 def is_network(content: Any) -> bool:
-    """Whether this is one network of that era."""
+    """Whether the content is a TensorFlow-era network."""
     return isinstance(content, Attributes) and content.kind == "Network"
 
 
 def find_generator(content: Any) -> FoundGenerator:
-    """The averaged generator of what the pickle held. RefusalError if it is none, or of another kind."""
+    """The averaged generator in a pickle's content. Raises RefusalError if there is none, or it is not a StyleGAN2."""
     network = content[2] if type(content) is tuple and len(content) == 3 else content
     if not is_network(network):
         raise RefusalError(
@@ -51,44 +50,44 @@ def find_generator(content: Any) -> FoundGenerator:
     version, builder = network.attributes.get("version"), network.attributes.get("build_func_name")
     if type(version) is not int or version < OLDEST or builder == "G_style":
         raise RefusalError(
-            f"its generator is of an older format ({told(builder)}, version {told(version)}) than StyleGAN2's: "
-            "StyleGAN1 or progressive GAN, other networks that this program does not have"
+            f"its generator is of an older format than StyleGAN2's ({shown_setting(builder)}, version "
+            f"{shown_setting(version)}): StyleGAN1 or progressive GAN, which this program does not support"
         )
     settings = _dictionary(network, "static_kwargs")
     for name, expected in SETTINGS.items():
-        found = settings.get(name, expected)
-        check_setting(f"the setting {name}", list(found) if type(found) is tuple else found, expected)
+        value = settings.get(name, expected)
+        check_setting(f"the setting {name}", list(value) if type(value) is tuple else value, expected)
     clamp = settings.get("conv_clamp")
     if clamp is not None and type(clamp) not in (int, float):
-        raise RefusalError("its generator bounds activations by something that is no number")
+        raise RefusalError("its generator bounds activations (conv_clamp) by a value that is no number")
     return FoundGenerator(KIND, rename(_variables(network)), None if clamp is None else float(clamp), LICENSE)
 
 
 def _dictionary(network: Attributes, name: str) -> dict[Any, Any]:
-    found = network.attributes.get(name)
-    if type(found) is not dict:
+    attribute = network.attributes.get(name)
+    if type(attribute) is not dict:
         raise RefusalError(f"it is damaged: a network without {name}")
-    return found
+    return attribute
 
 
 def _variables(network: Attributes) -> dict[str, Array]:
-    """All variables by name, those of parts behind the part's name."""
-    found: dict[str, Array] = {}
+    """All variables by name; variables of a part are prefixed with the part's name and a slash."""
+    arrays: dict[str, Array] = {}
     waiting: list[tuple[str, Any]] = [("", network)]
     for _ in range(MOST_PARTS):
         if not waiting:
-            return found
+            return arrays
         prefix, part = waiting.pop()
         if not is_network(part):
-            raise RefusalError("it is damaged: a part of a network that is none")
+            raise RefusalError("it is damaged: a part of a network is not a network")
         variables = part.attributes.get("variables")
         if type(variables) is not list:
             raise RefusalError("it is damaged: a network without variables")
-        check_number(len(found) + len(variables))
+        check_number(len(arrays) + len(variables))
         for variable in variables:
             if type(variable) is not tuple or len(variable) != 2 or not isinstance(variable[1], Array):
                 raise RefusalError("it is damaged: a variable without name and values")
-            found[prefix + check_name(variable[0], "a variable")] = variable[1]
+            arrays[prefix + check_name(variable[0], "a variable")] = variable[1]
         parts = _dictionary(part, "components")
         if len(waiting) + len(parts) > MOST_PARTS:
             break
@@ -98,7 +97,7 @@ def _variables(network: Attributes) -> dict[str, Array]:
 
 
 def rename(variables: dict[str, Array]) -> dict[str, Values]:
-    """TensorFlow's variables under NVIDIA's later names, laid out as there."""
+    """TensorFlow's variables under the names and in the layout of stylegan2-ada-pytorch."""
     values: dict[str, Values] = {}
     for name, value in variables.items():
         if name.split("/")[-1].startswith("ToRGB_lod") or "/ToRGB_lod" in name or name.endswith("Skip/weight"):
@@ -106,14 +105,14 @@ def rename(variables: dict[str, Array]) -> dict[str, Values]:
                 "its generator has no skip connections to the image (configs a to d, or 'resnet'): only configs e and "
                 "f are StyleGAN2 as published"
             )
-        found = _renamed(name, value)
-        if found is not None:
-            values[found[0]] = found[1]
+        renamed = _renamed(name, value)
+        if renamed is not None:
+            values[renamed[0]] = renamed[1]
     return values
 
 
 def _renamed(name: str, value: Array) -> tuple[str, Values] | None:
-    """The new name and the values under it; None for a variable that only training uses."""
+    """The new name and the values in the new layout; None for a variable that only training uses."""
     if name == "dlatent_avg":
         return "mapping.w_avg", value
     if match := re.fullmatch(r"mapping/Dense(\d+)/(weight|bias)", name):
@@ -138,7 +137,7 @@ def _renamed(name: str, value: Array) -> tuple[str, Values] | None:
             return new, change()
     if name in ("lod", "mapping/lod", "synthesis/lod"):
         return None
-    raise RefusalError(f"its generator has a variable {name[:60]!r}, which StyleGAN2 without class labels has not")
+    raise RefusalError(f"its generator has a variable {name[:60]!r}, unknown in StyleGAN2 without class labels")
 
 
 def _transposed(value: Array) -> Values:
@@ -146,7 +145,7 @@ def _transposed(value: Array) -> Values:
 
 
 def _without_ones(value: Array, ones: int) -> Values:
-    """Without the leading axes, which have one entry each."""
+    """The values without the leading `ones` axes. Raises RefusalError unless each has length 1."""
     if value.shape[:ones] != (1,) * ones:
         raise RefusalError(
             f"it has noise or a constant of the shape {value.shape}, expected {ones} axes of length 1 before it"

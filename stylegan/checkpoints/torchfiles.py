@@ -1,4 +1,4 @@
-"""What `torch.save` writes, in both of its forms, without torch: a zip archive, or pickles one after another."""
+"""Reads both formats of `torch.save` without torch: zip archives (from 1.6) and consecutive pickles (before)."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from stylegan.checkpoints.opening import ZIP_MAGIC
 OLD_MAGIC = 0x1950A86A20F9469CFC6C
 OLD_PROTOCOL = 1001
 HEADER = 30
-"""Bytes before the name of a zip archive's member."""
+"""Bytes of a zip member's header, before the member's name."""
 DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, OverflowError)
-"""What `zipfile` raises for archives that are none."""
+"""Errors that `zipfile` raises for damaged archives."""
 
 
 class OldFile(NamedTuple):
-    """What an old file held."""
+    """The content of a file in the format before torch 1.6."""
 
     content: Any
     end: int
-    """The byte after the last one that belongs to it."""
+    """Position of the first byte after it."""
 
 
 def read_old(data: memoryview, budget: Budget) -> OldFile:
-    """The object in a file of torch before 1.6, and in the storages of plain pickles.
+    """The object in a file of torch before 1.6; storages inside plain pickles have the same format.
 
-    Four pickles (magic number, version, facts about the machine, the object), a fifth with the keys of all
-    storages, then for each key eight bytes with its length and the numbers.
+    The file holds four pickles (magic number, version, facts about the machine, the object), a fifth with the keys of
+    all storages, then for each key eight bytes with the storage's length, and its numbers.
     """
     storages: dict[str, Storage] = {}
 
@@ -60,32 +60,32 @@ def read_old(data: memoryview, budget: Budget) -> OldFile:
     reader.find = None
     keys = load_pickle(reader)
     if type(keys) is not list or any(type(key) is not str for key in keys) or len(set(keys)) != len(keys):
-        raise RefusalError("it is damaged: its list of storages is none")
+        raise RefusalError("it is damaged: its list of storages is invalid")
     for key in keys:
         storage = storages.get(key)
         if storage is None:
             raise RefusalError(f"it is damaged: it holds a storage {key[:40]!r} that no tensor refers to")
         if length_prefix(reader.take(8)) != storage.length:
-            raise RefusalError(f"it is damaged: the storage {key[:40]!r} is announced in two lengths")
+            raise RefusalError(f"it is damaged: the storage {key[:40]!r} has two different lengths")
         view = reader.take(storage.length * storage.item_size)
-        storage.fetch = partial(_given, view)
+        storage.fetch = partial(_identity, view)
     return OldFile(content, reader.position)
 
 
-def _given(view: memoryview) -> memoryview:
+def _identity(view: memoryview) -> memoryview:
     return view
 
 
 def read_storage(data: memoryview, budget: Budget) -> Storage:
-    """A storage that was pickled as the bytes of a file of its own."""
+    """A storage that was pickled as the bytes of a file of torch."""
     storage, end = read_old(data, budget)
     if not isinstance(storage, Storage) or end != len(data):
-        raise RefusalError("it is damaged, or hides something where the data of a tensor belong")
+        raise RefusalError("it is damaged, or hides something in place of a tensor's data")
     return storage
 
 
 class _Guarded(io.BytesIO):
-    """The file for `zipfile`, which reads as much at once as the file says: not more than a directory has."""
+    """A file for `zipfile` that bounds each read to `most` bytes; `zipfile` reads as much as the file announces."""
 
     most = LARGEST_DIRECTORY
 
@@ -96,7 +96,7 @@ class _Guarded(io.BytesIO):
 
 
 def read_zip(data: bytes, budget: Budget) -> Any:
-    """The object in a file of torch from 1.6 on. Members are looked at as torch writes them: stored, in one folder."""
+    """The object in a file of torch from 1.6 on: a zip archive with uncompressed members in one folder."""
     try:
         file = _Guarded(data)
         archive = zipfile.ZipFile(file)
@@ -126,7 +126,7 @@ def read_zip(data: bytes, budget: Budget) -> Any:
         member = members.get(f"{folder}data/{key}")
         if member is None or member.file_size != storage.length * storage.item_size:
             raise RefusalError(
-                f"it is damaged: the storage {key[:40]!r} has another size than announced, or is missing"
+                f"it is damaged: the storage {key[:40]!r} is missing, or its size is not the announced size"
             )
         storage.fetch = partial(fetch, key, member)
         known = storages.setdefault(key, storage)
@@ -137,45 +137,45 @@ def read_zip(data: bytes, budget: Budget) -> Any:
 
 
 def _member(data: memoryview, member: zipfile.ZipInfo) -> memoryview:
-    """The bytes of a stored member, as a view of the archive: nothing is copied, however often it is asked for.
+    """The bytes of an uncompressed member, as a view of the archive: nothing is copied.
 
-    They follow a header of 30 bytes that begins with ZIP_MAGIC, the member's name and an extra field, whose lengths are
-    its last four bytes.
+    They follow a header of 30 bytes, the member's name and an extra field. The header begins with ZIP_MAGIC, and its
+    last four bytes are the lengths of name and extra field.
     """
-    told = f"its zip archive is damaged: the member {member.filename[:80]!r}"
+    damage = f"its zip archive is damaged: the member {member.filename[:80]!r}"
     header = data[member.header_offset : member.header_offset + HEADER]
     if len(header) != HEADER or header[:4] != ZIP_MAGIC:
-        raise RefusalError(f"{told} has no header")
+        raise RefusalError(f"{damage} has no header")
     first = member.header_offset + HEADER + sum(struct.unpack("<2H", header[-4:]))
     view = data[first : first + member.file_size]
     if len(view) != member.file_size:
-        raise RefusalError(f"{told} is cut short")
+        raise RefusalError(f"{damage} is truncated")
     if zlib.crc32(view) != member.CRC:
-        raise RefusalError(f"{told} has another checksum than announced")
+        raise RefusalError(f"{damage} does not match its checksum")
     return view
 
 
 def _check_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Members by name. RefusalError for names that lead elsewhere, links, compression, encryption, and bombs."""
-    found: dict[str, zipfile.ZipInfo] = {}
+    """Members by name. Raises RefusalError for paths out of the folder, links, compression, encryption and bombs."""
+    members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename
-        told = repr(name[:80])
+        shown = repr(name[:80])
         if not re.fullmatch(r"[\w.+=@ -]+(/[\w.+=@ -]+)*/?", name) or ".." in name.split("/"):
-            raise RefusalError(f"its zip archive has a member named {told}, which would leave the archive's folder")
+            raise RefusalError(f"its zip archive has a member named {shown}, which would leave the archive's folder")
         mode = member.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise RefusalError(f"its zip archive has a member {told} that is a link or a device")
+            raise RefusalError(f"its zip archive has a member {shown} that is a link or a device")
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-            raise RefusalError(f"its zip archive has a compressed member {told}; torch.save stores them as they are")
+            raise RefusalError(f"its zip archive has a compressed member {shown}; torch.save does not compress")
         if member.flag_bits & 0x1:
-            raise RefusalError(f"its zip archive has an encrypted member {told}")
-        if name in found:
-            raise RefusalError(f"its zip archive has two members named {told}")
-        found[name] = member
-    total = sum(member.file_size for member in found.values())
+            raise RefusalError(f"its zip archive has an encrypted member {shown}")
+        if name in members:
+            raise RefusalError(f"its zip archive has two members named {shown}")
+        members[name] = member
+    total = sum(member.file_size for member in members.values())
     if total > size:
         raise RefusalError(f"its zip archive unpacks to {total:,} bytes from {size:,}: members overlap")
-    if sum(name.endswith("/data.pkl") for name in found) > 1:
+    if sum(name.endswith("/data.pkl") for name in members) > 1:
         raise RefusalError("its zip archive has more than one data.pkl")
-    return found
+    return members

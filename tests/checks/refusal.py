@@ -1,4 +1,4 @@
-"""That a file is refused, within bounds of memory, and that nothing is done meanwhile."""
+"""Assertion that a file is refused within a bound of memory, without any side effect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.addaudithook(_listen)
 
 
 def refuse(path: Path | bytes, *, most_mib: float = 4.0) -> str:
-    """The message with which a file is refused; it takes at most `most_mib` besides the file, and does nothing."""
+    """The message of the refusal. Fails if reading acts, or needs more than `most_mib` beyond twice the file."""
     global _heard
     if isinstance(path, bytes):
         data, path = path, Path("hostile.pkl")

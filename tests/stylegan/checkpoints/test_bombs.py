@@ -60,7 +60,7 @@ def text(content: bytes) -> bytes:
 def test_a_text_that_becomes_bytes_again_and_again(size: int) -> None:
     """Eight thousand times 2 MiB."""
     head = b"\x80\x04c_codecs\nencode\nq\x00" + text(b"a" * size) + b"q\x01" + text(b"latin1") + b"q\x02000]("
-    assert "uses the same ones again and again" in refuse(head + b"h\x00h\x01h\x02\x86R" * 8000 + b"e.", most_mib=8)
+    assert "uses the same texts repeatedly" in refuse(head + b"h\x00h\x01h\x02\x86R" * 8000 + b"e.", most_mib=8)
 
 
 def test_a_module_of_many_tensors_under_many_names() -> None:
@@ -192,7 +192,7 @@ def test_a_member_whose_bytes_changed_is_refused(tmp_path: Path) -> None:
     data = bytearray(rosinality(generator))
     place = data.index(generator.synthesis.b8.conv1.weight.numpy().tobytes())
     data[place] ^= 1
-    assert "has another checksum than announced" in refuse(bytes(data))
+    assert "checksum" in refuse(bytes(data))
 
 
 def test_an_offset_beyond_any_file_is_refused() -> None:
@@ -203,7 +203,7 @@ def test_an_offset_beyond_any_file_is_refused() -> None:
     assert "its zip archive is damaged" in refuse(bytes(data))
 
 
-def test_too_little_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(data: bytes) -> Any:
         raise MemoryError
 

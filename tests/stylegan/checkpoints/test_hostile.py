@@ -42,7 +42,7 @@ def generator() -> Generator:
 
 @pytest.fixture(scope="module", autouse=True)
 def warm(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> None:
-    """Read true files once: what reading imports by itself is imported then."""
+    """Read valid files once, so that later tests see no import caused by reading."""
     codecs.lookup("cp437")  # of names in zip archives
     path = tmp_path_factory.mktemp("warm") / "network.pkl"
     for form in (nvidia, tensorflow, rosinality):
@@ -52,14 +52,14 @@ def warm(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> None
 
 @pytest.fixture(autouse=True)
 def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What the hostile files here would leave behind."""
+    """Fails if a hostile file left the file `executed` behind."""
     monkeypatch.chdir(tmp_path)
     yield
     assert not (tmp_path / "executed").exists()
 
 
 class Call:
-    """Unpickles, in Python's own reader, to the answer of a call."""
+    """Python's unpickler turns this into the result of a call."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.function, self.arguments = function, arguments
@@ -97,13 +97,13 @@ def sized(code: int, size: int, width: int) -> bytes:
 def test_calls_are_refused_by_name(call: Call, named: str, protocol: int) -> None:
     """At the top, and hidden among the settings of a network."""
     data = pickle.dumps(call, protocol)
-    told = refuse(data) if protocol >= 2 else refuse(b"\x80\x02" + data)
-    assert re.search(rf"names '[\w.]+\.{named}'", told)
+    reason = refuse(data) if protocol >= 2 else refuse(b"\x80\x02" + data)
+    assert re.search(rf"names '[\w.]+\.{named}'", reason)
 
 
-@pytest.mark.parametrize("place", ["G_ema", "D", "training_set_kwargs", "extra"])
-def test_calls_inside_a_true_snapshot_are_refused(place: str, generator: Generator) -> None:
-    assert "names 'posix.system'" in refuse(nvidia(generator, **{place: {"x": [Call(os.system, "touch executed")]}}))
+@pytest.mark.parametrize("key", ["G_ema", "D", "training_set_kwargs", "extra"])
+def test_calls_inside_a_true_snapshot_are_refused(key: str, generator: Generator) -> None:
+    assert "names 'posix.system'" in refuse(nvidia(generator, **{key: {"x": [Call(os.system, "touch executed")]}}))
 
 
 def test_calls_inside_other_formats_are_refused(generator: Generator) -> None:
@@ -120,7 +120,7 @@ def test_source_code_in_a_network_is_left_alone(generator: Generator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "reason"),
     [
         (b"\x80\x03(S'touch executed'\nios\nsystem\n.", "names 'os.system'"),
         (b"\x80\x03" + name("builtins", "getattr.__self__") + b".", "names 'builtins.getattr.__self__'"),
@@ -129,23 +129,23 @@ def test_source_code_in_a_network_is_left_alone(generator: Generator) -> None:
         (b"\x80\x03" + name("torch", "Size.__class__") + b".", "names 'torch.Size.__class__'"),
         (b"\x80\x03" + name("torch", "FloatStorage") + b"K\x05\x85R.", "calls 'torch.FloatStorage'"),
         (b"\x80\x03K\x01K\x02\x85R.", "calls a int"),
-        (b"\x80\x03" + name("collections", "OrderedDict") + b"]R.", "with a list in place of arguments"),
+        (b"\x80\x03" + name("collections", "OrderedDict") + b"]R.", "with a list"),
         (b"\x80\x03" + name("collections", "OrderedDict") + b"(K\x01K\x02K\x03tR.", "with 3 arguments"),
         (b"\x80\x03" + name("collections", "OrderedDict") + b"}b.", "sets the state of a 'collections.OrderedDict'"),
         (b"\x80\x03" + name("torch._utils", "_rebuild_tensor_v2") + b"(NK\x00)))tR.", "makes a tensor of a NoneType"),
         (b"\x80\x03" + name("_codecs", "encode") + b"X\x01\x00\x00\x00xX\x03\x00\x00\x00rot\x86R.", "encodes a text"),
         (b"\x80\x02\x82\x01.", "extension registry"),
-        (b"\x80\x04)}\x92.", "a way of making objects"),
-        (b"\x80\x03P1\n.", "a persistent id where none belongs"),
+        (b"\x80\x04)}\x92.", "extension registry"),
+        (b"\x80\x03P1\n.", "a persistent id"),
         (b"\x80\x09N.", "protocol 9"),
-        (b"\x80\x03\xff.", "an instruction that is not read"),
+        (b"\x80\x03\xff.", "is 0xff, not a supported instruction"),
         (name("os", "system") + b".", "neither a pickle of NVIDIA's"),
         (b"", "it is empty"),
-        (b"<html>not found</html>", "may be a page that says why not"),
+        (b"<html>not found</html>", "error page"),
     ],
 )
-def test_odd_instructions_are_refused(data: bytes, told: str) -> None:
-    assert told in refuse(data)
+def test_odd_instructions_are_refused(data: bytes, reason: str) -> None:
+    assert reason in refuse(data)
 
 
 def test_a_nested_torch_file_is_no_way_in(generator: Generator) -> None:
@@ -162,14 +162,14 @@ def test_a_nested_torch_file_is_no_way_in(generator: Generator) -> None:
     data = pickle.dumps({"G_ema": Call(load, nested(Call(load, nested(3))))}, 4)
     assert "names 'torch.storage._load_from_bytes'" in refuse(data)
     data = pickle.dumps({"G_ema": Call(load, nested([1, 2]))}, 4)
-    assert "hides something where the data of a tensor belong" in refuse(data)
+    assert "hides something" in refuse(data)
 
 
 # Memory
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "reason"),
     [
         (b"\x80\x04" + sized(0x8E, 2**60, 8) + b"x.", "truncated"),
         (b"\x80\x04" + sized(0x8D, 2**62, 8) + b"x.", "truncated"),
@@ -179,17 +179,17 @@ def test_a_nested_torch_file_is_no_way_in(generator: Generator) -> None:
         (b"\x80\x04" + sized(0x95, 2**62, 8) + b"N.", "truncated"),
         (b"\x80\x03" + sized(0x8B, 2**31 - 1, 4) + b"1.", "an integer of"),
         (b"\x80\x03" + sized(0x8B, 2**32 - 1, 4) + b"1.", "an integer of"),
-        (b"\x80\x03L" + b"9" * 900 + b"\n.", "an enormous one"),
+        (b"\x80\x03L" + b"9" * 900 + b"\n.", "too long"),
         (b"\x80\x03I" + b"9" * 5000 + b"\n.", "no line ends"),
         (b"\x80\x03" + b"}" * (MOST_STEPS + 9), "pickle instructions"),
         (b"\x80\x03j\xff\xff\xff\xff.", "recalls object 4294967295"),
     ],
 )
-def test_announced_sizes_take_no_memory(data: bytes, told: str) -> None:
-    assert told in refuse(data, most_mib=80 if len(data) > MOST_STEPS else 4)
+def test_announced_sizes_take_no_memory(data: bytes, reason: str) -> None:
+    assert reason in refuse(data, most_mib=80 if len(data) > MOST_STEPS else 4)
 
 
-def test_a_far_place_in_the_memo_takes_no_memory() -> None:
+def test_a_large_memo_index_takes_no_memory() -> None:
     assert "no averaged generator" in refuse(b"\x80\x03Nr\xff\xff\xff\xff.")
 
 
@@ -235,33 +235,33 @@ def test_cycles_are_no_trap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "strides", "offset", "told"),
+    ("shape", "strides", "offset", "reason"),
     [
         ((2**20, 2**20), (0, 0), 0, "beyond the 4 numbers of its storage"),
         ((5,), (1,), 0, "beyond the 4 numbers"),
         ((2,), (1,), 3, "beyond the 4 numbers"),
-        ((2,), (1,), -1, "offset and strides fit no tensor"),
-        ((2,), (1, 1), 0, "offset and strides fit no tensor"),
-        ((2,), (-1,), 3, "no sensible number"),
-        ((-2, -2), (1, 1), 0, "no sensible number"),
-        ((2.0,), (1,), 0, "no sensible number"),
+        ((2,), (1,), -1, "invalid offset"),
+        ((2,), (1, 1), 0, "invalid offset"),
+        ((2,), (-1,), 3, "axis length"),
+        ((-2, -2), (1, 1), 0, "axis length"),
+        ((2.0,), (1,), 0, "axis length"),
         ((1,) * 100, (1,) * 100, 0, "is no shape"),
         ([4], (1,), 0, "is no shape"),
     ],
 )
 def test_tensors_that_claim_more_than_there_is(
-    shape: Any, strides: Any, offset: int, told: str, generator: Generator
+    shape: Any, strides: Any, offset: int, reason: str, generator: Generator
 ) -> None:
     storage = torch.ones(4)._typed_storage()  # type: ignore[attr-defined]
     claim = Call(torch._utils._rebuild_tensor_v2, storage, offset, shape, strides, False, {})
-    assert told in refuse(nvidia(generator, extra=claim))
+    assert reason in refuse(nvidia(generator, extra=claim))
 
 
 def test_arrays_that_claim_more_than_there_is(generator: Generator) -> None:
     data = tensorflow(generator, more=[("noise9", np.zeros((1, 1, 4, 4), "f4"))])
     shape = data.index(b"noise9")
-    place = data.index(b"K\x04K\x04t", shape)
-    assert "needs" in refuse(data[:place] + b"K\x04K\xfft" + data[place + 5 :])
+    start = data.index(b"K\x04K\x04t", shape)
+    assert "needs" in refuse(data[:start] + b"K\x04K\xfft" + data[start + 5 :])
 
 
 # Files
@@ -277,11 +277,11 @@ def test_truncated_files_are_refused(form: Callable[[Generator], bytes], generat
 def test_links_folders_and_pipes_are_refused(generator: Generator) -> None:
     Path("real.pkl").write_bytes(nvidia(generator))
     Path("link.pkl").symlink_to("real.pkl")
-    assert "it is a symbolic link to 'real.pkl'; give the file itself" in refuse(Path("link.pkl"))
+    assert "symbolic link to 'real.pkl'" in refuse(Path("link.pkl"))
     Path("folder.pkl").mkdir()
     assert "Is a directory" in refuse(Path("folder.pkl"))
     os.mkfifo("pipe.pkl")
-    assert "no regular file" in refuse(Path("pipe.pkl"))
+    assert "not a regular file" in refuse(Path("pipe.pkl"))
     assert "No such file" in refuse(Path("missing.pkl"))
 
 
@@ -295,7 +295,7 @@ def test_enormous_files_are_refused_unread() -> None:
 
 
 def rezipped(data: bytes, change: Callable[[zipfile.ZipFile], None]) -> bytes:
-    """A file of torch.save, written anew with something more in it."""
+    """A file of torch.save, written again with an addition."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
         for member in old.namelist():
@@ -311,7 +311,7 @@ def linked(archive: zipfile.ZipFile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda z: z.writestr("../../executed", b"x"), "'../../executed', which would leave the archive's folder"),
         (lambda z: z.writestr("/executed", b"x"), "'/executed', which would leave the archive's folder"),
@@ -321,14 +321,14 @@ def linked(archive: zipfile.ZipFile) -> None:
         (lambda z: z.writestr("other/data.pkl", b"N."), "more than one data.pkl"),
     ],
 )
-def test_members_of_zip_archives_are_checked(change: Any, told: str, generator: Generator) -> None:
-    assert told in refuse(rezipped(rosinality(generator), change))
+def test_members_of_zip_archives_are_checked(change: Any, reason: str, generator: Generator) -> None:
+    assert reason in refuse(rezipped(rosinality(generator), change))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_members_of_one_name_are_refused(generator: Generator) -> None:
-    told = refuse(rezipped(rosinality(generator), lambda z: z.writestr(z.namelist()[0], b"N.")))
-    assert "two members named" in told
+    reason = refuse(rezipped(rosinality(generator), lambda z: z.writestr(z.namelist()[0], b"N.")))
+    assert "two members named" in reason
 
 
 def test_a_zip_bomb_of_overlapping_members_is_refused(generator: Generator) -> None:
@@ -338,21 +338,20 @@ def test_a_zip_bomb_of_overlapping_members_is_refused(generator: Generator) -> N
         archive.writestr("archive/data.pkl", b"N.")
         archive.writestr("archive/data/0", bytes(MIB))
         first = archive.getinfo("archive/data/0")
-        for place in range(1, 40):
-            member = zipfile.ZipInfo(f"archive/data/{place}")
+        for index in range(1, 40):
+            member = zipfile.ZipInfo(f"archive/data/{index}")
             for field in ("header_offset", "compress_size", "file_size", "CRC", "compress_type"):
                 setattr(member, field, getattr(first, field))
             archive.filelist.append(member)
             archive.NameToInfo[member.filename] = member
-    told = refuse(file.getvalue())
-    assert "members overlap" in told or "damaged" in told
+    reason = refuse(file.getvalue())
+    assert "members overlap" in reason or "damaged" in reason
 
 
 def test_a_directory_of_gigabytes_is_not_read(generator: Generator) -> None:
-    """The end of a zip archive tells how long its directory is."""
+    """The end of a zip archive states the size of its directory."""
     data = rosinality(generator) + bytes(8 * MIB)
-    place = len(data)
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 9, 9, 6 * MIB, place - 6 * MIB, 0)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 9, 9, 6 * MIB, len(data) - 6 * MIB, 0)
     assert "its directory has 6,291,456 bytes" in refuse(data + end, most_mib=8)
 
 
@@ -363,7 +362,7 @@ def test_storages_of_another_size_are_refused(generator: Generator) -> None:
         for member in old.namelist():
             content = old.read(member)
             new.writestr(member, content[:-4] if "/data/" in member else content)
-    assert "another size than announced" in refuse(file.getvalue())
+    assert "announced size" in refuse(file.getvalue())
 
 
 def test_a_zip_that_is_no_torch_file_is_refused() -> None:

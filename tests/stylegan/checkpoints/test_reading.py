@@ -99,7 +99,7 @@ def test_what_is_known_of_the_file_is_answered(generator: Generator, tmp_path: P
 
 
 def test_another_sha256_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="sha256 is .*, expected 00"):
+    with pytest.raises(CheckpointError, match="sha256.*00"):
         read(tmp_path, b"no checkpoint", expected_sha256="00")
 
 
@@ -113,7 +113,7 @@ def test_the_bound_of_activations_is_kept(tmp_path: Path) -> None:
 def test_a_pickle_of_the_generator_alone_is_read(generator: Generator, tmp_path: Path) -> None:
     found = read(tmp_path, pickled(persistent(generator))).generator
     assert torch.equal(found.synthesis.b16.conv1.weight, generator.synthesis.b16.conv1.weight)
-    with pytest.raises(CheckpointError, match="no averaged generator: 'G_ema' is a NoneType, expected a network"):
+    with pytest.raises(CheckpointError, match="'G_ema' is a NoneType"):
         read(tmp_path, nvidia(generator, G_ema=None))
 
 
@@ -149,7 +149,7 @@ def test_an_average_w_for_each_layer_is_one_if_all_are_the_same(generator: Gener
     found = read(tmp_path, rosinality(generator, latent_avg=same, average=False))
     assert torch.equal(found.generator.mapping.w_avg, generator.mapping.w_avg) and found.assumed == ()
     same[3] += 1
-    with pytest.raises(CheckpointError, match="another w for each of 6 layers; this program has one average w"):
+    with pytest.raises(CheckpointError, match="latent_avg.*6 layers"):
         read(tmp_path, rosinality(generator, latent_avg=same, average=False))
 
 
@@ -166,7 +166,7 @@ def test_noise_that_a_file_lacks_is_drawn_and_told(generator: Generator, tmp_pat
     assert torch.equal(found.generator.state_dict()[weight], generator.state_dict()[weight])
     del state["to_rgb1.bias"], found
     state["noises.noise_0"] = rosinality_state(generator)["noises.noise_0"]
-    with pytest.raises(CheckpointError, match="lacks synthesis.b16.conv0.noise_const"):
+    with pytest.raises(CheckpointError, match="synthesis.b16.conv0.noise_const"):
         read(tmp_path, rosinality(generator, g_ema=state))
 
 
@@ -195,7 +195,7 @@ def test_our_own_format_says_how_wide_z_is(tmp_path: Path) -> None:
 def test_a_stand_in_says_so_in_the_file_itself(generator: Generator, tmp_path: Path) -> None:
     save_generator(generator, tmp_path / "network.safetensors", {"stand_in": True})
     (tmp_path / "network.json").unlink()
-    with pytest.raises(CheckpointError, match="it is a stand-in"):
+    with pytest.raises(CheckpointError, match="stand-in"):
         read_checkpoint(tmp_path / "network.safetensors")
     assert load_generator(tmp_path / "network.safetensors", None).architecture == generator.architecture
 
@@ -235,36 +235,33 @@ def test_official_architectures_can_be_expressed(resolution: int, base: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reason"),
     [
-        ({"mapping:c_dim": 10}, "class labels, c_dim of mapping '10'; this program's has 0"),
-        (
-            {"synthesis.b8:architecture": "resnet"},
-            "the architecture of synthesis.b8 'resnet'; this program's has 'skip'",
-        ),
+        ({"mapping:c_dim": 10}, "c_dim of mapping '10'"),
+        ({"synthesis.b8:architecture": "resnet"}, "the architecture of synthesis.b8 'resnet'"),
         ({"synthesis.b8.conv1:activation": "relu"}, "the activation of synthesis.b8.conv1 'relu'"),
         ({"synthesis.b8.conv1:use_noise": False}, "noise inputs of synthesis.b8.conv1 'False'"),
         ({"synthesis.b8.conv1:up": 2}, "the upsampling of synthesis.b8.conv1 '2'"),
-        ({"synthesis.b8.conv1:conv_clamp": 3.0}, "bound their activations differently"),
+        ({"synthesis.b8.conv1:conv_clamp": 3.0}, "bound their activations"),
         ({"mapping.fc0:weight_gain": 0.5}, "the gain of mapping.fc0 '0.5'"),
         ({"mapping.fc0:bias_gain": 1}, "the bias gain of mapping.fc0 '1.0'"),
         ({"mapping.fc0:activation": "linear"}, "the activation of mapping.fc0 'linear'"),
-        ({"synthesis:class_name": "Mystery"}, "a part 'synthesis' of the class 'Mystery', unknown here"),
+        ({"synthesis:class_name": "Mystery"}, "'synthesis' of the class 'Mystery'"),
         ({"synthesis.b4:class_name": "SynthesisInput"}, "StyleGAN3 generator"),
-        ({":version": 5}, "another version of NVIDIA's format than 6"),
-        ({":_modules": {}}, "without a part 'synthesis'"),
+        ({":version": 5}, "version of NVIDIA's format"),
+        ({":_modules": {}}, "'synthesis'"),
     ],
 )
 def test_other_networks_of_nvidia_are_named(
-    changes: dict[str, Any], told: str, generator: Generator, tmp_path: Path
+    changes: dict[str, Any], reason: str, generator: Generator, tmp_path: Path
 ) -> None:
     with pytest.raises(CheckpointError) as refused:
         read(tmp_path, nvidia(generator, changes=changes))
-    assert told in str(refused.value) and "network.pkl' is not imported" in str(refused.value)
+    assert reason in str(refused.value) and "network.pkl' is not imported" in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reason"),
     [
         ({"version": 3, "build_func_name": "G_style"}, "StyleGAN1"),
         ({"settings": {"label_size": 10}}, "the setting label_size '10'"),
@@ -278,42 +275,42 @@ def test_other_networks_of_nvidia_are_named(
             {"more": [("4x4/Conv/weight", np.zeros((3, 3, 5, 9), "f4"))]},
             "has synthesis.b4.conv1.weight as (9, 5, 3, 3)",
         ),
-        ({"more": [("4x4/Conv/bias", np.array(["x"], object))]}, "array that is not of plain numbers"),
+        ({"more": [("4x4/Conv/bias", np.array(["x"], object))]}, "plain numbers"),
         ({"variables": 3}, "a network without variables"),
-        ({"components": {}}, "nothing in it is named like one's synthesis network"),
+        ({"components": {}}, "a synthesis network"),
     ],
 )
 def test_other_networks_of_the_tensorflow_era_are_named(
-    arguments: dict[str, Any], told: str, generator: Generator, tmp_path: Path
+    arguments: dict[str, Any], reason: str, generator: Generator, tmp_path: Path
 ) -> None:
     with pytest.raises(CheckpointError) as refused:
         read(tmp_path, tensorflow(generator, **arguments))
-    assert told in str(refused.value)
+    assert reason in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
-        ({"convs.9.conv.weight": torch.zeros(1, 3, 3, 3, 3)}, "its generator lacks synthesis.b32.conv1.weight"),
-        ({"strange": torch.zeros(1)}, "'strange', which StyleGAN2 has not"),
+        ({"convs.9.conv.weight": torch.zeros(1, 3, 3, 3, 3)}, "lacks synthesis.b32.conv1.weight"),
+        ({"strange": torch.zeros(1)}, "'strange'"),
         ({"style.2.weight": torch.zeros(6, 9)}, "has mapping.fc1.weight as (6, 9), expected (6, 6)"),
-        ({"style.2.bias": torch.full((6,), torch.nan)}, "mapping.fc1.bias holds infinite or undefined values"),
-        ({"style.2.bias": torch.zeros(6, dtype=torch.int64)}, "mapping.fc1.bias holds int64 in place of real numbers"),
-        ({"style.2.bias": "text"}, "'style.2.bias' as a str, expected a tensor"),
+        ({"style.2.bias": torch.full((6,), torch.nan)}, "mapping.fc1.bias holds infinite"),
+        ({"style.2.bias": torch.zeros(6, dtype=torch.int64)}, "mapping.fc1.bias holds int64"),
+        ({"style.2.bias": "text"}, "'style.2.bias' as a str"),
         ({"to_rgb1.bias": torch.zeros(1, 1, 1, 1)}, "images of 1 channels"),
     ],
 )
 @pytest.mark.parametrize("old", [False, True], ids=["zip", "old"])
 def test_state_dicts_of_other_networks_are_named(
-    change: dict[str, Any], told: str, old: bool, generator: Generator, tmp_path: Path
+    change: dict[str, Any], reason: str, old: bool, generator: Generator, tmp_path: Path
 ) -> None:
     with pytest.raises(CheckpointError) as refused:
         read(tmp_path, rosinality(generator, old=old, g_ema=rosinality_state(generator) | change))
-    assert told in str(refused.value)
+    assert reason in str(refused.value)
 
 
 def test_another_low_pass_filter_is_refused(generator: Generator, tmp_path: Path) -> None:
     changed = make_generator()
     changed.synthesis.b8.resample_filter.fill_(1 / 16)
-    with pytest.raises(CheckpointError, match="another low-pass filter than"):
+    with pytest.raises(CheckpointError, match="resample_filter"):
         read(tmp_path, nvidia(changed))
