@@ -32,8 +32,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.attributes import NAMES
-from pipeline.chain.labels import judge
-from pipeline.chain.views import compare, displacement, look_at_codes
+from pipeline.chain.labels import label_images
+from pipeline.chain.views import compare_views, displacement, look_at_codes
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.domains.microbatches import image_bytes
 from pipeline.methods.base import FitData
@@ -119,7 +119,7 @@ def generate_in_half(bench: Bench, number: int) -> None:
 
 def label(bench: Bench, number: int) -> None:
     """Scorer A's values and the detector's probability of one batch."""
-    judge(bench.domain, bench.codes(number).cpu().numpy(), THRESHOLD)
+    label_images(bench.domain, bench.codes(number).cpu().numpy(), THRESHOLD)
 
 
 def edit(bench: Bench, number: int) -> None:
@@ -130,7 +130,7 @@ def edit(bench: Bench, number: int) -> None:
         edited = ws + 0.1 * torch.randn_like(ws)
         before = look_at_codes(domain, ws[:1], THRESHOLD)
         after = look_at_codes(domain, edited, THRESHOLD)
-        compare(domain, after, before[torch.zeros(len(ws), dtype=torch.long, device=ws.device)])
+        compare_views(domain, after, before[torch.zeros(len(ws), dtype=torch.long, device=ws.device)])
         displacement(domain, edited, ws)
 
 

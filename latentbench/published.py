@@ -16,7 +16,7 @@ from pipeline.report.archive import (
     PAGE,
     PREFIX,
     REPORTS,
-    Published,
+    PublishedRun,
     check_report,
     find_run,
     published_runs,
@@ -31,7 +31,7 @@ SUFFIX = ".parquet"
 
 
 @dataclass(frozen=True)
-class Report(Published):
+class Report(PublishedRun):
     """A published run: its folder, its manifest (settings, commit, stages, the sha256 of every file), its tables."""
 
     @property

@@ -33,7 +33,7 @@ from pipeline.chain.latents import latents_stage
 from pipeline.chain.training import load_method, read_faces, train_stage
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.errors import StageError
 from pipeline.execution.shards import Progress, run_shards
 from pipeline.methods.base import Faces
@@ -268,7 +268,7 @@ class _Editor:
             found: np.ndarray = self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
             return found
 
-        return np.concatenate(lots_of(self.domain, see, len(ws)))
+        return np.concatenate(by_microbatch(self.domain, see, len(ws)))
 
     def moved(self, strengths: np.ndarray, rows: np.ndarray, *, from_no_edit: bool = False) -> np.ndarray:
         """||w' - w||, or with `from_no_edit` the distance to the edit of strength 0, (M,) float64.

@@ -1,7 +1,7 @@
 """Labels: every latent's image, scorer A's 35 values of it, and whether the detector finds a face.
 
 Images are made and judged in batches of BATCH consecutive ids, cut at multiples of BATCH from the set's first
-id, on every machine, each in lots that fit into memory (`batches.py`); no image is stored.
+id, on every machine, each in micro-batches that fit into memory (`microbatches.py`); no image is stored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.attributes import LIST_VERSION, NAMES
 from pipeline.chain.latents import id_range, latents_stage, read_w
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.errors import UnknownNameError
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import BATCH
@@ -89,7 +89,7 @@ def label_shard(settings: Settings, shard: LabelShard, progress: Progress) -> Sh
     probability = np.empty(len(ids), np.float32)
     for start in range(0, len(ids), BATCH):
         batch = slice(start, min(start + BATCH, len(ids)))
-        values[batch], probability[batch] = judge(domain, w[batch], settings.experiment.detection_threshold)
+        values[batch], probability[batch] = label_images(domain, w[batch], settings.experiment.detection_threshold)
         progress(batch.stop, len(ids), "")
     stage = labels_stage(settings, base.describe(settings.domain), shard.which)
     columns = {"latent_id": ids, **value_columns(values), "face_probability": probability}
@@ -102,7 +102,7 @@ def label_shard(settings: Settings, shard: LabelShard, progress: Progress) -> Sh
     )
 
 
-def judge(domain: Domain, w: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def label_images(domain: Domain, w: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Scorer A's values (N, 35) and the face probability (N,) of G(w), w (N, 512) float32.
 
     The probability is 0 where the detector finds no face that is at least as probable as the threshold.
@@ -118,5 +118,5 @@ def judge(domain: Domain, w: np.ndarray, threshold: float) -> tuple[np.ndarray, 
         return values.float().cpu().numpy(), probability.float().cpu().numpy()
 
     with torch.inference_mode():
-        values, probability = zip(*lots_of(domain, see, len(w)), strict=True)
+        values, probability = zip(*by_microbatch(domain, see, len(w)), strict=True)
     return np.concatenate(values), np.concatenate(probability)

@@ -152,8 +152,8 @@ class Link:
         return self.stage.title
 
     @property
-    def rate(self) -> str:
-        """Label of the seconds of one unit in `throughput.measured_rates`: attributes share their method's."""
+    def throughput_label(self) -> str:
+        """Label of the seconds of one unit in `throughput.measured_seconds`: attributes share their method's."""
         return f"{self.stage.name} {self.method}" if self.attribute else self.stage.title
 
 

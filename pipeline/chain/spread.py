@@ -22,7 +22,7 @@ from pipeline.attributes import LIST_VERSION
 from pipeline.chain.latents import id_range, latents_stage, read_w
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
@@ -130,7 +130,7 @@ def spread_shard(settings: Settings, shard: SpreadShard, progress: Progress) -> 
                 logits = (logits_of(scorer(images)).cpu().numpy() for scorer in (domain.scorer_a, domain.scorer_b))
                 return *logits, domain.recognizer_b(images).cpu().numpy()
 
-            parts += lots_of(domain, see, len(ws))
+            parts += by_microbatch(domain, see, len(ws))
             progress(min(start + BATCH, len(ids)), len(ids), "")
     logits_a, logits_b, persons = (np.concatenate(found) for found in zip(*parts, strict=True))
     columns: dict[str, Any] = {"latent_id": ids, "logits_a": logits_a, "logits_b": logits_b}

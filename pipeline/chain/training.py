@@ -28,7 +28,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import BusyError, LatentbenchError, StageError
 from pipeline.execution.shards import Progress, run_shards, run_stage, use_threads
-from pipeline.execution.throughput import store_rate
+from pipeline.execution.throughput import store_seconds
 from pipeline.methods import masking, naming, registry
 from pipeline.methods.base import Faces, FitData, Method
 from pipeline.settings.settings import Settings
@@ -166,7 +166,7 @@ def _train_together(settings: Settings, method: str, beside: Sequence[str]) -> N
             facts = _facts(records)
             builders[name].publish(records, facts)
             units, unit = work(settings, name)
-            store_rate(settings, f"train {name}", unit, units, facts["seconds"] / units / parallel)
+            store_seconds(settings, f"train {name}", unit, units, facts["seconds"] / units / parallel)
 
         try:
             run_shards(

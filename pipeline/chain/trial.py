@@ -19,7 +19,7 @@ def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject
     import numpy as np
     import torch
 
-    from pipeline.chain.labels import judge
+    from pipeline.chain.labels import label_images
     from pipeline.chain.latents import id_range, naming_w, z_of
 
     experiment = settings.experiment
@@ -29,10 +29,11 @@ def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject
         with torch.no_grad():
             mapped = domain.generator.map_to_w(torch.from_numpy(z).to(domain.device))
             w = torch.lerp(domain.generator.mapping.w_avg.to(mapped), mapped, experiment.truncation_psi).cpu().numpy()
-        lots = [
-            judge(domain, w[start : start + 64], experiment.detection_threshold)[0] for start in range(0, len(w), 64)
+        parts = [
+            label_images(domain, w[start : start + 64], experiment.detection_threshold)[0]
+            for start in range(0, len(w), 64)
         ]
-        return z, w, np.concatenate(lots)
+        return z, w, np.concatenate(parts)
 
     _, w, values = codes("train", np.arange(count))
     z, face_w, face_values = codes("faces", np.arange(min(FACES, id_range(settings, "faces")[1])))

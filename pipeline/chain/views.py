@@ -1,7 +1,7 @@
 """What the judges see in images: detector, scorer B, both recognizers, perception net, MTCNN's features, truth reader.
 
-One pass looks at a batch while it is on the device; `compare` sets edited images beside unedited ones, and gives the
-columns that every table of edits shares.
+One pass looks at a batch while it is on the device. `compare_views` compares edited images with unedited ones and
+gives the columns that every table of edits shares.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
 
-JUDGES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
+VIEW_ROLES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
 # Of a pixel in [-1, 1]: an image of one code differs by up to 3e-5 from batch to batch, and by 1.7e-3 and more from
 # that of a code which is a thousandth of the mean distance away.
 PIXEL_NOISE = 1e-4
-JUDGES_OF_SOME = ("reader", "lpips")  # in domains that know the truth, and that bring an LPIPS network of its own
+VIEW_ROLES_OF_SOME = ("reader", "lpips")  # in domains that know the truth, and that bring an LPIPS network of its own
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ def look_at_codes(domain: Domain, ws: Tensor, threshold: float) -> View:
     """What every judge sees in the images of codes (N, L, 512), made a lot at a time."""
     import torch
 
-    views = lots_of(domain, lambda rows: look(domain, synthesise(domain, ws[rows]), threshold), len(ws))
+    views = by_microbatch(domain, lambda rows: look(domain, synthesise(domain, ws[rows]), threshold), len(ws))
     return View(*(torch.cat([getattr(view, name) for view in views]) for name in View.__dataclass_fields__))
 
 
-def compare(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
+def compare_views(domain: Domain, edited: View, unedited: View) -> dict[str, Tensor]:
     """Columns of the edits table that set each image (N) beside the unedited one of its face (N).
 
     Without those of the truth reader in a domain that has none: they are null in the table.

@@ -1,8 +1,8 @@
-"""Lots: the images that are in memory at once, which are a batch or, where images are large, a part of one.
+"""Micro-batches: the images in memory at once, which are a batch or, where images are large, a part of one.
 
 Batches are cut at fixed places, so that the same images are judged together on every machine. What a generator needs
-for one image grows with its resolution: 64 images of 1024 px want 32 GiB. So a batch is seen in lots. On a CPU the
-size of a lot depends on the resolution alone (up to 128 px it is the whole batch), so that every bit stays the same
+for one image grows with its resolution: 64 images of 1024 px want 32 GiB. So a batch is seen in micro-batches. On a
+CPU their size depends on the resolution alone (up to 128 px it is the whole batch), so that every bit stays the same
 on any machine; on a GPU it starts from the memory that is free and is halved whenever that was not enough. Nothing
 but the float noise of convolutions over another number of images depends on it.
 """
@@ -26,10 +26,10 @@ Result = TypeVar("Result")
 log = logging.getLogger("latentbench")
 
 MAPS = 4  # feature maps of the largest block that a generator holds at its peak, measured at 64, 256 and 1024 px
-LOT_BYTES = 4 * 2**30  # on a CPU
-DEVICE_SHARE = 0.5  # of a GPU's free memory that a first lot may take by `image_bytes`; judges need some too
+MICROBATCH_BYTES = 4 * 2**30  # on a CPU
+DEVICE_SHARE = 0.5  # of a GPU's free memory that a first micro-batch may take by `image_bytes`; judges need some too
 
-_sizes: dict[tuple[int, str], int] = {}  # lots by (resolution, device), as they worked in this process
+_sizes: dict[tuple[int, str], int] = {}  # of micro-batches by (resolution, device), as they worked in this process
 
 
 def image_bytes(resolution: int, channels: int = 0) -> int:
@@ -42,16 +42,16 @@ def image_bytes(resolution: int, channels: int = 0) -> int:
     return MAPS * 4 * max(min(32768 // side, 512) * side * side for side in (resolution, max(resolution // 2, 4)))
 
 
-def lot_size(resolution: int, room: float = LOT_BYTES) -> int:
-    """Images of a lot: the largest power of two up to BATCH for which there is room, in bytes; at least 1."""
-    lot = BATCH
-    while lot > 1 and lot * image_bytes(resolution) > room:
-        lot //= 2
-    return lot
+def microbatch_size(resolution: int, room: float = MICROBATCH_BYTES) -> int:
+    """Images of a micro-batch: the largest power of two up to BATCH for which there is room, in bytes; at least 1."""
+    size = BATCH
+    while size > 1 and size * image_bytes(resolution) > room:
+        size //= 2
+    return size
 
 
-def in_lots(see: Callable[[slice], Result], count: int, resolution: int, device: torch.device) -> list[Result]:
-    """What `see` answers for rows 0 to count - 1, a lot at a time, in order.
+def in_microbatches(see: Callable[[slice], Result], count: int, resolution: int, device: torch.device) -> list[Result]:
+    """The results of `see` for rows 0 to count - 1, one micro-batch after the other.
 
     `see(rows)` makes the images of these rows and returns what is wanted of them, without the images where it can.
     It is asked again with half as many rows where a GPU has not enough memory. Raises StageError if it has not
@@ -74,15 +74,16 @@ def in_lots(see: Callable[[slice], Result], count: int, resolution: int, device:
     return results
 
 
-def lots_of(domain: Domain, see: Callable[[slice], Result], count: int) -> list[Result]:
-    """`in_lots` for a domain's images, on its device."""
-    return in_lots(see, count, domain.card.resolution, domain.device)
+def by_microbatch(domain: Domain, see: Callable[[slice], Result], count: int) -> list[Result]:
+    """`in_microbatches` for a domain's images, on its device."""
+    return in_microbatches(see, count, domain.card.resolution, domain.device)
 
 
 def _size(resolution: int, device: torch.device) -> int:
     key = (resolution, str(device))
     if key not in _sizes:
-        _sizes[key] = lot_size(resolution, _free(device) * DEVICE_SHARE if device.type == "cuda" else LOT_BYTES)
+        room = _free(device) * DEVICE_SHARE if device.type == "cuda" else MICROBATCH_BYTES
+        _sizes[key] = microbatch_size(resolution, room)
     return _sizes[key]
 
 
@@ -95,7 +96,7 @@ def _free(device: torch.device) -> int:
 
 
 def _halve(tried: int, resolution: int, device: torch.device, told: str) -> None:
-    """Remember half the lot that was too large. Raises StageError if that was one image."""
+    """Remember half the micro-batch that was too large. Raises StageError if that was one image."""
     import torch
 
     if tried <= 1:

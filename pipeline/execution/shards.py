@@ -16,7 +16,7 @@ from pipeline.execution.cluster import close, workers_for
 from pipeline.execution.dispatch import run_on_dask
 from pipeline.execution.jobs import Fault, Job, Progress, ShardFunction, compute_shard, shard_name
 from pipeline.execution.processes import use_threads
-from pipeline.execution.throughput import store_rate
+from pipeline.execution.throughput import store_seconds
 from pipeline.progress import Display
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, building, is_complete, read_manifest
@@ -63,7 +63,7 @@ def run_shards(
     per_unit = [spent / weight for spent, weight in zip(job.seconds, job.units, strict=True) if weight > 0]
     if measure and per_unit:
         parallel = 1 if workers is None else max(1, min(len(shards), workers.count()))
-        store_rate(absolute, label, unit, sum(job.units), statistics.median(per_unit) / parallel)
+        store_seconds(absolute, label, unit, sum(job.units), statistics.median(per_unit) / parallel)
     return job.results
 
 

@@ -21,11 +21,11 @@ from pipeline.storage.manifests import is_finite
 
 log = logging.getLogger("latentbench")
 
-RATES = "rates.json"
+FILE = "rates.json"
 
 
 def machine_key(machine: Machine) -> str:
-    """What a measured rate depends on, in one word."""
+    """What measured seconds depend on, in one word."""
     if machine.scheduler and machine.executor == "dask":
         return f"{machine.device}-{machine.scheduler}"
     if machine.executor == "inline":
@@ -35,34 +35,34 @@ def machine_key(machine: Machine) -> str:
     return f"{machine.device}-{machine.workers}x{machine.threads}"
 
 
-def measured_rates(outputs: Path, machine: Machine | None = None) -> dict[str, float]:
+def measured_seconds(outputs: Path, machine: Machine | None = None) -> dict[str, float]:
     """Seconds per unit by "DOMAIN/label", as last measured on such a machine, else on any. Empty if never."""
-    stored = _stored(outputs / RATES)
+    stored = _stored(outputs / FILE)
     rows = [(row["when"], key, label, row["seconds"]) for key, rates in stored.items() for label, row in rates.items()]
     own = machine_key(machine) if machine is not None else ""
     ordered = sorted(rows, key=lambda row: (row[1] == own, row[0]))
     return {label: seconds for _, _, label, seconds in ordered}
 
 
-def store_rate(settings: Settings, label: str, unit: str, units: float, seconds: float) -> None:
-    """Remember how many seconds of the whole machine one unit took, for `measured_rates`."""
+def store_seconds(settings: Settings, label: str, unit: str, units: float, seconds: float) -> None:
+    """Remember how many seconds of the whole machine one unit took, for `measured_seconds`."""
     row = {
         "seconds": seconds,
         "unit": unit,
         "units": units,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    path = settings.outputs / RATES
+    path = settings.outputs / FILE
     try:
-        with open_shared(path.with_name(f".{RATES}.lock")) as lock:
+        with open_shared(path.with_name(f".{FILE}.lock")) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for leftover in leftovers(path.parent, RATES):  # of a run that was killed: who holds the lock writes alone
+            for leftover in leftovers(path.parent, FILE):  # of a run that was killed: who holds the lock writes alone
                 leftover.unlink(missing_ok=True)
             stored = _stored(path)
             stored.setdefault(machine_key(settings.machine), {})[f"{settings.domain}/{label}"] = row
-            write_json(path.parent, RATES, stored)
+            write_json(path.parent, FILE, stored)
     except (OSError, StageError) as error:
-        log.warning("The measured rate of %s was not stored in %s: %s", label, path, error)
+        log.warning("The measured seconds of %s were not stored in %s: %s", label, path, error)
 
 
 def _stored(path: Path) -> dict[str, dict[str, dict[str, Any]]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import index_of
-from pipeline.domains.microbatches import in_lots
+from pipeline.domains.microbatches import in_microbatches
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.checkpoints import Checkpoint
@@ -165,4 +165,4 @@ class _Rescoring:
             return found
 
         with torch.no_grad():
-            return torch.cat(in_lots(see, len(self.ws), self.data.generator.resolution, self.data.device))
+            return torch.cat(in_microbatches(see, len(self.ws), self.data.generator.resolution, self.data.device))

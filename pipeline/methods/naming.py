@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.domains.microbatches import in_lots
+from pipeline.domains.microbatches import in_microbatches
 from pipeline.errors import StageError
 from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import Checkpoint
@@ -270,7 +270,7 @@ def _values(data: FitData, ws: Tensor) -> Tensor:
         found: Tensor = data.scorer_a(data.generator.synthesis(ws[rows])).double().cpu()
         return found
 
-    return torch.cat(in_lots(see, len(ws), data.generator.resolution, data.device))
+    return torch.cat(in_microbatches(see, len(ws), data.generator.resolution, data.device))
 
 
 class Unnamed(Method):

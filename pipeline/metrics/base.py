@@ -51,8 +51,8 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What of the protocol metrics need."""
+class Splits:
+    """Into how many subsets, of how many images, KID and the Inception Score divide a set."""
 
     kid_subsets: int = 100
     kid_subset_size: int = 1000
@@ -124,7 +124,7 @@ class EditSet(Measured):
     originals: np.ndarray
     reference: Reference
     timings: Mapping[str, np.ndarray]
-    rules: Rules = field(default_factory=Rules)
+    splits: Splits = field(default_factory=Splits)
 
     @classmethod
     def of_columns(cls, method: str, attribute: str, columns: Mapping[str, np.ndarray]) -> EditSet:
@@ -198,7 +198,7 @@ class Metric:
     paper: str
     unit: str
     better: str
-    judge: Callable[[Any], list[Judgement]]
+    score: Callable[[Any], list[Judgement]]
     roles: tuple[str, ...] = ()
     minimum_faces: int = 10
     minimum_images: int = 0

@@ -22,11 +22,11 @@ SIGMA = "standard deviation of the logit over unedited images"
 
 
 def _mean(column: str, role: str = "none") -> Callable[[Measured], list[Judgement]]:
-    def judge(edits: Measured) -> list[Judgement]:
+    def score(edits: Measured) -> list[Judgement]:
         values = edits.columns[column]
         return [Judgement(edits.mean(values, np.isfinite(values)), role)]  # NaN: no attribute of the face has a unit
 
-    return judge
+    return score
 
 
 def _metric(name: str, column: str, meaning: str, paper: str, unit: str, role: str = "none") -> Metric:
@@ -37,7 +37,7 @@ def _metric(name: str, column: str, meaning: str, paper: str, unit: str, role: s
         paper=paper,
         unit=unit,
         better="neither" if column == "displacement" else "lower",
-        judge=_mean(column, role),
+        score=_mean(column, role),
         roles=() if role == "none" else (role,),
         per_attribute=False,
         protocols=(CONSISTENCY,),

@@ -74,21 +74,21 @@ def estimate(edits: RateSet, column: str, read: Callable[[np.ndarray, np.ndarray
 
 
 def _area_of(column: str, role: str) -> Callable[[RateSet], list[Judgement]]:
-    def judge(edits: RateSet) -> list[Judgement]:
+    def score(edits: RateSet) -> list[Judgement]:
         return [Judgement(estimate(edits, column, area), role)] if edits.level is None else []
 
-    return judge
+    return score
 
 
 def _value_of(column: str, role: str) -> Callable[[RateSet], list[Judgement]]:
-    def judge(edits: RateSet) -> list[Judgement]:
+    def score(edits: RateSet) -> list[Judgement]:
         if edits.level is None:
             return []
         rate = edits.level
         found = estimate(edits, column, lambda x, y: value_at(x, y, rate))
         return [Judgement(found, role, "" if np.isfinite(found.value) else "the target-change rate is not reached")]
 
-    return judge
+    return score
 
 
 def _top(edits: RateSet) -> list[Judgement]:
@@ -104,7 +104,7 @@ TARGET_CHANGE_RATE = Metric(
     paper=PAPER,
     unit="1",
     better="higher",
-    judge=_top,
+    score=_top,
     roles=("scorer_b",),
     protocols=(RATES,),
     bounds=(0.0, 1.0),
@@ -117,7 +117,7 @@ PRESERVATION_AREA = Metric(
     paper=PAPER,
     unit="1",
     better="higher",
-    judge=_area_of("preserved", "scorer_b"),
+    score=_area_of("preserved", "scorer_b"),
     roles=("scorer_b",),
     protocols=(RATES,),
     bounds=(0.0, 1.0),
@@ -130,7 +130,7 @@ ACCEPTANCE_AREA = Metric(
     paper=PAPER,
     unit="1",
     better="higher",
-    judge=_area_of("accepted", "recognizer_b"),
+    score=_area_of("accepted", "recognizer_b"),
     roles=("recognizer_b",),
     protocols=(RATES,),
     bounds=(0.0, 1.0),
@@ -143,7 +143,7 @@ PRESERVATION_RATE = Metric(
     paper=PAPER,
     unit="1",
     better="higher",
-    judge=_value_of("preserved", "scorer_b"),
+    score=_value_of("preserved", "scorer_b"),
     roles=("scorer_b",),
     protocols=(RATES,),
     bounds=(0.0, 1.0),
@@ -156,7 +156,7 @@ ACCEPTANCE_RATE = Metric(
     paper=PAPER,
     unit="1",
     better="higher",
-    judge=_value_of("accepted", "recognizer_b"),
+    score=_value_of("accepted", "recognizer_b"),
     roles=("recognizer_b",),
     protocols=(RATES,),
     bounds=(0.0, 1.0),

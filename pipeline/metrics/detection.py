@@ -10,7 +10,7 @@ def samples(edits: EditSet) -> list[Samples]:
     return [Samples(edits.columns["detected"].astype(float), edits.faces, "detector")]
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def score(edits: EditSet) -> list[Judgement]:
     """Share of detected images."""
     return [Judgement(part.estimate(edits.bootstrap), part.role) for part in samples(edits)]
 
@@ -22,7 +22,7 @@ DETECTED_SHARE = Metric(
     paper="Zhang et al., IEEE Signal Processing Letters 2016 (the detector)",
     unit="share",
     better="higher",
-    judge=judge,
+    score=score,
     roles=("detector",),
     samples=samples,
     bounds=(0.0, 1.0),

@@ -129,7 +129,7 @@ def resampled_distances(moments: FaceMoments, reference: Reference, counts: np.n
     )
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def score(edits: EditSet) -> list[Judgement]:
     """The distance of the edited images to the reference."""
     features, reference = edits.features.astype(np.float64), edits.reference
     faces = len(np.unique(edits.faces))
@@ -159,7 +159,7 @@ FID = Metric(
     paper="Heusel et al., NeurIPS 2017; Parmar et al., CVPR 2022 (clean-fid)",
     unit="squared feature distance",
     better="lower",
-    judge=judge,
+    score=score,
     roles=("perception",),
     protocols=(PAPER, PERCEPTION),
     bounds=(0.0, inf),

@@ -55,7 +55,7 @@ class PairedMoments:
         return float(gap @ gap + traces - 2 * np.sqrt(values.clip(min=0.0)).sum())
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def score(edits: EditSet) -> list[Judgement]:
     """The distance of the edited images to their own unedited ones."""
     moments = PairedMoments(edits.features, edits.originals, edits.faces)
     n_faces, width = len(moments.number), edits.features.shape[1]
@@ -76,7 +76,7 @@ FID_SAME_CODES = Metric(
     paper="Heusel et al., NeurIPS 2017; the reference set is ours",
     unit="squared feature distance",
     better="lower",
-    judge=judge,
+    score=score,
     roles=("perception",),
     per_attribute=False,
     bounds=(0.0, inf),

@@ -27,7 +27,7 @@ def samples(edits: Measured) -> list[Samples]:
     return [Samples(edits.columns[column][detected], faces, role) for role, column in COLUMNS.items()]
 
 
-def judge(edits: Measured) -> list[Judgement]:
+def score(edits: Measured) -> list[Judgement]:
     """Mean distance over the images on which the detector finds a face, one judgement per network.
 
     How many images that leaves out is `detected_share`.
@@ -45,7 +45,7 @@ IDENTITY_DISTANCE = Metric(
     paper="Khodadadeh et al., WACV 2022",
     unit="cosine distance",
     better="lower",
-    judge=judge,
+    score=score,
     roles=tuple(COLUMNS),
     protocols=(PAPER, MATCHED),
     samples=samples,

@@ -81,7 +81,7 @@ def inception_score(logits: np.ndarray, parts: int, rng: np.random.Generator) ->
 
 def _resampled(edits: EditSet) -> tuple[np.ndarray, np.ndarray, str]:
     """The parts' scores of the set, (parts,), and of every resample of its faces, (S, parts); and a flag."""
-    wanted = edits.rules.inception_score_splits
+    wanted = edits.splits.inception_score_splits
     rng = keyed_rng(edits.bootstrap.seed, "inception_score", edits.attribute)
     sums = scores_by_face(edits.logits, edits.faces, wanted, rng)
     faces = sums.number.shape[1]
@@ -122,7 +122,7 @@ def difference(edits: EditSet) -> list[Judgement]:
     if len(logits) < len(edits):
         flag = "; ".join(filter(None, [flag, f"only {len(logits)} reference images"]))
     rng = keyed_rng(edits.bootstrap.seed, "inception_score", edits.attribute)
-    own, _ = inception_score(logits[: len(edits)], edits.rules.inception_score_splits, rng)
+    own, _ = inception_score(logits[: len(edits)], edits.splits.inception_score_splits, rng)
     signed = _judgement(edits, float(parts.mean()) - own, resampled.mean(axis=1) - own, flag)
     return [folded(judgement) for judgement in signed]
 
@@ -134,7 +134,7 @@ INCEPTION_SCORE = Metric(
     paper=PAPER,
     unit="classes",
     better="higher",
-    judge=score,
+    score=score,
     roles=("perception",),
     bounds=(1.0, inf),
 )
@@ -146,7 +146,7 @@ INCEPTION_SCORE_SPREAD = Metric(
     paper=PAPER,
     unit="classes",
     better="neither",
-    judge=spread,
+    score=spread,
     roles=("perception",),
     bounds=(0.0, inf),
 )
@@ -158,7 +158,7 @@ INCEPTION_SCORE_DIFFERENCE = Metric(
     paper=PAPER,
     unit="classes",
     better="lower",
-    judge=difference,
+    score=difference,
     roles=("perception",),
     bounds=(0.0, inf),
 )

@@ -91,15 +91,15 @@ def few_faces(images: np.ndarray) -> str:
     )
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def score(edits: EditSet) -> list[Judgement]:
     """The distance of the edited images to the reference."""
     features, reference = edits.features, edits.reference.features
     rng = keyed_rng(edits.bootstrap.seed, "kid", edits.attribute)
     value = kernel_distance(
         features,
         reference,
-        subsets=edits.rules.kid_subsets,
-        subset_size=edits.rules.kid_subset_size,
+        subsets=edits.splits.kid_subsets,
+        subset_size=edits.splits.kid_subset_size,
         seed=int(rng.integers(2**32)),
     )
     kernels = FaceKernels(features, edits.faces, reference)
@@ -116,7 +116,7 @@ KID = Metric(
     paper="Binkowski et al., ICLR 2018; Parmar et al., CVPR 2022 (clean-fid)",
     unit="squared discrepancy",
     better="lower",
-    judge=judge,
+    score=score,
     roles=("perception",),
     minimum_images=100,
 )

@@ -42,7 +42,7 @@ def distances(sums: np.ndarray, number: np.ndarray, counts: np.ndarray) -> np.nd
     )
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def score(edits: EditSet) -> list[Judgement]:
     """The distance of the edited images to their own unedited ones."""
     edited, unedited, faces = edits.features, edits.originals, edits.faces
     crossed = between_faces(edited, unedited, faces)
@@ -62,7 +62,7 @@ KID_SAME_CODES = Metric(
     paper="Binkowski et al., ICLR 2018; Gretton et al., JMLR 2012; the reference set is ours",
     unit="squared discrepancy",
     better="lower",
-    judge=judge,
+    score=score,
     roles=("perception",),
     minimum_images=100,
     per_attribute=False,

@@ -30,12 +30,12 @@ def areas(edits: EditSet) -> list[Samples]:
     return _known(edits, "parts_area")
 
 
-def judge(edits: EditSet) -> list[Judgement]:
+def score(edits: EditSet) -> list[Judgement]:
     """Mean share."""
     return [Judgement(part.estimate(edits.bootstrap)) for part in samples(edits)]
 
 
-def judge_area(edits: EditSet) -> list[Judgement]:
+def score_area(edits: EditSet) -> list[Judgement]:
     """Mean area."""
     return [Judgement(part.estimate(edits.bootstrap)) for part in areas(edits)]
 
@@ -53,7 +53,7 @@ LOCALITY = Metric(
     paper=PAPER,
     unit="1",
     better="higher",
-    judge=judge,
+    score=score,
     protocols=(PROTOCOL,),
     samples=samples,
     bounds=(0.0, 1.0),
@@ -66,7 +66,7 @@ PARTS_AREA = Metric(
     paper=PAPER,
     unit="1",
     better="neither",
-    judge=judge_area,
+    score=score_area,
     protocols=(PROTOCOL,),
     bounds=(0.0, 1.0),
 )

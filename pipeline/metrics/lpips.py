@@ -21,7 +21,7 @@ def samples(edits: Measured) -> list[Samples]:
     return [Samples(edits.columns["lpips"], edits.faces, "lpips")] if len(edits) else []
 
 
-def judge(edits: Measured) -> list[Judgement]:
+def score(edits: Measured) -> list[Judgement]:
     """Mean distance over all images."""
     return [Judgement(part.estimate(edits.bootstrap), part.role) for part in samples(edits)]
 
@@ -33,7 +33,7 @@ LPIPS = Metric(
     paper="Zhang et al., CVPR 2018",
     unit="1",
     better="lower",
-    judge=judge,
+    score=score,
     roles=("lpips",),
     protocols=(PAPER, MATCHED, PERCEPTION),
     samples=samples,

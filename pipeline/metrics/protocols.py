@@ -12,7 +12,7 @@ from pipeline.metrics.base import CONSISTENCY, LOCALITY, MATCHED, PAPER, PERCEPT
 
 
 @dataclass(frozen=True)
-class Preset:
+class Protocol:
     """One protocol: the `protocol` column of scores, what it asks, its source, its sizes' settings."""
 
     name: str
@@ -27,38 +27,38 @@ class Preset:
 
 
 _GRID = ("n_faces", "n_steps", "n_reference")
-PRESETS: tuple[Preset, ...] = (
-    Preset(
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
         PAPER,
         "what editing costs over the whole range in which a face is still found: identity, FID, KID, IS, seconds",
         "Khodadadeh et al., WACV 2022",
         _GRID,
     ),
-    Preset(
+    Protocol(
         MATCHED,
         "what else changes, and who the face still is, where the attribute has moved equally far",
         "Wu et al., CVPR 2021 (attribute dependency); Shen et al., TPAMI 2020 (re-scoring)",
         ("n_matched_faces", "n_spread", "matched_levels", "matched_tolerance"),
     ),
-    Preset(
+    Protocol(
         RATES,
         "how much is preserved at the strength at which so many faces have crossed to the other side of their label",
         "Yao et al., ICCV 2021",
         ("n_rate_faces", "rate_strengths", "false_accept_rate"),
     ),
-    Preset(
+    Protocol(
         CONSISTENCY,
         "whether three edits give the same face in every order, at once, and undone",
         "Abdal et al., TOG 2021; Khodadadeh et al., WACV 2022",
         ("n_consistency_faces", "consistency_share"),
     ),
-    Preset(
+    Protocol(
         LOCALITY,
         "how much of the change lies where the attribute truly is; where the domain knows the truth",
         "ours; the claim: LLF, CAAI TRIT 2026",
         _GRID[:2],
     ),
-    Preset(
+    Protocol(
         PERCEPTION,
         "the LLF paper's three measures, of the images of l2l-2022",
         "LLF, CAAI TRIT 2026",

@@ -33,7 +33,7 @@ UNREACHED_SHARE = Metric(
     paper=PAPER,
     unit="share",
     better="lower",
-    judge=unreached,
+    score=unreached,
     roles=("scorer_a",),
     protocols=(MATCHED,),
     bounds=(0.0, 1.0),
@@ -47,7 +47,7 @@ ATTRIBUTE_CHANGE_REPORTED = Metric(
     paper=PAPER,
     unit="standard deviation of the logit",
     better="neither",
-    judge=reported,
+    score=reported,
     roles=("scorer_b",),
     protocols=(MATCHED,),
 )

@@ -12,7 +12,7 @@ from math import inf
 from pipeline.metrics.base import EditSet, Judgement, Metric
 
 
-def judge(edits: EditSet, column: str) -> list[Judgement]:
+def score(edits: EditSet, column: str) -> list[Judgement]:
     """Median seconds over the repetitions; `n_images` counts these."""
     return [Judgement(edits.bootstrap.median(edits.timings[column]))]
 
@@ -24,7 +24,7 @@ SECONDS_PER_EDIT = Metric(
     paper="Khodadadeh et al., WACV 2022",
     unit="second",
     better="lower",
-    judge=partial(judge, column="seconds_per_edit"),
+    score=partial(score, column="seconds_per_edit"),
     minimum_faces=0,
     minimum_images=5,
     per_attribute=False,
@@ -38,7 +38,7 @@ SECONDS_PER_EDIT_AND_SYNTHESIS = Metric(
     paper="Khodadadeh et al., WACV 2022",
     unit="second",
     better="lower",
-    judge=partial(judge, column="seconds_per_edit_and_synthesis"),
+    score=partial(score, column="seconds_per_edit_and_synthesis"),
     minimum_faces=0,
     minimum_images=5,
     per_attribute=False,

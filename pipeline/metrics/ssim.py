@@ -14,7 +14,7 @@ def samples(edits: Measured) -> list[Samples]:
     return [Samples(edits.columns["ssim"], edits.faces)] if len(edits) else []
 
 
-def judge(edits: Measured) -> list[Judgement]:
+def score(edits: Measured) -> list[Judgement]:
     """Mean similarity over all images."""
     return [Judgement(part.estimate(edits.bootstrap)) for part in samples(edits)]
 
@@ -26,7 +26,7 @@ SSIM = Metric(
     paper="Wang et al., IEEE TIP 2004",
     unit="1",
     better="higher",
-    judge=judge,
+    score=score,
     protocols=(PAPER, MATCHED, PERCEPTION),
     samples=samples,
     bounds=(-1.0, 1.0),

@@ -33,7 +33,7 @@ def samples(edits: Measured) -> list[Samples]:
     return [Samples(distance[detected], edits.faces[detected], "reader")]
 
 
-def judge(edits: Measured) -> list[Judgement]:
+def score(edits: Measured) -> list[Judgement]:
     """Mean distance over the images on which the detector finds a face; no judgement where no truth is known."""
     read = _read(edits)
     if read is None:
@@ -53,7 +53,7 @@ def error_samples(edits: Measured) -> list[Samples]:
     return [Samples(error[detected], edits.faces[detected], "reader")]
 
 
-def judge_error(edits: Measured) -> list[Judgement]:
+def score_error(edits: Measured) -> list[Judgement]:
     """Root mean square distance of two pictures of one person, over the same images."""
     return [Judgement(part.estimate(edits.bootstrap), part.role) for part in error_samples(edits)]
 
@@ -74,7 +74,7 @@ TRUE_IDENTITY_DISTANCE = Metric(
     paper="ours",
     unit=UNIT,
     better="lower",
-    judge=judge,
+    score=score,
     samples=samples,
     roles=("reader",),
     protocols=(PAPER, MATCHED),
@@ -89,7 +89,7 @@ TRUE_IDENTITY_ERROR = Metric(
     paper="ours",
     unit=UNIT,
     better="neither",
-    judge=judge_error,
+    score=score_error,
     samples=error_samples,
     compared=False,
     roles=("reader",),

@@ -11,7 +11,7 @@ from pipeline.chain.links import Chain, Link
 from pipeline.errors import ConfigError, StageError
 from pipeline.execution.cluster import forget_failure, too_few_files, workers_for
 from pipeline.execution.gpus import assigned, device_missing
-from pipeline.execution.throughput import measured_rates
+from pipeline.execution.throughput import measured_seconds
 from pipeline.planning.sizes import Whole, in_bytes, size_of, whole
 from pipeline.settings.paths import folder_to_be, unwritable_folder
 from pipeline.storage.stages import STAGES, finished_shards, is_complete, read_manifest
@@ -28,7 +28,7 @@ class Planned:
     """One stage of a plan.
 
     `state` is one of THERE, PARTIAL, MISSING. `seconds` is the estimate of what is still to compute from measured
-    rates, None where no rate was measured yet; of a stage that is there it is 0. `spent` is what it took then.
+    seconds per unit, None where none were measured yet; of a stage that is there it is 0. `spent` is what it took then.
     `bytes_written` is what it keeps on disk, `peak_bytes` what one worker holds at once, `device_bytes` of them on its
     device, by `sizing`.
     """
@@ -64,11 +64,11 @@ class Estimate:
 def plan(chain: Chain) -> tuple[Planned, ...]:
     """Every stage of a run. Files are checked against their sha256: a damaged one counts as to compute."""
     outputs = chain.settings.outputs
-    rates = measured_rates(outputs, chain.settings.machine)
-    return tuple(_planned(chain, link, rates) for link in chain.links)
+    measured = measured_seconds(outputs, chain.settings.machine)
+    return tuple(_planned(chain, link, measured) for link in chain.links)
 
 
-def _planned(chain: Chain, link: Link, rates: dict[str, float]) -> Planned:
+def _planned(chain: Chain, link: Link, measured: dict[str, float]) -> Planned:
     outputs = chain.settings.outputs
     shards = finished_shards(link.stage, outputs)
     seconds: float | None
@@ -78,8 +78,8 @@ def _planned(chain: Chain, link: Link, rates: dict[str, float]) -> Planned:
         spent = read_manifest(link.stage, outputs).wall_seconds
     else:
         state = PARTIAL if shards else MISSING
-        rate = rates.get(f"{chain.settings.domain}/{link.rate}")
-        seconds = None if rate is None else rate * link.units
+        seconds_per_unit = measured.get(f"{chain.settings.domain}/{link.throughput_label}")
+        seconds = None if seconds_per_unit is None else seconds_per_unit * link.units
     size = size_of(chain.settings, chain.card, link)
     return Planned(
         stage=link.stage.name,

@@ -27,7 +27,7 @@ from pipeline.chain.links import Chain, Link
 from pipeline.chain.matched.edits import SHARD_FACES as MATCHED_FACES
 from pipeline.chain.training import build
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import image_bytes, lot_size
+from pipeline.domains.microbatches import image_bytes, microbatch_size
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import cut_ids
@@ -110,7 +110,7 @@ def table_bytes(schema: pa.Schema, rows: float, files: int, lengths: Mapping[str
 
 def images_in_memory(card: DomainCard, lot: int = 0) -> int:
     """Bytes of a lot of images while it is made, and then judged."""
-    lot = lot or lot_size(card.resolution)
+    lot = lot or microbatch_size(card.resolution)
     each = max(image_bytes(card.resolution, card.channels), VIEW_PIXELS * _picture(card.resolution))
     return lot * each + JUDGING_BYTES
 
@@ -288,7 +288,7 @@ def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
 def _consistency(settings: Settings, card: DomainCard, link: Link) -> Size:
     files = math.ceil(link.units / CONSISTENCY_FACES)
     written = table_bytes(schemas.CONSISTENCY, link.units, files, {"attributes": 3, "strengths": 3})
-    lot = min(lot_size(card.resolution), CONSISTENCY_FACES)
+    lot = min(microbatch_size(card.resolution), CONSISTENCY_FACES)
     images = images_in_memory(card, lot) + 9 * lot * _picture(card.resolution)
     return _working(card, written, images=images, held=16 * _edited_codes(card, CONSISTENCY_FACES))
 

@@ -36,7 +36,7 @@ AHEAD = timedelta(hours=14)  # of Greenwich, where a night begins first
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRun:
     """A published run as its manifest tells it."""
 
     folder: Path
@@ -48,12 +48,12 @@ class Published:
         return str(self.manifest["run_id"])
 
 
-def published_runs(outputs: Path) -> list[Published]:
+def published_runs(outputs: Path) -> list[PublishedRun]:
     """Every published run, oldest first; a folder whose manifest is damaged or cannot be read is named in a warning."""
     found = []
     for folder in sorted((outputs / REPORTS).glob(f"{PREFIX}*")):
         try:
-            found.append(Published(folder, read_report_manifest(folder)))
+            found.append(PublishedRun(folder, read_report_manifest(folder)))
         except StageError as error:
             log.warning("%s", error)
     return found

@@ -75,7 +75,7 @@ class Comparison:
         return 1 - float(self.run_a.experiment.get("confidence", 0.95))
 
 
-def compare(outputs: Path, run_a: str, run_b: str) -> Comparison:
+def compare_runs(outputs: Path, run_a: str, run_b: str) -> Comparison:
     """Compare two published runs, named as `archive.find_run` takes them.
 
     Runs of another domain, profile, protocol or other weights are joined all the same, but every row's verdict is "not

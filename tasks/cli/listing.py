@@ -157,13 +157,13 @@ def protocols(as_json: AsJson = False) -> None:
     """List the protocols: what each asks, whose idea it is, the settings that are its sizes, what it scores."""
     rows = [
         {
-            "protocol": preset.name,
-            "asks": preset.asks,
-            "source": preset.source,
-            "sizes": ", ".join(preset.sizes),
-            "metrics": ", ".join(preset.metrics),
+            "protocol": protocol.name,
+            "asks": protocol.asks,
+            "source": protocol.source,
+            "sizes": ", ".join(protocol.sizes),
+            "metrics": ", ".join(protocol.metrics),
         }
-        for preset in known_protocols.PRESETS
+        for protocol in known_protocols.PROTOCOLS
     ]
     _show(rows, as_json=as_json)
 

@@ -89,7 +89,7 @@ def compare(
         latentbench compare 20261119T031500Z latest
         latentbench compare 20261119T031500Z latest --check
     """
-    comparison = comparisons.compare(options.outputs_folder(outputs), run_a, run_b)
+    comparison = comparisons.compare_runs(options.outputs_folder(outputs), run_a, run_b)
     comparisons.print_comparison(comparison, out, everything=everything)
     if check and (not comparison.comparable or len(comparison.outside)):
         raise typer.Exit(OUTSIDE_NOISE)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.metrics.base import EditSet, MatchedSet, Reference, Rules
+from pipeline.metrics.base import EditSet, MatchedSet, Reference, Splits
 from pipeline.statistics.bootstrap import Bootstrap
 
 
@@ -51,7 +51,7 @@ def edit_set(
         ),
         "timings": {"seconds_per_edit": np.full(9, 0.5), "seconds_per_edit_and_synthesis": np.full(9, 2.0)},
         "bootstrap": Bootstrap(100),
-        "rules": Rules(10, 50, 4),
+        "splits": Splits(10, 50, 4),
     }
     columns |= {name: given.pop(name) for name in list(given) if name not in parts}
     name = attributes[0] if len(attributes) == 1 else "all"

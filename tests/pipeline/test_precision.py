@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.chain.labels import judge
+from pipeline.chain.labels import label_images
 from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import ConfigError
@@ -61,5 +61,5 @@ def test_the_domain_is_loaded_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert base.load(px16.NAME, "cpu") is full is not half
     assert (full.generator.synthesis.half_type, half.generator.synthesis.half_type) == (None, torch.float16)
     w = np.random.default_rng(0).standard_normal((4, 512), dtype=np.float32)
-    expected, found = judge(full, w, 0.5)[0], judge(half, w, 0.5)[0]
+    expected, found = label_images(full, w, 0.5)[0], label_images(half, w, 0.5)[0]
     assert 0 < np.abs(expected - found).max() < 0.01

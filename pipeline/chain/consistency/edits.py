@@ -28,7 +28,7 @@ from pipeline.chain.spread import Spread, read_spread
 from pipeline.chain.views import displacement, synthesise
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import keyed_rng
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pipeline.methods.base import Faces, Method
 
 VERSION = 3
-JUDGES = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
+ROLES_READ = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
 SHARD_FACES = 16  # at most so many make one shard
 
 
@@ -59,7 +59,7 @@ def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stag
         "shard_faces": SHARD_FACES,
     }
     own = ("lpips",) if "lpips" in card.weights else ()
-    weights = {role: card.weights[role] for role in (*JUDGES, *own)}
+    weights = {role: card.weights[role] for role in (*ROLES_READ, *own)}
     return Stage("consistency", VERSION, parameters, weights, upstream(settings, card, method, "rates"), label=method)
 
 
@@ -161,7 +161,7 @@ def reorder(
             "undo_lpips": alike(images[-1], start),
         }
 
-    parts = lots_of(domain, see, count)
+    parts = by_microbatch(domain, see, count)
     progress(1, 1, "")
     columns_of = {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {
         "displacement": mean([displacement(domain, ws, faces.ws) for ws in finals]),
@@ -180,5 +180,5 @@ def edited(domain: Domain, method: Method, faces: Faces, vectors: Tensor) -> Fac
     unknown = after.values.isnan()
     if not unknown.any():
         return after
-    read = lots_of(domain, lambda lot: domain.scorer_a(synthesise(domain, after.ws[lot])), len(after.ws))
+    read = by_microbatch(domain, lambda lot: domain.scorer_a(synthesise(domain, after.ws[lot])), len(after.ws))
     return replace(after, values=torch.where(unknown, torch.cat(read).to(after.values), after.values))

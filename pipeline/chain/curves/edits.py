@@ -28,7 +28,7 @@ from pipeline.chain.spread import Limits, read_limits
 from pipeline.chain.views import displacement, strength_vectors, synthesise
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from pipeline.methods.base import Faces, Method
 
 VERSION = 2
-JUDGES = ("generator", "scorer_b", "recognizer_b", "detector")
+ROLES_READ = ("generator", "scorer_b", "recognizer_b", "detector")
 SHARD_FACES = 50  # at most so many make one shard of an attribute
 
 
 @dataclass(frozen=True)
-class Crossing:
+class CurveRequest:
     """What a block of edits needs to know: the ends of the method's range, and the protocol's numbers."""
 
     attribute: str
@@ -71,7 +71,7 @@ def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "batch": BATCH,
         "shard_faces": SHARD_FACES,
     }
-    weights = {role: card.weights[role] for role in JUDGES}
+    weights = {role: card.weights[role] for role in ROLES_READ}
     return Stage("rates", VERSION, parameters, weights, upstream(settings, card, method, "rates"), label=method)
 
 
@@ -89,7 +89,7 @@ def rates_shard(settings: Settings, block: FaceBlock, progress: Progress) -> Sha
     stage = rates_stage(settings, base.describe(settings.domain), block.method)
     experiment, ends = settings.experiment, read_range(settings, block.method, block.attribute)
     limits = read_limits(settings)
-    crossing = Crossing(
+    request = CurveRequest(
         block.attribute,
         ends["low"],
         ends["high"],
@@ -99,34 +99,34 @@ def rates_shard(settings: Settings, block: FaceBlock, progress: Progress) -> Sha
     )
 
     def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
-        return cross(domain, method, ids, faces, crossing, limits, progress)
+        return edit_across_label(domain, method, ids, faces, request, limits, progress)
 
     return write_block(settings, stage, block, "rates", RATES, edit)
 
 
-def cross(
+def edit_across_label(
     domain: Domain,
     method: Method,
     ids: np.ndarray,
     faces: Faces,
-    crossing: Crossing,
+    request: CurveRequest,
     limits: Limits,
     progress: Progress,
 ) -> dict[str, Any]:
     """Columns of `rates` of some faces, by face and strength; ids (N,)."""
     import torch
 
-    column = index_of(crossing.attribute)
+    column = index_of(request.attribute)
     cuts = torch.from_numpy(limits.cuts)
-    largest_distance = limits.acceptance_distance(crossing.false_accept_rate)
+    largest_distance = limits.acceptance_distance(request.false_accept_rate)
     starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
     before = [part for rows in starts for part in _judged(domain, faces.ws[rows])]
     logits, persons = (torch.cat([part[place] for part in before]) for place in range(2))
     labels = logits > cuts
-    end = torch.where(labels[:, column], crossing.low, crossing.high).double()
-    face = torch.arange(len(ids)).repeat_interleave(crossing.strengths)
-    index = torch.arange(1, crossing.strengths + 1).repeat(len(ids))
-    strength = end[face] * index / crossing.strengths
+    end = torch.where(labels[:, column], request.low, request.high).double()
+    face = torch.arange(len(ids)).repeat_interleave(request.strengths)
+    index = torch.arange(1, request.strengths + 1).repeat(len(ids))
+    strength = end[face] * index / request.strengths
     others = [place for place in range(len(NAMES)) if place != column]
     parts: list[dict[str, Tensor]] = []
     for start in range(0, len(face), BATCH):
@@ -134,9 +134,9 @@ def cross(
         own = face[rows]
         chosen = faces[own.to(domain.device)]
         edited_ws = method.edit_faces(
-            chosen, strength_vectors(crossing.attribute, strength[rows].to(domain.device, torch.float32))
+            chosen, strength_vectors(request.attribute, strength[rows].to(domain.device, torch.float32))
         )
-        judged = _judged(domain, edited_ws, crossing.threshold)
+        judged = _judged(domain, edited_ws, request.threshold)
         logits, person, found = (torch.cat([part[place] for part in judged]) for place in range(3))
         distance = (1 - (person * persons[own]).sum(dim=1)).clamp(min=0.0)
         same = kept(labels[own], logits, cuts)
@@ -154,7 +154,7 @@ def cross(
     columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
     return columns | {
         "method": [method.name] * len(face),
-        "attribute": [crossing.attribute] * len(face),
+        "attribute": [request.attribute] * len(face),
         "face_id": ids[face.numpy()],
         "strength_index": index.numpy().astype(np.int32),
         "strength": strength.numpy(),
@@ -181,4 +181,4 @@ def _judged(domain: Domain, ws: Tensor, threshold: float | None = None) -> list[
             return judged
         return *judged, domain.detector.detect(images, threshold=threshold).found.cpu()
 
-    return lots_of(domain, see, len(ws))
+    return by_microbatch(domain, see, len(ws))

@@ -87,7 +87,7 @@ def curve_scores(
     for level in (None, *AT):
         edits = RateSet(method=method, attribute=attribute, columns=columns, bootstrap=bootstrap, level=level)
         for metric in (get(name) for name in names(RATES)):
-            for judgement in metric.judge(edits):
+            for judgement in metric.score(edits):
                 yield score_row(card, edits, metric, judgement, RATES, level=level)
 
 
@@ -98,5 +98,5 @@ def consistency_scores(
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
     edits = Measured(method=method, attribute=ALL, columns=columns, bootstrap=bootstrap)
     for metric in (get(name) for name in names(CONSISTENCY)):
-        for judgement in metric.judge(edits):
+        for judgement in metric.score(edits):
             yield score_row(card, edits, metric, judgement, CONSISTENCY)

@@ -21,10 +21,10 @@ from pipeline.chain.grid.shards import write_columns
 from pipeline.chain.labels import labels_stage
 from pipeline.chain.training import load_method, read_faces, train_stage
 from pipeline.chain.views import (
-    JUDGES,
-    JUDGES_OF_SOME,
+    VIEW_ROLES,
+    VIEW_ROLES_OF_SOME,
     View,
-    compare,
+    compare_views,
     displacement,
     local_change,
     look,
@@ -34,7 +34,7 @@ from pipeline.chain.views import (
 )
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
@@ -77,7 +77,7 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "shard_images": SHARD_IMAGES,
     }
     ranges = tuple(range_stage(settings, card, method, attribute) for attribute in experiment.attributes)
-    judges = (*JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
+    judges = (*VIEW_ROLES, *(role for role in VIEW_ROLES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
     upstream = (labels_stage(settings, card, "faces"), train_stage(settings, card, method), *ranges)
     return Stage("edits", VERSION, parameters, weights, upstream, label=method)
@@ -148,13 +148,13 @@ def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard
 
         def see(lot: slice, own: Tensor = own, edited_ws: Tensor = edited_ws) -> dict[str, Tensor]:
             edited, before = look(domain, synthesise(domain, edited_ws[lot]), threshold), unedited[own[lot]]
-            columns = _own_columns(edited) | compare(domain, edited, before)
+            columns = _own_columns(edited) | compare_views(domain, edited, before)
             columns["displacement"] = displacement(domain, edited_ws[lot], faces.ws[own[lot]])
             if within is not None:
                 columns |= local_change(edited.images, before.images, within[own[lot]])
             return columns
 
-        parts += lots_of(domain, see, len(own))
+        parts += by_microbatch(domain, see, len(own))
         progress(min(start + BATCH, len(face)), len(face), "")
     columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
     columns.update(value_columns(columns.pop("values")))

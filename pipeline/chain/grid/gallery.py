@@ -19,7 +19,7 @@ from pipeline.chain.views import (
 )
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
@@ -87,7 +87,7 @@ def _pictures(domain: Domain, method: Method, attribute: str, faces: Faces, edit
             def see(lot: slice, edited: Tensor = edited) -> list[bytes]:
                 return [_png(to_pil(image)) for image in synthesise(domain, edited[lot])]
 
-            pictures += [picture for found in lots_of(domain, see, len(edited)) for picture in found]
+            pictures += [picture for found in by_microbatch(domain, see, len(edited)) for picture in found]
     return pictures
 
 

@@ -15,7 +15,7 @@ from pipeline.chain.views import (
 )
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
@@ -73,7 +73,7 @@ def reference_shard(settings: Settings, shard: ReferenceShard, progress: Progres
                     found.float().cpu().numpy() for found in domain.perception.both(synthesise(domain, ws[lot]))
                 )
 
-            parts += lots_of(domain, see, len(ws))
+            parts += by_microbatch(domain, see, len(ws))
             progress(min(start + BATCH, len(ids)), len(ids), "")
     features, logits = (np.concatenate(found) for found in zip(*parts, strict=True))
     columns = {

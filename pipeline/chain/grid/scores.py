@@ -31,7 +31,7 @@ from pipeline.metrics.base import (
     Measured,
     Metric,
     Reference,
-    Rules,
+    Splits,
     get,
     names,
 )
@@ -101,7 +101,7 @@ def score_shard(settings: Settings, shard: ScoreShard, progress: Progress) -> Sh
     rows = []
     for done, metric in enumerate(chosen):
         progress(done, len(chosen), metric.name)
-        judgements = metric.judge(edits)
+        judgements = metric.score(edits)
         for protocol in (name for name in GRID if name in metric.protocols):
             rows += [score_row(card, edits, metric, judgement, protocol) for judgement in judgements]
     table = pa.Table.from_pylist(rows, schema=schemas.STAGE_SCORES)
@@ -168,7 +168,7 @@ def read_edits(settings: Settings, card: DomainCard, method: str, attribute: str
         reference=_reference(reference_stage(settings, card), settings.outputs, card.feature_width, card.classes),
         timings={name: timings.column(name).to_numpy() for name in timings.column_names},
         bootstrap=Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed),
-        rules=Rules(experiment.kid_subsets, experiment.kid_subset_size, experiment.inception_score_splits),
+        splits=Splits(experiment.kid_subsets, experiment.kid_subset_size, experiment.inception_score_splits),
     )
 
 

@@ -25,9 +25,9 @@ from pipeline.chain.face_blocks import FaceBlock, blocks, upstream, write_block
 from pipeline.chain.matched.search import Targets, find_crossings
 from pipeline.chain.spread import Spread, read_spread
 from pipeline.chain.views import (
-    JUDGES,
-    JUDGES_OF_SOME,
-    compare,
+    VIEW_ROLES,
+    VIEW_ROLES_OF_SOME,
+    compare_views,
     displacement,
     look,
     look_at_codes,
@@ -36,7 +36,7 @@ from pipeline.chain.views import (
 )
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import lots_of
+from pipeline.domains.microbatches import by_microbatch
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
@@ -85,7 +85,7 @@ def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "batch": BATCH,
         "shard_faces": SHARD_FACES,
     }
-    judges = ("scorer_a", *JUDGES, *(role for role in JUDGES_OF_SOME if role in card.weights))
+    judges = ("scorer_a", *VIEW_ROLES, *(role for role in VIEW_ROLES_OF_SOME if role in card.weights))
     weights = {role: card.weights[role] for role in judges}
     return Stage("matched", VERSION, parameters, weights, upstream(settings, card, method, "matched"), label=method)
 
@@ -220,7 +220,7 @@ class _Editor:
 
     def _logits_of_codes(self, ws: Tensor) -> list[np.ndarray]:
         """The edited attribute's logits by scorer A, of each lot of the images of codes."""
-        return lots_of(self.domain, lambda lot: self._logits_a(synthesise(self.domain, ws[lot])), len(ws))
+        return by_microbatch(self.domain, lambda lot: self._logits_a(synthesise(self.domain, ws[lot])), len(ws))
 
     def _logits_a(self, images: Tensor) -> np.ndarray:
         found: np.ndarray = logits_of(self.domain.scorer_a(images))[:, self.column].cpu().numpy()
@@ -268,14 +268,14 @@ class _Editor:
             def see(lot: slice, own: Tensor = own, edited_ws: Tensor = edited_ws) -> dict[str, Tensor]:
                 edited = look(self.domain, synthesise(self.domain, edited_ws[lot]), self.matching.threshold)
                 before = self.unedited[own[lot]]
-                part = compare(self.domain, edited, before)
+                part = compare_views(self.domain, edited, before)
                 part["displacement"] = displacement(self.domain, edited_ws[lot], self.faces.ws[own[lot]])
                 part["detected"], part["values"] = edited.found, edited.values
                 part["change"] = logits_of(edited.values) - logits_of(before.values)
                 part["logit_a"] = logits_of(self.domain.scorer_a(edited.images))[:, self.column]
                 return part
 
-            parts += lots_of(self.domain, see, len(own))
+            parts += by_microbatch(self.domain, see, len(own))
         columns = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
         changes = columns.pop("change") / self.spread.b
         columns["strength"] = strengths

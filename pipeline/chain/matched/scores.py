@@ -127,7 +127,7 @@ def changes_of(table: pa.Table) -> np.ndarray:
 def level_scores(card: DomainCard, edits: MatchedSet) -> Iterator[dict[str, Any]]:
     """Rows of STAGE_SCORES of one level; without any edit that reached it, the share that did not alone."""
     for metric in (get(name) for name in names(MATCHED)):
-        for judgement in metric.judge(edits):
+        for judgement in metric.score(edits):
             yield score_row(card, edits, metric, _flagged(edits, metric, judgement), MATCHED, level=edits.level)
 
 

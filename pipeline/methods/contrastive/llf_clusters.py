@@ -148,7 +148,7 @@ def choose_k(
         several = len(np.unique(labels[sample])) > 1
         scores: dict[str, float] = {}
         if parts is not None:
-            against = compare(found, parts, k)
+            against = overlap_with_parts(found, parts, k)
             scores = {"purity": against.purity, "iou": against.mean_iou}
         choices.append(
             Choice(
@@ -167,7 +167,7 @@ def choose_k(
     return choices, k_by
 
 
-def compare(labels: Tensor, parts: Tensor, clusters: int) -> Overlap:
+def overlap_with_parts(labels: Tensor, parts: Tensor, clusters: int) -> Overlap:
     """Label maps (N, h, w), enlarged to the resolution of the true parts (N, H, H), against these."""
     grown = enlarge(labels.cpu(), parts.shape[1]).flatten().numpy()
     flat = parts.cpu().flatten().numpy()
@@ -242,7 +242,7 @@ def report_clusters(
     shares = torch.bincount(labels.flatten(), minlength=shown) / labels.numel()
     report.regions = [{"region": region, "share": round(float(share), 4)} for region, share in enumerate(shares)]
     if parts is not None:
-        against = compare(labels, parts, shown)
+        against = overlap_with_parts(labels, parts, shown)
         report.one_cluster = against.one_cluster
         for entry, part, row, counts in zip(report.regions, against.best, against.iou, against.counts, strict=True):
             purest = int(counts.argmax())

@@ -18,7 +18,7 @@ from pipeline.chain.latents import run_latents
 from pipeline.chain.training import load_method, run_train, train_stage
 from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
 from pipeline.execution import shards as compute
-from pipeline.execution.throughput import measured_rates
+from pipeline.execution.throughput import measured_seconds
 from pipeline.storage.stages import Stage, building, is_complete
 from tests.worlds import px8
 from tests.worlds.px8 import METHOD, Average, tiny_settings
@@ -92,7 +92,7 @@ def test_methods_are_trained_side_by_side_as_they_are_alone(tmp_path: Path, side
     for name in (METHOD, "slower"):
         found, expected = (stage_of(name).folder(s.outputs) / "method.safetensors" for s in (together, alone))
         assert found.read_bytes() == expected.read_bytes()
-    rates = measured_rates(together.outputs)
+    rates = measured_seconds(together.outputs)
     assert rates["tiny/train average"] > 0 and rates["tiny/train slower"] > 0
     assert not any("side" in label for label in rates)
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from pipeline.chain.grid.edits import EditShard, measure
-from pipeline.chain.labels import judge
+from pipeline.chain.labels import label_images
 from pipeline.chain.training import load_method
 from pipeline.domains import base, microbatches
-from pipeline.domains.microbatches import image_bytes, in_lots, lot_size
+from pipeline.domains.microbatches import image_bytes, in_microbatches, microbatch_size
 from pipeline.errors import StageError
 from pipeline.settings.experiment import BATCH
 from tests.worlds import px16
@@ -30,18 +30,22 @@ def fresh_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("resolution", "lot"), [(16, 64), (64, 64), (128, 64), (256, 32), (512, 16), (1024, 8)])
 def test_a_lot_is_the_whole_batch_up_to_128_px(resolution: int, lot: int) -> None:
-    assert lot_size(resolution) == lot
-    assert lot * image_bytes(resolution) <= microbatches.LOT_BYTES
+    assert microbatch_size(resolution) == lot
+    assert lot * image_bytes(resolution) <= microbatches.MICROBATCH_BYTES
 
 
 def test_there_is_always_room_for_one_image() -> None:
-    assert lot_size(1024, room=0) == 1
+    assert microbatch_size(1024, room=0) == 1
 
 
 def test_rows_are_seen_once_in_order() -> None:
     microbatches._sizes[64, "cpu"] = 4
-    assert in_lots(lambda rows: list(range(rows.start, rows.stop)), 10, 64, CPU) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    assert in_lots(lambda rows: rows, 0, 64, CPU) == []
+    assert in_microbatches(lambda rows: list(range(rows.start, rows.stop)), 10, 64, CPU) == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9],
+    ]
+    assert in_microbatches(lambda rows: rows, 0, 64, CPU) == []
 
 
 def test_too_little_memory_halves_the_lot_for_good(caplog: pytest.LogCaptureFixture) -> None:
@@ -54,14 +58,14 @@ def test_too_little_memory_halves_the_lot_for_good(caplog: pytest.LogCaptureFixt
         return list(range(rows.start, rows.stop))
 
     with caplog.at_level(logging.WARNING):
-        found = in_lots(see, 100, 64, CPU)
+        found = in_microbatches(see, 100, 64, CPU)
     assert [row for rows in found for row in rows] == list(range(100))
     assert tried[:3] == [BATCH, 32, 16] and max(tried[3:]) == 16
     assert "cpu has not enough memory for 64 images of 64 px" in caplog.text
     tried.clear()
-    in_lots(see, 100, 64, CPU)
+    in_microbatches(see, 100, 64, CPU)
     assert tried[0] == 16, "remembered"
-    in_lots(see, 1, 32, CPU)
+    in_microbatches(see, 1, 32, CPU)
 
 
 def test_not_even_one_image_is_an_error_that_says_what_to_do() -> None:
@@ -69,7 +73,7 @@ def test_not_even_one_image_is_an_error_that_says_what_to_do() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with pytest.raises(StageError, match=r"single image of 1024 px: CUDA out of memory\. Free memory"):
-        in_lots(see, 3, 1024, CPU)
+        in_microbatches(see, 3, 1024, CPU)
 
 
 def test_other_errors_pass() -> None:
@@ -77,7 +81,7 @@ def test_other_errors_pass() -> None:
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        in_lots(see, 3, 64, CPU)
+        in_microbatches(see, 3, 64, CPU)
 
 
 def test_the_tensors_of_a_failed_attempt_are_let_go() -> None:
@@ -93,8 +97,8 @@ def test_the_tensors_of_a_failed_attempt_are_let_go() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return len(images)
 
-    assert in_lots(see, 8, 64, CPU) == [3]
-    assert in_lots(see, 64, 64, CPU) == [3] * 8
+    assert in_microbatches(see, 8, 64, CPU) == [3]
+    assert in_microbatches(see, 64, 64, CPU) == [3] * 8
 
 
 def test_labels_and_edits_differ_by_float_noise_alone(tmp_path: Path) -> None:
@@ -104,9 +108,9 @@ def test_labels_and_edits_differ_by_float_noise_alone(tmp_path: Path) -> None:
     w = np.random.default_rng(0).standard_normal((10, 512), dtype=np.float32)
     shard = EditShard("a", "b", "random", "age", 0, 3)
     with torch.inference_mode():
-        whole = judge(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
+        whole = label_images(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
         microbatches._sizes[px16.SIZE, "cpu"] = 4
-        parts = judge(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
+        parts = label_images(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
     for one, other in zip(whole[0], parts[0], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert list(whole[1]) == list(parts[1])

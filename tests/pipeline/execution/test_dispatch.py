@@ -12,7 +12,7 @@ from distributed import LocalCluster
 from pipeline.errors import StageError
 from pipeline.execution import cluster, dispatch
 from pipeline.execution import shards as compute
-from pipeline.execution.throughput import measured_rates
+from pipeline.execution.throughput import measured_seconds
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import is_complete
 from tests.builders.counting_stage import STAGE, computed, run, settings
@@ -56,7 +56,7 @@ def test_tasks_are_found_done_without_being_told(address: str, tmp_path: Path, m
 def test_a_rate_fails_no_stage(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.Workers, "count", lambda workers: 0)
     run(on(address, tmp_path), tmp_path / "notes")
-    assert is_complete(STAGE, tmp_path) and measured_rates(tmp_path)["toy/numbers toy"] > 0
+    assert is_complete(STAGE, tmp_path) and measured_seconds(tmp_path)["toy/numbers toy"] > 0
 
 
 def test_a_clock_that_was_set_back_is_told_of(

@@ -19,7 +19,7 @@ from pipeline.metrics.base import (
     get,
     names,
 )
-from pipeline.metrics.protocols import PRESETS
+from pipeline.metrics.protocols import PROTOCOLS
 from pipeline.statistics.bootstrap import Estimate
 from tests.builders.edit_sets import edit_set, matched_set
 
@@ -31,7 +31,7 @@ def test_every_metric_has_its_facts_and_a_score(name, protocol):
     assert metric.better in ("lower", "higher", "neither")
     assert metric.meaning and metric.paper and metric.unit
     edits = edit_set() if protocol == PAPER else matched_set()
-    judgements = metric.judge(edits)
+    judgements = metric.score(edits)
     assert judgements
     assert {judgement.role for judgement in judgements} <= {*metric.roles, "none"}
     for judgement in judgements:
@@ -51,17 +51,17 @@ def test_the_order_of_the_images_says_nothing(name):
         columns={key: column[order] for key, column in edits.columns.items()},
         features=edits.features[order],
         originals=edits.originals[order],
-        rules=replace(edits.rules, kid_subset_size=60, kid_subsets=1),
+        splits=replace(edits.splits, kid_subset_size=60, kid_subsets=1),
         reference=replace(edits.reference, features=edits.reference.features[:60]),
     )
-    plain = replace(edits, rules=shuffled.rules, reference=shuffled.reference)
-    for one, other in zip(get(name).judge(plain), get(name).judge(shuffled), strict=True):
+    plain = replace(edits, splits=shuffled.splits, reference=shuffled.reference)
+    for one, other in zip(get(name).score(plain), get(name).score(shuffled), strict=True):
         assert one.estimate.value == pytest.approx(other.estimate.value, abs=1e-5)
 
 
 def test_every_metric_belongs_to_a_protocol():
-    assert set().union(*(preset.metrics for preset in PRESETS)) == set(names())
-    assert [preset.name for preset in PRESETS] == [PAPER, MATCHED, RATES, CONSISTENCY, LOCALITY, PERCEPTION]
+    assert set().union(*(protocol.metrics for protocol in PROTOCOLS)) == set(names())
+    assert [protocol.name for protocol in PROTOCOLS] == [PAPER, MATCHED, RATES, CONSISTENCY, LOCALITY, PERCEPTION]
     assert names(PERCEPTION) == ("fid", "lpips", "ssim") and names(LOCALITY) == ("locality", "parts_area")
     assert {get(name).grid_protocol for name in names(PERCEPTION)} == {PAPER}, "compared once, under the first"
     assert {"identity_distance", "true_identity_distance", "lpips", "ssim"} <= set(names(PAPER)) & set(names(MATCHED))

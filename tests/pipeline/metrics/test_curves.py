@@ -27,7 +27,7 @@ def rate_set(flipped: Any, preserved: Any, accepted: Any = 1.0, level: float | N
 
 
 def score(name: str, edits: RateSet) -> Estimate:
-    (judgement,) = get(name).judge(edits)
+    (judgement,) = get(name).score(edits)
     return judgement.estimate
 
 
@@ -46,7 +46,7 @@ def test_an_editor_that_does_nothing_scores_nothing() -> None:
     for name in ("preservation_area", "acceptance_area", "target_change_rate"):
         found = score(name, edits)
         assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
-    (judgement,) = get("preservation_rate").judge(rate_set(False, 1.0, level=0.5))
+    (judgement,) = get("preservation_rate").score(rate_set(False, 1.0, level=0.5))
     assert np.isnan(judgement.estimate.value)
     assert (judgement.estimate.low, judgement.estimate.high) == (None, None)
     assert "not reached" in get("preservation_rate").flags(judgement)

@@ -15,7 +15,7 @@ MEAN, MAX = "attribute_dependency_mean", "attribute_dependency_max"
 
 
 def value(name: str, edits: MatchedSet) -> float:
-    (judgement,) = get(name).judge(edits)
+    (judgement,) = get(name).score(edits)
     assert judgement.role == "scorer_b"
     return judgement.estimate.value
 
@@ -70,4 +70,4 @@ def test_every_edit_counts_against_its_own_attribute() -> None:
 
 def test_without_an_edit_there_is_no_score() -> None:
     nothing = matched_set(reached=np.zeros(24, bool))
-    assert get(MEAN).judge(nothing) == get(MAX).judge(nothing) == []
+    assert get(MEAN).score(nothing) == get(MAX).score(nothing) == []

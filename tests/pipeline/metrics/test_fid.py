@@ -27,27 +27,27 @@ def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def test_the_same_images_are_at_no_distance():
     features = gaussian(60)
     edits = edit_set(features=features, reference=Reference(features, np.zeros((60, 4), np.float32)))
-    assert FID.judge(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-6)
+    assert FID.score(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-6)
 
 
 def test_duplicated_images_are_at_next_to_no_distance():
     features = gaussian(60)
     doubled = np.concatenate([features, features])
     edits = edit_set(features=features, reference=Reference(doubled, np.zeros((120, 4), np.float32)))
-    assert FID.judge(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-2)
+    assert FID.score(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-2)
 
 
 def test_a_shift_adds_its_square():
     features = gaussian(60)
     edits = edit_set(features=features + 3.0, reference=Reference(features, np.zeros((60, 4), np.float32)))
-    assert FID.judge(edits)[0].estimate.value == pytest.approx(8 * 9.0, rel=1e-4)
+    assert FID.score(edits)[0].estimate.value == pytest.approx(8 * 9.0, rel=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_value_is_clean_fids():
     edits = edit_set(features=gaussian(60, shift=0.5))
     expected = cleanfid.fid_from_feats(edits.features.astype(np.float64), edits.reference.features.astype(np.float64))
-    assert FID.judge(edits)[0].estimate.value == pytest.approx(expected, rel=1e-9)
+    assert FID.score(edits)[0].estimate.value == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_resamples_form_equals_clean_fids():
@@ -74,24 +74,24 @@ def test_face_moments_are_those_of_the_resampled_images():
 def test_drawing_every_face_once_is_the_score_itself():
     edits = edit_set(features=gaussian(60, shift=0.2))
     once = resampled_distances(FaceMoments(edits.features, edits.faces), edits.reference, np.ones((1, 12)))
-    assert once[0] == pytest.approx(FID.judge(edits)[0].estimate.value, rel=1e-6)
+    assert once[0] == pytest.approx(FID.score(edits)[0].estimate.value, rel=1e-6)
 
 
 def test_interval_holds_the_value():
-    estimate = FID.judge(edit_set(features=gaussian(60, shift=0.2)))[0].estimate
+    estimate = FID.score(edit_set(features=gaussian(60, shift=0.2)))[0].estimate
     assert estimate.low < estimate.value < estimate.high
 
 
 def test_too_few_images_are_flagged():
     enough, few = edit_set(width=8, faces=60, steps=1), edit_set(width=8, faces=3, steps=5)
-    assert FID.judge(enough)[0].flag == ""
-    assert "fewer than 16 images" in FID.judge(few)[0].flag
+    assert FID.score(enough)[0].flag == ""
+    assert "fewer than 16 images" in FID.score(few)[0].flag
     short = replace(enough, reference=Reference(gaussian(10), np.zeros((10, 4), np.float32)))
-    assert "fewer than 16 images" in FID.judge(short)[0].flag
+    assert "fewer than 16 images" in FID.score(short)[0].flag
 
 
 def test_images_of_few_faces_are_flagged():
-    assert FID.judge(edit_set(width=8))[0].flag == "taken for independent: images of fewer than 1,000 faces"
+    assert FID.score(edit_set(width=8))[0].flag == "taken for independent: images of fewer than 1,000 faces"
 
 
 def wide_set(count: int, width: int):
@@ -115,8 +115,8 @@ def test_products_of_images_give_the_distance_of_any_resample():
 @pytest.mark.parametrize("count", [30, 60])
 def test_many_dimensions_take_another_way_to_the_same_score(count: int, monkeypatch: pytest.MonkeyPatch):
     edits = wide_set(count, 40)
-    usual = FID.judge(edits)[0].estimate
+    usual = FID.score(edits)[0].estimate
     monkeypatch.setattr(fid, "WIDEST", 20)
-    wide = FID.judge(edits)[0].estimate
+    wide = FID.score(edits)[0].estimate
     assert (wide.value, wide.low, wide.high) == pytest.approx((usual.value, usual.low, usual.high), rel=2e-3)
     assert (wide.n_faces, wide.n_images) == (usual.n_faces, usual.n_images)

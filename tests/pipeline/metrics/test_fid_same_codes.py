@@ -18,13 +18,13 @@ def vectors(width: int = 8) -> np.ndarray:
 
 def test_a_method_that_changes_nothing_is_at_no_distance_and_without_an_interval_to_speak_of():
     features = vectors()
-    estimate = FID_SAME_CODES.judge(edit_set(features=features, originals=features))[0].estimate
+    estimate = FID_SAME_CODES.score(edit_set(features=features, originals=features))[0].estimate
     assert [estimate.value, estimate.low, estimate.high] == pytest.approx([0.0] * 3, abs=1e-6)
 
 
 def test_a_shift_adds_its_square_whatever_the_reference():
     features = vectors()
-    estimate = FID_SAME_CODES.judge(edit_set(features=features + 2.0, originals=features))[0].estimate
+    estimate = FID_SAME_CODES.score(edit_set(features=features + 2.0, originals=features))[0].estimate
     assert [estimate.value, estimate.low, estimate.high] == pytest.approx([8 * 4.0] * 3, rel=1e-4)
 
 
@@ -32,7 +32,7 @@ def test_a_shift_adds_its_square_whatever_the_reference():
 def test_value_is_clean_fids_with_each_unedited_image_as_often_as_its_edits():
     edits = edit_set(features=vectors() + rng.normal(size=(60, 8)).astype(np.float32), originals=vectors())
     expected = cleanfid.fid_from_feats(edits.features.astype(np.float64), edits.originals.astype(np.float64))
-    assert FID_SAME_CODES.judge(edits)[0].estimate.value == pytest.approx(expected, rel=1e-7)
+    assert FID_SAME_CODES.score(edits)[0].estimate.value == pytest.approx(expected, rel=1e-7)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -46,5 +46,5 @@ def test_a_resample_is_the_distance_of_the_images_that_it_holds():
 
 
 def test_fewer_faces_than_twice_the_dimensions_are_flagged():
-    assert "12 unedited images, fewer than 16" in FID_SAME_CODES.judge(edit_set(width=8))[0].flag
-    assert FID_SAME_CODES.judge(edit_set(width=8, faces=16))[0].flag == ""
+    assert "12 unedited images, fewer than 16" in FID_SAME_CODES.score(edit_set(width=8))[0].flag
+    assert FID_SAME_CODES.score(edit_set(width=8, faces=16))[0].flag == ""

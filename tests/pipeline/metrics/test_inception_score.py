@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.metrics.base import Reference, Rules
+from pipeline.metrics.base import Reference, Splits
 from pipeline.metrics.inception_score import (
     INCEPTION_SCORE,
     INCEPTION_SCORE_DIFFERENCE,
@@ -74,22 +74,22 @@ def test_face_sums_give_the_score_of_a_resample():
 def test_score_spread_and_difference_are_three_numbers():
     logits = np.random.default_rng(4).normal(size=(60, 4)).astype(np.float32)
     edits = edit_set(logits=logits, reference=Reference(np.zeros((60, 8), np.float32), logits))
-    score = INCEPTION_SCORE.judge(edits)[0].estimate.value
-    spread = INCEPTION_SCORE_SPREAD.judge(edits)[0].estimate.value
+    score = INCEPTION_SCORE.score(edits)[0].estimate.value
+    spread = INCEPTION_SCORE_SPREAD.score(edits)[0].estimate.value
     assert score > 1.0
     assert 0.0 < spread < score
-    assert INCEPTION_SCORE_DIFFERENCE.judge(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-12)
+    assert INCEPTION_SCORE_DIFFERENCE.score(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-12)
 
 
 def test_difference_compares_as_many_images():
     """Of a reference ten times as large the first images count, since the score grows with the number."""
     logits = np.random.default_rng(4).normal(size=(600, 4)).astype(np.float32)
     edits = edit_set(logits=logits[:60], reference=Reference(np.zeros((600, 8), np.float32), logits))
-    assert INCEPTION_SCORE_DIFFERENCE.judge(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-12)
+    assert INCEPTION_SCORE_DIFFERENCE.score(edits)[0].estimate.value == pytest.approx(0.0, abs=1e-12)
     short = replace(edits, reference=Reference(np.zeros((20, 8), np.float32), logits[:20]))
-    assert "only 20 reference images" in INCEPTION_SCORE_DIFFERENCE.judge(short)[0].flag
+    assert "only 20 reference images" in INCEPTION_SCORE_DIFFERENCE.score(short)[0].flag
 
 
 def test_small_parts_are_flagged():
-    assert INCEPTION_SCORE.judge(edit_set(rules=Rules(inception_score_splits=1)))[0].flag == ""
-    assert "images in a part" in INCEPTION_SCORE.judge(edit_set())[0].flag
+    assert INCEPTION_SCORE.score(edit_set(splits=Splits(inception_score_splits=1)))[0].flag == ""
+    assert "images in a part" in INCEPTION_SCORE.score(edit_set())[0].flag

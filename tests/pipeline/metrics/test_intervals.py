@@ -100,7 +100,7 @@ def judged(faces: int, seed: int) -> Iterator[tuple[Metric, Judgement]]:
     for protocol, given in sets.items():
         for metric in map(get, names(protocol)):
             for edits in given:
-                for judgement in metric.judge(edits):
+                for judgement in metric.score(edits):
                     yield metric, judgement
 
 

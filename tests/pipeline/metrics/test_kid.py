@@ -53,7 +53,7 @@ def test_two_samples_of_one_distribution_are_near_zero():
 def test_useless_images_are_far():
     edits = edit_set()
     noise = edit_set(features=(10 * rng.normal(size=(60, 8)) + 5).astype(np.float32))
-    assert KID.judge(noise)[0].estimate.value > 100 * abs(KID.judge(edits)[0].estimate.value)
+    assert KID.score(noise)[0].estimate.value > 100 * abs(KID.score(edits)[0].estimate.value)
 
 
 def test_sums_over_faces_give_the_distance_of_the_whole_sets():
@@ -85,14 +85,14 @@ def test_chunks_change_nothing(monkeypatch):
 
 
 def test_interval_holds_the_value():
-    estimate = KID.judge(edit_set())[0].estimate
+    estimate = KID.score(edit_set())[0].estimate
     assert estimate.low < estimate.value < estimate.high
 
 
 def test_duplicated_images_still_have_a_finite_distance():
     features = np.repeat(rng.normal(size=(12, 8)), 5, axis=0).astype(np.float32)
     edits = edit_set(features=features, reference=Reference(features, np.zeros((60, 4), np.float32)))
-    assert np.isfinite(KID.judge(edits)[0].estimate.value)
+    assert np.isfinite(KID.score(edits)[0].estimate.value)
 
 
 def test_doing_nothing_many_times_is_far_from_the_reference_and_at_no_distance_from_itself():
@@ -103,9 +103,9 @@ def test_doing_nothing_many_times_is_far_from_the_reference_and_at_no_distance_f
         faces = rng.normal(size=(8, 6))
         images = np.repeat(faces, 6, axis=0)
         edits = edit_set(faces=8, steps=6, features=images, originals=images, reference=reference)
-        drawn.append(KID.judge(edits)[0].estimate.value)
-        same.append(KID_SAME_CODES.judge(edits)[0].estimate.value)
-        once.append(KID.judge(edit_set(faces=8, steps=1, features=faces, reference=reference))[0].estimate.value)
+        drawn.append(KID.score(edits)[0].estimate.value)
+        same.append(KID_SAME_CODES.score(edits)[0].estimate.value)
+        once.append(KID.score(edit_set(faces=8, steps=1, features=faces, reference=reference))[0].estimate.value)
     error = np.std(once) / np.sqrt(40)
     assert abs(np.mean(once)) < 3 * error, "unbiased where every image is of another face"
     assert np.mean(drawn) > 10 * error
@@ -116,5 +116,5 @@ def test_it_is_flagged_until_few_pairs_are_of_one_face():
     flag = "taken for independent: images of fewer than 1,000 faces"
     assert few_faces(np.full(50, 328.0)) == few_faces(np.full(950, 41.0)) == flag
     assert few_faces(np.full(1000, 41.0)) == few_faces(np.ones(4)) == ""
-    assert KID.judge(edit_set())[0].flag == few_faces(np.full(50, 5.0))
-    assert KID.judge(edit_set(faces=60, steps=1))[0].flag == ""
+    assert KID.score(edit_set())[0].flag == few_faces(np.full(50, 5.0))
+    assert KID.score(edit_set(faces=60, steps=1))[0].flag == ""

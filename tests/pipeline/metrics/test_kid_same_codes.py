@@ -29,12 +29,12 @@ def sums(edited: np.ndarray, unedited: np.ndarray, faces: np.ndarray) -> np.ndar
 def test_agrees_with_the_loop():
     edits = edit_set(faces=6, steps=3)
     expected = by_the_loop(edits.features.astype(np.float64), edits.originals.astype(np.float64), edits.faces)
-    assert KID_SAME_CODES.judge(edits)[0].estimate.value == pytest.approx(expected, rel=1e-6)
+    assert KID_SAME_CODES.score(edits)[0].estimate.value == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_method_that_changes_nothing_is_at_no_distance():
     features = edit_set().originals
-    estimate = KID_SAME_CODES.judge(edit_set(features=features, originals=features))[0].estimate
+    estimate = KID_SAME_CODES.score(edit_set(features=features, originals=features))[0].estimate
     assert [estimate.value, estimate.low, estimate.high] == pytest.approx([0.0] * 3, abs=1e-9)
 
 
@@ -55,11 +55,11 @@ def test_is_unbiased_where_edits_leave_the_distribution_as_it_is():
         edited, unedited = rng.normal(size=(10, 6)), rng.normal(size=(10, 6))
         values.append(by_the_loop(edited, unedited, np.arange(10)))
         edits = edit_set(faces=10, steps=1, features=edited, originals=unedited)
-        assert KID_SAME_CODES.judge(edits)[0].estimate.value == pytest.approx(values[-1], rel=1e-6)
+        assert KID_SAME_CODES.score(edits)[0].estimate.value == pytest.approx(values[-1], rel=1e-6)
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values))
 
 
 def test_few_images_are_flagged_and_one_face_has_no_distance():
-    (judgement,) = KID_SAME_CODES.judge(edit_set())
+    (judgement,) = KID_SAME_CODES.score(edit_set())
     assert "fewer than 100 images" in KID_SAME_CODES.flags(judgement)
-    assert np.isnan(KID_SAME_CODES.judge(edit_set(faces=1))[0].estimate.value)
+    assert np.isnan(KID_SAME_CODES.score(edit_set(faces=1))[0].estimate.value)

@@ -11,7 +11,7 @@ from pipeline.domains.synthface.factors import column, draw_factors
 from pipeline.domains.synthface.parts import inside, parts_of
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.truth import make_mapping, truth_factors
-from pipeline.metrics.locality import judge, judge_area
+from pipeline.metrics.locality import score, score_area
 from stylegan.sampling import draw_z
 from tests.builders.edit_sets import edit_set
 
@@ -94,7 +94,7 @@ def test_the_score_is_the_mean_over_images_that_changed_and_are_found() -> None:
     detected = np.ones(60, dtype=bool)
     detected[12:24] = False
     share[12:24] = 0.0
-    (judgement,) = judge(edit_set(local_share=share, detected=detected))
+    (judgement,) = score(edit_set(local_share=share, detected=detected))
     assert judgement.estimate.value == pytest.approx(0.8)
     assert judgement.estimate.n_images == 36
 
@@ -102,4 +102,4 @@ def test_the_score_is_the_mean_over_images_that_changed_and_are_found() -> None:
 def test_without_a_known_truth_there_is_no_judgement() -> None:
     nothing = np.full(60, np.nan, np.float32)
     edits = edit_set(local_share=nothing, parts_area=nothing)
-    assert judge(edits) == [] and judge_area(edits) == []
+    assert score(edits) == [] and score_area(edits) == []

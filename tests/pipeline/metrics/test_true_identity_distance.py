@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.metrics.true_identity_distance import TRUE_IDENTITY_DISTANCE, TRUE_IDENTITY_ERROR, judge, judge_error
+from pipeline.metrics.true_identity_distance import TRUE_IDENTITY_DISTANCE, TRUE_IDENTITY_ERROR, score, score_error
 from pipeline.statistics.bootstrap import Estimate, widening
 from tests.builders.edit_sets import edit_set
 
@@ -17,7 +17,7 @@ def read(distance: list[float], error: float = 0.3, **given: np.ndarray) -> Esti
         true_identity_error=np.full(60, error, np.float32),
         **given,
     )
-    (judgement,) = judge(edits)
+    (judgement,) = score(edits)
     assert judgement.role == "reader"
     return judgement.estimate
 
@@ -52,7 +52,7 @@ def test_two_methods_that_differ_by_less_than_the_reader_can_tell_overlap() -> N
 def test_a_perfect_reader_leaves_the_bootstrap_of_the_faces_alone() -> None:
     distance = np.random.default_rng(3).random(60).astype(np.float32)
     edits = edit_set(true_identity_distance=distance, true_identity_error=np.zeros(60, np.float32))
-    assert judge(edits)[0].estimate == edits.mean(distance.astype(np.float64))
+    assert score(edits)[0].estimate == edits.mean(distance.astype(np.float64))
 
 
 def test_the_low_end_is_a_bootstrap_of_what_is_left_of_each_image() -> None:
@@ -63,7 +63,7 @@ def test_the_low_end_is_a_bootstrap_of_what_is_left_of_each_image() -> None:
     by_face = np.reshape(left, (12, 5)).mean(axis=1)
     resampled = [np.average(by_face, weights=row) for row in edits.bootstrap.counts(12)]
     low = by_face.mean() - (by_face.mean() - np.quantile(resampled, 0.025)) * widening(12, 0.95)
-    assert judge(edits)[0].estimate.low == pytest.approx(low)
+    assert score(edits)[0].estimate.low == pytest.approx(low)
 
 
 def test_images_without_a_face_are_left_out() -> None:
@@ -76,7 +76,7 @@ def test_images_without_a_face_are_left_out() -> None:
 
 def test_the_error_has_a_row_of_its_own_in_the_same_unit() -> None:
     edits = edit_set(true_identity_error=np.full(60, 0.35, np.float32))
-    (judgement,) = judge_error(edits)
+    (judgement,) = score_error(edits)
     assert (judgement.role, judgement.estimate.value) == ("reader", pytest.approx(0.35))
     assert TRUE_IDENTITY_ERROR.unit == TRUE_IDENTITY_DISTANCE.unit
     assert (TRUE_IDENTITY_DISTANCE.better, TRUE_IDENTITY_ERROR.better) == ("lower", "neither")
@@ -85,9 +85,9 @@ def test_the_error_has_a_row_of_its_own_in_the_same_unit() -> None:
 def test_where_no_truth_is_known_there_is_no_score() -> None:
     nothing = np.full(60, np.nan, np.float32)
     edits = edit_set(true_identity_distance=nothing, true_identity_error=nothing)
-    assert judge(edits) == judge_error(edits) == []
+    assert score(edits) == score_error(edits) == []
 
 
 def test_few_faces_are_flagged() -> None:
     edits = edit_set(faces=6)
-    assert TRUE_IDENTITY_DISTANCE.flags(judge(edits)[0]) == "fewer than 10 faces"
+    assert TRUE_IDENTITY_DISTANCE.flags(score(edits)[0]) == "fewer than 10 faces"

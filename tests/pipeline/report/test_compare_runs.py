@@ -35,7 +35,7 @@ def publish(outputs: Path, run_id: str, rows: list[dict[str, Any]], **run: Any) 
 def verdict(tmp_path: Path, one: dict[str, Any], other: dict[str, Any]) -> tuple[str, float]:
     publish(tmp_path, A, [score("l2l", "all", "fid", **one)])
     publish(tmp_path, B, [score("l2l", "all", "fid", **other)])
-    row = compare_runs.compare(tmp_path, A, B).rows.iloc[0]
+    row = compare_runs.compare_runs(tmp_path, A, B).rows.iloc[0]
     return str(row["verdict"]), float(row["difference"])
 
 
@@ -60,7 +60,7 @@ def test_verdicts(tmp_path: Path, one: dict[str, Any], other: dict[str, Any], ex
 def test_scores_of_one_run_alone_are_told(tmp_path: Path) -> None:
     publish(tmp_path, A, [score("l2l", "all", "fid", 3.0), score("random", "all", "fid", 4.0)])
     publish(tmp_path, B, [score("l2l", "all", "fid", 3.0), score("noop", "all", "fid", 5.0)])
-    found = compare_runs.compare(tmp_path, A, B)
+    found = compare_runs.compare_runs(tmp_path, A, B)
     assert found.comparable and len(found.rows) == 1
     assert found.only_a["method"].tolist() == ["random"] and found.only_b["value_b"].tolist() == [5.0]
 
@@ -77,7 +77,7 @@ def test_scores_of_one_run_alone_are_told(tmp_path: Path) -> None:
 def test_runs_that_measure_other_things_are_marked(tmp_path: Path, run: dict[str, Any], reason: str) -> None:
     publish(tmp_path, A, [score("l2l", "all", "fid", 10.0)])
     publish(tmp_path, B, [score("l2l", "all", "fid", 5.0)], **run)
-    found = compare_runs.compare(tmp_path, A, B)
+    found = compare_runs.compare_runs(tmp_path, A, B)
     assert not found.comparable
     assert any(reason in one for one in found.reasons)
     assert set(found.rows["verdict"]) == {"not comparable"}
@@ -107,13 +107,13 @@ def test_a_damaged_run_is_not_compared(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(bytes(content))
     with pytest.raises(CorruptShardError, match=r"scores\.parquet.*another sha256"):
-        compare_runs.compare(tmp_path, A, "latest")
+        compare_runs.compare_runs(tmp_path, A, "latest")
 
 
 def test_the_comparison_is_printed(tmp_path: Path) -> None:
     for run_id, value in ((A, 2.0), (B, 1.0)):
         publish(tmp_path, run_id, [score("l2l", "all", "fid", value), score("l2l", "age", "lpips", 0.5)])
-    found = compare_runs.compare(tmp_path, A, B)
+    found = compare_runs.compare_runs(tmp_path, A, B)
     text = io.StringIO()
     compare_runs.print_comparison(found, Console(file=text, width=140))
     assert "better" in text.getvalue() and "lpips" not in text.getvalue()
@@ -168,7 +168,7 @@ def compared(one: pa.Table, other: pa.Table) -> compare_runs.Comparison:
 
 def test_a_run_is_its_own_equal(tmp_path: Path) -> None:
     publish_folder(tmp_path, B, random_run.whole(B))
-    found = compare_runs.compare(tmp_path, B, "latest")
+    found = compare_runs.compare_runs(tmp_path, B, "latest")
     assert (found.rows["difference"] == 0).all() and set(found.rows["verdict"]) == {"same"}
     assert found.outside.empty and not len(found.only_a) and not len(found.only_b)
     paired_rows = compared(by_face(), by_face()).rows
@@ -209,7 +209,7 @@ def test_a_mean_by_other_rules_than_the_score_s_is_not_used() -> None:
 def test_seconds_are_not_tested(tmp_path: Path) -> None:
     for run_id, value in ((A, 1.0), (B, 9.0)):
         publish(tmp_path, run_id, [score("l2l", "all", "seconds_per_edit", value)])
-    found = compare_runs.compare(tmp_path, A, B)
+    found = compare_runs.compare_runs(tmp_path, A, B)
     assert found.rows["verdict"].tolist() == ["not tested"] and found.outside.empty
 
 
@@ -218,7 +218,7 @@ def test_a_setting_that_changes_no_score_does_not_stand_in_the_way(tmp_path: Pat
     older = {**rules, "protocol": {k: v for k, v in rules["protocol"].items() if k != "comparison_samples"}}
     publish(tmp_path, A, [score("l2l", "all", "fid", 10.0)], settings=json.dumps(older))
     publish(tmp_path, B, [score("l2l", "all", "fid", 5.0)])
-    assert compare_runs.compare(tmp_path, A, B).comparable
+    assert compare_runs.compare_runs(tmp_path, A, B).comparable
 
 
 def test_two_runs_that_differ_by_a_judge_s_last_digits_differ_by_noise(tmp_path: Path) -> None:
@@ -226,5 +226,5 @@ def test_two_runs_that_differ_by_a_judge_s_last_digits_differ_by_noise(tmp_path:
     few = {"n_faces": 32, "n_images": 320}
     publish(tmp_path, A, [score("l2l", "all", "lpips", 0.2, ci_low=0.2, ci_high=0.2, **few)])
     publish(tmp_path, B, [score("l2l", "all", "lpips", 0.2 + 4e-6, ci_low=0.2 + 4e-6, ci_high=0.2 + 4e-6, **few)])
-    (row,) = compare_runs.compare(tmp_path, A, B).rows.to_dict("records")
+    (row,) = compare_runs.compare_runs(tmp_path, A, B).rows.to_dict("records")
     assert (row["p"], row["verdict"]) == (1.0, "within noise")

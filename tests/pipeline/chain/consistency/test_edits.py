@@ -209,5 +209,5 @@ def test_an_attribute_without_a_unit_is_in_no_mean() -> None:
 
 def test_a_face_without_a_score_is_in_no_mean() -> None:
     columns = {"face_id": np.arange(3), "order_score_spread": np.array([0.2, np.nan, 0.4])}
-    (found,) = get("order_score_spread").judge(Measured(method="noop", attribute="all", columns=columns))
+    (found,) = get("order_score_spread").score(Measured(method="noop", attribute="all", columns=columns))
     assert found.estimate.value == pytest.approx(0.3) and found.estimate.n_faces == 2

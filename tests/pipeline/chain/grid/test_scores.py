@@ -109,7 +109,7 @@ def test_few_faces_are_flagged(run: Settings) -> None:
 def test_the_same_edits_score_the_same_bits(run: Settings) -> None:
     card = px16.describe()
     for name in ("fid", "kid", "inception_score", "identity_distance"):
-        one, other = (get(name).judge(read_edits(run, card, "random", "all")) for _ in range(2))
+        one, other = (get(name).score(read_edits(run, card, "random", "all")) for _ in range(2))
         assert one == other
 
 

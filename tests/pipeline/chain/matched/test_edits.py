@@ -144,7 +144,7 @@ def test_an_attribute_without_a_unit_has_no_change_and_is_in_no_dependency() -> 
 
     def largest(rows: pa.Table) -> float:
         edits = matched_set(rows, "along", "expression", 1.0, Bootstrap(20))
-        (judgement,) = get("attribute_dependency_max").judge(edits)
+        (judgement,) = get("attribute_dependency_max").score(edits)
         return judgement.estimate.value
 
     assert largest(whole) == pytest.approx(0.6 * 0.5, abs=1e-2) and largest(table) < 1e-2
@@ -158,7 +158,7 @@ def test_the_edited_attribute_may_have_no_unit() -> None:
     assert not any(table.column("reached").to_pylist()) and set(table.column("unreached").to_pylist()) == {"no unit"}
     table = toy_edits(Along(), spread=without(b="age"))
     assert all(table.column("reached").to_pylist()) and table.column("change_b").null_count == table.num_rows
-    assert get("attribute_change_reported").judge(matched_set(table, "along", "age", 1.0, Bootstrap(20))) == []
+    assert get("attribute_change_reported").score(matched_set(table, "along", "age", 1.0, Bootstrap(20))) == []
 
 
 def test_batches_of_faces_do_not_change_the_strengths() -> None:

@@ -13,7 +13,7 @@ from cleanfid import fid as cleanfid
 from torch import Tensor
 from typer.testing import CliRunner
 
-from pipeline.chain.views import compare, look, synthesise
+from pipeline.chain.views import compare_views, look, synthesise
 from pipeline.domains import base
 from pipeline.domains.base import Domain
 from pipeline.domains.ffhq import domain as ffhq
@@ -73,7 +73,7 @@ def test_the_generator_draws_synthface_s_faces(loaded: Domain, codes: Tensor, im
 def test_every_judge_sees_an_image(loaded: Domain, images: Tensor) -> None:
     with torch.inference_mode():
         view = look(loaded, images[:4], 0.9)
-        columns = compare(loaded, view, view[torch.tensor([1, 0, 2, 3])])
+        columns = compare_views(loaded, view, view[torch.tensor([1, 0, 2, 3])])
     assert view.found.all() and view.values.shape == (4, 35) and view.person.shape == (4, 0)
     assert view.features.shape == (4, 2048) and view.logits.shape == (4, 1008)
     for embeddings in (view.recognizer_a, view.recognizer_b):

@@ -10,7 +10,15 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.methods.contrastive.llf_clusters import Report, canopies, choose_k, compare, draw_choice, elbow, overlap
+from pipeline.methods.contrastive.llf_clusters import (
+    Report,
+    canopies,
+    choose_k,
+    draw_choice,
+    elbow,
+    overlap,
+    overlap_with_parts,
+)
 from pipeline.methods.contrastive.llf_masks import mask_sheet
 from tasks.cli import app
 
@@ -60,9 +68,9 @@ def test_perfect_and_useless_masks(kinds: int) -> None:
 def test_masks_are_compared_at_the_resolution_of_the_truth() -> None:
     labels = torch.tensor([[[0, 1], [1, 0]]])
     parts = labels.repeat_interleave(4, dim=1).repeat_interleave(4, dim=2)
-    assert compare(labels, parts, 2).mean_iou == 1
+    assert overlap_with_parts(labels, parts, 2).mean_iou == 1
     parts[0, 0, 0] = 1
-    assert compare(labels, parts, 2).purity == pytest.approx(63 / 64)
+    assert overlap_with_parts(labels, parts, 2).purity == pytest.approx(63 / 64)
 
 
 def test_the_elbow_is_the_corner() -> None:
