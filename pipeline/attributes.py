@@ -1,8 +1,8 @@
-"""The 35 attributes of the benchmark and the eight that it evaluates.
+"""The 35 attributes of the benchmark, and the eight that it evaluates.
 
-The list is ours and versioned: the L2L paper prints none. It is every scalar column of the Microsoft
-Face API answer (which is what the authors labelled with) less the exact duplicates and the columns
-with next to no positives; `docs/attributes.md` tells how 40 columns became 35.
+The list is ours and versioned, because the L2L paper prints none. It holds every scalar column of the Microsoft Face
+API's response, with which the authors labelled, except exact duplicates and columns with almost no positives.
+`docs/attributes.md` explains how 40 columns became 35.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIST_VERSION = 1  # raise it when a name, its order or its limits change
 class Attribute:
     """A named property of a face; its value is (x - low) / (high - low), clipped to [0, 1].
 
-    `kind` is "continuous" or "binary"; `unit` is that of `low` and `high`, the fixed limits.
+    `kind` is "continuous" or "binary"; `unit` is the unit of x and of the fixed limits `low` and `high`.
     """
 
     name: str
@@ -70,7 +70,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 NAMES: tuple[str, ...] = tuple(attribute.name for attribute in ATTRIBUTES)
 INDEX: dict[str, int] = {name: index for index, name in enumerate(NAMES)}
 
-# What the papers evaluate -> the column that measures it.
+# The papers' name of an evaluated attribute -> our attribute.
 EVALUATED: dict[str, str] = {
     "age": "age",
     "baldness": "baldness",
@@ -84,15 +84,22 @@ EVALUATED: dict[str, str] = {
 
 
 def get(name: str) -> Attribute:
-    """The attribute of that name; an evaluated name such as `expression` is understood too.
+    """The attribute of a name in NAMES or EVALUATED.
 
-    Raises UnknownNameError, with the closest known name.
+    Raises UnknownNameError, which suggests the closest known name.
+
+    >>> get("age").unit, get("expression").name
+    ('year', 'smile')
+    >>> get("smlie")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    pipeline.errors.UnknownNameError: No attribute named 'smlie'. Did you mean 'smile'? Known: age, anger, ...
     """
     return ATTRIBUTES[index_of(name)]
 
 
 def index_of(name: str) -> int:
-    """The column, 0 to 34, of an attribute or of an evaluated name. Raises UnknownNameError."""
+    """The column, 0 to 34, of a name in NAMES or EVALUATED. Raises UnknownNameError."""
     column = EVALUATED.get(name, name)
     if column not in INDEX:
         raise UnknownNameError("attribute", name, known=(*EVALUATED, *NAMES))

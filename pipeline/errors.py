@@ -1,4 +1,11 @@
-"""What can go wrong, each error saying what was expected, what was found and what to do next."""
+"""The errors that users can cause or fix. Each text states what was expected, what was found and what to do next.
+
+>>> error = UnknownNameError("method", "gansapce", known=["ganspace", "sefa"])
+>>> str(error)
+"No method named 'gansapce'. Did you mean 'ganspace'? Known: ganspace, sefa."
+>>> error.kind, error.name, error.known
+('method', 'gansapce', ['ganspace', 'sefa'])
+"""
 
 from __future__ import annotations
 
@@ -7,11 +14,11 @@ from collections.abc import Iterable
 
 
 class LatentbenchError(Exception):
-    """Base of every error that a user can cause or mend; the command line prints it without a trace."""
+    """Base of every error that a user can cause or fix; the command line prints it without a traceback."""
 
 
 class UnknownNameError(LatentbenchError):
-    """A name that no registry knows: says the closest known one and lists the rest."""
+    """A name that is not registered. `kind`, `name` and `known` are attributes; the text suggests the closest name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(set(known))
@@ -25,27 +32,27 @@ class UnknownNameError(LatentbenchError):
 
 
 class ConfigError(LatentbenchError):
-    """A setting that is missing, of the wrong type or out of range: which key of which file."""
+    """A setting is missing, of the wrong type or out of range. The text names the file and the key."""
 
 
 class WeightsError(LatentbenchError):
-    """A weight file that is missing or whose sha256 differs: which file, where to put it."""
+    """A weights file is missing, damaged or has another sha256. The text names the file and where it belongs."""
 
 
 class LabelsError(LatentbenchError):
-    """Labels or pictures that a scorer cannot be trained on: which file, which row, what was expected."""
+    """Labels or pictures cannot be used for training a scorer. The text names the file and the row."""
 
 
 class PhotoError(LatentbenchError):
-    """A photograph that cannot be used: why, and what would do."""
+    """A photograph cannot be used. The text gives the reason and the remedy."""
 
 
 class StageError(LatentbenchError):
-    """A stage that could not be computed or published; nothing of it is visible downstream."""
+    """A stage could not be computed or published; later stages see nothing of it."""
 
 
 class CorruptShardError(StageError):
-    """A file whose size, rows or sha256 differ from its manifest's."""
+    """The size, rows or sha256 of a file differ from its manifest."""
 
 
 class BusyError(LatentbenchError):
@@ -53,12 +60,12 @@ class BusyError(LatentbenchError):
 
 
 class TrainingDivergedError(StageError):
-    """A training whose loss became NaN or rose over its start."""
+    """The loss of a training became NaN, or rose above its initial value."""
 
 
 class ClusterError(LatentbenchError):
-    """A Dask cluster that cannot be reached, or whose workers cannot do the work: every stage would fail alike."""
+    """A Dask cluster cannot be reached, or its workers cannot compute any stage."""
 
 
 class MissingPackageError(LatentbenchError):
-    """An optional package that the requested feature needs."""
+    """A feature needs an optional package that is not installed."""

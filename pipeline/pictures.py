@@ -1,7 +1,7 @@
-"""Pictures from files of other people: opened without executing or unpacking anything, or refused with the reason.
+"""Untrusted picture files: safe opening and one decoding for all, or a refusal with the reason.
 
-One decoding for photographs to invert and for pictures to train on: turned upright by EXIF, transparency laid on white,
-colour profiles ignored, as if every picture were sRGB.
+Photographs for inversion and pictures for training are decoded alike: rotated by EXIF, transparency over white, colour
+profiles ignored as if every picture were sRGB.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pipeline.errors import PhotoError
 from pipeline.settings.paths import open_regular
 
-# Pixel formats alone: Pillow's EPS reader, say, would hand the file to an interpreter.
+# Only pixel formats: Pillow's EPS reader, for example, passes the file to an interpreter.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
-DEEP = ("I", "F")  # modes of more than 8 bits a channel, which Pillow would cut off at 255
+DEEP = ("I", "F")  # modes with more than 8 bits a channel, which Pillow would clip at 255
 
-_headers = threading.Lock()  # of the warnings' filters, which threads share
+_headers = threading.Lock()  # guards the warning filters, which all threads share
 
 
 @contextmanager
 def opened(path: Path, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
-    """A picture whose header alone was read: its size is known and bearable, and its channels have 8 bits.
+    """Open a picture and read only its header; its channels have 8 bits and its size is within the limit.
 
-    Raises PhotoError for what is no such picture, and for what goes wrong while its pixels are read inside the block.
-    A file that would unpack to more than Pillow's `MAX_IMAGE_PIXELS` is refused.
+    Raises PhotoError for any other file, for a picture of more than Pillow's `MAX_IMAGE_PIXELS`, and for damage that
+    shows when the block reads the pixels.
     """
     try:
         with open_regular(path) as file, _read_header(file, formats) as picture:
@@ -41,17 +41,17 @@ def opened(path: Path, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Ima
         limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels" if Image.MAX_IMAGE_PIXELS else "Pillow's limit"
         raise PhotoError(f"it would unpack to more than {limit}: reduce it first, if you trust the file.") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"it is no picture of the formats {', '.join(formats)}.") from error
+        raise PhotoError(f"it is not a picture in one of the formats {', '.join(formats)}.") from error
     except FileNotFoundError as error:
         raise PhotoError("there is no such file.") from error
     except IsADirectoryError as error:
         raise PhotoError(f"it is a folder: name the pictures in it, such as {path}/*") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises for damaged files
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's errors for damaged files
         raise PhotoError(f"it cannot be read as a picture: {error}") from error
 
 
 def why_not(path: Path) -> str:
-    """Why a file cannot be a picture, by its header alone; empty if it may be one."""
+    """The reason why a file's header is not the header of a usable picture; empty if it is."""
     try:
         with opened(path):
             return ""
@@ -66,9 +66,9 @@ def _read_header(file: BufferedReader, formats: tuple[str, ...]) -> Image.Image:
 
 
 def upright(picture: Image.Image, largest: int, *, square: bool = False) -> Image.Image:
-    """The picture's pixels in RGB, turned upright; averaged down to at most `largest` pixels a side.
+    """The picture in RGB, rotated upright and reduced by averaging to at most `largest` pixels a side.
 
-    `square` cuts out the middle square first. Call it inside `opened`, which tells what is wrong with a damaged file.
+    `square` crops the central square first. Call this inside `opened`, which reports damaged files.
     """
     if picture.format in ("JPEG", "MPO"):
         picture.draft("RGB", (largest, largest))

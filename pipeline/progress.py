@@ -1,4 +1,4 @@
-"""What a long computation shows: a bar on a terminal, a plain line every ten seconds elsewhere."""
+"""Progress of a long computation: a bar on a terminal, otherwise a plain line every ten seconds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 PLAIN_SECONDS = 10.0  # between two plain lines
-SMOOTHING_SECONDS = 30.0  # a rate is measured over the newest stretch of at least this length
+SMOOTHING_SECONDS = 30.0  # the rate is measured over at least this much of the most recent time
 
 
 class Display:
-    """Done and total in units such as images, the rate, and the time left. Use as a context manager.
+    """A progress display: units done and in total, rate and time left. Use it as a context manager.
 
-    `before` units were done by an earlier attempt: they count as done but not in the rate.
+    `unit` names what is counted, such as images. `before` units were done by an earlier attempt: they count as done,
+    but not for the rate.
     """
 
     def __init__(self, title: str, total: float, unit: str, *, before: float = 0.0, stream: TextIO | None = None):
@@ -50,7 +51,7 @@ class Display:
             self._line(self.summary())
 
     def update(self, done: float, note: str = "") -> None:
-        """Tell how many units are done, and what is going on, such as a loss."""
+        """Set the number of units done, and a note such as the loss."""
         now = time.monotonic()
         self.done = max(self.done, min(done, self.total))
         self.note = note or self.note
@@ -65,13 +66,13 @@ class Display:
             self._line(f"{self.title}: {self.facts()}")
 
     def rate(self) -> float:
-        """Units per second over the newest stretch; 0 while nothing is known."""
+        """Units per second over the most recent time; 0 before the first measurement."""
         since, base = self._marks[0]
         spent = time.monotonic() - since
         return (self.done - base) / spent if spent > 0 else 0.0
 
     def facts(self) -> str:
-        """Done, total, rate, time left and note, in words."""
+        """Units done and in total, rate, time left and note, as text."""
         rate = self.rate()
         share = f" ({100 * self.done / self.total:.0f} %)" if self.total else ""
         text = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}{share}"
@@ -80,18 +81,18 @@ class Display:
         return f"{text}, {self.note}" if self.note else text
 
     def summary(self) -> str:
-        """What was done and how long it took, for the last line."""
+        """The last line: units done by this attempt, time, rate, and units kept from an earlier attempt."""
         spent = time.monotonic() - self._started
-        fresh = self.done - self._before
+        new = self.done - self._before
         kept = f", {self._before:,.0f} kept from before" if self._before else ""
-        return f"{self.title}: {fresh:,.0f} {self.unit} in {in_time(spent)} ({in_rate(fresh / max(spent, 1e-9))}){kept}"
+        return f"{self.title}: {new:,.0f} {self.unit} in {in_time(spent)} ({in_rate(new / max(spent, 1e-9))}){kept}"
 
     def _line(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
 
 class _Facts(ProgressColumn):
-    """The display's own words beside the bar."""
+    """The display's text next to the bar."""
 
     def __init__(self, display: Display) -> None:
         super().__init__()
@@ -102,7 +103,11 @@ class _Facts(ProgressColumn):
 
 
 def in_time(seconds: float) -> str:
-    """Seconds for people: "0.4 s", "12 s", "3 min 20 s", "2 h 05 min"."""
+    """A duration as text.
+
+    >>> in_time(0.42), in_time(12), in_time(200), in_time(7500)
+    ('0.4 s', '12 s', '3 min 20 s', '2 h 05 min')
+    """
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 100:
@@ -114,7 +119,11 @@ def in_time(seconds: float) -> str:
 
 
 def in_rate(rate: float) -> str:
-    """A rate for people: "410/s", "2.4/s", and per minute or hour where it is slow."""
+    """A rate, in units per second, as text; per minute or hour if it is slow.
+
+    >>> in_rate(410), in_rate(2.4), in_rate(0.1)
+    ('410/s', '2.4/s', '6.0/min')
+    """
     if rate >= 100:
         return f"{rate:,.0f}/s"
     if rate >= 1:

@@ -1,1 +1,1 @@
-"""The networks that look at images: scorers, recognizers, the perception net, the detector."""
+"""Networks that read images: scorers, recognizers, the perception net, the truth reader and the face detector."""

@@ -1,16 +1,16 @@
 """facenet-pytorch's recognizers on portraits in FFHQ's alignment.
 
-The package was trained on what its MTCNN cuts out at 160 px and margin 0: the face's box, whatever its shape, resized
-to a square, and (pixel - 127.5) / 128. Here the box is the same part of every picture, because FFHQ's alignment puts
-eyes and mouth of every face into the same places:
+The package's recognizers were trained on crops of its MTCNN at 160 px and margin 0: the face's box, of any shape,
+resized to a square and normalised by (pixel - 127.5) / 128. Here the box is the same part of every picture, because
+FFHQ's alignment puts the eyes and the mouth of every face at the same positions:
 
-- it passes gradients, and recognizer A is in a training loss;
-- an edited face and the unedited one are cut alike, so that their distance is the faces' alone and does not jump when
-  the detector moves its box by some pixels, or finds none.
+- a fixed crop passes gradients, and recognizer A is part of a training loss;
+- an edited face and the unedited face are cropped alike, so their distance depends only on the faces. It does not jump
+  when the detector moves its box by some pixels or finds no face.
 
 BOX is the median box of our detector on faces in FFHQ's alignment: 192 generated faces of domain synthface at 256 px,
-made symmetric (found: 0.242, 0.190, 0.749, 0.861; a face's own box differs from it by 0.04 to 0.08). docs/ffhq.md says
-more.
+made symmetric (measured: 0.242, 0.190, 0.749, 0.861; the boxes of single faces differ from it by 0.04 to 0.08).
+docs/ffhq.md has more.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class AlignedRecognizer(nn.Module):
 
 
 def face_of(images: Tensor) -> Tensor:
-    """What `facenet_pytorch.extract_face` cuts out at BOX, 160 px and margin 0: (N, 3, H, H) -> (N, 3, 160, 160).
+    """The crop of `facenet_pytorch.extract_face` at BOX, 160 px and margin 0: (N, 3, H, H) -> (N, 3, 160, 160).
 
-    The box is cut at whole pixels, as there; bilinear with antialiasing, as PIL's, without its rounding to 8 bits.
+    As in the package, the box is cut at whole pixels. Resizing is bilinear with antialiasing as in PIL, but without
+    PIL's rounding to 8 bits.
     """
     side = images.shape[-1]
     left, top, right, bottom = (int(share * side) for share in BOX)
@@ -49,5 +50,5 @@ def face_of(images: Tensor) -> Tensor:
 
 
 def standardised(images: Tensor) -> Tensor:
-    """facenet-pytorch's `fixed_image_standardization`, (pixel - 127.5) / 128, of images in [-1, 1]."""
+    """facenet-pytorch's `fixed_image_standardization`, (pixel - 127.5) / 128, for images in [-1, 1]."""
     return images * (127.5 / 128.0)

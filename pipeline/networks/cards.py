@@ -1,4 +1,4 @@
-"""Model cards: the JSON beside a weights file. Torch-free, so that planning can read them."""
+"""Model cards: the JSON file next to a weights file. Imports no torch, so that planning can read them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 from pipeline.errors import StageError, WeightsError
 from pipeline.storage.files import read_json
 
-MEND = "Install latentbench again, or train the network: latentbench synthface train"
+REMEDY = "Install latentbench again, or train the network: latentbench synthface train"
 
 
-def read_card(path: Path, mend: str = MEND) -> dict[str, Any]:
-    """The card of the weights file `path`. Raises WeightsError that says where a missing one belongs, and `mend`."""
+def read_card(path: Path, remedy: str = REMEDY) -> dict[str, Any]:
+    """The card of the weights file `path`. Raises WeightsError, with the expected path and the `remedy`."""
     file = path.with_suffix(".json")
     try:
         card = read_json(file)
     except FileNotFoundError:
-        raise WeightsError(f"Weights missing: expected {path.name} and {file.name} in {path.parent}. {mend}") from None
+        raise WeightsError(
+            f"Weights missing: expected {path.name} and {file.name} in {path.parent}. {remedy}"
+        ) from None
     except (ValueError, StageError) as error:
-        raise WeightsError(f"{file} cannot be read as a card: {error}. {mend}") from error
+        raise WeightsError(f"{file} cannot be read as a card: {error}. {remedy}") from error
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
-        raise WeightsError(f"{file} is no card: expected an object with a sha256. {mend}")
+        raise WeightsError(f"{file} is not a card: expected a JSON object with a sha256. {remedy}")
     return card

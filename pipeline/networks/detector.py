@@ -1,16 +1,15 @@
-"""Is there a face, where, and what MTCNN sees in it.
+"""Face detection on batches of aligned portraits, and identity features of the faces: MTCNN.
 
 Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", IEEE Signal
-Processing Letters 2016: a proposal net over an image pyramid, then a refining and an output net on candidates.
-The three networks and the box arithmetic are facenet-pytorch's; what differs from its `MTCNN.detect` is how a batch
-is driven:
+Processing Letters 2016: a proposal net over an image pyramid, then a refinement net and an output net on candidates.
+The three networks and the box arithmetic are facenet-pytorch's. Differences from its `MTCNN.detect`:
 
-- all candidates of a batch are cut out and resized at once, from sums over the image, instead of one by one in
-  Python. The sums are whole numbers, so a crop is the same to the last bit in every batch;
-- boxes of different images are kept apart by whole-number offsets in float64, where facenet's float32 offsets
-  depend on the largest coordinate of the batch and let a box left of its image touch the one before. What one image
-  yields thus depends on the others of its batch by nothing but the float noise of the convolutions;
-- the pyramid starts at a share of the image, because aligned portraits hold no small faces.
+- all candidates of a batch are cropped and resized together, from cumulative sums over the image, instead of one by one
+  in Python. The sums are integers, so a crop is bit-identical in every batch;
+- boxes of different images are separated by integer offsets in float64. facenet's float32 offsets depend on the
+  largest coordinate in the batch, and a box left of its image can touch the previous image's boxes. Here an image's
+  result depends on its batch only through the float noise of the convolutions;
+- the image pyramid starts at a share of the image, because aligned portraits have no small faces.
 """
 
 from __future__ import annotations
@@ -27,18 +26,17 @@ from pipeline.networks import mtcnn_weights
 
 FEATURE_WIDTH = 256
 FEATURE_NAME = "mtcnn-onet256"  # the `network` column of distances between identity_features
-_NET_CELL = 12  # pixels of the proposal net's window
+_NET_CELL = 12  # window size of the proposal net in pixels
 _PYRAMID_FACTOR = 0.709
-_LOT = 64  # candidates per pass of the refining and the output net: what a core holds in its cache
+_CHUNK = 64  # candidates per pass of the refinement and output nets; they fit into a core's cache
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What the detector says of N images.
+    """The detector's results for N images.
 
-    found: (N,) bool. probability: (N,) float32 in [0, 1], 0 where there is not even a weak candidate. box: (N, 4)
-    float32 left, top, right, bottom in pixels of the image, possibly beyond its frame; the whole image where no
-    face was found.
+    found: (N,) bool. probability: (N,) float32 in [0, 1], 0 without any candidate. box: (N, 4) float32 left, top,
+    right, bottom in pixels of the image, possibly outside of it; the whole image if no face was found.
     """
 
     found: Tensor
@@ -64,12 +62,12 @@ class _Candidates:
 class Detector(nn.Module):
     """MTCNN for batches of aligned portraits of one size.
 
-    min_face_share: smallest face that is looked for, as a share of the image's side. At 0.4 it finds 98.3 % of 1,024
-    rendered 64-px faces at probability 0.9; facenet-pytorch's own 20 pixels find 97.9 %, 0.5 only 96.7 %: of the
-    pyramid's scales one should show an aligned face, 0.55 of the side wide, at the nets' 12 pixels. threshold:
-    smallest probability of a found face. thresholds: those of the three nets (facenet-pytorch's own). largest_side:
-    larger images are averaged down to it before the search (faces of a portrait lose nothing by it).
-    Raises WeightsError if the wheel's weight files are not those we know.
+    min_face_share: size of the smallest detectable face, as a share of the image's side. At 0.4 the detector finds
+    98.3 % of 1,024 rendered 64-px faces with probability 0.9, with facenet-pytorch's default of 20 pixels 97.9 %, at
+    0.5 only 96.7 %: one of the pyramid's scales should show an aligned face, 0.55 of the side wide, at the nets' 12
+    pixels. threshold: smallest probability of a face. thresholds: smallest probabilities in the three nets
+    (facenet-pytorch's defaults). largest_side: larger images are reduced to it by averaging; a portrait's face remains
+    large enough. Raises WeightsError if the weight files in the wheel have another sha256.
     """
 
     def __init__(
@@ -92,9 +90,9 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def detect(self, images: Tensor, *, threshold: float | None = None) -> Detection:
-        """The largest face of each image that is at least as probable as `threshold` (default: the constructor's).
+        """The largest face of each image with at least the probability `threshold` (default: the constructor's).
 
-        images: (N, 3, H, W) float in [-1, 1]; they are rounded to 8 bits first, as a saved picture would be.
+        images: (N, 3, H, W) float in [-1, 1]; they are rounded to 8 bits first, as if saved to a file.
         """
         threshold = self.threshold if threshold is None else threshold
         count, _, height, width = images.shape
@@ -115,15 +113,15 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def identity_features(self, images: Tensor, boxes: Tensor) -> Tensor:
-        """The output net's penultimate activations (N, 256) on each image's box, cut at the frame, as 48 x 48 pixels.
+        """The output net's penultimate activations (N, 256) on each box, clipped to the image, as 48 x 48 pixels.
 
         images: (N, 3, H, W) in [-1, 1]. boxes: (N, 4) in pixels, as `Detection.box`.
 
-        The net and its layer are facenet-pytorch's, the pixels are not: theirs are cut at whole pixels, rounded to 8
-        bits and averaged by area, ours are sampled from the image as it is, by `roi_align`. On 40 generated faces the
-        two vectors of one box lie .064 apart in cosine distance (.161 at most), and distances of edited from unedited
-        faces are smaller here: .022, .036, .063 and .137 for displacements of .05, .15, .4 and .8, where theirs are
-        .035, .059, .092 and .173 (Pearson's r .92). So distances by facenet's crop cannot be compared with these.
+        The net and its layer are facenet-pytorch's, but the crop differs. facenet cuts at whole pixels, rounds to 8
+        bits and averages by area; this function samples the unrounded image with `roi_align`. On 40 generated faces
+        the two feature vectors of one box are .064 apart in cosine distance (at most .161). Distances of edited from
+        unedited faces are smaller here: .022, .036, .063 and .137 for displacements of .05, .15, .4 and .8, with
+        facenet's crop .035, .059, .092 and .173 (Pearson's r .92). The two kinds of distances are not comparable.
         """
         height, width = images.shape[2:]
         frame = torch.tensor([width, height, width, height], dtype=images.dtype, device=images.device)
@@ -159,7 +157,7 @@ class Detector(nn.Module):
 
     def _proposals(self, pixels: Tensor) -> _Candidates:
         height, width = pixels.shape[2:]
-        found, shifts = [], []
+        proposals, shifts = [], []
         for scale in self._scales(min(height, width)):
             small = imresample(pixels, (int(height * scale + 1), int(width * scale + 1)))
             shift, probability = self.pnet((small - 127.5) / 128.0)
@@ -167,12 +165,14 @@ class Detector(nn.Module):
             rows, image = rows.cpu(), image.cpu()
             candidates = _Candidates(image, rows[:, :4], rows[:, 4])
             keep = _suppress(candidates, 0.5)
-            found.append(candidates[keep])
+            proposals.append(candidates[keep])
             shifts.append(rows[keep, 5:])
-        if not found:
+        if not proposals:
             return _Candidates(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), torch.zeros(0))
         merged = _Candidates(
-            torch.cat([c.image for c in found]), torch.cat([c.box for c in found]), torch.cat([c.score for c in found])
+            torch.cat([proposal.image for proposal in proposals]),
+            torch.cat([proposal.box for proposal in proposals]),
+            torch.cat([proposal.score for proposal in proposals]),
         )
         keep = _suppress(merged, 0.7)
         merged, shift = merged[keep], torch.cat(shifts)[keep]
@@ -197,7 +197,7 @@ class Detector(nn.Module):
 
 
 def _eight_bit(images: Tensor, largest_side: int) -> Tensor:
-    """Images in [-1, 1] as whole numbers 0 to 255 in float32, averaged down to the largest side."""
+    """Images in [-1, 1] as whole numbers 0 to 255 in float32, reduced by averaging to at most `largest_side`."""
     pixels = ((images.float() + 1.0) * 127.5).clamp(0.0, 255.0)
     side = max(images.shape[2:])
     if side > largest_side:
@@ -213,7 +213,7 @@ def _sums(pixels: Tensor) -> Tensor:
 
 
 def _edges(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """First and one past last pixel of the `size` cells of adaptive average pooling over a stretch: (K, size)."""
+    """First pixel, and pixel after the last, of the cells that pool `length` pixels to `size` cells: (K, size)."""
     cells = torch.arange(size)
     first = start[:, None] + cells * length[:, None] // size
     last = start[:, None] + -(-(cells + 1) * length[:, None] // size)
@@ -242,7 +242,7 @@ def _corners(sums: Tensor, candidates: _Candidates) -> tuple[Tensor, Tensor]:
 
 
 def _visible(sums: Tensor, candidates: _Candidates) -> _Candidates:
-    """The candidates that lie at least partly in their image."""
+    """The candidates that overlap their image."""
     start, stop = _corners(sums, candidates)
     return candidates[(stop > start).all(dim=1)]
 
@@ -251,14 +251,14 @@ def _judge(net: nn.Module, sums: Tensor, candidates: _Candidates, size: int) -> 
     """A net's outputs for the candidates' crops, on the CPU."""
     start, stop = _corners(sums, candidates)
     outputs = []
-    for first in range(0, len(candidates), _LOT):
-        lot = slice(first, first + _LOT)
-        outputs.append(net(_crops(sums, candidates.image[lot], start[lot], stop[lot], size)))
+    for first in range(0, len(candidates), _CHUNK):
+        rows = slice(first, first + _CHUNK)
+        outputs.append(net(_crops(sums, candidates.image[rows], start[rows], stop[rows], size)))
     return tuple(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))
 
 
 def _apart(candidates: _Candidates) -> Tensor:
-    """Boxes in float64, moved so that those of different images are far apart: exact, whatever the other images."""
+    """Boxes in float64, shifted by an integer per image so that boxes of different images do not overlap; exact."""
     box = candidates.box.double()
     if not len(box):
         return box
@@ -267,12 +267,12 @@ def _apart(candidates: _Candidates) -> Tensor:
 
 
 def _suppress(candidates: _Candidates, overlap: float) -> Tensor:
-    """Rows that survive non-maximum suppression within their image, best first."""
+    """Indices of the boxes kept by non-maximum suppression within each image, most probable first."""
     return nms(_apart(candidates), candidates.score.double(), overlap)
 
 
 def _suppress_contained(candidates: _Candidates, overlap: float) -> Tensor:
-    """As `_suppress`, with the overlap as a share of the smaller box (facenet's "Min"), best first."""
+    """`_suppress` with the overlap measured as a share of the smaller box (facenet's "Min")."""
     box = _apart(candidates)
     size = box[:, 2:] - box[:, :2] + 1.0
     area = size.prod(dim=1)

@@ -1,4 +1,4 @@
-"""Judging networks on disk: safetensors beside a JSON card that says how to build them. Nothing is executed."""
+"""Judges on disk: a safetensors file, and a JSON card with the arguments of the network. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from pipeline.errors import WeightsError
-from pipeline.networks.cards import MEND, read_card
+from pipeline.networks.cards import REMEDY, read_card
 from stylegan.weights import card_path, replace_file
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def save_network(network: nn.Module, path: Path, arguments: dict[str, Any], card: dict[str, Any]) -> str:
-    """Write weights (float32) and their card; answers the sha256. `arguments` rebuild the network."""
+    """Write weights and their card; returns the file's sha256. `arguments` are the constructor's arguments."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     data = safetensors.torch.save(tensors)
     facts = {
@@ -36,28 +36,28 @@ def save_network(network: nn.Module, path: Path, arguments: dict[str, Any], card
     return str(facts["sha256"])
 
 
-def check_file(path: Path, sha256: str, mend: str = MEND) -> bytes:
-    """The bytes of a weights file. Raises WeightsError, with what to do, if it is missing or its sha256 is another."""
+def check_file(path: Path, sha256: str, remedy: str = REMEDY) -> bytes:
+    """The bytes of a weights file. Raises WeightsError, with the `remedy`, if it is missing or has another sha256."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise WeightsError(
             f"Weights missing: cannot read {path} ({error.strerror}). Expected a file with sha256 {sha256} there. "
-            f"{mend}"
+            f"{remedy}"
         ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise WeightsError(f"Wrong weights: {path} has sha256 {found}, expected {sha256}. {mend}")
+        raise WeightsError(f"Wrong weights: {path} has sha256 {found}, expected {sha256}. {remedy}")
     return data
 
 
-def load_network(kind: type[Network], path: Path, device: torch.device, mend: str = MEND) -> Network:
-    """The network of a file, checked against its card, frozen and in evaluation mode.
+def load_network(kind: type[Network], path: Path, device: torch.device, remedy: str = REMEDY) -> Network:
+    """Load a network from a file and its card: sha256 checked, frozen, in evaluation mode.
 
-    Raises WeightsError, which says `mend` where a file is missing or another.
+    Raises WeightsError, with the `remedy`, if a file is missing or has another sha256, and if the weights do not fit.
     """
-    card = read_card(path, mend)
-    data = check_file(path, card["sha256"], mend)
+    card = read_card(path, remedy)
+    data = check_file(path, card["sha256"], remedy)
     try:
         network = kind(**card["arguments"])
         network.load_state_dict(safetensors.torch.load(data), strict=True)

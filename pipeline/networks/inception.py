@@ -1,12 +1,12 @@
 """clean-fid's Inception on generated images: features of FID and KID, class logits of the inception score.
 
 Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN Evaluation", CVPR 2022, mode "clean": images are
-rounded to 8 bits, as a PNG would be, resized to 299 px by PIL's bicubic filter with antialiasing and without rounding,
-cut to [0, 255]. The filter here is torch's, which is the same one and runs on the device: features, and so FID, equal
-those of clean-fid's folder functions over the same images saved as PNG (a test compares them).
+rounded to 8 bits, as in a PNG, resized to 299 px with PIL's bicubic antialiasing filter without rounding, and clipped
+to [0, 255]. The filter here is torch's, which computes the same on the device: features and FID equal the results of
+clean-fid's folder functions on the same images saved as PNG (a test compares them).
 
-Inception score: Salimans et al., NeurIPS 2016, over the network's 1008 classes, of the same resized images. Their code
-leaves out the bias of the last layer, as NVIDIA's does (`no_output_bias`); so do we.
+Inception score: Salimans et al., NeurIPS 2016, over the network's 1008 classes, on the same resized images. The
+authors' code and NVIDIA's (`no_output_bias`) omit the bias of the last layer, and so does this module.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIZE = 299
 class Inception(nn.Module):
     """Images (N, 3, H, W) in [-1, 1] -> features (N, 2048), not negative; no gradients.
 
-    `network` is `official.inception`'s. Raises WeightsError if its last layer is not the known one.
+    `network` comes from `official.inception`. Raises WeightsError if its last layer has another shape.
     """
 
     feature_width = FEATURE_WIDTH
@@ -38,9 +38,9 @@ class Inception(nn.Module):
         output = getattr(network.base, "output", None)
         weight = getattr(output, "weight", None)
         if not isinstance(weight, Tensor) or weight.shape != (CLASSES, FEATURE_WIDTH):
-            found = "none" if weight is None else str(tuple(weight.shape))
+            shape = "none" if weight is None else str(tuple(weight.shape))
             raise WeightsError(
-                f"inception: expected a last layer `output` of shape ({CLASSES}, {FEATURE_WIDTH}), found {found}. "
+                f"inception: expected a last layer `output` of shape ({CLASSES}, {FEATURE_WIDTH}), found {shape}. "
                 "Is it inception-2015-12-05.pt of NVIDIA? latentbench weights verify inception"
             )
         self.classifier: Tensor
@@ -64,7 +64,7 @@ class Inception(nn.Module):
 
 
 def pixels_of(images: Tensor) -> Tensor:
-    """Images (N, 3, H, W) in [-1, 1] as clean-fid gives them to the network: (N, 3, 299, 299) float32 in [0, 255]."""
+    """Images (N, 3, H, W) in [-1, 1] -> the network's input in clean-fid, (N, 3, 299, 299) float32 in [0, 255]."""
     pixels = ((images.float().clamp(-1.0, 1.0) + 1.0) * 127.5).round()
     if pixels.shape[-2:] != (SIZE, SIZE):
         pixels = functional.interpolate(pixels, size=(SIZE, SIZE), mode="bicubic", align_corners=False, antialias=True)

@@ -1,6 +1,6 @@
-"""Every face of a photograph, with its five landmarks: facenet-pytorch's MTCNN as it is.
+"""All faces of a photograph with five landmarks each: facenet-pytorch's MTCNN, unchanged.
 
-`pipeline.networks.detector` is for batches of aligned portraits; here faces may be anywhere and of any size.
+Faces may have any position and size. `pipeline.networks.detector` is for batches of aligned portraits.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from torch import Tensor, nn
 from pipeline.images import resize, to_uint8
 from pipeline.networks import mtcnn_weights
 
-LARGEST_SIDE = 1024  # photographs are searched at no more pixels a side
-SMALLEST_SHARE = 0.1  # of the shorter side: smaller faces are bystanders
+LARGEST_SIDE = 1024  # in pixels; larger photographs are reduced before the search
+SMALLEST_SHARE = 0.1  # of the shorter side; smaller faces belong to bystanders
 
 
 @dataclass(frozen=True)
 class FoundFace:
-    """A face: its probability in [0, 1], and landmarks (5, 2) as `pipeline.inversion.alignment` takes them."""
+    """A face: its probability in [0, 1], and landmarks (5, 2), x and y in pixels, as `inversion.alignment` expects."""
 
     probability: float
     landmarks: np.ndarray
 
 
 class LandmarkFinder(nn.Module):
-    """MTCNN over whole photographs. Raises WeightsError if the wheel's weight files are not those we know."""
+    """MTCNN on whole photographs. Raises WeightsError if the weight files in the wheel have another sha256."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
@@ -37,10 +37,10 @@ class LandmarkFinder(nn.Module):
 
     @torch.no_grad()
     def find(self, photo: Tensor, *, threshold: float) -> list[FoundFace]:
-        """Faces of one photograph (3, H, W) in [-1, 1] that are at least so probable, the largest first.
+        """The faces of a photograph (3, H, W) in [-1, 1] with at least the probability `threshold`, largest first.
 
-        Landmarks are x, y in the photograph's pixels, whole numbers at pixel centres: eye at the left, eye at the
-        right, nose, mouth's corners left and right, as the picture shows them.
+        Landmarks are x, y in pixels of the photograph, whole numbers at pixel centres, in this order: left eye, right
+        eye, nose, left and right corner of the mouth; left and right as seen in the picture.
         """
         height, width = photo.shape[1:]
         scale = min(1.0, LARGEST_SIDE / max(height, width))
@@ -50,5 +50,5 @@ class LandmarkFinder(nn.Module):
         if points is None:
             return []
         ratio = np.array([width / small.shape[3], height / small.shape[2]])
-        found = zip(np.asarray(probabilities, float), np.asarray(points, float), strict=True)
-        return [FoundFace(float(p), (at + 0.5) * ratio - 0.5) for p, at in found if p >= threshold]
+        faces = zip(np.asarray(probabilities, float), np.asarray(points, float), strict=True)
+        return [FoundFace(float(p), (xy + 0.5) * ratio - 0.5) for p, xy in faces if p >= threshold]

@@ -1,4 +1,4 @@
-"""MTCNN's three weight files inside the facenet-pytorch wheel: where they lie and what they must be.
+"""MTCNN's three weight files inside the facenet-pytorch wheel: their folder and their sha256.
 
 Imports no torch, so that a domain can be described without it.
 """
@@ -17,27 +17,27 @@ SHA256: dict[str, str] = {
     "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
 }
 
-# One sha256 for the three files, as it stands in fingerprints and in the table of runs.
+# One sha256 for all three files, used in fingerprints and in the table of runs.
 DIGEST: str = hashlib.sha256("".join(SHA256.values()).encode()).hexdigest()
 
 
 def folder() -> Path:
-    """The folder of the installed facenet-pytorch that holds the weights. Raises WeightsError without the package."""
+    """The folder with the weights in the installed facenet-pytorch. Raises WeightsError without the package."""
     spec = find_spec("facenet_pytorch")
     if spec is None or not spec.submodule_search_locations:
         raise WeightsError("The detector's weights come in the wheel of facenet-pytorch: pip install facenet-pytorch")
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 
 
-def check(place: Path | None = None) -> None:
-    """Compare the files with the known sha256. Raises WeightsError that names the file that is missing or differs."""
-    place = place or folder()
+def check(directory: Path | None = None) -> None:
+    """Check the sha256 of the files in `directory`, by default `folder()`. Raises WeightsError with the file's name."""
+    directory = directory or folder()
     for name, expected in SHA256.items():
-        path = place / name
+        path = directory / name
         if not path.is_file():
             raise WeightsError(f"MTCNN's {name} is missing: expected at {path}. Install facenet-pytorch again.")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != expected:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if sha256 != expected:
             raise WeightsError(
-                f"MTCNN's {path} has sha256 {found}, expected {expected}. Install facenet-pytorch again."
+                f"MTCNN's {path} has sha256 {sha256}, expected {expected}. Install facenet-pytorch again."
             )

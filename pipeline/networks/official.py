@@ -1,7 +1,7 @@
-"""Networks of other people's libraries, each built from the verified file in our weights folder.
+"""Published networks of other libraries, built from verified files in the weights folder.
 
-None of these functions downloads: a missing file is a WeightsError that says which, from where, how large, and what to
-do. The libraries' own caches (/tmp, $TORCH_HOME) are neither read nor written.
+None of these functions downloads: for a missing file they raise WeightsError with its name, source, size and the
+command that fetches it. The libraries' caches (/tmp, $TORCH_HOME) are neither read nor written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECOGNIZERS = ("vggface2", "casia-webface")
 def inception(store: Store) -> nn.Module:
     """clean-fid's Inception: images (N, 3, 299, 299), float in [0, 255] -> features (N, 2048).
 
-    Resizing is the caller's (`cleanfid.resize`). Raises WeightsError.
+    The caller resizes (`networks.inception.pixels_of`). Raises WeightsError.
     """
     path = store.require("inception")
     try:
@@ -38,9 +38,9 @@ def inception(store: Store) -> nn.Module:
 
 
 def perceptual_alexnet(store: Store) -> lpips.LPIPS:
-    """LPIPS with the package's own heads on AlexNet: pairs (N, 3, H, W) in [-1, 1] -> (N, 1, 1, 1).
+    """LPIPS with the package's learned heads on AlexNet: pairs (N, 3, H, W) in [-1, 1] -> (N, 1, 1, 1).
 
-    The same network as `lpips.LPIPS(net="alex")`, whose backbone it would download. Raises WeightsError.
+    The same network as `lpips.LPIPS(net="alex")`, which would download the backbone. Raises WeightsError.
     """
     path = store.require("alexnet")
     state = _state(path)
@@ -48,17 +48,16 @@ def perceptual_alexnet(store: Store) -> lpips.LPIPS:
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
         distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     # lpips cuts torchvision's `features` into slices and keeps the index: features.3.weight is slice2.3.weight.
-    own = distance.net.state_dict()
-    wanted = {name: f"features.{name.partition('.')[2]}" for name in own}
-    _load(distance.net, {name: state[key] for name, key in wanted.items() if key in state}, path, "lpips' AlexNet")
+    keys = {name: f"features.{name.partition('.')[2]}" for name in distance.net.state_dict()}
+    _load(distance.net, {name: state[key] for name, key in keys.items() if key in state}, path, "lpips' AlexNet")
     return distance.eval().requires_grad_(False)
 
 
 def face_recognizer(name: str, store: Store) -> InceptionResnetV1:
-    """facenet-pytorch's InceptionResnetV1, of `name` in RECOGNIZERS: images -> unit vectors.
+    """facenet-pytorch's InceptionResnetV1; `name` is in RECOGNIZERS. Images -> embeddings of unit norm.
 
-    (N, 3, 160, 160) in [-1, 1] -> (N, 512). The classifier over the training persons, which the file also holds, is
-    left out. Raises WeightsError.
+    (N, 3, 160, 160) in [-1, 1] -> (N, 512). The file's classifier over the training persons is not loaded. Raises
+    WeightsError.
     """
     path = store.require(name)
     state = {key: value for key, value in _state(path).items() if not key.startswith("logits.")}

@@ -1,4 +1,4 @@
-"""How alike two images are: the lpips package over a perception net of ours, and structural similarity."""
+"""Similarity of two images: the lpips package on our perception net, and structural similarity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.networks.perception import Perception
 
 
 class _Trunk(nn.Module):
-    """A perception net as lpips wants its trunk: images -> activations, fine to coarse."""
+    """A perception net with the interface of an lpips trunk: images -> activations, fine to coarse."""
 
     def __init__(self, perception: Perception) -> None:
         super().__init__()
@@ -26,9 +26,9 @@ class _Trunk(nn.Module):
 
 @lru_cache(maxsize=2)
 def perceptual_distance(perception: Perception) -> lpips.LPIPS:
-    """`distance(images, others)`: (N, 3, H, W) pairs in [-1, 1] -> (N, 1, 1, 1), without lpips' learnt heads.
+    """`distance(images, others)`: (N, 3, H, W) pairs in [-1, 1] -> (N, 1, 1, 1), without lpips' learned heads.
 
-    The images go to the trunk as they are: the package's scaling is that of its own ImageNet trunks.
+    The images are not scaled first: the package's scaling is for its ImageNet trunks.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
@@ -43,7 +43,7 @@ def perceptual_distance(perception: Perception) -> lpips.LPIPS:
 def structural_similarity(images: Tensor, others: Tensor) -> Tensor:
     """SSIM of pairs of images (N, 3, H, W) in [-1, 1], at least 11 pixels a side -> (N,) in [-1, 1].
 
-    An 11-pixel Gaussian window of deviation 1.5, mean over channels and positions.
+    The window is a Gaussian of 11 pixels with a standard deviation of 1.5; the mean is over channels and positions.
     """
     result: Tensor = ssim((images + 1) / 2, (others + 1) / 2, data_range=1.0, size_average=False)
     return result

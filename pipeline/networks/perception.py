@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class _Fire(nn.Module):
-    """SqueezeNet's module (Iandola et al. 2016): squeeze by 1x1, expand by 1x1 and 3x3 side by side."""
+    """SqueezeNet's Fire module (Iandola et al. 2016): a 1x1 squeeze, then 1x1 and 3x3 expansion in parallel."""
 
     def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -28,8 +28,8 @@ class _Fire(nn.Module):
 class Perception(nn.Module):
     """A SqueezeNet for 64-px faces, images (N, 3, H, W) in [-1, 1].
 
-    `features` (N, feature_width) are the global average after the last convolution; `logits` (N, classes) tell the
-    kinds of face it was trained to tell apart; `maps` are five activations, `map_channels` wide, fine to coarse.
+    `features` (N, feature_width) are the global average after the last convolution; `logits` (N, classes) are over the
+    classes of faces in its training; `maps` are five activations with `map_channels` channels, fine to coarse.
     """
 
     map_channels: tuple[int, ...] = (32, 64, 96, 128, 192)

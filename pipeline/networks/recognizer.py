@@ -1,4 +1,4 @@
-"""Face recognition: an embedding in which one person's faces lie close."""
+"""Face recognition: an embedding in which faces of the same person are close."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Recognizer(nn.Module):
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
 
     def raw(self, images: Tensor) -> Tensor:
-        """Embeddings before they are scaled to unit norm, (N, `dimensions`)."""
+        """Embeddings before the normalisation, (N, `dimensions`)."""
         out: Tensor = self.norm(self.head(self.trunk(images.contiguous(memory_format=torch.channels_last))))
         return out
 

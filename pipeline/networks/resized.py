@@ -1,4 +1,4 @@
-"""A scorer that sees images at the resolution it was trained at, whatever the generator's."""
+"""A scorer with a resizing step: images of any size are resized to the scorer's training resolution."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pipeline.networks.scorer import Scorer
 
 
 class ResizedScorer(nn.Module):
-    """Images (N, 3, H, W) in [-1, 1] of any size -> values (N, 35) in [0, 1] of the same images at `resolution` pixels.
+    """Images (N, 3, H, W) in [-1, 1] of any size, resized to `resolution` pixels -> values (N, 35) in [0, 1].
 
-    Bicubic with antialiasing, as the scorer's training pictures were made smaller; differentiable.
+    Resizing is bicubic with antialiasing, as for the scorer's training pictures; differentiable.
     """
 
     def __init__(self, scorer: Scorer, resolution: int) -> None:

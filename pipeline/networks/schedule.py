@@ -1,4 +1,4 @@
-"""Length and rate of a training of a network."""
+"""Length and learning rate of a network's training."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """Length and rate of a training.
+    """Length and learning rate of a training.
 
-    The rate rises over `warmup` of the steps to `rate`, then falls by a cosine to `final` of it. The weights that
-    are kept are an exponential average over about `average` steps.
+    The learning rate rises linearly over the share `warmup` of the steps to `rate`, then falls along a cosine to
+    `final` * `rate`. The saved weights are an exponential moving average over about `average` steps.
+
+    >>> schedule = Schedule(steps=100, batch=32, rate=0.1, seed=0, warmup=0.1)
+    >>> [round(schedule.rate_at(step), 3) for step in (0, 9, 10, 100)]
+    [0.01, 0.1, 0.1, 0.001]
     """
 
     steps: int

@@ -1,4 +1,4 @@
-"""The attribute regressor: an image's 35 values."""
+"""The scorer: a regressor of an image's 35 attribute values."""
 
 from __future__ import annotations
 

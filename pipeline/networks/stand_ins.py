@@ -1,6 +1,6 @@
-"""Networks of the published shapes with random weights: they let the machinery run and mean nothing.
+"""Stand-ins for the networks of `pipeline.networks.official`: the same shapes with random weights, to try the program.
 
-What they are stand-ins for is in `pipeline.networks.official`.
+Numbers computed with them mean nothing.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class _Inception(nn.Module):
 def inception(seed: int) -> torch.jit.ScriptModule:
     """A small network with the interface of clean-fid's Inception."""
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of the format that the published file has
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch deprecates TorchScript, the published file's format
         torch.manual_seed(seed)
         scripted: torch.jit.ScriptModule = torch.jit.script(_Inception().eval())
     return scripted
 
 
 def alexnet_features(seed: int) -> dict[str, Tensor]:
-    """torchvision's AlexNet, the convolutions alone: all that lpips takes of it."""
+    """The convolutions of torchvision's AlexNet, the only part that lpips uses."""
     import torchvision
 
     with torch.random.fork_rng(devices=[]):

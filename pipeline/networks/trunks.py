@@ -1,7 +1,6 @@
-"""Convolutional trunks of different architecture: A and B of a domain must not share their mistakes.
+"""Convolutional trunks of four architectures, so that networks A and B of a domain do not share their errors.
 
-Two small ones of our own for pictures of 64 px, and two of torchvision for photographs. None starts from pretrained
-weights.
+Two small trunks are for pictures of 64 px, two of torchvision's for photographs. None starts from pretrained weights.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# name -> the one width that it comes in, or None where any width will do
+# Name -> the only width of the architecture, or None for any width.
 TRUNKS: dict[str, int | None] = {"residual": None, "plain": None, "resnet18": 64, "mobilenet_v3_large": 16}
 
 
 class _Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; halves the resolution if `stride` is 2."""
+    """Two 3x3 convolutions with a shortcut; halves the resolution if `stride` is 2."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -100,7 +99,7 @@ class ResNet18Trunk(nn.Module):
 class MobileNetV3Trunk(nn.Module):
     """Howard et al., ICCV 2019, large: inverted residuals, squeeze-and-excitation. (N, 3, H, W) -> (N, 960).
 
-    torchvision's running means follow a batch by 0.01, for trainings of 10^5 steps; here by torch's usual 0.1.
+    The momentum of the running means is torch's default of 0.1; torchvision's is 0.01, for trainings of 10^5 steps.
     """
 
     def __init__(self) -> None:
@@ -118,12 +117,15 @@ Trunk = ResidualTrunk | PlainTrunk | ResNet18Trunk | MobileNetV3Trunk
 
 
 def trunk(name: str, width: int) -> Trunk:
-    """The trunk of that name, of TRUNKS, with `width` channels at its first layer. Raises ValueError."""
+    """A new trunk by its name in TRUNKS, with `width` channels in its first layer.
+
+    Raises ValueError for an unknown name, and for a width that the architecture does not have.
+    """
     if name not in TRUNKS:
         raise ValueError(f"Unknown trunk {name!r}: expected one of {', '.join(TRUNKS)}.")
-    only = TRUNKS[name]
-    if only not in (None, width):
-        raise ValueError(f"Trunk {name!r} has {only} channels at its first layer, not {width}.")
+    required = TRUNKS[name]
+    if required not in (None, width):
+        raise ValueError(f"Trunk {name!r} has {required} channels in its first layer, not {width}.")
     if name == "residual":
         return ResidualTrunk(width)
     if name == "plain":

@@ -1,7 +1,7 @@
-"""The truth reader: what a face is made of, read off its image, and by that how far apart two persons are.
+"""The truth reader: predicts the true factors of a face from its image, and the distance between two persons.
 
-A recognizer learnt who is who; the reader learnt the numbers that the faces of a domain are made of, so its distance
-is one between those numbers. It can be had only where the truth is known, and it enters no loss.
+A recognizer learns to tell persons apart. The truth reader learns the factors from which a domain draws its faces, so
+its distance is a distance between true factors. It exists only for domains with known truth, and enters no loss.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Reader(nn.Module):
     """Images (N, 3, H, W) in [-1, 1] -> factors (N, `factors`) in [0, 1]; differentiable.
 
     `architecture` names the trunk, `width` its channels; `identity` are the columns of the K factors of a person.
-    Training sets the buffers, which are part of the weights, and so of every fingerprint:
+    Training sets the buffers. They are part of the weights, and therefore of every fingerprint:
     `spread` (`factors`,): standard deviation of each factor over the population;
-    `weight` (K,): the share of a reading's variance that is the person's and not the picture's, in [0, 1];
-    `scale` (): mean distance of two random persons before it is made the unit;
-    `error` (): root mean square of the distance between two pictures of one person, in that unit.
+    `weight` (K,): share of a reading's variance that is due to the person and not to the picture, in [0, 1];
+    `scale` (): mean distance of two random persons before the division that makes it the unit;
+    `error` (): root mean square distance between two pictures of one person, in that unit.
     """
 
     spread: Tensor
@@ -55,12 +55,13 @@ class Reader(nn.Module):
         return self(images)[:, self.identity] / self.spread[self.identity] * self.weight
 
     def coordinates(self, images: Tensor) -> Tensor:
-        """Where a face's person lies, (N, K): the Euclidean distance of two rows is their `distance`.
+        """Coordinates (N, K) of the persons in images; the Euclidean distance of two rows is their `distance`.
 
-        Standard deviations make factors alike that vary unlike much. The weight is what linear regression would keep
-        of a difference between two readings as one between two persons: a factor that cannot be seen (ears under
-        hair) reads differently from picture to picture of one person, and would otherwise add nothing but noise.
-        The unit is the mean distance of two random persons. Raises WeightsError if training never set it.
+        Division by the standard deviation makes factors with different spread comparable. The weight is the slope with
+        which linear regression predicts the difference of two persons from the difference of their readings. It damps
+        factors that cannot be seen, such as ears under hair: their readings vary between pictures of one person and
+        would only add noise. The unit is the mean distance of two random persons. Raises WeightsError if training has
+        not set it.
         """
         if not math.isfinite(float(self.error)):
             raise WeightsError(

@@ -55,7 +55,7 @@ def test_deep_grey_is_refused_and_not_cut_off(kind: type, tmp_path: Path) -> Non
     path = tmp_path / "deep.tiff"
     Image.fromarray((PIXELS[:, :, 0].astype(kind) + 1) * kind(200)).save(path)
     for read in (lambda: decode(path, 40), lambda: read_photo(path), lambda: upright_of(path)):
-        with pytest.raises(PhotoError, match="expected 8 bits a channel|no picture of the formats"):
+        with pytest.raises(PhotoError, match="8 bits a channel|formats"):
             read()
     assert "expected 8 bits a channel" in why_not(path)
 
@@ -72,7 +72,7 @@ def test_bombs_are_refused_before_they_are_unpacked(
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(1600 / factor))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("was unpacked"))
-    with pytest.raises(PhotoError, match="would unpack to more than"):
+    with pytest.raises(PhotoError, match="unpack"):
         decode(tmp_path / "a.png", 16)
 
 

