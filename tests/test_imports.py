@@ -25,7 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("pipeline.tables", "pipeline.execution", "pipeline.weights"),
     ("pipeline.statistics",),
     ("pipeline.metrics",),
-    ("pipeline.networks",),
+    ("pipeline.networks", "pipeline.optimisation"),
     ("pipeline.domains",),
     ("pipeline.inversion", "pipeline.scorer_training", "pipeline.methods"),
     ("pipeline.chain",),

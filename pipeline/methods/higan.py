@@ -9,7 +9,7 @@ from pipeline.attributes import index_of
 from pipeline.domains.microbatches import in_microbatches
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
-from pipeline.methods.checkpoints import Checkpoint
+from pipeline.methods.checkpoints import method_checkpoint
 from pipeline.methods.interfacegan import InterFaceGAN
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ class _Rescoring:
         self.method, self.data = method, data
         rows = torch.randperm(len(data.w), generator=data.rng(DRAW))[: method.rescored].to(data.w.device)
         self.ws = data.generator.mapping.broadcast(data.w[rows].to(data.device))
-        self.checkpoint = Checkpoint(method, data)
-        self.done: dict[str, list[float]] = (self.checkpoint.load() or {"done": {}})["done"]
+        self.checkpoint = method_checkpoint(method, data)
+        self.done: dict[str, list[float]] = (self.checkpoint.load(data.device) or {"done": {}})["done"]
         self.before = self._scores(None, 0)
 
     def changes(self, name: str) -> list[float]:

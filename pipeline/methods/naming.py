@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.domains.microbatches import in_microbatches
 from pipeline.errors import StageError
 from pipeline.methods.base import FitData, Method
-from pipeline.methods.checkpoints import Checkpoint
+from pipeline.methods.checkpoints import method_checkpoint
+from pipeline.optimisation.checkpoint import Checkpoint
 from pipeline.statistics.units import Units, logits_of
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def measure(data: FitData, candidates: Candidates, kept: Checkpoint | None = Non
         before = _values(data, ws)
         changes = torch.zeros(candidates.count, len(SIGNS), len(data.attributes), dtype=torch.float64)
         strengths = torch.zeros(candidates.count, dtype=torch.float64)
-        state = None if kept is None else kept.load()
+        state = None if kept is None else kept.load(data.device)
         first = 0
         if state is not None:
             first, changes, strengths = state["measured"], state["changes"].cpu(), state["strengths"].cpu()
@@ -239,7 +240,7 @@ def _checkpoint(method: Method, data: FitData, candidates: Candidates) -> Checkp
     state = candidates.state()
     rule = {"naming": VERSION, "mean_distance": data.mean_distance, "candidates": candidates.count}
     tensors = (data.naming_w, *(state[name] for name in sorted(state)))
-    return Checkpoint(method, data, "naming", tensors=tensors, also=rule)
+    return method_checkpoint(method, data, "naming", tensors=tensors, also=rule)
 
 
 def displacement(shift: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from pipeline.methods.contrastive.candidates import (
     rebuild_candidates,
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, contrastive_loss, unit_rows
-from pipeline.methods.l2l.training import frozen
 from pipeline.methods.naming import Unnamed
+from pipeline.optimisation.stepped import frozen
 
 if TYPE_CHECKING:
     import torch

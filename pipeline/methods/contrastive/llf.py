@@ -27,8 +27,8 @@ from pipeline.methods.contrastive.llf_masks import (
     spread_over,
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, contrastive_loss, unit_rows
-from pipeline.methods.l2l.training import frozen
 from pipeline.methods.naming import Unnamed
+from pipeline.optimisation.stepped import frozen
 
 if TYPE_CHECKING:
     import torch

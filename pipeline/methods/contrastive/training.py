@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import TrainingDivergedError
 from pipeline.methods.base import FitData, Method
-from pipeline.methods.checkpoints import Checkpoint
+from pipeline.methods.training import FIRST_STEP, MethodTraining
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +20,8 @@ WEIGHT_DECAY = 1e-3
 DROPS, DROP = (1000, 5000), 0.2  # steps at which the learning rate is multiplied by DROP
 HELD_OUT = 8  # codes of the validation, which training never sees
 VALIDATIONS = 5  # over a training, evenly
-CHECKPOINT_STEPS = 200  # between two checkpoints
-CURVE_POINTS = 200  # of the loss that are kept
 SLACK = 0.2 * TEMPERATURE  # that the best validation loss may lie above its start: a short training is noisy
-FIRST_STEP = 1000  # purpose of step k's random stream, less k; that of every validation is one below it
+VALIDATION = FIRST_STEP - 1  # purpose of the random stream of every validation
 
 
 @dataclass
@@ -74,12 +71,13 @@ def contrastive_loss(rows: Tensor, there: Tensor, temperature: float = TEMPERATU
     return (pushed.log() - pulled.log()).mean(), float((pulled > pushed).float().mean())
 
 
-class ContrastiveTraining:
+class ContrastiveTraining(MethodTraining):
     """One training of direction models, in turn one per step, by an objective of codes (B, 512).
 
-    `objective(turn, w, rng)` is that of model `turn`. What step k draws depends on (seed, k) alone, so that a resumed
-    training gives the very bits of an undisturbed one on as many threads. The best validation's models are kept.
+    `objective(turn, w, rng)` is the outcome of model `turn`. The models of the best validation are kept.
     """
+
+    slack = SLACK
 
     def __init__(
         self,
@@ -94,60 +92,52 @@ class ContrastiveTraining:
     ) -> None:
         import torch
 
-        self.name, self.data = method.name, data
-        self.checkpoint = Checkpoint(method, data)
-        self.models, self.objective = models, objective
-        self.steps, self.batch, self.learning_rate = steps, batch, learning_rate
+        optimiser = torch.optim.Adam(models.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
+        super().__init__(method, data, {"models": models}, optimiser, steps=steps, learning_rate=learning_rate)
+        self.models, self.objective, self.batch = models, objective, batch
         self.held_out = min(HELD_OUT, len(data.w) // 4)
         self.trained = len(data.w) - self.held_out
-        self.optimiser = torch.optim.Adam(models.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
-        self.step = 0
-        self.curve: list[list[float]] = []  # step, loss, accuracy
+        self.validated = {math.ceil(steps * part / VALIDATIONS) for part in range(1, VALIDATIONS + 1)}
         self.validations: list[list[float]] = []  # step, loss, contrast, accuracy, share of dropped pairs
         self.best: dict[str, Tensor] = {}
 
+    @property
+    def start_loss(self) -> float:
+        return self.validations[0][1] if self.validations else math.nan
+
     def run(self) -> None:
-        """Every step that is left; leaves the best models. Raises TrainingDivergedError."""
-        self.resume()
-        if not self.validations:
-            self.validate()
-        every = max(1, self.steps // CURVE_POINTS)
-        due = {math.ceil(self.steps * part / VALIDATIONS) for part in range(1, VALIDATIONS + 1)}
-        while self.step < self.steps:
-            outcome = self.advance()
-            if self.step % every == 0 or self.step == self.steps:
-                self.note(outcome)
-            if self.step in due:
-                self.validate()
-            if self.step % CHECKPOINT_STEPS == 0:
-                self.save()
+        super().run()
         self.check(min(entry[1] for entry in self.validations[1:]), "at best")
         self.models.load_state_dict(self.best)
         self.models.eval()
 
-    def advance(self) -> Outcome:
-        """One step of Adam on the model whose turn it is; the outcome before it."""
+    def take_steps(self) -> None:
+        if not self.validations:
+            self.validate()
+        super().take_steps()
+
+    def advance(self) -> Tensor:
+        loss = super().advance()
+        if self.step in self.validated:
+            self.validate()
+        return loss
+
+    def rate(self, step: int) -> float:
+        return self.learning_rate * DROP ** sum(step >= drop for drop in DROPS)
+
+    def loss(self) -> Tensor:
+        """The objective of the model whose turn it is, on a batch of training codes."""
         import torch
 
         rng = self.data.rng(FIRST_STEP + self.step)
         rows = torch.randint(self.trained, (self.batch,), generator=rng).to(self.data.w.device)
         self.models.train()
-        outcome = self.objective(self.step % len(self.models), self.data.w[rows].to(self.data.device), rng)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate * DROP ** sum(self.step >= drop for drop in DROPS)
-        self.optimiser.zero_grad(set_to_none=True)
-        outcome.loss.backward()
-        self.optimiser.step()
-        self.step += 1
-        return outcome
+        outcome = self.objective(self.step % len(self.models), self.data.w[rows].to(self.device), rng)
+        self.accuracy = outcome.accuracy
+        return outcome.loss
 
-    def note(self, outcome: Outcome) -> None:
-        """Keep the loss of a step, tell it, and stop if it is not a number."""
-        total = float(outcome.loss.detach())
-        if not math.isfinite(total):
-            self.check(total, f"at step {self.step}")
-        self.curve.append([self.step, round(total, 6), round(outcome.accuracy, 6)])
-        self.data.progress(self.step, self.steps, f"loss {total:.3f}, accuracy {outcome.accuracy:.2f}")
+    def noted(self, loss: float) -> tuple[list[float], str]:
+        return [round(loss, 6), round(self.accuracy, 6)], f"loss {loss:.3f}, accuracy {self.accuracy:.2f}"
 
     def validate(self) -> None:
         """The training objective on the held-out codes, mean over the models; keeps the models if it is the lowest."""
@@ -156,27 +146,15 @@ class ContrastiveTraining:
         self.models.eval()
         w = self.data.w[self.trained :].to(self.data.device)
         with torch.no_grad():
-            outcomes = [self.objective(turn, w, self.data.rng(FIRST_STEP - 1)) for turn in range(len(self.models))]
+            outcomes = [self.objective(turn, w, self.data.rng(VALIDATION)) for turn in range(len(self.models))]
         rows = [[float(one.loss), one.contrast, one.accuracy, one.dropped] for one in outcomes]
         means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
         earlier = [entry[1] for entry in self.validations[1:]]
         self.validations.append([self.step, *(round(mean, 6) for mean in means)])
         if not math.isfinite(means[0]):
-            self.check(means[0], f"at step {self.step}")
+            self.diverge(means[0], f"at step {self.step}")
         if not earlier or self.validations[-1][1] < min(earlier):
             self.best = {key: value.detach().clone() for key, value in self.models.state_dict().items()}
-
-    def check(self, total: float, when: str) -> None:
-        """Raise TrainingDivergedError unless a loss is finite and not above the validation's start."""
-        start = self.validations[0][1] if self.validations else math.nan
-        if math.isfinite(total) and math.isfinite(start) and total <= start + SLACK:
-            return
-        self.checkpoint.discard()
-        raise TrainingDivergedError(
-            f"{self.name}: the loss on held-out codes was {start:.4g} before training and is {total:.4g} {when}, after "
-            f"{self.step} of {self.steps} steps: training diverged, nothing was published. Lower learning_rate (now "
-            f"{self.learning_rate:g}) or raise steps in luigi.cfg: [method.{self.name}]."
-        )
 
     def facts(self) -> dict[str, Any]:
         """What the training came to."""
@@ -191,25 +169,9 @@ class ContrastiveTraining:
             "curve": self.curve,
         }
 
-    def save(self) -> None:
-        """Keep what going on takes."""
-        self.checkpoint.save(
-            {
-                "step": self.step,
-                "models": self.models.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "best": self.best,
-                "curve": self.curve,
-                "validations": self.validations,
-            }
-        )
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "best": self.best, "validations": self.validations}
 
-    def resume(self) -> None:
-        """Take what was kept, if it is of the same settings and data."""
-        state = self.checkpoint.load()
-        if state is None:
-            return
-        self.models.load_state_dict(state["models"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.best = state["step"], state["best"]
-        self.curve, self.validations = state["curve"], state["validations"]
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.best, self.validations = state["best"], state["validations"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
-from pipeline.methods.l2l.training import LOSSES, Trainable, Training, frozen
+from pipeline.methods.l2l.training import LOSSES, Trainable, Training
+from pipeline.optimisation.stepped import frozen
 
 if TYPE_CHECKING:
     import torch

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.errors import TrainingDivergedError
 from pipeline.methods.base import FitData, Method
-from pipeline.methods.checkpoints import Checkpoint
+from pipeline.methods.training import FIRST_STEP, MethodTraining
 
 if TYPE_CHECKING:
     import torch
@@ -19,12 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("latentbench")
 
-CHECKPOINT_STEPS = 100  # between two checkpoints
-CURVE_POINTS = 200  # of the loss that are kept
 PROBE = 64  # held-out codes on which the flow is measured before and after training
 ROUND_TRIP = 1e-3  # largest difference, in W, that encoding and decoding again may make
-# Purposes of random streams; that of step k is FIRST_STEP + k.
-START, PROBE_NOISE, FIRST_STEP = 0, 1, 1000
+START, PROBE_NOISE = 0, 1  # purposes of random streams
 
 
 class Trainable(Method):
@@ -46,36 +42,30 @@ class Trainable(Method):
         """The flow's conditions (N, conditions) of values (N, 35)."""
 
 
-class Training:
-    """One training of the flow: its state, steps, checkpoints and final facts."""
+class Training(MethodTraining):
+    """One training of the flow."""
+
+    remedy: ClassVar[str] = "training_tolerance"
+    start: float = math.nan
 
     def __init__(self, method: Trainable, data: FitData, held_out: int) -> None:
         import torch
 
-        self.method, self.data = method, data
+        self.method = method
         self.trained = len(data.w) - held_out
         self.flow = method.new_flow(data.w.shape[1], len(method.centre_), data.rng(START)).to(data.device)
-        self.optimiser = torch.optim.Adam(self.flow.parameters(), lr=method.learning_rate)
-        self.checkpoint = Checkpoint(method, data)
-        self.step = 0
-        self.curve: tuple[list[int], list[float]] = ([], [])
+        optimiser = torch.optim.Adam(self.flow.parameters(), lr=method.learning_rate)
+        super().__init__(
+            method, data, {"flow": self.flow}, optimiser, steps=method.steps, learning_rate=method.learning_rate
+        )
         self.start = self.measure()
 
-    def run(self) -> None:
-        """Every step that is left. Raises TrainingDivergedError."""
-        self.resume()
-        every = max(1, self.method.steps // CURVE_POINTS)
-        while self.step < self.method.steps:
-            loss = self.advance()
-            if self.step % every == 0 or self.step == self.method.steps:
-                self.note(float(loss))
-            if self.step % CHECKPOINT_STEPS == 0:
-                self.save()
-        self.end = self.measure()
-        self.check(self.end, "at the end")
+    @property
+    def start_loss(self) -> float:
+        return self.start
 
-    def advance(self) -> Tensor:
-        """One step of Adam; returns -mean log p(w | a) before it."""
+    def loss(self) -> Tensor:
+        """-mean log p(w | a) of a batch of training codes."""
         import torch
 
         data, method = self.data, self.method
@@ -83,44 +73,28 @@ class Training:
         rows = torch.randint(self.trained, (method.batch,), generator=rng)
         noise = torch.randn(method.batch, data.w.shape[1], generator=rng)
         self.flow.train()
-        loss = self.loss(data.w[rows.to(data.w.device)], data.values[rows.to(data.values.device)], noise)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        self.step += 1
-        return loss.detach()
+        return self.loss_of(data.w[rows.to(data.w.device)], data.values[rows.to(data.values.device)], noise)
 
-    def loss(self, w: Tensor, values: Tensor, noise: Tensor) -> Tensor:
-        """-mean log p(w | a) of codes w (N, 512); NaN where the equation cannot be solved."""
+    def loss_of(self, w: Tensor, values: Tensor, noise: Tensor) -> Tensor:
+        """-mean log p(w | a) of codes w (N, 512). Raises TrainingDivergedError where the equation has no solution."""
         from pipeline.methods.styleflow.flow import UnsolvableError
 
-        device = self.data.device
-        conditions = self.method.condition(values.to(device))
+        conditions = self.method.condition(values.to(self.device))
         try:
-            found = self.flow.log_density(w.to(device), conditions, noise.to(device), self.method.training_tolerance)
+            density = self.flow.log_density(
+                w.to(self.device), conditions, noise.to(self.device), self.method.training_tolerance
+            )
         except UnsolvableError:
-            self.check(math.nan, f"at step {self.step}")
-        return -found.mean()
+            self.diverge(math.nan, f"at step {self.step}")
+        return -density.mean()
 
-    def note(self, loss: float) -> None:
-        """Keep the loss of a step, tell it, and stop if it is not a number."""
-        self.curve[0].append(self.step)
-        self.curve[1].append(round(loss, 4))
-        if not math.isfinite(loss):
-            self.check(loss, f"at step {self.step}")
-        self.data.progress(self.step, self.method.steps, f"loss {loss:.2f}")
+    def noted(self, loss: float) -> tuple[list[float], str]:
+        return [round(loss, 4)], f"loss {loss:.2f}"
 
-    def check(self, loss: float, when: str) -> None:
-        """Raise TrainingDivergedError unless a loss is finite and no higher than at the start, on the same codes."""
-        start = getattr(self, "start", math.nan)
-        if math.isfinite(loss) and loss <= start:
-            return
-        self.checkpoint.discard()
-        raise TrainingDivergedError(
-            f"styleflow: the loss on held-out codes was {start:.5g} before training and is {loss:.5g} {when}, after "
-            f"{self.step} of {self.method.steps} steps: training diverged, nothing was published. Lower learning_rate "
-            f"(now {self.method.learning_rate:g}) or training_tolerance in luigi.cfg: [method.styleflow]."
-        )
+    def run(self) -> None:
+        super().run()
+        self.end = self.measure()
+        self.check(self.end, "at the end")
 
     def measure(self) -> float:
         """-mean log p(w | a) of the held-out codes, by the running statistics, always with the same noise."""
@@ -130,7 +104,7 @@ class Training:
         noise = torch.randn(len(data.w) - self.trained, data.w.shape[1], generator=data.rng(PROBE_NOISE))
         self.flow.eval()
         with torch.no_grad():
-            return float(self.loss(data.w[held], data.values[held], noise))
+            return float(self.loss_of(data.w[held], data.values[held], noise))
 
     def round_trip(self) -> float:
         """The largest difference between a held-out code and itself encoded and decoded."""
@@ -160,19 +134,5 @@ class Training:
             "round_trip": round_trip,
             "end_time": float(self.flow.root_time.detach()) ** 2,
             "held_out": len(self.data.w) - self.trained,
-            "curve": {"steps": self.curve[0], "losses": self.curve[1]},
+            "curve": {"steps": [point[0] for point in self.curve], "losses": [point[1] for point in self.curve]},
         }
-
-    def save(self) -> None:
-        """Replace the checkpoint."""
-        state = {"flow": self.flow.state_dict(), "optimiser": self.optimiser.state_dict()}
-        self.checkpoint.save(state | {"step": self.step, "curve": list(self.curve)})
-
-    def resume(self) -> None:
-        """Take the checkpoint's state, if there is one of the same settings and data."""
-        state = self.checkpoint.load()
-        if state is not None:
-            self.flow.load_state_dict(state["flow"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.step = state["step"]
-            self.curve = (state["curve"][0], state["curve"][1])

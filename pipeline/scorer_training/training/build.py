@@ -17,11 +17,11 @@ import torch
 from pipeline.errors import BusyError, ConfigError, StageError
 from pipeline.networks.files import save_network
 from pipeline.networks.scorer import Scorer
+from pipeline.optimisation.checkpoint import Checkpoint
 from pipeline.scorer_training.labels import UNREADABLE, Labels, is_yes_or_no
 from pipeline.scorer_training.reading import write_report
 from pipeline.scorer_training.split import TRAINING, VALIDATION, check_sizes, rule, split
 from pipeline.scorer_training.training import figures
-from pipeline.scorer_training.training.checkpoint import Checkpoint
 from pipeline.scorer_training.training.fit import LONGEST_AVERAGE, Recipe, fit
 from pipeline.scorer_training.training.objective import undo_positive_weight, weigh
 from pipeline.scorer_training.training.pixels import HOW as PIXELS_HOW
@@ -30,6 +30,7 @@ from pipeline.storage.provenance import code_commit, package_versions
 
 VERSION = 1  # raised when the same data and settings give other weights
 MEASURED_ON = "validation"
+START_OVER = "Give the same settings and files again, another --folder, or --fresh to start over."
 HOW = (
     "masked cross-entropy of 35 values in [0, 1]; each attribute over what a constant would lose, rare positives "
     "heavier and the bias corrected for it; half of the pictures mirrored, yaw and roll with them; AdamW, a rate that "
@@ -85,7 +86,9 @@ def _train(job: Job, labels: Labels, device: torch.device, say: Callable[[str], 
     train, held_out = readable[parts == TRAINING], readable[parts == VALIDATION]
     say(f"{len(train):,} pictures train, {len(held_out):,} validate ({rule(kept, job.recipe.validation_share)})")
     data = {"labels": kept.digest(), "pictures": pixels.digest(readable)}
-    checkpoint = Checkpoint(job.folder / "checkpoint.pt", {"version": VERSION, **asdict(job.recipe), **data})
+    checkpoint = Checkpoint(
+        job.folder / "checkpoint.pt", {"version": VERSION, **asdict(job.recipe), **data}, START_OVER
+    )
     if job.fresh:
         checkpoint.discard()
     scorer, weights = new_scorer(job.recipe), weigh(labels.values[train])

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.errors import TrainingDivergedError
-from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
+from pipeline.optimisation.checkpoint import Checkpoint
+from pipeline.optimisation.schedule import Schedule
+from pipeline.optimisation.stepped import SteppedTraining
 from pipeline.progress import Display
-from pipeline.scorer_training.training.checkpoint import Checkpoint
 from pipeline.scorer_training.training.objective import Weights, loss_of, mirrored
 from pipeline.scorer_training.training.pixels import Pixels
 
 DECAY = 0.01
-CHECKED_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
+NOTED_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
 LONGEST_AVERAGE = 200  # steps
 
 
@@ -54,6 +54,72 @@ def epoch_batches(seed: int, epoch: int, rows: np.ndarray, steps: int) -> list[t
     return list(zip(np.array_split(order, steps), np.array_split(flips, steps), strict=True))
 
 
+class ScorerTraining(SteppedTraining):
+    """One training of a scorer on some rows of decoded pictures and their values."""
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        pixels: Pixels,
+        values: np.ndarray,
+        rows: np.ndarray,
+        weights: Weights,
+        recipe: Recipe,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        save_seconds: float | None = None,
+    ) -> None:
+        self.recipe, self.schedule = recipe, recipe.schedule(len(rows))
+        self.per_epoch = recipe.steps_per_epoch(len(rows))
+        scorer.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        scorer.train()
+        super().__init__(
+            {"scorer": scorer},
+            torch.optim.AdamW(scorer.parameters(), lr=recipe.rate, weight_decay=DECAY),
+            checkpoint,
+            steps=self.schedule.steps,
+            device=device,
+            average=self.schedule.average,
+            note_every=NOTED_EVERY,
+            save_seconds=save_seconds,
+        )
+        self.scorer, self.pixels, self.rows = scorer, pixels, rows
+        self.truth, self.weights = torch.from_numpy(values), weights.to(device)
+        self.batches: tuple[int, list[tuple[np.ndarray, np.ndarray]]] = (-1, [])  # an epoch, and its batches
+
+    @property
+    def pictures(self) -> float:
+        """How many pictures the steps so far have seen."""
+        return self.step * len(self.rows) / self.per_epoch
+
+    def take_steps(self) -> None:
+        total = self.recipe.epochs * len(self.rows)
+        with Display("training", total, "pictures", before=self.pictures) as self.display:
+            super().take_steps()
+
+    def rate(self, step: int) -> float:
+        return self.schedule.rate_at(step)
+
+    def loss(self) -> Tensor:
+        """The weighted, masked cross-entropy of a batch, some of it mirrored."""
+        epoch, index = divmod(self.step, self.per_epoch)
+        if epoch != self.batches[0]:
+            self.batches = epoch, epoch_batches(self.recipe.seed, epoch, self.rows, self.per_epoch)
+        rows, flips = self.batches[1][index]
+        return loss_of(*_batch(self.scorer, self.pixels, self.truth, rows, flips, self.device), self.weights)
+
+    def note(self, losses: list[Tensor]) -> None:
+        loss = torch.stack(losses).mean()
+        self.check_finite(loss)
+        epoch = (self.step - 1) // self.per_epoch + 1
+        self.display.update(self.pictures, f"epoch {epoch} of {self.recipe.epochs}, loss {float(loss):.3f}")
+
+    def diverge(self, loss: float, when: str) -> NoReturn:
+        raise TrainingDivergedError(
+            f"The loss is {loss} {when}; choose a lower --rate. The last good state is {self.checkpoint.path}."
+        )
+
+
 def fit(
     scorer: Scorer,
     pixels: Pixels,
@@ -63,60 +129,14 @@ def fit(
     recipe: Recipe,
     checkpoint: Checkpoint,
     device: torch.device,
-    save_seconds: float = 60.0,
+    save_seconds: float | None = None,
 ) -> None:
     """Train on some rows of `pixels` and `values`; at the end the scorer holds its averaged weights.
 
-    Continues from the checkpoint, which is replaced every `save_seconds` and at the end. Raises StageError for a
-    checkpoint of other settings, TrainingDivergedError for a loss that is not finite.
+    Continues from the checkpoint. Raises StageError for a checkpoint of other settings, TrainingDivergedError for a
+    loss that is not finite.
     """
-    schedule, per_epoch = recipe.schedule(len(rows)), recipe.steps_per_epoch(len(rows))
-    scorer.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scorer.train()
-    weights, truth = weights.to(device), torch.from_numpy(values)
-    optimizer = torch.optim.AdamW(scorer.parameters(), lr=recipe.rate, weight_decay=DECAY)
-    average = {key: value.detach().clone() for key, value in scorer.state_dict().items()}
-    first = 0
-    kept = checkpoint.load(device)
-    if kept is not None:
-        scorer.load_state_dict(kept["network"])
-        optimizer.load_state_dict(kept["optimizer"])
-        average, first = kept["average"], int(kept["step"])
-
-    def save(step: int) -> None:
-        state = {"network": scorer.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "step": step}
-        checkpoint.save(state)
-
-    total, before = recipe.epochs * len(rows), first * len(rows) / per_epoch
-    saved, batches, drawn = time.monotonic(), [], -1
-    running: list[Tensor] = []
-    with Display("training", total, "pictures", before=before) as display:
-        for step in range(first, schedule.steps):
-            epoch, place = divmod(step, per_epoch)
-            if epoch != drawn:
-                batches, drawn = epoch_batches(recipe.seed, epoch, rows, per_epoch), epoch
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate_at(step)
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(*_batch(scorer, pixels, truth, *batches[place], device), weights)
-            loss.backward()
-            optimizer.step()
-            _follow(average, scorer, 1 / min(schedule.average, step + 1))
-            running.append(loss.detach())
-            if len(running) == CHECKED_EVERY or step + 1 == schedule.steps:
-                mean = float(torch.stack(running).mean())
-                if not math.isfinite(mean):
-                    raise TrainingDivergedError(
-                        f"The loss is {mean} at step {step + 1:,}; choose a lower --rate. The last good state is "
-                        f"{checkpoint.path}."
-                    )
-                note = f"epoch {epoch + 1} of {recipe.epochs}, loss {mean:.3f}"
-                display.update((step + 1) * len(rows) / per_epoch, note)
-                running.clear()
-                if step + 1 == schedule.steps or time.monotonic() - saved > save_seconds:
-                    save(step + 1)
-                    saved = time.monotonic()
-    scorer.load_state_dict(average)
+    ScorerTraining(scorer, pixels, values, rows, weights, recipe, checkpoint, device, save_seconds).run()
     scorer.eval()
 
 
@@ -129,12 +149,3 @@ def _batch(
     values = torch.where(flip[:, None], mirrored(values), values).to(device)
     images = torch.where(flip.to(device)[:, None, None, None], images.flip(-1), images)
     return scorer.logits(images), values
-
-
-@torch.no_grad()
-def _follow(average: dict[str, Tensor], network: nn.Module, weight: float) -> None:
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, weight)
-        else:
-            average[name].copy_(value)

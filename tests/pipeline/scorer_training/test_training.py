@@ -20,12 +20,12 @@ from pipeline.errors import BusyError, ConfigError, LabelsError, StageError
 from pipeline.networks.files import load_network
 from pipeline.networks.scorer import Scorer
 from pipeline.networks.trunks import TRUNKS, trunk
+from pipeline.optimisation.checkpoint import Checkpoint
 from pipeline.scorer_training import reading
 from pipeline.scorer_training.labels import Labels
 from pipeline.scorer_training.split import VALIDATION, split
 from pipeline.scorer_training.training import build, fit
 from pipeline.scorer_training.training.build import Job, train_scorer
-from pipeline.scorer_training.training.checkpoint import Checkpoint
 from pipeline.scorer_training.training.fit import Recipe, epoch_batches
 from pipeline.scorer_training.training.objective import loss_of, mirrored, undo_positive_weight, weigh
 from pipeline.scorer_training.training.pixels import decode, prepare
@@ -148,18 +148,18 @@ class _Killed(BaseException):
     """In place of a signal."""
 
 
-def kept(monkeypatch: pytest.MonkeyPatch, saves: int) -> None:
-    """Look and save at every step, and die after some saves."""
-    save, count = Checkpoint.save, [0]
+def kept(monkeypatch: pytest.MonkeyPatch, saves: int) -> list[int]:
+    """Save at every step, and die after some saves; the steps that were saved."""
+    save, steps = Checkpoint.save, []
 
     def dying(self: Checkpoint, state: dict[str, Any]) -> None:
         save(self, state)
-        count[0] += 1
-        if count[0] == saves:
+        steps.append(state["step"])
+        if len(steps) == saves:
             raise _Killed
 
-    monkeypatch.setattr(fit, "CHECKED_EVERY", 1)
     monkeypatch.setattr(Checkpoint, "save", dying)
+    return steps
 
 
 def test_a_killed_training_ends_as_an_uninterrupted_one(
@@ -171,11 +171,11 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(
     ]
     train_scorer(orders[0], labels, said)
     with monkeypatch.context() as patch:
-        kept(patch, 4)  # in the second of the two epochs
+        steps = kept(patch, 4)  # in the second of the two epochs
         with pytest.raises(_Killed):
             train_scorer(orders[1], labels, said)
     assert not orders[1].to.exists()
-    assert torch.load(orders[1].folder / "checkpoint.pt", weights_only=True)["step"] == 4
+    assert steps == [1, 2, 3, 4]
     train_scorer(orders[1], labels, said)
     assert orders[0].to.read_bytes() == orders[1].to.read_bytes()
 
@@ -188,7 +188,7 @@ def test_a_checkpoint_of_other_settings_or_pictures_is_refused(small: tuple[Path
     with pytest.raises(StageError, match="epochs 1 there, 2 here.*--fresh"):
         train_scorer(replace(order, recipe=BRIEF), labels, said)
     other = labels.only(np.arange(len(labels)) > 0)
-    with pytest.raises(StageError, match="is of another training: labels '"):
+    with pytest.raises(StageError, match="of other settings or data: labels '"):
         train_scorer(order, other, said)
     (order.folder / "checkpoint.pt").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(StageError, match="cannot be read"):

@@ -27,9 +27,9 @@ from pipeline.errors import StageError, UnknownNameError
 from pipeline.networks.files import load_network, save_network
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
-from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
 from pipeline.networks.truth_reader import Reader
+from pipeline.optimisation.schedule import Schedule
 from stylegan.distance import mean_distance
 from stylegan.generator import Generator
 from stylegan.weights import load_generator, save_generator

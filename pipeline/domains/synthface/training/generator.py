@@ -19,8 +19,9 @@ from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.domains.synthface.training.sets import RenderSet
 from pipeline.domains.synthface.truth import make_mapping
 from pipeline.networks.perception import Perception
-from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
+from pipeline.optimisation.checkpoint import sha256_of
+from pipeline.optimisation.schedule import Schedule
 from stylegan.generator import Generator
 from stylegan.training import detail_loss, image_at, pixel_loss
 
@@ -152,7 +153,9 @@ def fit_images(
         return pixel_loss(made, small, weight, SQUARES) + detail + judged + EARLY_SHARE * known
 
     optimizer = MuonAndAdam(list(modules.values()), adam_scale=ADAM_SCALE, betas=(0.9, 0.99))
-    train(name or f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, say)
+    start = sha256_of(generator.synthesis.state_dict().values())
+    depends_on = {"faces": faces.sha256, "resolution": resolution, "start": start}
+    train(name or f"images-{resolution}", modules, optimizer, loss_of, schedule, folder, depends_on, say)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
-from pipeline.networks.schedule import Schedule
 from pipeline.networks.scorer import Scorer
+from pipeline.optimisation.checkpoint import sha256_of
+from pipeline.optimisation.schedule import Schedule
 
 Say = Callable[[str], None]
 MARGIN, SHARPNESS = 0.15, 20.0  # CosFace (Wang et al., CVPR 2018): subtracted from the own cosine; its scale
@@ -42,6 +44,11 @@ class Mixed:
     def values(self) -> Tensor:
         """The 35 attributes (len, 35) of all faces, a copy in memory."""
         return torch.cat([torch.from_numpy(part.factors[:, : len(attributes.NAMES)].copy()) for part in self.parts])
+
+    @property
+    def sha256(self) -> str:
+        """sha256 over the sets' own."""
+        return hashlib.sha256(" ".join(part.sha256 for part in self.parts).encode()).hexdigest()
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images and factors of some rows, which must be sorted."""
@@ -80,7 +87,7 @@ def train_scorer(scorer: Scorer, faces: Mixed, schedule: Schedule, name: str, fo
         error = logits.float().sigmoid() - face_factors.attributes_of(drawn)
         return (error.square() * weight).mean()
 
-    train_one(scorer, nn.Module(), loss_of, schedule, name, folder, say)
+    train_one(scorer, nn.Module(), loss_of, schedule, faces, name, folder, say)
 
 
 def train_recognizer(
@@ -108,7 +115,8 @@ def train_recognizer(
         error = factors(raw) - (drawn[:, IDENTITY] - middle) / spread
         return functional.cross_entropy(SHARPNESS * (cosine - own), person) + FACTOR_SHARE * error.square().mean()
 
-    train_one(recognizer, nn.ModuleDict({"centres": centres, "factors": factors}), loss_of, schedule, name, folder, say)
+    helper = nn.ModuleDict({"centres": centres, "factors": factors})
+    train_one(recognizer, helper, loss_of, schedule, faces, name, folder, say)
 
 
 # Kinds of face that the perception net tells apart: gender x three ages x glasses x two brightnesses of hair.
@@ -137,7 +145,7 @@ def train_perception(
             read = factors(features)
         return functional.cross_entropy(logits.float(), kind_of(drawn)) + 10 * functional.mse_loss(read.float(), drawn)
 
-    train_one(perception, factors, loss_of, schedule, name, folder, say)
+    train_one(perception, factors, loss_of, schedule, faces, name, folder, say)
 
 
 def train_one(
@@ -145,13 +153,15 @@ def train_one(
     helper: nn.Module,
     loss_of: Callable[[int], Tensor],
     schedule: Schedule,
+    faces: Mixed | Rendered,
     name: str,
     folder: Path,
     say: Say,
 ) -> None:
-    """Minimise `loss_of(step)` over the network and the helper that training alone needs."""
+    """Minimise `loss_of(step)`, of these faces, over the network and the helper that training alone needs."""
     network.train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = MuonAndAdam([network, helper], adam_scale=ADAM_SCALE, betas=(0.9, 0.99), decay=0.01)
-    train(name, {"network": network, "helper": helper}, optimizer, loss_of, schedule, folder, say)
+    depends_on = {"faces": faces.sha256, "start": sha256_of(network.state_dict().values())}
+    train(name, {"network": network, "helper": helper}, optimizer, loss_of, schedule, folder, depends_on, say)
     network.eval()

@@ -1,21 +1,22 @@
-"""One training loop for all networks: seeded by step, saving as it goes, resumable to the same result."""
+"""The stepped training of all networks: what it says, and what its checkpoint depends on."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.domains.synthface.training.muon import MuonAndAdam
 from pipeline.errors import TrainingDivergedError
-from pipeline.networks.schedule import Schedule
-from pipeline.storage.files import write_alone
+from pipeline.optimisation.checkpoint import Checkpoint
+from pipeline.optimisation.schedule import Schedule
+from pipeline.optimisation.stepped import Optimiser, SteppedTraining
 
 
 def batch_of(seed: int, step: int, count: int, batch: int) -> np.ndarray:
@@ -23,80 +24,77 @@ def batch_of(seed: int, step: int, count: int, batch: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, step]).integers(0, count, batch))
 
 
+class NetworkTraining(SteppedTraining):
+    """A training by `loss_of(step)` in a folder: NAME.ckpt, and a line of NAME.log.jsonl for each noted loss."""
+
+    def __init__(
+        self,
+        name: str,
+        modules: Mapping[str, nn.Module],
+        optimiser: Optimiser,
+        loss_of: Callable[[int], Tensor],
+        schedule: Schedule,
+        folder: Path,
+        depends_on: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
+        path = folder / f"{name}.ckpt"
+        length = {key: value for key, value in asdict(schedule).items() if key != "save_seconds"}
+        super().__init__(
+            modules,
+            optimiser,
+            Checkpoint(path, {**length, **depends_on}, f"Train in another folder, or remove {path} to start over."),
+            steps=schedule.steps,
+            device=torch.device("cpu"),
+            average=schedule.average,
+            save_seconds=schedule.save_seconds,
+        )
+        self.name, self.loss_of, self.schedule, self.say = name, loss_of, schedule, say
+        self.log = folder / f"{name}.log.jsonl"
+
+    def take_steps(self) -> None:
+        if self.step:
+            self.say(f"{self.name}: continuing at step {self.step:,} of {self.steps:,}")
+        self.first, self.started = self.step, time.monotonic()
+        super().take_steps()
+
+    def loss(self) -> Tensor:
+        return self.loss_of(self.step)
+
+    def rate(self, step: int) -> float:
+        return self.schedule.rate_at(step)
+
+    def note(self, losses: list[Tensor]) -> None:
+        """Say the mean loss since the last note, the speed in images and the time left."""
+        mean = torch.stack(losses).mean()
+        self.check_finite(mean)
+        seconds = time.monotonic() - self.started
+        rate = (self.step - self.first) / seconds
+        speed = f"{rate * self.schedule.batch:.0f}/s {(self.steps - self.step) / rate:.0f} s left"
+        self.say(f"{self.name}: step {self.step:,}/{self.steps:,} loss {float(mean):.4f} {speed}")
+        with self.log.open("a") as out:
+            out.write(json.dumps({"step": self.step, "loss": float(mean), "seconds": seconds}) + "\n")
+
+    def diverge(self, loss: float, when: str) -> NoReturn:
+        raise TrainingDivergedError(
+            f"{self.name}: the loss is {loss} {when}; the last checkpoint is {self.checkpoint.path}."
+        )
+
+
 def train(
     name: str,
-    modules: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer | MuonAndAdam,
+    modules: Mapping[str, nn.Module],
+    optimiser: Optimiser,
     loss_of: Callable[[int], Tensor],
     schedule: Schedule,
     folder: Path,
+    depends_on: Mapping[str, Any],
     say: Callable[[str], None] = print,
 ) -> None:
     """Minimise `loss_of(step)`; at the end `modules` hold their averaged weights.
 
-    Every `save_seconds` the state goes to `folder/NAME.ckpt` by an atomic replacement; a new call continues there.
-    Parameter groups may carry `scale`, a factor on the rate. Raises TrainingDivergedError on a loss that is not finite.
+    The checkpoint in `folder` depends on the schedule and on `depends_on`. Raises StageError for one of another
+    training, TrainingDivergedError for a loss that is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path, log = folder / f"{name}.ckpt", folder / f"{name}.log.jsonl"
-    average = {key: {k: v.detach().clone() for k, v in m.state_dict().items()} for key, m in modules.items()}
-    first = 0
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        for key, module in modules.items():
-            module.load_state_dict(saved["modules"][key])
-        optimizer.load_state_dict(saved["optimizer"])
-        average, first = saved["average"], saved["step"]
-        say(f"{name}: continuing at step {first:,} of {schedule.steps:,}")
-    started = last_save = last_log = time.monotonic()
-    running, counted = 0.0, 0
-
-    def save(step: int) -> None:
-        state = {
-            "step": step,
-            "modules": {key: module.state_dict() for key, module in modules.items()},
-            "optimizer": optimizer.state_dict(),
-            "average": average,
-        }
-        write_alone(path, lambda file: torch.save(state, file))
-
-    for step in range(first, schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate_at(step) * group.get("scale", 1.0)
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(step)
-        loss.backward()
-        optimizer.step()
-        _follow(average, modules, 1 / min(schedule.average, step + 1))
-        running, counted = running + float(loss.detach()), counted + 1
-        now = time.monotonic()
-        if now - last_log > 15 or step + 1 == schedule.steps:
-            mean = running / counted
-            if not math.isfinite(mean):
-                raise TrainingDivergedError(
-                    f"{name}: the loss is {mean} at step {step:,}; the last checkpoint is {path}."
-                )
-            rate = (step + 1 - first) / (now - started)
-            left = (schedule.steps - step - 1) / rate
-            speed = f"{rate * schedule.batch:.0f}/s {left:.0f} s left"
-            say(f"{name}: step {step + 1:,}/{schedule.steps:,} loss {mean:.4f} {speed}")
-            with log.open("a") as out:
-                out.write(json.dumps({"step": step + 1, "loss": mean, "seconds": now - started}) + "\n")
-            running, counted, last_log = 0.0, 0, now
-        if now - last_save > schedule.save_seconds:
-            save(step + 1)
-            last_save = now
-    if first < schedule.steps:
-        save(schedule.steps)
-    for key, module in modules.items():
-        module.load_state_dict(average[key])
-
-
-@torch.no_grad()
-def _follow(average: dict[str, dict[str, Tensor]], modules: dict[str, nn.Module], weight: float) -> None:
-    for key, module in modules.items():
-        for name, value in module.state_dict().items():
-            if value.is_floating_point():
-                average[key][name].lerp_(value, weight)
-            else:
-                average[key][name].copy_(value)
+    NetworkTraining(name, modules, optimiser, loss_of, schedule, folder, depends_on, say).run()

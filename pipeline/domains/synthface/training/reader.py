@@ -28,8 +28,8 @@ from pipeline.domains.synthface.training.judges import (
 )
 from pipeline.domains.synthface.training.loop import batch_of
 from pipeline.domains.synthface.training.sets import PER_PERSON, POSE_LIMITS, Rendered
-from pipeline.networks.schedule import Schedule
 from pipeline.networks.truth_reader import Reader, distance
+from pipeline.optimisation.schedule import Schedule
 from stylegan.generator import Generator
 from stylegan.sampling import draw_z
 
@@ -54,7 +54,7 @@ def train_reader(reader: Reader, faces: Mixed, schedule: Schedule, name: str, fo
         error = (logits.float().sigmoid() - drawn).square() / variance
         return error[:, reader.identity].mean() + error[:, rest].mean()
 
-    train_one(reader, nn.Module(), loss_of, schedule, name, folder, say)
+    train_one(reader, nn.Module(), loss_of, schedule, faces, name, folder, say)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ Five ways to draw faces, because what a judge must know is wider than what FFHQ 
 from __future__ import annotations
 
 import functools
+import hashlib
 import multiprocessing
 import os
 import time
@@ -234,6 +235,11 @@ class Rendered:
 
     images: np.ndarray
     factors: np.ndarray
+
+    @property
+    def sha256(self) -> str:
+        """sha256 over the factors, which decide the images."""
+        return hashlib.sha256(np.ascontiguousarray(self.factors).tobytes()).hexdigest()
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images (n, 3, H, W) float32 in [-1, 1] and factors (n, N_FACTORS) of some rows."""

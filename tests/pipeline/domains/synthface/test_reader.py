@@ -19,8 +19,8 @@ from pipeline.domains.synthface.training.judges import Mixed
 from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered, RenderSet
 from pipeline.errors import WeightsError
 from pipeline.networks.files import load_network
-from pipeline.networks.schedule import Schedule
 from pipeline.networks.truth_reader import Reader, distance
+from pipeline.optimisation.schedule import Schedule
 from stylegan.generator import Generator
 
 SHOWN = ("skin_tone", "chin", "ear_size")  # the factors that a flat picture shows, one per colour

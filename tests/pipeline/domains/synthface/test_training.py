@@ -19,15 +19,15 @@ from pipeline.domains.synthface.training.judges import CLASSES, Mixed, kind_of
 from pipeline.domains.synthface.training.loop import batch_of, train
 from pipeline.domains.synthface.training.sets import EMOTIONS, HAIR_COLOURS, PER_PERSON, RARE, RenderSet, rendered
 from pipeline.domains.synthface.truth import truth_factors, truth_normals, w_of_truth
-from pipeline.errors import TrainingDivergedError
-from pipeline.networks.schedule import Schedule
+from pipeline.errors import StageError, TrainingDivergedError
+from pipeline.optimisation.schedule import Schedule
 
 
 class InterruptedTrainingError(Exception):
     pass
 
 
-def fit(folder: Path, stop_at: int | None = None, poison: bool = False) -> nn.Linear:
+def fit(folder: Path, stop_at: int | None = None, poison: bool = False, faces: str = "") -> nn.Linear:
     torch.manual_seed(3)
     network = nn.Linear(4, 1)
     optimizer = torch.optim.Adam(network.parameters())
@@ -40,7 +40,7 @@ def fit(folder: Path, stop_at: int | None = None, poison: bool = False) -> nn.Li
         loss = (network(x) - x.sum(dim=1, keepdim=True)).square().mean()
         return loss * float("nan") if poison else loss
 
-    train("line", {"network": network}, optimizer, loss_of, schedule, folder, say=lambda text: None)
+    train("line", {"network": network}, optimizer, loss_of, schedule, folder, {"faces": faces}, say=lambda text: None)
     return network
 
 
@@ -51,6 +51,12 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(tmp_path: Pa
     resumed = fit(tmp_path / "broken")
     assert torch.equal(whole.weight, resumed.weight)
     assert torch.equal(whole.bias, resumed.bias)
+
+
+def test_a_checkpoint_of_other_faces_is_refused(tmp_path: Path) -> None:
+    fit(tmp_path, faces="some")
+    with pytest.raises(StageError, match="faces 'some' there, 'others' here.*remove .*line.ckpt to start over"):
+        fit(tmp_path, faces="others")
 
 
 def test_weights_trained_further_are_another_training_than_those_that_they_began_from(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pipeline.methods.contrastive.candidates import DirectionCandidates, feature
 from pipeline.methods.contrastive.directions import Directions
 from pipeline.methods.contrastive.latentclr import MODELS, LatentCLR
 from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, unit_rows
+from pipeline.optimisation import stepped
 from stylegan.generator import Generator
 from tests.worlds import toy
 
@@ -212,7 +213,7 @@ class InterruptedTrainingError(Exception):
 
 @pytest.mark.parametrize("stop", [3, 8, 11])
 def test_a_resumed_training_gives_the_same_bits(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contrastive, "CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr(stepped, "SAVE_SECONDS", 0.0)
     whole, resumed, done = small(), small(), []
     kept = whole.find(toy.fit_data(64)).state()
 
@@ -224,14 +225,14 @@ def test_a_resumed_training_gives_the_same_bits(stop: int, tmp_path: Path, monke
         small().find(toy.fit_data(64, checkpoints=tmp_path, progress=interrupt))
     data = toy.fit_data(64, checkpoints=tmp_path, progress=lambda step, total, message: done.append(step))
     again = resumed.find(data).state()
-    assert done[0] == (stop - 1) // 2 * 2 + 1, "finished steps are not computed again"
+    assert done[0] == stop, "finished steps are not computed again"
     assert resumed.found_ == whole.found_
     assert all(torch.equal(tensor, again[name]) for name, tensor in kept.items())
 
 
 def test_a_held_out_loss_that_rises_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Normalised directions survive any rate, so the loss is a made-up one: of another sign in training."""
-    monkeypatch.setattr(contrastive, "CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr(stepped, "SAVE_SECONDS", 0.0)
     networks = Directions(2, 512, depth=0, rng=torch.Generator().manual_seed(1))
 
     def objective(turn: int, w: torch.Tensor, rng: torch.Generator) -> Outcome:

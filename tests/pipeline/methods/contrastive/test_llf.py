@@ -31,6 +31,7 @@ from pipeline.methods.contrastive.llf_masks import (
     region_of,
     spread_over,
 )
+from pipeline.optimisation import stepped
 from tests.worlds import toy
 
 SMALL: dict[str, Any] = {
@@ -253,7 +254,7 @@ class InterruptedTrainingError(Exception):
 
 
 def test_a_resumed_training_gives_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contrastive, "CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(stepped, "SAVE_SECONDS", 0.0)
     whole, resumed = small(), small()
     kept = whole.find(toy.fit_data(64)).state()
 

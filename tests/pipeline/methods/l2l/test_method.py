@@ -19,6 +19,7 @@ from pipeline.methods.l2l.variants import ABLATION
 from pipeline.methods.variants import Variant
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
+from pipeline.optimisation import stepped
 from stylegan.generator import Generator
 from tests.worlds import toy
 
@@ -169,7 +170,7 @@ class InterruptedTrainingError(Exception):
 
 @pytest.mark.parametrize("stop", [3, 5, 11])
 def test_a_resumed_training_gives_the_same_bits(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(l2l_training, "CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr(stepped, "SAVE_SECONDS", 0.0)
     whole, resumed, done = small(), small(), []
     whole.fit(toy.fit_data(64))
 
@@ -180,7 +181,7 @@ def test_a_resumed_training_gives_the_same_bits(stop: int, tmp_path: Path, monke
     with pytest.raises(InterruptedTrainingError):
         small().fit(toy.fit_data(64, checkpoints=tmp_path, progress=interrupt))
     resumed.fit(toy.fit_data(64, checkpoints=tmp_path, progress=lambda step, total, message: done.append(step)))
-    assert done[0] == stop // 2 * 2 + 1 - (stop % 2 == 0), "finished steps are not computed again"
+    assert done[0] == stop, "finished steps are not computed again"
     assert resumed.facts() == whole.facts()
     for name, tensor in whole.state().items():
         assert torch.equal(tensor, resumed.state()[name])
@@ -189,7 +190,7 @@ def test_a_resumed_training_gives_the_same_bits(stop: int, tmp_path: Path, monke
 def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(l2l_training, "CHECKPOINT_STEPS", 2)
+    monkeypatch.setattr(stepped, "SAVE_SECONDS", 0.0)
     whole = small()
     whole.fit(toy.fit_data(64))
     small(threshold=0.4).fit(toy.fit_data(64, checkpoints=tmp_path))

@@ -1,0 +1,1 @@
+"""Training by steps of an optimiser: the loop, its learning rate and its checkpoints."""
