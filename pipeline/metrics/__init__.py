@@ -1,1 +1,1 @@
-"""Metrics: one in a file, over the measured edits of one method."""
+"""Metrics, one in a file: each scores the measured edits of one method."""

@@ -1,8 +1,17 @@
-"""What an edit achieves on its own attribute, as scorer B sees it, which no method trains on.
+"""What an edit achieves on its own attribute, as scorer B sees it. No method trains on scorer B.
 
-A method that hardly edits keeps the identity; these two say how much it edited, and whether strength means more.
-Ranks are of logits, cut as those of matched change are, and steps that differ by no more than LOGIT_NOISE are equal: a
-scorer's last digits differ from batch to batch, and ranks would make a correlation of them.
+A method that hardly edits keeps the identity. `attribute_change` says how much an edit changed: the value of the edited
+attribute, in [0, 1], at the last step minus its value at the first. `attribute_monotonicity` says whether more strength
+means more change: Spearman's rank correlation of strength and value, in [-1, 1]. Both metrics are ours.
+
+Ranks are of logits, clipped at +-LARGEST_LOGIT as in the matched-change protocol. Steps whose logits differ by at most
+LOGIT_NOISE share a rank, because a scorer's last digits differ from batch to batch.
+
+>>> import numpy as np
+>>> from pipeline.metrics.change import spearman
+>>> strengths, logits = np.array([[-1.0, 0.0, 1.0]] * 3), np.array([[0.1, 0.2, 0.3], [3.0, 2.0, 1.0], [5.0, 5.0, 5.0]])
+>>> spearman(strengths, logits)  # rises, falls, nothing changes
+array([ 1., -1.,  0.])
 """
 
 from __future__ import annotations
@@ -14,7 +23,7 @@ from pipeline.statistics.units import LARGEST_LOGIT, LOGIT_NOISE
 
 
 def changes(edits: EditSet) -> list[Samples]:
-    """Per face and attribute, the edited attribute's value at the last step minus that at the first."""
+    """Per face and attribute, the value of the edited attribute at the last step minus its value at the first."""
     rows, faces = edits.rows_by_edit()
     values = edits.columns["edited_value"].astype(np.float64)
     return [Samples(values[rows[:, -1]] - values[rows[:, 0]], faces, "scorer_b")]
@@ -26,11 +35,10 @@ def change(edits: EditSet) -> list[Judgement]:
 
 
 def correlations(edits: EditSet) -> list[Samples]:
-    """Per face and attribute, Spearman's correlation of strength and logit; 0 where no step changes it."""
+    """Per face and attribute, Spearman's correlation of strength and logit."""
     rows, faces = edits.rows_by_edit()
-    strength = _ranks(edits.columns["strength"][rows])
-    value = _ranks(_logits(edits.columns["edited_value"][rows]), LOGIT_NOISE)
-    return [Samples(_correlations(strength, value), faces, "scorer_b")]
+    logits = _logits(edits.columns["edited_value"][rows])
+    return [Samples(spearman(edits.columns["strength"][rows], logits), faces, "scorer_b")]
 
 
 def monotonicity(edits: EditSet) -> list[Judgement]:
@@ -38,28 +46,32 @@ def monotonicity(edits: EditSet) -> list[Judgement]:
     return [Judgement(part.estimate(edits.bootstrap), part.role) for part in correlations(edits)]
 
 
+def spearman(strengths: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Spearman's correlation (E,) of the rows of strengths (E, steps) and logits (E, steps).
+
+    0 where no two logits of a row differ by more than LOGIT_NOISE: all ranks are then exactly their mean.
+    """
+    middle = (strengths.shape[1] - 1) / 2
+    first, second = _ranks(strengths) - middle, _ranks(logits, LOGIT_NOISE) - middle
+    norm = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    return np.asarray((first * second).sum(axis=1) / np.where(norm > 0, norm, 1.0))
+
+
 def _logits(values: np.ndarray) -> np.ndarray:
-    """Logits of values in [0, 1], cut at +-LARGEST_LOGIT; float64."""
+    """Logits of values in [0, 1], clipped at +-LARGEST_LOGIT; float64."""
     exact = values.astype(np.float64)
     with np.errstate(divide="ignore"):
         return np.asarray((np.log(exact) - np.log1p(-exact)).clip(-LARGEST_LOGIT, LARGEST_LOGIT))
 
 
 def _ranks(values: np.ndarray, noise: float = 0.0) -> np.ndarray:
-    """Ranks along each row of (E, steps), from 0: how many are smaller, and half of the others in the noise."""
-    apart = values[:, :, None] - values[:, None, :]
-    return np.asarray((apart > noise).sum(axis=2) + ((np.abs(apart) <= noise).sum(axis=2) - 1) / 2)
+    """Ranks, from 0, along each row of (E, steps): the number of smaller values, plus half the number of equal ones.
 
-
-def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of each row of (E, steps) with the same row of the other; 0 where one is constant.
-
-    Ranks are halves of whole numbers whose mean is (steps - 1) / 2 exactly, so constant ones leave no rest.
+    Values that differ by at most the noise are equal.
     """
-    middle = (first.shape[1] - 1) / 2
-    first, second = first - middle, second - middle
-    norm = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
-    return np.asarray((first * second).sum(axis=1) / np.where(norm > 0, norm, 1.0))
+    difference = values[:, :, None] - values[:, None, :]
+    smaller, equal = (difference > noise).sum(axis=2), (np.abs(difference) <= noise).sum(axis=2) - 1
+    return np.asarray(smaller + equal / 2)
 
 
 ATTRIBUTE_CHANGE = Metric(

@@ -1,9 +1,19 @@
-"""Consistency of edits: what the order of three, doing them at once, and undoing one change.
+"""Consistency of edits: whether three edits give the same face in every order, in one pass, and after undoing one.
 
 Abdal et al., "StyleFlow", TOG 2021, section 5: edits in another order should end in the same face. Khodadadeh et al.,
 "Latent to Latent", WACV 2022: one network edits many attributes in one pass, and its cycle loss asks that an edit can
-be undone. Every score is a mean over faces; 0 is perfect, and what an editor gets that does nothing, so
-`consistency_displacement` says how far the edits went.
+be undone. Every score is a mean over faces, from 0; 0 is perfect, and also the score of a method that changes nothing.
+`consistency_displacement` therefore says how far the edits went.
+
+A face without a unit for any edited attribute (NaN) is left out:
+
+>>> import numpy as np
+>>> from pipeline.metrics.base import Measured
+>>> from pipeline.metrics.consistency import ORDER_SCORE_SPREAD
+>>> columns = {"face_id": np.array([7, 8, 9]), "order_score_spread": np.array([0.1, 0.3, np.nan])}
+>>> [score] = ORDER_SCORE_SPREAD.score(Measured(method="styleflow", attribute="all", columns=columns))
+>>> score.estimate.value, score.estimate.n_faces
+(0.2, 2)
 """
 
 from __future__ import annotations
@@ -65,28 +75,42 @@ ORDER_LPIPS = _metric(
 AT_ONCE_SCORE_DIFFERENCE = _metric(
     "at_once_score_difference",
     "at_once_score_difference",
-    "of one edit of all three attributes to the mean of the six orders, by scorer B",
+    "difference between one edit of all three attributes and the mean of the six orders, by scorer B",
     L2L,
     SIGMA,
     "scorer_b",
 )
 AT_ONCE_DISPLACEMENT = _metric(
-    "at_once_displacement", "at_once_displacement", "mean distance of its code to the orders' codes", L2L, LENGTH
+    "at_once_displacement",
+    "at_once_displacement",
+    "mean distance of the code of one edit of all three attributes to the codes of the orders",
+    L2L,
+    LENGTH,
 )
 AT_ONCE_LPIPS = _metric(
-    "at_once_lpips", "at_once_lpips", "mean perceptual distance of its image to the orders' images", L2L, "1", "lpips"
+    "at_once_lpips",
+    "at_once_lpips",
+    "mean perceptual distance of the image of one edit of all three attributes to the orders' images",
+    L2L,
+    "1",
+    "lpips",
 )
 UNDO_DISPLACEMENT = _metric(
-    "undo_displacement", "undo_displacement", "cycle error: distance of w to itself, edited and undone", L2L, LENGTH
+    "undo_displacement", "undo_displacement", "cycle error: distance of w, edited and undone, to w", L2L, LENGTH
 )
 UNDO_IDENTITY = _metric(
     "undo_identity_distance",
     "undo_identity_recognizer_b",
-    "identity distance of the face to itself, edited and undone",
+    "identity distance of the face, edited and undone, to the unedited face",
     L2L,
     "cosine distance",
     "recognizer_b",
 )
 UNDO_LPIPS = _metric(
-    "undo_lpips", "undo_lpips", "perceptual distance of the image to itself, edited and undone", L2L, "1", "lpips"
+    "undo_lpips",
+    "undo_lpips",
+    "perceptual distance of the image, edited and undone, to the unedited image",
+    L2L,
+    "1",
+    "lpips",
 )

@@ -1,19 +1,33 @@
-"""Rate curves: what an editor keeps of a face, against how often it changes what it should.
+"""Rate curves: what an edit keeps of a face, against how often it changes its attribute.
 
 Yao et al., "A Latent Transformer for Disentangled Face Editing in Images and Videos", ICCV 2021, section 4: every face
-is edited towards the other side of its label, with strengths from 0 to the method's largest. At each strength the
-**target-change rate** is the share of faces whose label has flipped, the **attribute-preservation rate** the mean
-share of the other attributes' labels that have not, and the **acceptance rate** the share of faces that recognizer B
-still accepts as the same person at a fixed rate of false accepts. Scorer B says the labels; it trained nobody.
+is edited towards the other side of its label, with strengths from 0 to the method's largest. At each strength,
 
-Departures: all 34 other attributes are asked, not the 39 of CelebA; continuous attributes are cut at their median over
-unedited images; identity is an acceptance instead of a mean cosine; a face that the detector loses has flipped,
-kept and proved nothing, and stays in every denominator.
+- the **target-change rate** is the share of faces whose label has flipped;
+- the **attribute-preservation rate** is the mean share of the other attributes' labels that have not flipped;
+- the **acceptance rate** is the share of faces that recognizer B accepts as the same person, at a fixed rate of false
+  accepts.
 
-A curve runs over the target-change rates that were reached: of strengths that reach no higher rate than a weaker
-one, none is used. Its area is taken over target-change rates from 0 to 1 and counts nothing beyond the highest
-reached, so that a method which hardly edits cannot win. Its value at a rate is interpolated between the strengths on
-either side, and missing where the rate is not reached. Intervals resample faces.
+Scorer B, on which no method trains, gives the labels. All rates are in [0, 1].
+
+Departures from the paper: all 34 other attributes count, not the 39 of CelebA; continuous attributes are cut at their
+median over unedited images; identity is an acceptance instead of a mean cosine; a face that the detector loses counts
+as not flipped, not kept and not accepted, and stays in every denominator.
+
+A curve runs over the target-change rates that were reached. A strength that reaches no higher rate than a weaker one is
+left out. The area is taken over target-change rates from 0 to 1 and counts nothing beyond the highest rate reached, so
+a method that hardly edits cannot win. The value at a rate is interpolated between the two nearest strengths, and
+missing where the rate is not reached. Intervals resample faces.
+
+Half of the faces flip at a strength where .8 of the other labels are kept; a stronger edit flips no more:
+
+>>> import numpy as np
+>>> from pipeline.metrics.curves import area, curve, value_at
+>>> x, y = curve(flipped=np.array([0.5, 0.5]), kept=np.array([0.8, 0.3]))
+>>> x, y
+(array([0. , 0.5]), array([1. , 0.8]))
+>>> area(x, y), value_at(x, y, 0.25), value_at(x, y, 0.9)
+(0.45, 0.9, nan)
 """
 
 from __future__ import annotations
@@ -30,9 +44,9 @@ PAPER = "Yao et al., ICCV 2021"
 
 
 def curve(flipped: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points (P,) of a curve, x rising from 0, of mean rates (S,) at rising strengths.
+    """The points of a curve, x (P,) rising from 0 and y (P,), from mean rates (S,) at rising strengths.
 
-    It starts at (0, 1), the unedited face, and takes a strength only where it flips more than every weaker one.
+    The first point is (0, 1), the unedited face. A strength that flips no more than a weaker one gives no point.
     """
     x, y = [0.0], [1.0]
     for rate, value in zip(flipped.tolist(), kept.tolist(), strict=True):
@@ -53,7 +67,7 @@ def value_at(x: np.ndarray, y: np.ndarray, rate: float) -> float:
 
 
 def estimate(edits: RateSet, column: str, read: Callable[[np.ndarray, np.ndarray], float]) -> Estimate:
-    """What `read` makes of the curve of a column, with its interval over resampled faces."""
+    """`read(x, y)` of the curve of a column, with its interval over resampled faces."""
     strengths = np.unique(edits.columns["strength_index"])
     faces = edits.faces
     sums: dict[str, np.ndarray] = {}
@@ -85,8 +99,8 @@ def _value_of(column: str, role: str) -> Callable[[RateSet], list[Judgement]]:
         if edits.level is None:
             return []
         rate = edits.level
-        found = estimate(edits, column, lambda x, y: value_at(x, y, rate))
-        return [Judgement(found, role, "" if np.isfinite(found.value) else "the target-change rate is not reached")]
+        height = estimate(edits, column, lambda x, y: value_at(x, y, rate))
+        return [Judgement(height, role, "" if np.isfinite(height.value) else "the target-change rate is not reached")]
 
     return score
 

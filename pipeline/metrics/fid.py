@@ -1,21 +1,30 @@
-"""Frechet distance between the perception vectors of edited and of unedited images.
+"""FID: Frechet distance between the perception vectors of edited images and those of unedited images.
 
-Of few faces it mostly says which faces they are, and more so the less they are edited: on the shipped generator doing
-nothing scores 43 with 4 faces, 6.4 with 32 and 1.4 with 160, edits of attributes 16, 12 and 12. So it carries the flag
-of `kid` until there are enough faces, besides one of too few images (`benchmarks/few_faces.py`).
+Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017,
+computed by clean-fid's `frechet_distance` (Parmar et al., CVPR 2022). From 0; lower is better. The name says Inception
+by habit; the column `network` names the extractor.
 
-Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017, by
-clean-fid's `frechet_distance`. The name says Inception by habit; the `network` column says what the extractor was.
+>>> import numpy as np
+>>> from pipeline.metrics.fid import frechet_distance
+>>> one = np.eye(2)
+>>> frechet_distance(np.array([0.0, 0.0]), one, np.array([3.0, 0.0]), one)  # means 3 apart: 3^2
+9.0
+>>> frechet_distance(np.zeros(2), one, np.zeros(2), 4 * one)  # in each of two dimensions (2 - 1)^2
+2.0
 
-clean-fid's square root of a matrix takes most of a minute at Inception's 2048 dimensions. Beyond WIDEST the same
-distance is computed from eigenvalues instead: of (d, d) matrices, or, of fewer images than dimensions, of the images'
-products with each other. Both agree with clean-fid's to rounding, and where covariances are singular they are the more
-exact.
+With few faces FID mostly says which faces they are, and the less they are edited, the more so: on the shipped generator
+doing nothing scores 43 with 4 faces, 6.4 with 32 and 1.4 with 160; edits of attributes score 16, 12 and 12
+(`benchmarks/few_faces.py`). So FID carries the flag of `kid` until there are enough faces, and another flag for too few
+images.
 
-The interval is a bootstrap over the faces of the edited set, the reference held fixed: every face keeps the number,
-sum and sum of outer products of its vectors, so a resample is an addition. 100 resamples (at most), because each
-takes an eigendecomposition. A resampled set holds some faces twice and is farther from the reference than the set
-itself; the interval is therefore the spread of the resamples around their own mean, laid around the score.
+clean-fid's matrix square root takes most of a minute at Inception's 2048 dimensions. Beyond WIDEST dimensions the same
+distance is computed from eigenvalues: of (d, d) matrices, or, where there are fewer images than dimensions, of the
+matrix of products between images. Both agree with clean-fid to rounding, and are more exact for singular covariances.
+
+The interval is a bootstrap over the faces of the edited set; the reference is fixed. Every face keeps the number, sum
+and sum of outer products of its vectors, so a resample is a sum. There are at most RESAMPLES resamples, because each
+needs an eigendecomposition. A resample holds some faces twice and lies farther from the reference than the set itself;
+the interval is therefore the spread of the resamples around their mean, centred on the score.
 """
 
 from __future__ import annotations
@@ -39,9 +48,10 @@ IMAGES_PER_DIMENSION = 2  # with fewer, the covariance is mostly noise
 def frechet_distance(
     mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray
 ) -> float:
-    """clean-fid's distance of two Gaussians, means (d,), covariances (d, d); ours where its square root fails.
+    """Frechet distance of two Gaussians with means (d,) and covariances (d, d), by clean-fid; from 0.
 
-    The root of a product of singular covariances can come out complex, which clean-fid refuses.
+    Where clean-fid refuses a complex square root, which singular covariances can give, the distance is computed from
+    eigenvalues.
     """
     from cleanfid import fid
 
@@ -62,7 +72,7 @@ def frechet_distance(
 def distance_to_root(
     mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray, root: np.ndarray
 ) -> float:
-    """The same distance with the other covariance's symmetric root given: tr sqrt(S R^2) = tr sqrt(R S R)."""
+    """Frechet distance, given the symmetric root (d, d) of the other covariance: tr sqrt(S R^2) = tr sqrt(R S R)."""
     values = np.linalg.eigvalsh(root @ covariance @ root)
     trace = np.sqrt(values.clip(min=0.0)).sum()
     gap = mean - other_mean
@@ -70,7 +80,10 @@ def distance_to_root(
 
 
 class FaceMoments:
-    """Per face the number, sum and sum of outer products of its vectors, from which any resample's moments follow."""
+    """Number, sum and sum of outer products of the vectors of each face: the moments of any resample follow.
+
+    features (N, d), faces (N,): the face id of each image.
+    """
 
     def __init__(self, features: np.ndarray, faces: np.ndarray) -> None:
         distinct, rows = face_rows(faces)
@@ -79,11 +92,11 @@ class FaceMoments:
         self.sum = sums_by_face(features, faces)
         self.outer = np.empty((len(distinct), features.shape[1], features.shape[1]))
         for row, outer in enumerate(self.outer):
-            own = features[rows == row]
-            outer[:] = own.T @ own
+            of_face = features[rows == row]
+            outer[:] = of_face.T @ of_face
 
     def moments(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (d,) and covariance (d, d) of the set that holds each face so many times; counts (F,)."""
+        """Mean (d,) and covariance (d, d) of the set that holds face i counts[i] times; counts (F,)."""
         number = counts @ self.number
         mean = counts @ self.sum / number
         scatter = np.tensordot(counts, self.outer, axes=1) - number * np.outer(mean, mean)
@@ -91,10 +104,10 @@ class FaceMoments:
 
 
 class FaceProducts:
-    """The distance of any resample of faces, by the products (n, n) of their images: for fewer images than dimensions.
+    """FID of any resample of faces from the products (n, n) between images, for fewer images than dimensions.
 
-    The eigenvalues of R S R that are not zero are those of Y C Y^T / (n - 1), where Y (n, d) are the centred vectors
-    of which S is the covariance, and C = R R is the reference's.
+    R S R and Y C Y^T / (n - 1) have the same non-zero eigenvalues, where Y (n, d) are the centred vectors, S is their
+    covariance, and C = R R is the covariance of the reference.
     """
 
     def __init__(self, features: np.ndarray, faces: np.ndarray, reference: Reference) -> None:
@@ -107,7 +120,7 @@ class FaceProducts:
         self.products = self.features @ other_covariance @ self.features.T
 
     def distance(self, counts: np.ndarray) -> float:
-        """Of the set that holds each face so many times; counts (F,)."""
+        """The distance of the set that holds face i counts[i] times; counts (F,)."""
         weights = counts[self.rows].astype(np.float64)
         total = weights.sum()
         mean = weights @ self.features / total
@@ -122,7 +135,7 @@ class FaceProducts:
 
 
 def resampled_distances(moments: FaceMoments, reference: Reference, counts: np.ndarray) -> np.ndarray:
-    """The distance of every resample, counts (samples, F) -> (samples,)."""
+    """The distance of every resample: counts (samples, F) -> (samples,)."""
     other_mean, other_covariance = reference.moments
     return np.array(
         [distance_to_root(*moments.moments(row), other_mean, other_covariance, reference.root) for row in counts]
@@ -155,7 +168,7 @@ def score(edits: EditSet) -> list[Judgement]:
 FID = Metric(
     name="fid",
     version=2,
-    meaning="Frechet distance of perception vectors to those of unedited images; of few faces mostly which they are",
+    meaning="Frechet distance of perception vectors to those of unedited images; few faces: mostly which they are",
     paper="Heusel et al., NeurIPS 2017; Parmar et al., CVPR 2022 (clean-fid)",
     unit="squared feature distance",
     better="lower",

@@ -1,17 +1,29 @@
-"""Frechet distance between the perception vectors of edited images and those of the same codes unedited.
+"""FID to the same codes: Frechet distance of perception vectors of edited images to those of the same codes unedited.
 
-`fid` asks whether edited images look like images of the generator; it also grows because the few edited faces are not
-the reference's many. Here every edited image is set against the unedited image of its own code, which stands in the
-other set once for each of its edits: both sets hold the same faces equally often, so what is left is what editing did,
-and a method that changes nothing scores 0. The other set has as many different images as there are faces: far fewer
-than a covariance wants, which the flag says. With fewer faces it is larger: of edits of attributes on the shipped
-generator, in 128 dimensions, 38 with 4 faces, 15 with 32 and 12 with 160 (`benchmarks/few_faces.py`).
+`fid` asks whether edited images look like images of the generator; it also grows because the few edited faces differ
+from the many of the reference. Here every edited image is compared with the unedited image of its own code, which the
+other set holds once for each of its edits. Both sets hold the same faces equally often, so what is left is the edit,
+and a method that changes nothing scores 0. From 0; lower is better. The distance is Heusel et al., NeurIPS 2017; the
+reference set is ours.
 
-The interval is a bootstrap over faces that draws both sets together, otherwise as that of `fid`.
+Edited vectors that are all moved by 3 in the same direction are 3^2 away:
 
-With Y the unedited images, as rows less their mean and scaled by the root of how often each stands in the set over the
-set's size less one, their covariance is Y^T Y, and tr sqrt(S Y^T Y) = tr sqrt(Y S Y^T): a matrix as wide as there are
-faces, made from the products of edited with unedited vectors alone. So a resample is cheap in any number of dimensions.
+>>> import numpy as np
+>>> from pipeline.metrics.fid_same_codes import PairedMoments
+>>> unedited, faces = np.array([[0.0, 1.0], [2.0, 0.0], [4.0, 5.0]]), np.array([7, 8, 9])
+>>> PairedMoments(unedited + [3.0, 0.0], unedited, faces).distance(np.ones(3))
+9.0
+
+The other set has as many different images as there are faces, which is far fewer than a covariance needs; the flag says
+so. With fewer faces the distance is larger: edits of attributes on the shipped generator, in 128 dimensions, score 38
+with 4 faces, 15 with 32 and 12 with 160 (`benchmarks/few_faces.py`).
+
+The interval is a bootstrap over faces that draws both sets together, and otherwise like that of `fid`.
+
+Let Y be the unedited images, one a row, minus their mean, each row scaled by the root of (how often the set holds the
+image / (size of the set - 1)). Their covariance is Y^T Y, and tr sqrt(S Y^T Y) = tr sqrt(Y S Y^T): a matrix as wide as
+the number of faces, made from products of edited with unedited vectors. So a resample is cheap in any number of
+dimensions.
 """
 
 from __future__ import annotations
@@ -26,9 +38,9 @@ from pipeline.statistics.bootstrap import Estimate, sums_by_face
 
 
 class PairedMoments:
-    """What the distance of any resample of F faces is made of.
+    """Sums and products by face, from which the distance of any resample of F faces follows.
 
-    features: (N, d) of the edited images, originals: (N, d) of each one's face unedited, faces: (N,).
+    features (N, d): of the edited images; originals (N, d): of the same face unedited; faces (N,): face ids.
     """
 
     def __init__(self, features: np.ndarray, originals: np.ndarray, faces: np.ndarray) -> None:
@@ -41,7 +53,7 @@ class PairedMoments:
         self.products = edited @ self.unedited.T
 
     def distance(self, counts: np.ndarray) -> float:
-        """The distance of the sets that hold each face, edited and unedited, so many times; counts (F,)."""
+        """The distance of the two sets that hold face i, edited and unedited, counts[i] times; counts (F,)."""
         times, weight = counts[self.rows], counts * self.number
         total = weight.sum()
         mean, other = counts @ self.sums / total, weight @ self.unedited / total
@@ -56,7 +68,7 @@ class PairedMoments:
 
 
 def score(edits: EditSet) -> list[Judgement]:
-    """The distance of the edited images to their own unedited ones."""
+    """The distance of the edited images to the unedited images of the same codes."""
     moments = PairedMoments(edits.features, edits.originals, edits.faces)
     n_faces, width = len(moments.number), edits.features.shape[1]
     value = moments.distance(np.ones(n_faces))

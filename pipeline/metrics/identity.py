@@ -1,9 +1,28 @@
-"""How far an edit moves the person: cosine distance of face features, edited against unedited image.
+"""Identity distance: how far an edit moves the person, by features of the face.
 
-Khodadadeh et al., "Latent to Latent", WACV 2022, average the cosine distance of features "extracted by MTCNN", chosen
-because the network is not the one in their training loss. Which tensor of MTCNN that is they do not say; ours is
-the output net's 256-wide penultimate layer on the detected box. Beside it stand two recognizers, which know
-persons where MTCNN knows faces: B judges only; A is in L2L's training loss, and its rows say so.
+The cosine distance, in [0, 2], between the features of the edited image and of the same face unedited, averaged over
+the images on which the detector finds a face. 0 is the same person.
+
+Khodadadeh et al., "Latent to Latent", WACV 2022, use features "extracted by MTCNN", because that network is not in
+their training loss. The paper does not say which tensor of MTCNN; ours is the 256-wide penultimate layer of the output
+net on the detected box. Two recognizers, which tell persons apart where MTCNN finds faces, are scored as well:
+recognizer B only judges; recognizer A is in the training loss of L2L, and its scores are flagged.
+
+>>> import numpy as np
+>>> from pipeline.metrics.base import Measured
+>>> from pipeline.metrics.identity import IDENTITY_DISTANCE
+>>> columns = {
+...     "face_id": np.array([7, 8, 9]),
+...     "detected": np.array([True, True, False]),
+...     "identity_mtcnn": np.array([0.1, 0.3, 2.0]),
+...     "identity_recognizer_b": np.array([0.2, 0.4, 2.0]),
+...     "identity_recognizer_a": np.array([0.0, 0.2, 2.0]),
+... }
+>>> for score in IDENTITY_DISTANCE.score(Measured(method="l2l", attribute="age", columns=columns)):
+...     print(score.role, round(score.estimate.value, 3), score.flag)
+mtcnn 0.2
+recognizer_b 0.3
+recognizer_a 0.1 recognizer A is in the training loss of l2l
 """
 
 from __future__ import annotations
@@ -19,7 +38,7 @@ TRAINED_ON = "recognizer A is in the training loss of l2l"
 
 
 def samples(edits: Measured) -> list[Samples]:
-    """The images on which the detector finds a face, one distance per network; none where there is no image."""
+    """Per network, the distance of every image on which the detector finds a face; empty if there is no image."""
     if not len(edits):
         return []
     detected = edits.columns["detected"].astype(bool)
@@ -28,9 +47,9 @@ def samples(edits: Measured) -> list[Samples]:
 
 
 def score(edits: Measured) -> list[Judgement]:
-    """Mean distance over the images on which the detector finds a face, one judgement per network.
+    """Per network, the mean distance over the images on which the detector finds a face.
 
-    How many images that leaves out is `detected_share`.
+    The metric `detected_share` says which share of the images that is.
     """
     return [
         Judgement(part.estimate(edits.bootstrap), part.role, TRAINED_ON if part.role == "recognizer_a" else "")

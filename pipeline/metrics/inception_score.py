@@ -1,14 +1,26 @@
-"""Inception score of edited images, its spread over parts, and its difference from the unedited images' score.
+"""Inception score of edited images, its spread over parts, and its difference from the score of unedited images.
 
 Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016: exp of the mean divergence of an image's class
-probabilities from their mean, in 10 parts of a random order; score = mean of the parts, spread = their standard
-deviation (divisor: the number of parts). The L2L paper prints an "ISD" without a definition; score, spread and
-difference are three quantities and three metrics here. The difference is absolute, and taken to the score of as many
-reference images as there are edited ones, because the score grows with their number.
+probabilities from their mean, in 10 parts of a random order. The score is the mean of the parts, from 1 to the number
+of classes; the spread is their standard deviation (divisor: the number of parts).
 
-The intervals resample faces: a resample holds fewer different faces and scores lower, so they are the spread of the
-resamples around their own mean, laid around the score. Around the difference it is laid while that has its sign, and is
-folded where it reaches over 0: then the low end is 0, and the high end that of the farther side.
+The L2L paper prints an "ISD" without a definition. Score, spread and difference are three quantities, and three metrics
+here. The difference is absolute, and taken to the score of as many reference images as there are edited images, because
+the score grows with their number.
+
+Images of four classes, each recognised for certain, score 4; images of one class score 1:
+
+>>> import numpy as np
+>>> from pipeline.metrics.inception_score import inception_score
+>>> certain = 100 * np.eye(4)
+>>> inception_score(certain, 1, np.random.default_rng(0))
+(4.0, 0.0)
+>>> inception_score(certain[[0, 0, 0]], 1, np.random.default_rng(0))
+(1.0, 0.0)
+
+Intervals resample faces. A resample holds fewer different faces and scores lower, so an interval is the spread of the
+resamples around their mean, centred on the score. The interval of the difference is that of the signed difference,
+folded at 0: where it holds 0, the low end becomes 0 and the high end the larger of the two distances from 0.
 """
 
 from __future__ import annotations
@@ -26,7 +38,7 @@ IMAGES_PER_PART = 50
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax of (N, classes), float64."""
+    """Softmax of logits (N, classes), float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponents = np.exp(shifted)
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
@@ -38,9 +50,9 @@ def _negative_entropy(p: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FaceScores:
-    """What the score of any resample of faces needs, per part and face.
+    """Sums per part and face, from which the score of any resample of F faces follows.
 
-    number (parts, F), sharpness (parts, F): images, and sum of p log p. mass (parts, F, classes): sum of p.
+    number (parts, F): images; sharpness (parts, F): sums of p log p; mass (parts, F, classes): sums of p.
     """
 
     number: np.ndarray
@@ -48,7 +60,7 @@ class FaceScores:
     mass: np.ndarray
 
     def parts(self, counts: np.ndarray) -> np.ndarray:
-        """Scores of the parts of every resample: counts (S, F) -> (S, parts); NaN for a part left without images."""
+        """Scores of the parts of every resample: counts (S, F) -> (S, parts); NaN for a part without images."""
         number = counts @ self.number.T
         with np.errstate(divide="ignore", invalid="ignore"):
             marginal = np.einsum("sf,pfc->spc", counts, self.mass, optimize=True) / number[:, :, None]
@@ -57,7 +69,7 @@ class FaceScores:
 
 
 def scores_by_face(logits: np.ndarray, faces: np.ndarray, parts: int, rng: np.random.Generator) -> FaceScores:
-    """Sums of (N, classes) logits by face and by part of a random order of the images."""
+    """The sums of logits (N, classes) with face ids (N,) by part of a random order of the images, and by face."""
     p = probabilities(logits)
     distinct, rows = face_rows(faces)
     parts = max(1, min(parts, len(p)))
@@ -73,19 +85,19 @@ def scores_by_face(logits: np.ndarray, faces: np.ndarray, parts: int, rng: np.ra
 
 
 def inception_score(logits: np.ndarray, parts: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Mean and standard deviation (divisor: parts) of the parts' scores of (N, classes) logits."""
+    """Mean and standard deviation (divisor: parts) of the scores of the parts of logits (N, classes)."""
     whole = scores_by_face(logits, np.zeros(len(logits), dtype=np.int64), parts, rng)
     scores = whole.parts(np.ones((1, 1)))[0]
     return float(scores.mean()), float(scores.std())
 
 
 def _resampled(edits: EditSet) -> tuple[np.ndarray, np.ndarray, str]:
-    """The parts' scores of the set, (parts,), and of every resample of its faces, (S, parts); and a flag."""
-    wanted = edits.splits.inception_score_splits
+    """Scores of the parts, (parts,), of the parts of every resample of faces, (S, parts), and a flag."""
+    splits = edits.splits.inception_score_splits
     rng = keyed_rng(edits.bootstrap.seed, "inception_score", edits.attribute)
-    sums = scores_by_face(edits.logits, edits.faces, wanted, rng)
+    sums = scores_by_face(edits.logits, edits.faces, splits, rng)
     faces = sums.number.shape[1]
-    flag = f"fewer than {IMAGES_PER_PART} images in a part" if len(edits) < IMAGES_PER_PART * wanted else ""
+    flag = f"fewer than {IMAGES_PER_PART} images in a part" if len(edits) < IMAGES_PER_PART * splits else ""
     return sums.parts(np.ones((1, faces)))[0], sums.parts(edits.bootstrap.counts(faces)), flag
 
 
@@ -96,7 +108,7 @@ def _judgement(edits: EditSet, value: float, resampled: np.ndarray, flag: str) -
 
 
 def folded(signed: Judgement) -> Judgement:
-    """The judgement of the absolute value, from that of a value with its sign."""
+    """The judgement of the absolute value of a signed one."""
     value, low, high = signed.estimate.value, signed.estimate.low, signed.estimate.high
     if low is not None and high is not None:
         low, high = 0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))
@@ -116,21 +128,21 @@ def spread(edits: EditSet) -> list[Judgement]:
 
 
 def difference(edits: EditSet) -> list[Judgement]:
-    """Absolute difference of the score to that of as many unedited images."""
+    """Absolute difference between the score and the score of as many unedited images."""
     parts, resampled, flag = _resampled(edits)
     logits = edits.reference.logits
     if len(logits) < len(edits):
         flag = "; ".join(filter(None, [flag, f"only {len(logits)} reference images"]))
     rng = keyed_rng(edits.bootstrap.seed, "inception_score", edits.attribute)
-    own, _ = inception_score(logits[: len(edits)], edits.splits.inception_score_splits, rng)
-    signed = _judgement(edits, float(parts.mean()) - own, resampled.mean(axis=1) - own, flag)
+    unedited, _ = inception_score(logits[: len(edits)], edits.splits.inception_score_splits, rng)
+    signed = _judgement(edits, float(parts.mean()) - unedited, resampled.mean(axis=1) - unedited, flag)
     return [folded(judgement) for judgement in signed]
 
 
 INCEPTION_SCORE = Metric(
     name="inception_score",
     version=3,
-    meaning="how sharp and how varied the perception net's classes of the images are; mean of 10 parts",
+    meaning="how certain and how varied the classes are that the perception net sees in the images; mean of 10 parts",
     paper=PAPER,
     unit="classes",
     better="higher",
@@ -154,7 +166,7 @@ INCEPTION_SCORE_SPREAD = Metric(
 INCEPTION_SCORE_DIFFERENCE = Metric(
     name="inception_score_difference",
     version=3,
-    meaning="absolute difference of the inception score to that of as many unedited images",
+    meaning="absolute difference between the inception score and the score of as many unedited images",
     paper=PAPER,
     unit="classes",
     better="lower",

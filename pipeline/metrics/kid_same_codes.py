@@ -1,12 +1,23 @@
-"""Kernel distance between the perception vectors of edited images and those of the same codes unedited.
+"""KID to the same codes: kernel distance of perception vectors of edited images to those of the same codes unedited.
 
-The unbiased squared maximum mean discrepancy of `kid`, under the same kernel, over whole sets. Images of one face are
-not independent, so only pairs of different faces count, in the sums within a set and between the two: the estimate
-stays unbiased with the same faces in both, however few, and a method that changes nothing scores 0. The papers' claims
-on image quality are put to this score. With every face edited once it
-is the U-statistic of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012, equation 4.
+The unbiased squared maximum mean discrepancy of `kid`, with the same kernel, over whole sets. Images of one face are
+not independent, so only pairs of different faces count, within a set and between the two. The estimate is therefore
+unbiased although both sets hold the same faces, for any number of faces, and a method that changes nothing scores 0.
+Lower is better; single values may lie below 0. The papers' claims about image quality are tested with this metric.
+Where every face is edited once, it is the U-statistic of Gretton et al., "A Kernel Two-Sample Test", JMLR 2012,
+equation 4. The reference set is ours.
 
-The interval is a bootstrap over faces that draws both sets together, otherwise as that of `kid`.
+>>> import numpy as np
+>>> from pipeline.metrics.kid_same_codes import between_faces, distances
+>>> vectors, faces = np.array([[1.0], [2.0]]), np.array([7, 8])
+>>> between_faces(vectors, vectors, faces)  # (x y + 1)^3
+array([[  8.,  27.],
+       [ 27., 125.]])
+>>> same = between_faces(vectors, vectors, faces)
+>>> distances(same + same - same - same.T, np.ones(2), np.ones((1, 2)))  # nothing was edited
+array([0.])
+
+The interval is a bootstrap over faces that draws both sets together, and otherwise like that of `kid`.
 """
 
 from __future__ import annotations
@@ -19,7 +30,7 @@ from pipeline.statistics.bootstrap import Estimate, face_rows, sums_by_face
 
 
 def between_faces(first: np.ndarray, second: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Sums of the kernel between the vectors (N, d) of every two faces of the two sets, (F, F) float64."""
+    """Sums of the kernel between every face of `first` (N, d) and every face of `second` (N, d), (F, F) float64."""
     distinct, _ = face_rows(faces)
     sums = np.zeros((len(distinct), len(distinct)))
     for row, face in enumerate(distinct):
@@ -31,8 +42,8 @@ def between_faces(first: np.ndarray, second: np.ndarray, faces: np.ndarray) -> n
 def distances(sums: np.ndarray, number: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The distance of every resample: counts (S, F), how often each face is drawn -> (S,).
 
-    sums: (F, F) of k(x, x') + k(y, y') - k(x, y') - k(y, x'); number: (F,) images of each face. A face that was drawn
-    twice makes no pair with itself.
+    sums (F, F): of k(x, x') + k(y, y') - k(x, y') - k(y, x'); number (F,): images of each face. A face that is drawn
+    twice makes no pair with itself. NaN where there is no pair, as with one face.
     """
     apart = sums * (1 - np.eye(len(sums)))
     pairs = np.outer(number, number) * (1 - np.eye(len(sums)))
@@ -43,12 +54,12 @@ def distances(sums: np.ndarray, number: np.ndarray, counts: np.ndarray) -> np.nd
 
 
 def score(edits: EditSet) -> list[Judgement]:
-    """The distance of the edited images to their own unedited ones."""
+    """The distance of the edited images to the unedited images of the same codes."""
     edited, unedited, faces = edits.features, edits.originals, edits.faces
     crossed = between_faces(edited, unedited, faces)
     sums = between_faces(edited, edited, faces) + between_faces(unedited, unedited, faces) - crossed - crossed.T
     number = sums_by_face(np.ones(len(faces)), faces)
-    with np.errstate(invalid="ignore"):  # of one face alone there is no pair
+    with np.errstate(invalid="ignore"):  # one face makes no pair
         value = float(distances(sums, number, np.ones((1, len(number))))[0])
         resampled = distances(sums, number, edits.bootstrap.counts(len(number)))
     low, high = edits.bootstrap.centred_interval(value, resampled, len(number))

@@ -1,12 +1,23 @@
-"""Perceptual distance of edited and unedited image.
+"""LPIPS: perceptual distance between an edited image and the same face unedited.
 
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018: squared differences
-of channel-normalised activations, averaged over positions and summed over layers, by the lpips package. Which network
-that is, the domain says (`Domain.perceptual_distance`), and the `network` column:
+of channel-normalised activations, averaged over positions and summed over layers, computed by the lpips package.
+0 is the same image; there is no upper limit. The domain chooses the network (`Domain.perceptual_distance`), and the
+scores name it in the column `network`:
 
-- `synthface`: its perception net as trunk (`pipeline.networks.pairs`). The package's learnt heads belong to its own
-  trunks and are left out (its `lpips=False`); numbers with and without heads do not compare;
-- `ffhq`: the package's own AlexNet with its heads (v0.1), images in [-1, 1] at the generator's resolution.
+- `synthface`: the domain's perception net as trunk (`pipeline.networks.pairs`). The package's learnt heads belong to
+  the package's trunks and are left out (its `lpips=False`). Distances with and without heads are not comparable;
+- `ffhq`: the package's AlexNet with its heads (v0.1), on images in [-1, 1] at the generator's resolution.
+
+The score is the mean over images:
+
+>>> import numpy as np
+>>> from pipeline.metrics.base import Measured
+>>> from pipeline.metrics.lpips import LPIPS
+>>> columns = {"face_id": np.array([7, 7, 8]), "lpips": np.array([0.0, 0.2, 0.4])}
+>>> [score] = LPIPS.score(Measured(method="noop", attribute="age", columns=columns))
+>>> score.estimate.value, score.estimate.n_faces, score.estimate.n_images
+(0.2, 2, 3)
 """
 
 from __future__ import annotations
@@ -17,7 +28,7 @@ from pipeline.metrics.base import MATCHED, PAPER, PERCEPTION, Judgement, Measure
 
 
 def samples(edits: Measured) -> list[Samples]:
-    """Every image's distance; none where there is no image."""
+    """The distance of every image; an empty list if there is no image."""
     return [Samples(edits.columns["lpips"], edits.faces, "lpips")] if len(edits) else []
 
 

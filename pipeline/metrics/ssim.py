@@ -1,7 +1,17 @@
-"""Structural similarity of edited and unedited image, on the whole image.
+"""SSIM: structural similarity of an edited image and the same face unedited, over the whole image.
 
-Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004, by
-pytorch-msssim, computed while the images were on the device (`pipeline.networks.pairs.structural_similarity`).
+Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004, computed by
+pytorch-msssim (`pipeline.networks.pairs.structural_similarity`). 1 is the same image; the range is [-1, 1].
+
+The score is the mean over images:
+
+>>> import numpy as np
+>>> from pipeline.metrics.base import Measured
+>>> from pipeline.metrics.ssim import SSIM
+>>> columns = {"face_id": np.array([7, 8]), "ssim": np.array([1.0, 0.5])}
+>>> [score] = SSIM.score(Measured(method="noop", attribute="age", columns=columns))
+>>> score.estimate.value
+0.75
 """
 
 from __future__ import annotations
@@ -10,7 +20,7 @@ from pipeline.metrics.base import MATCHED, PAPER, PERCEPTION, Judgement, Measure
 
 
 def samples(edits: Measured) -> list[Samples]:
-    """Every image's similarity; none where there is no image."""
+    """The similarity of every image; an empty list if there is no image."""
     return [Samples(edits.columns["ssim"], edits.faces)] if len(edits) else []
 
 

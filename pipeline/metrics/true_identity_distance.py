@@ -1,15 +1,28 @@
-"""How far an edit truly moves the person, where the truth of every face is known, and how well that can be told.
+"""True identity distance: how far an edit moves the person, in a domain that knows the true person of every face.
 
-The truth reader reads a face's identity factors off its image. The distance is Euclidean over their differences to
-the unedited image, each in standard deviations of the population and weighted by how much of a reading is the person's,
-in units of the mean distance of two random persons: 0 is the same image, 1 another person
-(`pipeline.networks.truth_reader`). The reader is in no loss.
+The truth reader (`pipeline.networks.truth_reader`) reads a face's identity factors from its image. The distance is
+Euclidean over the differences of these factors to the unedited image; each factor counts in standard deviations of the
+population and by how much of its reading is due to the person. The unit is the mean distance of two random persons:
+0 is the same image, 1 another person. The reader is in no loss. The metric is ours.
 
-The reader's own error is what it shows between two pictures of one person that differ in everything but the person:
-`true_identity_error`, and one column of the edits beside the distance. An error that does not depend on the change
-adds to it in quadrature, so a distance d that was read is a true one between sqrt(d^2 - error^2), or 0, and d. The
-interval of the score covers that beside the sampling of faces: its low end is the bootstrap's for the lower bound, its
-high end the bootstrap's for d. Methods that differ by less than the reader can tell have intervals that overlap.
+The reader errs. `true_identity_error` is the distance it shows between two pictures of one person that differ in
+everything else. An error that does not depend on the change adds to it in quadrature, so a distance d that was read
+means a true one between sqrt(d^2 - error^2) (or 0) and d. The interval of the score covers both the sampling of faces
+and this error: its low end is the bootstrap's for the lower bound, its high end the bootstrap's for d. Methods that
+differ by less than the reader can tell have intervals that overlap.
+
+>>> import numpy as np
+>>> from pipeline.metrics.base import Measured
+>>> from pipeline.metrics.true_identity_distance import TRUE_IDENTITY_DISTANCE
+>>> columns = {
+...     "face_id": np.array([7, 8]),
+...     "detected": np.array([True, True]),
+...     "true_identity_distance": np.array([0.5, 0.5]),
+...     "true_identity_error": np.array([0.3, 0.3]),
+... }
+>>> [score] = TRUE_IDENTITY_DISTANCE.score(Measured(method="l2l", attribute="age", columns=columns))
+>>> score.estimate.low, score.estimate.value, score.estimate.high  # .5^2 - .3^2 = .4^2
+(0.4, 0.5, 0.5)
 """
 
 from __future__ import annotations
@@ -25,7 +38,7 @@ UNIT = "mean distance of two random persons"
 
 
 def samples(edits: Measured) -> list[Samples]:
-    """The images on which the detector finds a face, as read; none where no truth is known."""
+    """The distance of every image on which the detector finds a face; empty in a domain without truth."""
     read = _read(edits)
     if read is None:
         return []
@@ -34,7 +47,7 @@ def samples(edits: Measured) -> list[Samples]:
 
 
 def score(edits: Measured) -> list[Judgement]:
-    """Mean distance over the images on which the detector finds a face; no judgement where no truth is known."""
+    """Mean distance over the images on which the detector finds a face; no score in a domain without truth."""
     read = _read(edits)
     if read is None:
         return []
@@ -54,12 +67,12 @@ def error_samples(edits: Measured) -> list[Samples]:
 
 
 def score_error(edits: Measured) -> list[Judgement]:
-    """Root mean square distance of two pictures of one person, over the same images."""
+    """Mean error of the reader over the same images: the root mean square distance of two pictures of one person."""
     return [Judgement(part.estimate(edits.bootstrap), part.role) for part in error_samples(edits)]
 
 
 def _read(edits: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Distance, error and whether a face is found, of every image (N,); None in a domain that knows no truth."""
+    """Of every image, distance, error and whether a face is found, (N,) each; None in a domain without truth."""
     distance, error = (edits.columns[name] for name in ("true_identity_distance", "true_identity_error"))
     if np.isnan(distance).all():
         return None
@@ -69,8 +82,8 @@ def _read(edits: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
 TRUE_IDENTITY_DISTANCE = Metric(
     name="true_identity_distance",
     version=1,
-    meaning="mean distance of true identity factors, as read, to the unedited image, over detected images; "
-    "the interval reaches down by the reader's own error",
+    meaning="mean distance of the identity factors that the truth reader reads, to the unedited image, over detected "
+    "images; the interval includes the reader's error",
     paper="ours",
     unit=UNIT,
     better="lower",
@@ -84,8 +97,8 @@ TRUE_IDENTITY_DISTANCE = Metric(
 TRUE_IDENTITY_ERROR = Metric(
     name="true_identity_error",
     version=1,
-    meaning="what the truth reader shows where the person is the same and all else differs: "
-    "its error in true_identity_distance",
+    meaning="distance that the truth reader shows between two pictures of one person that differ in all else: its "
+    "error in true_identity_distance",
     paper="ours",
     unit=UNIT,
     better="neither",
