@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.attributes import NAMES, index_of
+from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import ConfigError, LatentbenchError, StageError
 from pipeline.methods import masking, registry
 from pipeline.methods.base import Faces, FitData, Method
@@ -26,6 +27,7 @@ STILL = 0.1  # mean distances that a zero edit may move, where it is not exactly
 UNDONE = 1e-3  # mean distances that undoing may leave, where it is exact
 FELT = 0.2  # mean distances that an edit must move, to tell whether it is undone
 STRENGTHS = tuple(2.0**exponent for exponent in range(-1, 7))
+TWO_AT_ONCE = 0.6  # strength of each of two edits made together
 FACES = 6
 
 
@@ -239,12 +241,23 @@ def faces_do_not_depend_on_their_batch(subject: Subject) -> None:
 
 def several_attributes_change_at_once(subject: Subject) -> None:
     """An edit of two attributes differs from the edit of either."""
-    ws, both = subject.faces.ws, subject.edit(age=0.6, yaw=-0.6)
-    singles = {"age": subject.edit(age=0.6), "yaw": subject.edit(yaw=-0.6)}
-    if any(bool((single == ws).all()) for single in singles.values()):
-        return  # nothing to tell apart: a method that learned nothing of one of them, or the no-op
-    for name, single in singles.items():
-        _expect(float((both - single).abs().max()) > NOISE, f"an edit of age and yaw is the edit of {name} alone")
+    moved = list(islice(moved_attributes(subject), 2))
+    if len(moved) < 2:
+        return  # nothing to tell apart: noop, or a method that learned a single attribute
+    first, second = moved
+    both = subject.edit(**{first: TWO_AT_ONCE, second: -TWO_AT_ONCE})
+    for name, strength in ((first, TWO_AT_ONCE), (second, -TWO_AT_ONCE)):
+        single = subject.edit(**{name: strength})
+        message = f"an edit of {first} and {second} equals the edit of {name} alone"
+        _expect(float((both - single).abs().max()) > NOISE, message)
+
+
+def moved_attributes(subject: Subject) -> Iterator[str]:
+    """The evaluated attributes whose edit changes a code in both directions."""
+    for name in EVALUATED.values():
+        edits = (subject.edit(**{name: strength}) for strength in (TWO_AT_ONCE, -TWO_AT_ONCE))
+        if all(bool((edited != subject.faces.ws).any()) for edited in edits):
+            yield name
 
 
 def an_edit_answers_faces(subject: Subject) -> None:

@@ -43,6 +43,7 @@ def test_list_names_every_comparison_and_where_its_code_is_to_be_had(capsys: pyt
 
 
 def test_names_of_comparisons_are_unique_within_a_subject() -> None:
+    assert SUBJECTS
     for name in SUBJECTS:
         names = [one.name for one in subject(name).comparisons]
         assert len(set(names)) == len(names) > 0

@@ -83,6 +83,7 @@ def test_gradients_of_a_layer_agree(case: dict[str, Any]) -> None:
         weights = draw(6, *result.shape, dtype=torch.float64)
         return torch.autograd.grad((result * weights).sum(), tensors)
 
+    assert tensors
     for found, expected in zip(gradients(fused.styled_conv2d), gradients(layers.styled_conv2d), strict=True):
         assert relative_error(found, expected) < 1e-10
 
@@ -129,6 +130,7 @@ def test_second_gradients_of_a_generator_agree() -> None:
         (first,) = torch.autograd.grad(
             (image * draw(1, *image.shape, dtype=torch.float64)).sum(), ws, create_graph=True
         )
+        assert weights
         results.append(torch.autograd.grad(first.square().sum(), weights))
     for found, expected in zip(*results, strict=True):
         assert relative_error(found, expected) < 1e-10

@@ -255,7 +255,9 @@ def test_gradients_are_those_of_finite_differences(fused: bool) -> None:
 def test_every_parameter_gets_a_gradient(fused: bool) -> None:
     generator = make_generator(fused=fused).train()
     generator(random_z(2)).square().mean().backward()
-    for name, parameter in generator.named_parameters():
+    parameters = dict(generator.named_parameters())
+    assert parameters
+    for name, parameter in parameters.items():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().sum()) > 0, name
 

@@ -162,7 +162,9 @@ def test_intervals_of_differences_are_paired_face_by_face(done: Done, attribute:
 
 def test_held_out_losses_are_those_of_the_trainings(done: Done) -> None:
     own = done.table().query("protocol == @HELD_OUT")
-    for path in done.outputs.glob("stages/train/l2l-*/method.json"):
+    trainings = list(done.outputs.glob("stages/train/l2l-*/method.json"))
+    assert len(trainings) == len(VARIANTS)
+    for path in trainings:
         card = json.loads(path.read_text())
         weights = {name: card["parameters"][f"weight_{name}"] for name in LOSSES}
         variant = "no-cycle" if weights["cycle"] == 0 else "w-plus" if card["parameters"]["codes"] == "W+" else "base"

@@ -422,4 +422,5 @@ def test_where_no_run_was_found_is_said_for_every_folder(tmp_path: Path, monkeyp
 def test_the_help_of_query_names_every_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     shown = " ".join(latentbench("query", "--help").stdout.replace("│", " ").split())
+    assert PUBLISHED
     assert all(re.search(rf"\b{name}\b", shown.partition("One SELECT over")[2]) for name in PUBLISHED)

@@ -89,6 +89,7 @@ def test_what_luigi_has_read_before_us_is_refused(read_by_luigi: str) -> None:
 
 def test_without_such_a_key_nothing_is_refused() -> None:
     import_luigi()
+    assert "luigi" in sys.modules
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe[\0", b"[core]\nautoload_range = maybe\n"])

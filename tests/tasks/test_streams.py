@@ -40,7 +40,9 @@ def test_a_complete_run_stays_complete(
     assert "What was computed is kept" in capsys.readouterr().err
 
 
-def test_a_reader_that_left_is_no_error_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_left_is_no_error_of_a_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     read, write = os.pipe()
     os.close(read)
     output = streams.Output(io.BufferedWriter(os.fdopen(write, "wb", buffering=0)))  # type: ignore[arg-type]
@@ -48,6 +50,7 @@ def test_a_reader_that_left_is_no_error_of_a_run(monkeypatch: pytest.MonkeyPatch
     with running._whatever_is_printed():
         Console().print("scores")  # rich ends the program at a broken pipe
         sys.stdout.flush()
+    assert capsys.readouterr().err == ""
 
 
 def test_what_an_encoding_lacks_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

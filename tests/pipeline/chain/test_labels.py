@@ -46,6 +46,7 @@ def test_shard_size_changes_no_bit_of_a_label(tmp_path: Path) -> None:
         run_latents(settings, "train")
         run_labels(settings, "train")
         found.append(read_values(settings, "train"))
+    assert all(len(read) for read in found[0])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
 

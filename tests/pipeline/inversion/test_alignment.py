@@ -83,7 +83,9 @@ def test_a_face_anywhere_in_a_photograph_comes_back_to_the_renderers_frame() -> 
     for name in ("headwear", "eye_occluded", "mouth_occluded", "forehead_occluded", "sunglasses", "blur", "noise"):
         factors[:, column(name)] = 0.0
     finder = LandmarkFinder(torch.device("cpu"))
-    for face in render(factors, 256).images:
+    images = render(factors, 256).images
+    assert len(images) == 3
+    for face in images:
         # a square about the render's middle, turned by 12 degrees and larger than it: what a camera would have seen
         angle = np.deg2rad(12)
         photo = cut_out(face, Square((127.5, 127.5), (150 * np.cos(angle), 150 * np.sin(angle))), 300)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from pipeline.attributes import index_of
+from pipeline.attributes import NAMES, index_of
 from pipeline.methods.boundary import between
 from pipeline.methods.interfacegan import InterFaceGAN, choose
 from tests.worlds import toy
@@ -68,6 +68,7 @@ def test_overlapping_sides_end_at_the_bound() -> None:
 def test_the_facts_say_how_every_boundary_was_found() -> None:
     method = InterFaceGAN(chosen=0.1)
     method.fit(toy.fit_data(600))
+    assert set(method.facts()["boundaries"]) == set(NAMES)
     for fact in method.facts()["boundaries"].values():
         assert fact["solver"] == "LIBSVM" and fact["converged"] and fact["iterations"] > 1
 

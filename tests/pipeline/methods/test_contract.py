@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import islice
 
 import pytest
 
@@ -39,6 +40,13 @@ def subject(name: str) -> contract.Subject:
 @pytest.mark.parametrize("check", contract.CHECKS)
 def test_contract(name: str, check: str) -> None:
     contract.CHECKS[check](subject(name))
+
+
+@each_method
+def test_two_attributes_are_there_to_be_edited_at_once(name: str) -> None:
+    """So that the check of edits of two attributes has something to compare: all methods but noop move two."""
+    moved = list(islice(contract.moved_attributes(subject(name)), 2))
+    assert len(moved) == (0 if name == "noop" else 2)
 
 
 def test_the_closest_name_is_told() -> None:

@@ -74,6 +74,7 @@ def test_edits_touch_the_chosen_layers_alone(method: HiGAN) -> None:
     strengths[:, index_of("smile")] = 1.0
     step = method.edit(faces.ws, strengths, faces.values) - faces.ws
     smile, age = (method.directions_[index_of(name)] for name in ("smile", "age"))
+    assert step.shape[1] == toy.LAYERS > 3
     for layer in range(toy.LAYERS):
         expected = smile + strengths[:, index_of("age"), None] * age * (layer in (1, 3))
         assert torch.allclose(step[:, layer], expected, atol=1e-5)

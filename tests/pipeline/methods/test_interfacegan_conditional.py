@@ -41,6 +41,7 @@ def onto_complement(normal: np.ndarray, conditions: np.ndarray) -> np.ndarray:
 def test_normals_are_projected_onto_the_orthogonal_complement(plain: torch.Tensor, conditions: str) -> None:
     found = learn(InterFaceGANConditional, conditions=conditions)
     named = COLUMNS if conditions == "others" else [index_of(name) for name in conditions.split(", ")]
+    assert len(found) == len(NAMES)
     for column in range(len(NAMES)):
         others = [other for other in named if other != column]
         expected = onto_complement(plain[column].numpy(), plain[others].numpy()) if others else plain[column].numpy()

@@ -53,6 +53,7 @@ def test_the_published_questions_are_all_asked() -> None:
 @pytest.mark.parametrize("method", DECLARED)
 def test_every_variant_is_a_setting_that_the_method_takes(method: str) -> None:
     configured = registry.build(method, load({}).method_parameters(method)).parameters()
+    assert declared(method).variants
     for variant in declared(method).variants:
         changed = load(variant.overrides(method)).method_parameters(method)
         assert registry.build(method, changed).parameters() == configured | variant.changes
@@ -63,6 +64,7 @@ def test_every_variant_is_a_setting_that_the_method_takes(method: str) -> None:
 def test_a_variant_changes_what_follows_from_training_and_nothing_before(method: str) -> None:
     base, known = Chain(load({})), dict[str, str]()
     shared = {link.stage for link in base.links if not link.method}
+    assert shared and declared(method).variants
     for variant in choose(method, registry.build(method, load({}).method_parameters(method)).parameters()):
         chain = Chain(load(variant.overrides(method)))
         assert {link.stage for link in chain.links if not link.method} == shared

@@ -53,6 +53,7 @@ def test_a_face_below_the_threshold_is_not_found(faces, detector):
 def test_agrees_with_facenet(faces, detector):
     mtcnn = MTCNN(keep_all=True, min_face_size=0.4 * 64)
     detection = detector.detect(faces)
+    assert detection.found.any()
     for index, picture in enumerate(to_uint8(faces).numpy()):  # alone: in its batches, boxes of others touch
         boxes, probabilities = mtcnn.detect(picture)
         sure = [] if boxes is None else [p >= 0.9 for p in probabilities]

@@ -40,7 +40,9 @@ def test_the_mean_of_a_group_is_the_metric_s_own_score(table: pd.DataFrame, metr
     chosen = np.ones(edits.num_rows, bool) if attribute == "all" else columns["attribute"] == attribute
     own = {name: values[chosen] for name, values in columns.items()}
     judged = edit_set(attributes=("age",), **own)
-    for judgement in get(metric).score(judged):
+    judgements = get(metric).score(judged)
+    assert judgements
+    for judgement in judgements:
         network = network_name(random_run.CARD, judgement.role)
         group = next(
             one for one in groups(table) if (one.metric, one.network, one.attribute) == (metric, network, attribute)

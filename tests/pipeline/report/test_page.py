@@ -144,7 +144,8 @@ def test_untrusted_names_are_text() -> None:
 def test_a_run_of_scores_alone_still_has_a_page() -> None:
     tables = random_run.tables()
     bare = {**tables, "edits": tables["edits"].slice(0, 0), "ranges": tables["ranges"].slice(0, 0)}
-    read(page.render(contents_of(bare)))
+    shown = read(page.render(contents_of(bare)))
+    assert "h1" in shown.tags and "table" in shown.tags
 
 
 def test_readings_and_durations_are_in_people_s_units() -> None:

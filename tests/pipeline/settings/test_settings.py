@@ -52,6 +52,7 @@ def edited(tmp_path: Path) -> Callable[[str, str, str], Path]:
 
 
 def test_the_file_we_ship_is_valid_in_every_profile() -> None:
+    assert "smoke" in profiles(read_config(ROOT / "luigi.cfg"))
     for profile in profiles(read_config(ROOT / "luigi.cfg")):
         settings = load(profile=profile)
         assert settings.experiment.profile == profile
@@ -71,6 +72,7 @@ def test_every_setting_has_a_comment() -> None:
             commented = False
         elif section not in ("[profile.standard]", "[profile.full]"):
             assert commented, f"{section} {line}"
+    assert section, "no section was read"
 
 
 def test_full_is_the_published_protocol() -> None:

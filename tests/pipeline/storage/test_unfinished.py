@@ -44,6 +44,7 @@ def test_looking_does_not_take_the_lock(tmp_path: Path) -> None:
         for _ in range(200):
             with building(STAGE, settings(tmp_path)):
                 pass
+        assert looker.poll() is None, "the looker ended, so nothing was tried"
     finally:
         looker.kill()
         looker.wait()

@@ -23,6 +23,7 @@ from stylegan.checkpoints.limits import LARGEST_FILE, MOST_STEPS
 from stylegan.checkpoints.reading import read_checkpoint
 from stylegan.generator import Generator
 from tests.builders.checkpoint_files import (
+    SOURCE,
     make_generator,
     module,
     nvidia,
@@ -116,7 +117,9 @@ def test_calls_inside_other_formats_are_refused(generator: Generator) -> None:
 def test_source_code_in_a_network_is_left_alone(generator: Generator) -> None:
     """The official reader would run the source that every true file carries; ours here touches a file."""
     Path("network.pkl").write_bytes(nvidia(generator))
-    read_checkpoint("network.pkl")
+    assert SOURCE.encode() in Path("network.pkl").read_bytes()
+    checkpoint = read_checkpoint("network.pkl")
+    assert checkpoint is not None and not Path("executed").exists()
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,7 @@ def test_arrays_that_claim_more_than_there_is(generator: Generator) -> None:
 def test_truncated_files_are_refused(form: Callable[[Generator], bytes], generator: Generator) -> None:
     data = form(generator)
     for kept in [1, 2, 3, 10, 100, *range(1000, len(data), len(data) // 12), len(data) - 1]:
-        refuse(data[:kept])
+        assert refuse(data[:kept])
 
 
 def test_links_folders_and_pipes_are_refused(generator: Generator) -> None:

@@ -108,7 +108,7 @@ def test_one_attribute_has_one_order_and_is_still_undone() -> None:
 
 def test_no_edit_is_perfectly_consistent_and_went_nowhere() -> None:
     found, _, _ = reordered(NoOp())
-    assert all(np.abs(values).max() < 1e-5 for values in found.values())
+    assert found and all(np.abs(values).max() < 1e-5 for values in found.values())
 
 
 @pytest.mark.parametrize("method", [in_z, lambda: masked(in_z(), "styleflow")], ids=["plain", "masked"])

@@ -97,7 +97,9 @@ def test_no_edit_keeps_identity_and_changes_nothing(run: Settings) -> None:
     expected["attribute_change"] = 0.0
     found = scores(run, "noop")
     for metric, value in expected.items():
-        np.testing.assert_allclose(found[found["metric"] == metric]["value"], value, atol=1e-5)
+        values = found[found["metric"] == metric]["value"]
+        assert len(values), metric
+        np.testing.assert_allclose(values, value, atol=1e-5)
 
 
 def test_few_faces_are_flagged(run: Settings) -> None:

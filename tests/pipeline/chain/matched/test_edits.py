@@ -223,6 +223,7 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
     def logit(values: torch.Tensor) -> np.ndarray:
         return values.double().clamp(1e-9, 1 - 1e-9).logit().clamp(-7, 7)[0].numpy()
 
+    assert reached
     for row in reached[::5]:
         face = ids.tolist().index(row["face_id"])
         ws = domain.generator.mapping.broadcast(torch.from_numpy(w[face : face + 1]))
@@ -246,9 +247,11 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
 
 def test_no_strength_is_beyond_what_a_calibrated_face_could_bear(run: Settings) -> None:
     table = rows(run, "random").to_pandas()
+    assert run.experiment.attributes
     for attribute in run.experiment.attributes:
         limits = read_range(run, "random", attribute)
         found = table[table["attribute"] == attribute]["strength"].dropna()
+        assert len(found)
         assert found.between(min(limits["face_low"]), max(limits["face_high"])).all()
 
 

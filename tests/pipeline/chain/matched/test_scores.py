@@ -102,6 +102,7 @@ def test_scores_are_means_over_what_was_reached(run: Settings) -> None:
         for level in LEVELS:
             sought = table[(table["level"] == level) & ((table["attribute"] == attribute) | (attribute == "all"))]
             there = sought[sought["reached"]]
+            assert len(there), (attribute, level)
             key = (attribute, level)
             assert found[("unreached_share", *key, "scenes-scorer_a")] == pytest.approx(1 - sought["reached"].mean())
             distance = there["identity_recognizer_b"].mean()
@@ -126,6 +127,7 @@ def test_scores_of_the_lesser_part_say_so(run: Settings) -> None:
     found = published(run, "random", schemas.STAGE_SCORES)
     shares = found[found["metric"] == "unreached_share"].set_index(["attribute", "level"])["value"]
     rest = found[found["metric"] != "unreached_share"]
+    assert len(rest) and (shares > 0.5).any() and (shares <= 0.5).any()
     for row in rest.to_dict("records"):
         few = "fewer than 50% of the changes were reached" in row["flag"]
         assert few == (shares[row["attribute"], row["level"]] > 0.5)

@@ -59,6 +59,8 @@ def test_curved_responses_agree_with_a_fine_scan() -> None:
         return gain[rows] * np.tanh(bend[rows] * strengths + 0.05 * strengths**2)
 
     found, targets = search(change, faces=20)
+    reached = np.isfinite(found.strengths)
+    assert reached.any() and not reached.all()
     grid = np.linspace(0, 8, 40_001)
     for strength, row, way, level in zip(
         found.strengths, targets.rows, targets.directions, targets.levels, strict=True

@@ -52,6 +52,8 @@ def test_a_row_depends_on_seed_and_id_alone(drawn: torch.Tensor) -> None:
 
 
 def test_quantiles_are_those_of_ffhq(drawn: torch.Tensor) -> None:
+    kinds = [attributes.get(name).kind for name in attributes.NAMES]
+    assert "binary" in kinds and len(set(kinds)) > 1
     for column, name in enumerate(attributes.NAMES):
         limits, entry = attributes.get(name), copula.statistics()["attributes"][name]
         values = drawn[:, column] * (limits.high - limits.low) + limits.low

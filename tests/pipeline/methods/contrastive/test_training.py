@@ -107,6 +107,7 @@ def test_directions_are_separate_networks_of_torch(depth: int) -> None:
         models.train(training)
         w = drawn(5, 8, seed=2)
         found = models(w)
+        assert len(found) == len(others) == 3
         for index, other in enumerate(others):
             expected = other.train(training)(w)
             assert torch.allclose(found[index], nn.functional.normalize(expected), atol=1e-5)

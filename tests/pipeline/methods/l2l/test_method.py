@@ -157,6 +157,7 @@ def test_frozen_networks_are_left_as_they_were() -> None:
     for network in networks:
         network.requires_grad_(True).train()
     before = [{key: value.clone() for key, value in network.state_dict().items()} for network in networks]
+    assert all(before)
     small().fit(data)
     for network, then in zip(networks, before, strict=True):
         assert all(torch.equal(value, then[key]) for key, value in network.state_dict().items())
@@ -243,6 +244,7 @@ def test_every_loss_of_every_held_out_code_is_kept() -> None:
     method = small()
     method.fit(toy.fit_data(100))
     facts = method.facts()
+    assert set(facts["held_out_losses"]) == set(LOSSES) != set()
     for name in LOSSES:
         kept = facts["held_out_losses"][name]
         assert len(kept) == facts["held_out"] == 25
@@ -291,6 +293,7 @@ def test_training_passes_through_the_real_networks() -> None:
     method.fit(FitData(w, values, generator, scorer, recognizer, seed=5, device=cpu))
     data = FitData(w, values, generator, scorer, recognizer, seed=5, device=cpu)
     mapper = method.new_mapper(512, len(NAMES), data.generator.num_ws, data.rng())
+    assert LOSSES
     for name, loss in zip(LOSSES, losses(method, data, mapper), strict=True):
         gradient = torch.autograd.grad(loss, mapper.last.weight, retain_graph=True)[0]
         assert float(gradient.abs().max()) > 0 and bool(torch.isfinite(gradient).all()), name

@@ -171,6 +171,7 @@ def test_raw_conditions_are_degrees_and_years() -> None:
     method.fit(toy.fit_data(64))
     values = torch.rand(5, len(NAMES), generator=torch.Generator().manual_seed(4))
     found = dict(zip(method.facts()["conditions"], method.condition(values).T, strict=True))
+    assert {"age", "yaw"} <= set(found)
     for name, raw in found.items():
         attribute = ATTRIBUTES[index_of(name)]
         expected = attribute.low + values[:, index_of(name)] * (attribute.high - attribute.low)

@@ -61,6 +61,7 @@ def rows_of(table: pd.DataFrame, variant: str) -> pd.DataFrame:
 
 def test_scores_are_the_stages_own(runs: tuple[VariantRun, ...]) -> None:
     table = ablation_table("l2l", runs).to_pandas()
+    assert runs
     for place, run in enumerate(runs):
         own = rows_of(table, run.variant.name)
         expected = [row for row in random_run.score_rows("l2l", place) if row["protocol"] != HELD_OUT]
