@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,14 +150,15 @@ def test_query_prints_the_scores(whole: Finished) -> None:
         assert word in said
 
 
-def test_damaged_shards_are_named_and_computed_again_alone(battered: Finished) -> None:
-    shard = sorted(battered.outputs.glob("stages/labels/train-*/labels-*.parquet"))[0]
-    faces = next(battered.outputs.glob("stages/reference/faces-*/*.parquet"))
-    before, content = battered.files(), faces.read_bytes()
+def test_damaged_shards_are_named_and_computed_again_alone(battered: Finished, tmp_path: Path) -> None:
+    damaged = Finished(Path(shutil.copytree(battered.outputs, tmp_path / "damaged", symlinks=True)), battered.said)
+    shard = sorted(damaged.outputs.glob("stages/labels/train-*/labels-*.parquet"))[0]
+    faces = next(damaged.outputs.glob("stages/reference/faces-*/*.parquet"))
+    before, content = damaged.files(), faces.read_bytes()
     shard.write_bytes(shard.read_bytes()[:1000])
     faces.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
-    said = succeed(command(battered.outputs, "--workers", "1", "--set", "machine.shard_size=512"))
+    said = succeed(command(damaged.outputs, "--workers", "1", "--set", "machine.shard_size=512"))
     assert shard.name in said and faces.name in said
-    changed = [path for path, when in battered.files().items() if path in before and before[path] != when]
-    assert sorted(changed) == sorted(str(path.relative_to(battered.outputs)) for path in (shard, faces))
+    changed = [path for path, when in damaged.files().items() if path in before and before[path] != when]
+    assert sorted(changed) == sorted(str(path.relative_to(damaged.outputs)) for path in (shard, faces))
     assert pq.read_table(shard).num_rows == 512 and faces.read_bytes() == content

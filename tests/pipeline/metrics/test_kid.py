@@ -9,7 +9,10 @@ from pipeline.metrics.kid import KID, FaceKernels, few_faces, kernel, kernel_dis
 from pipeline.metrics.kid_same_codes import KID_SAME_CODES
 from tests.builders.edit_sets import edit_set
 
-rng = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 def unbiased(features: np.ndarray, reference: np.ndarray) -> float:
@@ -24,13 +27,13 @@ def unbiased(features: np.ndarray, reference: np.ndarray) -> float:
     return total - 2 * np.mean(cross)
 
 
-def test_agrees_with_the_double_loop_when_the_subset_is_the_whole():
+def test_agrees_with_the_double_loop_when_the_subset_is_the_whole(rng: np.random.Generator) -> None:
     one, other = rng.normal(size=(30, 6)), rng.normal(size=(30, 6)) + 0.3
     found = kernel_distance(one, other, subsets=1, subset_size=30, seed=0)
     assert found == pytest.approx(unbiased(one, other), abs=1e-10)
 
 
-def test_is_clean_fids_function_with_a_seed_and_leaves_numpy_as_it_was():
+def test_is_clean_fids_function_with_a_seed_and_leaves_numpy_as_it_was(rng: np.random.Generator) -> None:
     one, other = rng.normal(size=(80, 6)), rng.normal(size=(90, 6)) + 0.3
     np.random.seed(5)
     expected_next = np.random.random()
@@ -42,7 +45,7 @@ def test_is_clean_fids_function_with_a_seed_and_leaves_numpy_as_it_was():
     assert found == kernel_distance(one, other, subsets=7, subset_size=40, seed=11)
 
 
-def test_two_samples_of_one_distribution_are_near_zero():
+def test_two_samples_of_one_distribution_are_near_zero(rng: np.random.Generator) -> None:
     values = [
         kernel_distance(rng.normal(size=(100, 6)), rng.normal(size=(100, 6)), subsets=5, subset_size=80, seed=s)
         for s in range(20)
@@ -50,13 +53,13 @@ def test_two_samples_of_one_distribution_are_near_zero():
     assert abs(np.mean(values)) < 0.02
 
 
-def test_useless_images_are_far():
+def test_useless_images_are_far(rng: np.random.Generator) -> None:
     edits = edit_set()
     noise = edit_set(features=(10 * rng.normal(size=(60, 8)) + 5).astype(np.float32))
     assert KID.score(noise)[0].estimate.value > 100 * abs(KID.score(edits)[0].estimate.value)
 
 
-def test_sums_over_faces_give_the_distance_of_the_whole_sets():
+def test_sums_over_faces_give_the_distance_of_the_whole_sets(rng: np.random.Generator) -> None:
     features, faces = rng.normal(size=(20, 6)), rng.permutation(np.repeat([4, 7, 9, 2], 5))
     reference = rng.normal(size=(25, 6))
     found = FaceKernels(features, faces, reference).distances(np.ones((1, 4)))[0]
@@ -65,7 +68,7 @@ def test_sums_over_faces_give_the_distance_of_the_whole_sets():
     assert found + constant == pytest.approx(unbiased(features, reference), abs=1e-9)
 
 
-def test_sums_over_faces_give_the_distance_of_a_resample():
+def test_sums_over_faces_give_the_distance_of_a_resample(rng: np.random.Generator) -> None:
     """A face drawn twice brings its images twice, and an image is no pair with itself."""
     features, faces = rng.normal(size=(12, 6)), np.repeat([0, 1, 2], 4)
     reference = rng.normal(size=(9, 6))
@@ -76,7 +79,7 @@ def test_sums_over_faces_give_the_distance_of_a_resample():
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_chunks_change_nothing(monkeypatch):
+def test_chunks_change_nothing(rng: np.random.Generator, monkeypatch) -> None:
     features, faces = rng.normal(size=(30, 6)), rng.integers(0, 5, size=30)
     reference = rng.normal(size=(9, 6))
     whole = FaceKernels(features, faces, reference)
@@ -84,18 +87,20 @@ def test_chunks_change_nothing(monkeypatch):
     np.testing.assert_allclose(FaceKernels(features, faces, reference).between, whole.between, rtol=1e-12)
 
 
-def test_interval_holds_the_value():
+def test_interval_holds_the_value() -> None:
     estimate = KID.score(edit_set())[0].estimate
     assert estimate.low < estimate.value < estimate.high
 
 
-def test_duplicated_images_still_have_a_finite_distance():
+def test_duplicated_images_still_have_a_finite_distance(rng: np.random.Generator) -> None:
     features = np.repeat(rng.normal(size=(12, 8)), 5, axis=0).astype(np.float32)
     edits = edit_set(features=features, reference=Reference(features, np.zeros((60, 4), np.float32)))
     assert np.isfinite(KID.score(edits)[0].estimate.value)
 
 
-def test_doing_nothing_many_times_is_far_from_the_reference_and_at_no_distance_from_itself():
+def test_doing_nothing_many_times_is_far_from_the_reference_and_at_no_distance_from_itself(
+    rng: np.random.Generator,
+) -> None:
     """Sets of 8 faces of the reference's own distribution, each standing there six times, as no edit leaves them."""
     drawn, once, same = [], [], []
     reference = Reference(rng.normal(size=(300, 6)), np.zeros((300, 4)))
@@ -112,7 +117,7 @@ def test_doing_nothing_many_times_is_far_from_the_reference_and_at_no_distance_f
     assert np.abs(same).max() < 1e-9
 
 
-def test_it_is_flagged_until_few_pairs_are_of_one_face():
+def test_it_is_flagged_until_few_pairs_are_of_one_face() -> None:
     flag = "taken for independent: images of fewer than 1,000 faces"
     assert few_faces(np.full(50, 328.0)) == few_faces(np.full(950, 41.0)) == flag
     assert few_faces(np.full(1000, 41.0)) == few_faces(np.ones(4)) == ""

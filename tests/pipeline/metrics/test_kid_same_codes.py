@@ -7,7 +7,10 @@ from pipeline.metrics.kid_same_codes import KID_SAME_CODES, between_faces, dista
 from pipeline.statistics.bootstrap import sums_by_face
 from tests.builders.edit_sets import edit_set
 
-rng = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 def by_the_loop(edited: np.ndarray, unedited: np.ndarray, faces: np.ndarray) -> float:
@@ -26,19 +29,19 @@ def sums(edited: np.ndarray, unedited: np.ndarray, faces: np.ndarray) -> np.ndar
     return between_faces(edited, edited, faces) + between_faces(unedited, unedited, faces) - crossed - crossed.T
 
 
-def test_agrees_with_the_loop():
+def test_agrees_with_the_loop() -> None:
     edits = edit_set(faces=6, steps=3)
     expected = by_the_loop(edits.features.astype(np.float64), edits.originals.astype(np.float64), edits.faces)
     assert KID_SAME_CODES.score(edits)[0].estimate.value == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_method_that_changes_nothing_is_at_no_distance():
+def test_a_method_that_changes_nothing_is_at_no_distance() -> None:
     features = edit_set().originals
     estimate = KID_SAME_CODES.score(edit_set(features=features, originals=features))[0].estimate
     assert [estimate.value, estimate.low, estimate.high] == pytest.approx([0.0] * 3, abs=1e-9)
 
 
-def test_drawing_a_face_twice_is_the_set_that_holds_it_twice_without_pairs_of_its_own():
+def test_drawing_a_face_twice_is_the_set_that_holds_it_twice_without_pairs_of_its_own(rng: np.random.Generator) -> None:
     faces = np.repeat([3, 5, 8, 9], 4)
     edited, unedited = rng.normal(size=(16, 6)), rng.normal(size=(4, 6)).repeat(4, axis=0)
     rows = np.concatenate([np.arange(4), np.arange(4), np.arange(8, 12), np.arange(12, 16)])
@@ -48,7 +51,7 @@ def test_drawing_a_face_twice_is_the_set_that_holds_it_twice_without_pairs_of_it
     assert found == pytest.approx([expected], rel=1e-9)
 
 
-def test_is_unbiased_where_edits_leave_the_distribution_as_it_is():
+def test_is_unbiased_where_edits_leave_the_distribution_as_it_is(rng: np.random.Generator) -> None:
     """Faces that become other faces of the same distribution: zero on average, which the biased form is not."""
     values = []
     for _ in range(200):
@@ -59,7 +62,7 @@ def test_is_unbiased_where_edits_leave_the_distribution_as_it_is():
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values))
 
 
-def test_few_images_are_flagged_and_one_face_has_no_distance():
+def test_few_images_are_flagged_and_one_face_has_no_distance() -> None:
     (judgement,) = KID_SAME_CODES.score(edit_set())
     assert "fewer than 100 images" in KID_SAME_CODES.flags(judgement)
     assert np.isnan(KID_SAME_CODES.score(edit_set(faces=1))[0].estimate.value)

@@ -36,6 +36,7 @@ def test_a_batch_s_last_digits_are_no_change() -> None:
     after[0, :, 2, 2] = 3e-5
     after[1, :, 2, 2] = 1.7e-3
     found = local_change(after, before, torch.ones(2, 8, 8, dtype=torch.bool))
+    assert found
     for values in found.values():
         assert values.isnan().tolist() == [True, False]
 

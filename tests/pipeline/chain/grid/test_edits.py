@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -164,15 +165,21 @@ def test_batches_and_shards_lie_at_fixed_places(run: Settings, tmp_path: Path) -
     assert features(other, "random").equals(features(run, "random"))
 
 
-def test_a_lost_file_alone_is_computed_again(run: Settings) -> None:
-    stage = edits_stage(run, px16.describe(), "noop")
-    before = {record.name: record for record in read_manifest(stage, run.outputs).shards}
+@pytest.fixture
+def copy(run: Settings, tmp_path: Path) -> Settings:
+    """The run in a folder of its own, for a test that damages it."""
+    return replace(run, outputs=Path(shutil.copytree(run.outputs, tmp_path / "copy")))
+
+
+def test_a_lost_file_alone_is_computed_again(copy: Settings) -> None:
+    stage = edits_stage(copy, px16.describe(), "noop")
+    before = {record.name: record for record in read_manifest(stage, copy.outputs).shards}
     lost = next(name for name in before if name.startswith("features-glasses"))
-    kept = stage.folder(run.outputs) / next(name for name in before if name.startswith("edits-age"))
+    kept = stage.folder(copy.outputs) / next(name for name in before if name.startswith("edits-age"))
     changed = kept.stat().st_mtime_ns
-    (stage.folder(run.outputs) / lost).write_bytes(b"PAR1")
-    editing.run_edits(run, "noop")
-    after = {record.name: record for record in read_manifest(stage, run.outputs).shards}
+    (stage.folder(copy.outputs) / lost).write_bytes(b"PAR1")
+    editing.run_edits(copy, "noop")
+    after = {record.name: record for record in read_manifest(stage, copy.outputs).shards}
     assert {name: record.sha256 for name, record in before.items()} == {n: r.sha256 for n, r in after.items()}
     assert kept.stat().st_mtime_ns == changed
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -278,31 +280,37 @@ def test_order_of_shards_and_machine_change_no_bit(run: Settings, tmp_path: Path
     assert matched_stage(other, px16.describe(), "random") == matched_stage(run, px16.describe(), "random")
 
 
-def test_a_lost_file_alone_is_computed_again(run: Settings) -> None:
-    stage = matched_stage(run, px16.describe(), "random")
-    before = {record.name: record.sha256 for record in read_manifest(stage, run.outputs).shards}
+@pytest.fixture
+def copy(run: Settings, tmp_path: Path) -> Settings:
+    """The run in a folder of its own, for a test that damages it."""
+    return replace(run, outputs=Path(shutil.copytree(run.outputs, tmp_path / "copy")))
+
+
+def test_a_lost_file_alone_is_computed_again(copy: Settings) -> None:
+    stage = matched_stage(copy, px16.describe(), "random")
+    before = {record.name: record.sha256 for record in read_manifest(stage, copy.outputs).shards}
     lost, kept = (
         "matched-glasses-000002-000004.parquet",
-        stage.folder(run.outputs) / "matched-age-000000-000002.parquet",
+        stage.folder(copy.outputs) / "matched-age-000000-000002.parquet",
     )
     changed = kept.stat().st_mtime_ns
-    (stage.folder(run.outputs) / lost).write_bytes(b"PAR1")
-    run_matched(run, "random")
-    assert before == {record.name: record.sha256 for record in read_manifest(stage, run.outputs).shards}
+    (stage.folder(copy.outputs) / lost).write_bytes(b"PAR1")
+    run_matched(copy, "random")
+    assert before == {record.name: record.sha256 for record in read_manifest(stage, copy.outputs).shards}
     assert kept.stat().st_mtime_ns == changed
 
 
-def test_an_interrupted_run_goes_on_with_what_is_missing(run: Settings, monkeypatch: Any) -> None:
+def test_an_interrupted_run_goes_on_with_what_is_missing(copy: Settings, monkeypatch: Any) -> None:
     """Killed before it published, with one shard unwritten: that one is computed, and the result is the same."""
-    stage = matched_stage(run, px16.describe(), "random")
-    before, folder = rows(run, "random"), stage.folder(run.outputs)
+    stage = matched_stage(copy, px16.describe(), "random")
+    before, folder = rows(copy, "random"), stage.folder(copy.outputs)
     for name in ("manifest.json", "matched-age-000004-000006.parquet", "matched-age-000004-000006.parquet.json"):
         (folder / name).unlink()
     computed = []
     real = matched.match
     monkeypatch.setattr(matched, "match", lambda *given: computed.append(given[2].tolist()) or real(*given))
-    run_matched(run, "random")
-    assert len(computed) == 1 and rows(run, "random").equals(before)
+    run_matched(copy, "random")
+    assert len(computed) == 1 and rows(copy, "random").equals(before)
 
 
 def test_the_table_takes_its_rows(tmp_path: Path) -> None:
