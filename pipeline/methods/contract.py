@@ -245,9 +245,9 @@ def several_attributes_change_at_once(subject: Subject) -> None:
     if len(moved) < 2:
         return  # nothing to tell apart: noop, or a method that learned a single attribute
     first, second = moved
-    both = subject.edit(**{first: TWO_AT_ONCE, second: -TWO_AT_ONCE})
+    both = subject.edit(None, None, **{first: TWO_AT_ONCE, second: -TWO_AT_ONCE})
     for name, strength in ((first, TWO_AT_ONCE), (second, -TWO_AT_ONCE)):
-        single = subject.edit(**{name: strength})
+        single = subject.edit(None, None, **{name: strength})
         message = f"an edit of {first} and {second} equals the edit of {name} alone"
         _expect(float((both - single).abs().max()) > NOISE, message)
 
@@ -255,7 +255,7 @@ def several_attributes_change_at_once(subject: Subject) -> None:
 def moved_attributes(subject: Subject) -> Iterator[str]:
     """The evaluated attributes whose edit changes a code in both directions."""
     for name in EVALUATED.values():
-        edits = (subject.edit(**{name: strength}) for strength in (TWO_AT_ONCE, -TWO_AT_ONCE))
+        edits = (subject.edit(None, None, **{name: strength}) for strength in (TWO_AT_ONCE, -TWO_AT_ONCE))
         if all(bool((edited != subject.faces.ws).any()) for edited in edits):
             yield name
 
