@@ -1,68 +1,82 @@
-"""Files of other people: where they lie, whence they come, and which ones a domain uses."""
+"""Weight files of other people: folder, servers, and the files that a domain uses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.settings.file import (
-    Section,
-    find_config,
-    read_config,
-)
+from pipeline.settings.file import Section, find_config, read_config
+from pipeline.settings.keys import declared, key, number, read_keys, text, whole
 
+WEIGHTS = "weights"  # section of luigi.cfg
 OF_A_RUN = ("truncation_psi", "precision")  # keys of [domain.*] that belong to a run, not to the domain's files
+
+
+def _url(section: Section, name: str) -> str:
+    url = section.text(name)
+    if url and not url.startswith(("http://", "https://")):
+        raise section.fail(name, "a URL that starts with https:// or http://, or nothing")
+    return url
 
 
 @dataclass(frozen=True)
 class Downloads:
-    """How weight files of other people come here. Nothing here is part of a fingerprint.
+    """How weight files of other people come here. Nothing here is part of a fingerprint."""
 
-    `folder` and `mirror` are empty for the defaults. `retries` are attempts that follow a failure; `timeout` is the
-    longest silence of a server, `pause` the wait before the first retry, `lock_wait` that for another process, in
-    seconds.
-    """
-
-    folder: str = ""
-    mirror: str = ""
-    proxy: str = ""
-    retries: int = 5
-    timeout: float = 30.0
-    pause: float = 1.0
-    lock_wait: float = 86400.0
-
-
-def load_downloads(path: Path | None = None) -> Downloads:
-    """[weights] of the settings file; what is not there has its default. Raises ConfigError."""
-    path = path or find_config()
-    section, default = Section(read_config(path), "weights", path), Downloads()
-    section.refuse_others(asdict(default))
-    section.values = {key: str(value) for key, value in asdict(default).items()} | section.values
-    for key in ("mirror", "proxy"):
-        if section.text(key) and not section.text(key).startswith(("http://", "https://")):
-            raise section.fail(key, "a URL that starts with https:// or http://, or nothing")
-    return Downloads(
-        folder=section.text("folder"),
-        mirror=section.text("mirror"),
-        proxy=section.text("proxy"),
-        retries=section.number("retries", int, 0, 1000),
-        timeout=section.number("timeout", float, 0.1, 3600),
-        pause=section.number("pause", float, 0.0, 3600),
-        lock_wait=section.number("lock_wait", float, 0, 10**7),
+    folder: str = text(
+        WEIGHTS,
+        "Where they lie. $LATENTBENCH_WEIGHTS goes before it; empty: $XDG_CACHE_HOME/latentbench/weights, else "
+        "~/.cache/latentbench/weights.",
+        default="",
+    )
+    mirror: str = key(
+        WEIGHTS,
+        _url,
+        "A server of your own that has the files under their published names, such as https://mirror.example/weights; "
+        "empty: the publishers.",
+        default="",
+    )
+    proxy: str = key(
+        WEIGHTS,
+        _url,
+        "An HTTP proxy, such as http://proxy.example:3128; empty: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.",
+        default="",
+    )
+    retries: int = whole(WEIGHTS, "Attempts that follow a failed one.", 0, 1000, default=5)
+    timeout: float = number(
+        WEIGHTS, "Seconds without a byte after which an attempt counts as failed.", 0.1, 3600, default=30.0
+    )
+    pause: float = number(
+        WEIGHTS,
+        "Seconds before the first further attempt, doubled for each later one up to 60.",
+        0.0,
+        3600,
+        default=1.0,
+    )
+    lock_wait: float = number(
+        WEIGHTS, "Seconds to wait for another process that is fetching the same file.", 0, 10**7, default=86400.0
     )
 
 
-def load_files(domain: str, default: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
-    """What [domain.NAME] of the settings file says of the domain's files; what is not there has its default.
+def load_downloads(path: Path | None = None) -> Downloads:
+    """[weights] of the settings file; a key that is missing has its default. Raises ConfigError, UnknownNameError."""
+    path = path or find_config()
+    section = Section(read_config(path), WEIGHTS, path)
+    section.refuse_others(declared(Downloads))
+    return read_keys(Downloads, {WEIGHTS: section})
 
-    Raises UnknownNameError for another key than those of `default`, ConfigError for an empty one.
+
+def load_files(domain: str, default: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
+    """The domain's files by key, from [domain.NAME] of the settings file; a key that is missing has its default.
+
+    Raises UnknownNameError for a key that `default` has not, ConfigError for an empty value.
     """
     path = path or find_config()
     section = Section(read_config(path), f"domain.{domain}", path)
     section.refuse_others((*default, *OF_A_RUN))
-    found = {key: section.text(key, text) for key, text in default.items()}
-    for key, text in found.items():
-        if not text:
-            raise section.fail(key, f"a name such as {default[key]}")
-    return found
+    files = {role: section.text(role, name) for role, name in default.items()}
+    for role, name in files.items():
+        if not name:
+            raise section.fail(role, f"a name such as {default[role]}")
+    return files

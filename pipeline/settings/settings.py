@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.settings.downloads import OF_A_RUN, Downloads
-from pipeline.settings.experiment import Experiment, read_experiment
+from pipeline.settings import keys
+from pipeline.settings.downloads import OF_A_RUN, WEIGHTS, Downloads
+from pipeline.settings.experiment import RULES, SIZES, Experiment, read_experiment
 from pipeline.settings.file import (
     CHANGEABLE,
     COMMAND_LINE,
@@ -27,10 +28,26 @@ from pipeline.settings.file import (
     profiles,
     read_config,
 )
-from pipeline.settings.machine import Machine, read_machine
+from pipeline.settings.machine import MACHINE, Machine, read_machine
 from pipeline.settings.paths import expanded, folder_to_be
 
 OF_EVERY_METHOD = ("layer_mask",)  # keys that every [method.*] may have (pipeline/methods/masking.py)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """[latentbench]: the plain run. Names are checked where it is known which there are."""
+
+    domain: str = keys.text(OWN, "Domain of a plain `latentbench run`.", expected="the name of a domain")
+    profile: str = keys.text(OWN, "Profile of a plain run: the sizes of every stage.", expected="the name of a profile")
+    methods: tuple[str, ...] = keys.key(
+        OWN, Section.names, "Methods of a plain run, separated by commas; `latentbench methods` lists them."
+    )
+    outputs: str = keys.text(
+        OWN,
+        "Where runs write: stages/ (cache and record) and reports/ (published tables and pages).",
+        expected="a folder",
+    )
 
 
 @dataclass(frozen=True)
@@ -142,23 +159,19 @@ def _methods(
 def _refuse_unknown_keys(
     parser: configparser.ConfigParser,
     path: Path,
-    read: Mapping[str, Section],
     methods: Collection[str],
     files_of: Callable[[str], Collection[str]] | None,
 ) -> None:
-    """Raise UnknownNameError for a key that nobody reads, which would be without effect and without a word.
+    """Raise UnknownNameError for a key that nobody reads, which would silently have no effect.
 
-    `read` are the sections that were read: what was asked of them is what there is. Keys of [method.*] are checked by
-    the methods, those of [domain.*] where `files_of` knows which a domain has.
+    The methods check the keys of [method.*]. The file keys of [domain.*] are checked where `files_of` knows them.
     """
-    for name in (OWN, "protocol", "machine"):
-        read[name].refuse_others(read[name].asked)
-    Section(parser, "weights", path).refuse_others(asdict(Downloads()))
+    for name, kind in ((OWN, Choice), (RULES, Experiment), (MACHINE, Machine), (WEIGHTS, Downloads)):
+        Section(parser, name, path).refuse_others(keys.declared(kind, name))
     for name in profiles(parser):
         section = Section(parser, f"profile.{name}", path)
-        sizes = read["profile"].asked
-        own = {key for key in section.values if "." in key and key.partition(".")[0] in methods}
-        section.refuse_others(sizes | own)
+        of_methods = {key for key in section.values if "." in key and key.partition(".")[0] in methods}
+        section.refuse_others({*keys.declared(Experiment, SIZES), *of_methods})
     for name in parser.sections():
         if name.startswith("domain.") and files_of is not None:
             Section(parser, name, path).refuse_others((*OF_A_RUN, *files_of(name.removeprefix("domain."))))
@@ -196,29 +209,26 @@ def load_settings(
         return Section(parser, name, path, {key for of, key in changed if of == name})
 
     run = section(OWN)
-    read = {OWN: run, "protocol": section("protocol"), "machine": section("machine")}
-    named = run.some_text("domain", "the name of a domain"), run.some_text("profile", "the name of a profile")
-    domain, profile = domain or named[0], profile or named[1]
+    choice = keys.read_keys(Choice, {OWN: run})
+    domain, profile = domain or choice.domain, profile or choice.profile
     if domain not in known_domains:
         raise UnknownNameError("domain", domain, known_domains)
     if profile not in profiles(parser):
         raise UnknownNameError("profile", profile, profiles(parser))
-    chosen = tuple(dict.fromkeys(run.names("methods")))
-    chosen = tuple(dict.fromkeys(methods)) or chosen
+    chosen = tuple(dict.fromkeys(methods)) or tuple(dict.fromkeys(choice.methods))
     for name in chosen:
         if name not in known_methods:
             raise UnknownNameError("method", name, known_methods)
     if not chosen:
         raise run.fail("methods", "at least one method")
-    read["profile"] = section(f"profile.{profile}")
     settings = Settings(
         domain=domain,
-        experiment=read_experiment(read["protocol"], read["profile"], section(f"domain.{domain}"), profile),
+        experiment=read_experiment(section(RULES), section(f"profile.{profile}"), section(f"domain.{domain}"), profile),
         methods=_methods(parser, profile, chosen, overrides),
-        machine=read_machine(read["machine"]),
-        outputs=folder_to_be(expanded(run.some_text("outputs", "a folder"))),
+        machine=read_machine(section(MACHINE)),
+        outputs=folder_to_be(expanded(choice.outputs)),
         source=str(path),
         changed=tuple(sorted(overrides)),
     )
-    _refuse_unknown_keys(parser, path, read, known_methods, files_of)
+    _refuse_unknown_keys(parser, path, known_methods, files_of)
     return settings

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from pipeline.errors import LatentbenchError
 from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
-from pipeline.settings.machine import Machine
+from pipeline.settings.machine import ONE_WORKER
 from tasks.cli import options
 from tasks.cli.options import out
 
@@ -34,7 +34,7 @@ def doctor(
         latentbench doctor --device cuda
         latentbench doctor --domain ffhq
     """
-    machine, folder, usual, wrong = Machine(), outputs or Path("outputs"), "", ""
+    machine, folder, usual, wrong = ONE_WORKER, outputs or Path("outputs"), "", ""
     try:
         settings = options.request(outputs=outputs, device=device, scheduler=scheduler).settings
         machine, folder, usual = settings.machine, settings.outputs, settings.domain

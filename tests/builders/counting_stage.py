@@ -15,11 +15,11 @@ import numpy as np
 from pipeline.errors import StageError
 from pipeline.execution.shards import Progress, run_stage
 from pipeline.settings.experiment import Experiment
-from pipeline.settings.machine import Machine
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
 from pipeline.tables.parquet import write_table
 from pipeline.tables.schemas import LATENTS, W_DIM
+from tests.builders import experiments
 
 STAGE = Stage("numbers", 1, {"count": 1024}, {"generator": "0" * 64}, label="toy")
 
@@ -28,19 +28,14 @@ def experiment(**changes: object) -> Experiment:
     values: dict[str, object] = {
         "profile": "test",
         "seed": 7,
-        "truncation_psi": 1.0,
         "attributes": ("age", "glasses"),
         "n_latents": 1024,
         "n_faces": 4,
         "n_steps": 3,
         "n_reference": 64,
         "n_timings": 1,
-        "found_share": 0.95,
-        "detection_threshold": 0.9,
-        "displacement_cap": 1.5,
         "bisections": 2,
         "bootstrap_samples": 10,
-        "confidence": 0.95,
         "kid_subsets": 2,
         "kid_subset_size": 8,
         "inception_score_splits": 2,
@@ -49,12 +44,12 @@ def experiment(**changes: object) -> Experiment:
         "n_spread": 32,
         "n_matched_faces": 4,
     }
-    return Experiment(**{**values, **changes})  # type: ignore[arg-type]
+    return experiments.experiment(**{**values, **changes})
 
 
 def settings(outputs: Path, **machine: object) -> Settings:
     options: dict[str, object] = {"executor": "inline", "workers": 1, "shard_size": 256, **machine}
-    return Settings("toy", experiment(), (), Machine(**options), outputs, "test.cfg")  # type: ignore[arg-type]
+    return Settings("toy", experiment(), (), experiments.machine(**options), outputs, "test.cfg")  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from pipeline.report.by_face import face_scores
 from pipeline.report.contents import Picture, Strip
 from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.method_differences import comparison_tables
-from pipeline.settings.experiment import Experiment
-from pipeline.settings.machine import Machine
+from pipeline.settings.machine import ONE_WORKER
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.files import file_sha256
@@ -38,6 +37,7 @@ from pipeline.tables.schemas import (
     VALUE_COLUMNS,
 )
 from stylegan.sampling import BLOCK
+from tests.builders import experiments
 
 METHODS = ("interfacegan", "l2l", "random", "noop")
 CAPS = {"interfacegan": 1.1, "l2l": 0.9, "random": 1.4, "noop": 0.0}
@@ -48,22 +48,17 @@ DATE = datetime(2026, 11, 20, 3, 15, tzinfo=UTC)
 
 def settings(outputs: Any = "outputs", *, profile: str = "smoke", methods: tuple[str, ...] = METHODS) -> Settings:
     """Settings of a tiny run."""
-    experiment = Experiment(
+    experiment = experiments.experiment(
         profile=profile,
         seed=7,
-        truncation_psi=1.0,
         attributes=tuple(EVALUATED),
         n_latents=2048,
         n_faces=6,
         n_steps=5,
         n_reference=1024,
         n_timings=5,
-        found_share=0.95,
-        detection_threshold=0.9,
-        displacement_cap=1.5,
         bisections=5,
         bootstrap_samples=100,
-        confidence=0.95,
         kid_subsets=10,
         kid_subset_size=100,
         inception_score_splits=10,
@@ -73,7 +68,7 @@ def settings(outputs: Any = "outputs", *, profile: str = "smoke", methods: tuple
         n_matched_faces=4,
         comparison_samples=200,
     )
-    return Settings("synthface", experiment, tuple((name, ()) for name in methods), Machine(), outputs, "luigi.cfg")
+    return Settings("synthface", experiment, tuple((name, ()) for name in methods), ONE_WORKER, outputs, "luigi.cfg")
 
 
 def strengths(method: str, n_steps: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from pipeline.networks.detector import Detection
 from pipeline.settings.experiment import Experiment
 from pipeline.storage.fingerprint import digest
 from stylegan.generator import AffineWeight
+from tests.builders import experiments
 
 W_DIM, LAYERS, SIZE, USED = 512, 6, 16, 64
 WIDTH, CLASSES = 16, 4
@@ -249,23 +250,18 @@ def experiment(**changes: Any) -> Experiment:
     settings: dict[str, Any] = {
         "profile": "test",
         "seed": 5,
-        "truncation_psi": 1.0,
         "attributes": ("age", "yaw"),
         "n_latents": 512,
         "n_faces": 8,
         "n_steps": 5,
         "n_reference": 64,
         "n_timings": 2,
-        "found_share": 0.95,
-        "detection_threshold": 0.9,
-        "displacement_cap": 1.5,
         "bisections": 8,
         "bootstrap_samples": 10,
-        "confidence": 0.95,
         "kid_subsets": 2,
         "kid_subset_size": 8,
         "inception_score_splits": 2,
         "first_face_id": 1024,
         "first_reference_id": 4096,
     }
-    return Experiment(**(settings | changes))
+    return experiments.experiment(**(settings | changes))

@@ -19,8 +19,9 @@ from pipeline.errors import ClusterError
 from pipeline.execution import cluster
 from pipeline.execution.cluster import Workers, workers_for
 from pipeline.settings.machine import Machine
+from tests.builders import experiments
 
-MACHINE = Machine(workers=2)
+MACHINE = experiments.machine(workers=2)
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +90,11 @@ def test_dask_keeps_its_log_to_itself(workers: Workers, capfd: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("limit", "machine", "enough"),
     [
-        (96, Machine(workers=2), True),
-        (95, Machine(workers=2), False),
-        (95, Machine(workers=2, executor="inline"), True),
-        (64, Machine(workers=2, scheduler="tcp://a:1"), True),
-        (127, Machine(device="cuda", devices=("cuda:0", "cuda:1", "cuda:2", "cuda:3"), workers=1), False),
+        (96, experiments.machine(workers=2), True),
+        (95, experiments.machine(workers=2), False),
+        (95, experiments.machine(workers=2, executor="inline"), True),
+        (64, experiments.machine(workers=2, scheduler="tcp://a:1"), True),
+        (127, experiments.machine(device="cuda", devices=("cuda:0", "cuda:1", "cuda:2", "cuda:3"), workers=1), False),
     ],
 )
 def test_files_that_may_be_open_are_counted(

@@ -14,9 +14,9 @@ from pipeline.execution import cluster, gpus
 from pipeline.execution import shards as compute
 from pipeline.execution.shards import run_shards
 from pipeline.methods import registry
-from pipeline.settings.machine import Machine
 from pipeline.settings.settings import Settings, load_settings
 from tests.builders.counting_stage import settings
+from tests.builders.experiments import machine
 
 ROOT = Path(__file__).parents[3]
 
@@ -69,7 +69,7 @@ def test_other_texts_are_refused(text: str) -> None:
     [{"device": "cpu"}, {"device": "cuda", "executor": "inline"}, {"device": "cuda", "scheduler": "tcp://a:1"}],
 )
 def test_settings_that_contradict_it_are_refused(others: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="wants device = cuda, executor = dask and no scheduler"):
+    with pytest.raises(ConfigError, match="needs device = cuda, executor = dask and no scheduler"):
         load(devices="2", **others)
 
 
@@ -109,8 +109,8 @@ def test_torch_has_the_last_word_where_nvidia_has_no_driver(monkeypatch: pytest.
     assert gpus.missing("cuda") == ""
     assert "torch sees no CUDA device" in gpus.missing("cuda:1")
     monkeypatch.setattr(gpus, "_counted_by_torch", lambda: 0)
-    assert gpus.device_missing(Machine(device="cuda")).startswith("[machine] device: expected a device of this machine")
-    assert gpus.device_missing(Machine(device="cuda", scheduler="tcp://a:1")) == "", "its workers have the device"
+    assert gpus.device_missing(machine(device="cuda")).startswith("[machine] device: expected a device of this machine")
+    assert gpus.device_missing(machine(device="cuda", scheduler="tcp://a:1")) == "", "its workers have the device"
     with pytest.raises(ConfigError, match="torch sees no CUDA"):
         gpus.check_device("cuda")
     with pytest.raises(ConfigError, match=r"device: expected cpu, cuda.* Did you mean 'cuda'\?"):
@@ -122,7 +122,7 @@ def test_devices_change_no_number() -> None:
 
 
 def test_each_device_gets_one_process_that_sees_it_alone(three_gpus: None) -> None:
-    specs = cluster.device_specs(Machine(device="cuda", devices=("cuda:2", "cuda:0")))
+    specs = cluster.device_specs(machine(device="cuda", devices=("cuda:2", "cuda:0")))
     assert list(specs) == ["cuda:2", "cuda:0"]
     options = [spec["options"] for spec in specs.values()]
     assert [option["env"] for option in options] == [{"CUDA_VISIBLE_DEVICES": "2"}, {"CUDA_VISIBLE_DEVICES": "0"}]

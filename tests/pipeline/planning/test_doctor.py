@@ -9,11 +9,11 @@ import pytest
 from pipeline.domains.synthface import domain
 from pipeline.planning import doctor
 from pipeline.planning.doctor import BAD, WARNING, Finding, constraints, diagnose
-from pipeline.settings.machine import Machine
+from tests.builders import experiments
 
 
 def found(outputs: Path, **machine: str) -> dict[str, Finding]:
-    return {finding.subject: finding for finding in diagnose(Machine(**machine), outputs)}  # type: ignore[arg-type]
+    return {finding.subject: finding for finding in diagnose(experiments.machine(**machine), outputs)}
 
 
 def test_a_good_installation(tmp_path: Path) -> None:

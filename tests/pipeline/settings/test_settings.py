@@ -17,9 +17,10 @@ from pipeline.methods import registry
 from pipeline.settings import settings as config
 from pipeline.settings.downloads import load_files
 from pipeline.settings.file import find_config, profiles, read_config
-from pipeline.settings.machine import Machine, cores
+from pipeline.settings.machine import cores
 from pipeline.settings.settings import Settings, load_settings
 from pipeline.storage.fingerprint import digest
+from tests.builders import experiments
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "luigi.cfg").read_text()
@@ -264,9 +265,9 @@ def test_a_domain_s_files_have_defaults_and_no_unknown_keys(tmp_path: Path) -> N
 
 
 def test_a_gpu_has_one_worker_however_many_cores_there_are() -> None:
-    assert Machine(workers=8).workers_of_our_own == 8
-    assert Machine(workers=8, device="cuda").workers_of_our_own == 1
-    assert Machine(workers=8, device="cuda", devices=("cuda:0", "cuda:1")).workers_of_our_own == 2
+    assert experiments.machine(workers=8).workers_of_our_own == 8
+    assert experiments.machine(workers=8, device="cuda").workers_of_our_own == 1
+    assert experiments.machine(workers=8, device="cuda", devices=("cuda:0", "cuda:1")).workers_of_our_own == 2
 
 
 @pytest.mark.parametrize("groups", ["99999999999999999999", "14-", ""])

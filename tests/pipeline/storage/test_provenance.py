@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.settings.machine import Machine
 from pipeline.storage import provenance
 from pipeline.storage.provenance import code_commit, code_digest, digest_of, machine_facts, package_versions
+from tests.builders import experiments
 
 ROOT = Path(__file__).parents[3]
 
@@ -65,6 +65,6 @@ def test_the_digest_of_the_code_tells_of_every_change(tmp_path: Path) -> None:
 
 
 def test_the_machine_is_described() -> None:
-    facts = machine_facts(Machine(workers=3))
+    facts = machine_facts(experiments.machine(workers=3))
     assert facts["cores"] >= 1 and facts["workers"] == 3 and facts["processor"] and facts["memory_gib"] > 0
     assert code_commit() and provenance.PACKAGES == tuple(sorted(provenance.PACKAGES))

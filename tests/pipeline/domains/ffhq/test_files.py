@@ -15,7 +15,6 @@ from pipeline.errors import ConfigError, UnknownNameError, WeightsError
 from pipeline.methods import registry
 from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
 from pipeline.settings.downloads import Downloads
-from pipeline.settings.machine import Machine
 from pipeline.settings.settings import load_settings
 from pipeline.storage.files import file_sha256
 from pipeline.weights.fetch import fetch
@@ -23,6 +22,7 @@ from pipeline.weights.marks import is_marked, mark
 from pipeline.weights.records import Record, read_records, write_record
 from pipeline.weights.store import MISSING, STAND_IN, WRONG, Store
 from pipeline.weights.table import read_table
+from tests.builders.experiments import machine
 from tests.builders.ffhq_weights import PUBLISHED, lay_out, put
 
 ROOT = Path(__file__).parents[4]
@@ -230,7 +230,7 @@ def test_files_are_not_settings_of_a_run(folder: Path) -> None:
 
 def test_the_doctor_asks_for_these_files_only_where_they_are_wanted(folder: Path, tmp_path: Path) -> None:
     def found(**asked: str) -> dict[str, tuple[str, str]]:
-        return {finding.subject: (finding.state, finding.told) for finding in diagnose(Machine(), tmp_path, **asked)}
+        return {finding.subject: (finding.state, finding.told) for finding in diagnose(machine(), tmp_path, **asked)}
 
     assert found()["domain ffhq"][0] == GOOD and "doctor --domain ffhq" in found()["domain ffhq"][1]
     asked = found(usual="ffhq")

@@ -1,0 +1,116 @@
+"""Settings as fields of dataclasses: a field declares its key of luigi.cfg, with section, bounds, unit and comment.
+
+A field without a default is a key that the file must have. A field with one is a key that may be missing; the file that
+comes with us has it all the same, with that default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+from pipeline.settings.file import Section
+
+KEY = "latentbench.key"  # of a field's metadata
+Kind = TypeVar("Kind")
+Reader = Callable[[Section, str], Any]
+
+
+@dataclass(frozen=True)
+class Key:
+    """How a key is read, and the comment that luigi.cfg has above it.
+
+    section: "protocol", "machine", ..., or "profile" and "domain" for [profile.NAME] and [domain.NAME].
+    """
+
+    section: str
+    read: Reader
+    comment: str
+
+
+def key(section: str, read: Reader, comment: str, *, default: Any = MISSING) -> Any:
+    """A field that is a key of luigi.cfg, read by a function of its own."""
+    metadata = {KEY: Key(section, read, comment)}
+    return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
+
+
+def whole(
+    section: str, comment: str, low: int, high: int, *, unit: str = "", multiple: int = 1, default: Any = MISSING
+) -> Any:
+    """A whole number in [low, high], a multiple of `multiple`."""
+
+    def read(of: Section, name: str) -> Any:
+        return of.number(name, int, low, high, multiple=multiple)
+
+    bounds = _bounds(low, high, unit) + (f", a multiple of {multiple}" if multiple > 1 else "")
+    return key(section, read, f"{comment} {bounds}.", default=default)
+
+
+def number(section: str, comment: str, low: float, high: float, *, unit: str = "", default: Any = MISSING) -> Any:
+    """A number in [low, high]."""
+
+    def read(of: Section, name: str) -> Any:
+        return of.number(name, float, low, high)
+
+    return key(section, read, f"{comment} {_bounds(low, high, unit)}.", default=default)
+
+
+def rising(section: str, comment: str, low: float, high: float) -> Any:
+    """Rising numbers in [low, high], at least one."""
+
+    def read(of: Section, name: str) -> Any:
+        return of.rising(name, low, high)
+
+    return key(section, read, f"{comment} Rising, {_bounds(low, high, '').lower()}.")
+
+
+def choice(section: str, comment: str, options: Sequence[str], *, default: Any = MISSING) -> Any:
+    """One of these words."""
+
+    def read(of: Section, name: str) -> Any:
+        return of.choice(name, options)
+
+    return key(section, read, comment, default=default)
+
+
+def flag(section: str, comment: str, *, default: bool) -> Any:
+    """True or false."""
+
+    def read(of: Section, name: str) -> Any:
+        return of.flag(name, default)
+
+    return key(section, read, comment, default=default)
+
+
+def text(section: str, comment: str, *, expected: str = "", default: Any = MISSING) -> Any:
+    """A text; one that is not empty where it says what was `expected`."""
+
+    def read(of: Section, name: str) -> Any:
+        return of.some_text(name, expected) if expected else of.text(name)
+
+    return key(section, read, comment, default=default)
+
+
+def declared(kind: type, section: str = "") -> dict[str, Field[Any]]:
+    """The fields of a dataclass that are keys, all or those of one section, by name."""
+    return {
+        entry.name: entry
+        for entry in fields(kind)
+        if KEY in entry.metadata and section in ("", entry.metadata[KEY].section)
+    }
+
+
+def read_keys(kind: type[Kind], sections: Mapping[str, Section], **values: Any) -> Kind:
+    """The dataclass, its keys read from these sections; `values` are its other fields. Raises ConfigError."""
+    for name, entry in declared(kind).items():
+        section = sections[entry.metadata[KEY].section]
+        section.asked.add(name)
+        missing = name not in section.values and entry.default is not MISSING
+        values[name] = entry.default if missing else entry.metadata[KEY].read(section, name)
+    return kind(**values)
+
+
+def _bounds(low: float, high: float, unit: str) -> str:
+    ends = (f"{end:,.10g}" if end < 10**10 else f"{end:g}" for end in (low, high))
+    return f"From {' to '.join(ends)} {unit}".rstrip()
