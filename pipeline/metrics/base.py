@@ -1,8 +1,19 @@
-"""What a metric is, what it sees, and the names of all metrics. No torch.
+"""What a metric is, what it reads, and the registry of all metrics. No torch.
 
-A metric is a file with a `Metric`: its facts and a function from a `Measured` set of edits to one `Judgement` per
-network that judged. A new one is a new file and a line in BUILT_IN. Its `protocols` say whose edits it judges: those of
-the paper's grid over calibrated ranges (an `EditSet`), those at matched change (a `MatchedSet`), or both alike.
+A metric is a file with a `Metric`: its facts, and a function that scores a `Measured` set of edits and returns one
+`Judgement` per network that judged. To add one, write the file and add a line to BUILT_IN. `protocols` says which edits
+a metric scores: the grid over calibrated ranges (an `EditSet`), edits at matched change (a `MatchedSet`), rate curves
+(a `RateSet`), or several of these.
+
+>>> from pipeline.metrics.base import get, names
+>>> names("locality-1")
+('locality', 'parts_area')
+>>> get("ssim").unit, get("ssim").better, get("ssim").bounds
+('1', 'higher', (-1.0, 1.0))
+>>> get("sim")
+Traceback (most recent call last):
+    ...
+pipeline.errors.UnknownNameError: No metric named 'sim'. Did you mean 'ssim'? ...
 """
 
 from __future__ import annotations
@@ -61,9 +72,13 @@ class Splits:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Measured images of one method, for one attribute or for all of them (`attribute` = "all").
+    """Measured images of one method, for one attribute or for all attributes (`attribute` = "all").
 
-    columns: those of the table that they stand in, by name, each (N,).
+    columns: of the table that holds the images, by name, each (N,).
+
+    >>> edits = Measured(method="noop", attribute="age", columns={"face_id": np.array([7, 7, 8])})
+    >>> len(edits), edits.mean(np.array([1.0, 2.0, 6.0])).value
+    (3, 3.0)
     """
 
     method: str
@@ -73,24 +88,25 @@ class Measured:
 
     @property
     def faces(self) -> np.ndarray:
-        """Each image's face id, (N,): what is resampled for intervals."""
+        """The face id of each image, (N,). Intervals resample faces."""
         return self.columns["face_id"]
 
     def __len__(self) -> int:
         return len(self.faces)
 
     def mean(self, values: np.ndarray, where: np.ndarray | None = None) -> Estimate:
-        """Mean of values (N,) over the images, or those `where` (N,) is true, with its interval."""
+        """Mean of values (N,), with its interval, over the images where `where` (N,) is true; by default over all."""
         chosen = np.ones(len(self), dtype=bool) if where is None else where
         return self.bootstrap.mean(values[chosen], self.faces[chosen])
 
 
 @dataclass(frozen=True, kw_only=True)
 class MatchedSet(Measured):
-    """The edits of one method at one level of matched change: those N that reached it, in rows of the matched table.
+    """The N edits of one method that reached one level of matched change, as rows of the matched table.
 
-    changes (N, 35): of every attribute, signed, by scorer B, in standard deviations; targets (N,): the edited one's
-    column. all_faces, all_reached (M,): of every change that was sought, the face and whether it was reached.
+    level: in standard deviations. changes (N, 35): of every attribute, signed, by scorer B, in standard deviations;
+    targets (N,): the column of the edited attribute. all_faces, all_reached (M,): for every face and direction that
+    was tried, the face id and whether the level was reached.
     """
 
     level: float
@@ -104,7 +120,7 @@ class MatchedSet(Measured):
 class RateSet(Measured):
     """The edits of one method for its rate curves, in rows of the `rates` table.
 
-    level: the target-change rate at which curves are read; None for what is said of a curve as a whole.
+    level: the target-change rate at which a curve is read; None for scores of a whole curve.
     """
 
     level: float | None = None
@@ -114,9 +130,9 @@ class RateSet(Measured):
 class EditSet(Measured):
     """The measured edits of one method on the grid over calibrated ranges.
 
-    columns: those of the edits table, ordered by attribute, face and step. features (N, d), logits (N, classes): the
-    perception net's, in the same order. originals (N, d): its vector of each image's face unedited. timings: columns of
-    the timings table.
+    columns: of the edits table, ordered by attribute, face and step. features (N, d), logits (N, classes): of the
+    perception net, in the same order; originals (N, d): its features of the same face unedited. timings: columns of the
+    timings table.
     """
 
     features: np.ndarray
@@ -128,7 +144,7 @@ class EditSet(Measured):
 
     @classmethod
     def of_columns(cls, method: str, attribute: str, columns: Mapping[str, np.ndarray]) -> EditSet:
-        """Edits without vectors and timings: all that `Metric.samples` reads."""
+        """Edits without features, logits and timings: `Metric.samples` needs no more."""
         none = np.empty((0, 0), np.float32)
         return cls(
             method=method,
@@ -142,7 +158,7 @@ class EditSet(Measured):
         )
 
     def rows_by_edit(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (E, steps) of every (attribute, face), steps in order, and the face of each, (E,).
+        """Rows (E, steps) of every (attribute, face), with steps in order, and the face id of each, (E,).
 
         Raises LatentbenchError if the edits do not all have the same number of steps.
         """
@@ -157,9 +173,13 @@ class EditSet(Measured):
 
 @dataclass(frozen=True)
 class Samples:
-    """What a mean is taken of: values (M,), the id of each one's face (M,), the role of the network that judged.
+    """The samples that a mean averages: values (M,), face ids (M,), and the role of the network that judged.
 
-    A sample is an image, or one edit of a face over all its steps. The samples of all attributes are those of each.
+    A sample is an image, or one edit of a face over all its steps. The samples of all attributes are the samples of
+    each attribute, one after the other.
+
+    >>> Samples(np.array([0.0, 1.0, 2.0]), np.array([7, 7, 8])).estimate(Bootstrap()).value
+    1.0
     """
 
     values: np.ndarray
@@ -167,13 +187,13 @@ class Samples:
     role: str = NO_NETWORK
 
     def estimate(self, bootstrap: Bootstrap) -> Estimate:
-        """Their mean, with its interval."""
+        """The mean of the samples, with its interval."""
         return bootstrap.mean(self.values, self.faces)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One score: its estimate, the role of the network that judged, or "none", and why not to rely on it, if so."""
+    """One score: its estimate, the role of the network that judged (or "none"), and why not to rely on it (or "")."""
 
     estimate: Estimate
     role: str = NO_NETWORK
@@ -184,12 +204,18 @@ class Judgement:
 class Metric:
     """Facts of a metric, and the function that computes it.
 
-    version: raised whenever results change. better: "lower", "higher" or "neither". roles: the domain's networks
-    whose judgement it is. minimum_faces, minimum_images: below these a score is flagged. per_attribute: whether
-    it is computed for each attribute or over all alone. protocols: whose edits it judges. samples: the values that a
-    mean metric averages; None if it is not a mean. compared: whether methods have differences and ranks by its samples.
-    bounds: the least and the largest value it can have, at which intervals end. noise: what a judge's last digits,
-    which differ from batch to batch, may make of it: two means that differ by less are equal.
+    version: raised whenever results change. better: "lower", "higher" or "neither". roles: of the domain's networks
+    that judge. minimum_faces, minimum_images: a score of fewer is flagged. per_attribute: whether there is a score for
+    each attribute, or only one over all. protocols: by which edits are chosen that this metric scores. samples: the
+    values that a mean metric averages; None if it is not a mean. compared: whether methods have differences and ranks
+    by its samples. bounds: smallest and largest possible value; intervals end there. noise: a judge's last digits
+    differ from batch to batch, so two means that differ by at most this are equal.
+
+    >>> ssim = get("ssim")
+    >>> ssim.within_bounds(Estimate(0.9, 0.7, 1.2, 4, 4)).high
+    1.0
+    >>> ssim.flags(Judgement(Estimate(0.9, 0.7, 1.0, n_faces=4, n_images=4)))
+    'fewer than 10 faces'
     """
 
     name: str
@@ -210,7 +236,7 @@ class Metric:
     noise: float = 1e-5  # lpips differs by up to 4.5e-6 (20 faces in batches of 1 to 64), the others by less
 
     def within_bounds(self, estimate: Estimate) -> Estimate:
-        """The estimate with an interval that ends where the metric does, and still holds the value."""
+        """The estimate with its interval cut at `bounds`; the interval still holds the value."""
         value, low, high = estimate.value, estimate.low, estimate.high
         if low is None or high is None:
             return estimate
@@ -219,11 +245,11 @@ class Metric:
 
     @property
     def grid_protocol(self) -> str:
-        """The first protocol over the grid whose edits it judges, under which comparisons list it once; "" for none."""
+        """The first grid protocol of the metric, under which comparisons list it once; "" if it has none."""
         return next((name for name in GRID if name in self.protocols), "")
 
     def flags(self, judgement: Judgement) -> str:
-        """Why a judgement should not be relied on, in words; empty if nothing is known against it."""
+        """Why not to rely on a judgement, in words separated by "; "; empty if there is no reason."""
         estimate = judgement.estimate
         reasons = [judgement.flag] if judgement.flag else []
         if estimate.n_faces < self.minimum_faces:
@@ -277,7 +303,7 @@ BUILT_IN: dict[str, str] = {
 
 
 def names(*protocols: str) -> tuple[str, ...]:
-    """Every metric that can be named, or those of some protocols, in the order in which tables show them."""
+    """The names of all metrics, or of the metrics of some protocols, in the order of the tables."""
     return tuple(name for name in BUILT_IN if not protocols or set(protocols) & set(get(name).protocols))
 
 
@@ -293,5 +319,5 @@ def get(name: str) -> Metric:
 
 
 def noise_of(name: str) -> float:
-    """What two scores of a metric may differ by and be equal; 0 for a metric that is no longer known."""
+    """`Metric.noise` of a metric by name; 0 for a name that is no longer known."""
     return get(name).noise if name in BUILT_IN else 0.0

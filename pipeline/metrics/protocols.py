@@ -1,7 +1,13 @@
-"""The protocols by name: what each measures, whose idea it is, which settings of luigi.cfg are its sizes. No torch.
+"""The protocols by name: the question of each, its source, and the settings of luigi.cfg for its sizes. No torch.
 
-A protocol says which codes are edited, how strongly, and what is scored. Its name ends in its version: whatever changes
-what its numbers mean is a new name, and the old name's numbers stay comparable with each other.
+A protocol says which codes are edited, how strongly, and what is scored. Its name ends in its version. A change that
+gives its numbers another meaning needs a new name, so numbers under one name stay comparable.
+
+>>> from pipeline.metrics.protocols import PROTOCOLS
+>>> [protocol.name for protocol in PROTOCOLS]
+['l2l-2022', 'matched-change-1', 'rates-1', 'consistency-1', 'locality-1', 'llf-2026']
+>>> PROTOCOLS[4].metrics
+('locality', 'parts_area')
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from pipeline.metrics.base import CONSISTENCY, LOCALITY, MATCHED, PAPER, PERCEPT
 
 @dataclass(frozen=True)
 class Protocol:
-    """One protocol: the `protocol` column of scores, what it asks, its source, its sizes' settings."""
+    """One protocol: its name (the column `protocol` of scores), question, source, and the settings of its sizes."""
 
     name: str
     asks: str
@@ -22,7 +28,7 @@ class Protocol:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics that it scores, in the order of tables."""
+        """The names of its metrics, in the order of the tables."""
         return names(self.name)
 
 
@@ -42,7 +48,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(
         RATES,
-        "how much is preserved at the strength at which so many faces have crossed to the other side of their label",
+        "how much of a face is preserved when a given share of faces has crossed to the other side of their label",
         "Yao et al., ICCV 2021",
         ("n_rate_faces", "rate_strengths", "false_accept_rate"),
     ),

@@ -1,1 +1,1 @@
-"""Intervals, differences, ranks, and the units in which changes are counted."""
+"""Bootstrap intervals, differences, ranks, and the unit of a change."""

@@ -1,14 +1,24 @@
-"""Intervals by a bootstrap over faces, and differences between two methods on the same faces.
+"""Bootstrap intervals over faces, and differences between two methods on the same faces.
 
-The images of one face are edits of one code and depend on each other, so faces are resampled, not images
-(Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8: resample the independent units). The random
-faces depend on the run's seed and the number of faces alone: two methods are always resampled alike.
+The images of one face are edits of one code and depend on each other, so faces are resampled, not images (Efron &
+Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8: resample the independent units). Which faces a resample
+draws depends on the run's seed and the number of faces only, so all methods are resampled alike.
 
-Percentiles of few faces' resamples cover too little: their variance is that of n faces divided by n and not n - 1, and
-their tails are a normal distribution's where those of Student's t are wider (Hesterberg, "What Teachers Should Know
-About the Bootstrap", The American Statistician 2015: narrowness bias). So each end's distance to the value is taken
-t(n - 1) / z sqrt(n / (n - 1)) times, 1.87 at 4 faces and 1.06 at 32. The ends keep the resamples' skewness, and faces
-that all say the same keep an interval of no width. `benchmarks/coverage.py` simulates what is covered.
+Percentile intervals of few faces cover too little: the variance of the resamples is divided by n and not by n - 1, and
+their tails are those of a normal distribution, where Student's t has wider ones (Hesterberg, "What Teachers Should Know
+About the Bootstrap", The American Statistician 2015: narrowness bias). So the distance of each end to the value is
+multiplied by t(n - 1) / z sqrt(n / (n - 1)): 1.87 for 4 faces, 1.06 for 32. The ends keep the skewness of the
+resamples, and faces that all agree keep an interval of width 0. `benchmarks/coverage.py` simulates the coverage.
+
+>>> import numpy as np
+>>> from pipeline.statistics.bootstrap import Bootstrap
+>>> values, faces = np.array([1.0, 3.0, 2.0, 2.0]), np.array([7, 7, 8, 8])
+>>> Bootstrap().mean(values, faces)  # both faces have a mean of 2
+Estimate(value=2.0, low=2.0, high=2.0, n_faces=2, n_images=4)
+>>> Bootstrap().mean(values[:2], faces[:2])  # one face says nothing about how faces differ
+Estimate(value=2.0, low=None, high=None, n_faces=1, n_images=2)
+>>> Bootstrap().difference(values, faces, values - 1, faces).value
+1.0
 """
 
 from __future__ import annotations
@@ -19,12 +29,12 @@ from functools import lru_cache
 
 import numpy as np
 
-LEAST_FACES = 2  # with fewer nothing tells how faces differ
+LEAST_FACES = 2  # one face says nothing about how faces differ
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval (None where there is none), and how many faces and images it rests on."""
+    """A value, the ends of its interval (None if there is none), and the number of faces and images behind it."""
 
     value: float
     low: float | None
@@ -34,19 +44,31 @@ class Estimate:
 
 
 def keyed_rng(seed: int, *names: str) -> np.random.Generator:
-    """A generator that depends on the seed and the names alone; no global state is touched."""
+    """A random generator that depends on the seed and the names only. The global state is left alone.
+
+    >>> bool(keyed_rng(0, "faces").random() == keyed_rng(0, "faces").random())
+    True
+    """
     key = hashlib.sha256("\0".join(names).encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(key[:16], np.uint32).tolist()])
 
 
 def face_rows(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct faces (F,) in order of id, and for each image (N,) the row of its face."""
+    """The distinct ids (F,) of faces (N,), ascending, and the row of its face for each image, (N,).
+
+    >>> face_rows(np.array([9, 7, 9]))
+    (array([7, 9]), array([1, 0, 1]))
+    """
     distinct, rows = np.unique(faces, return_inverse=True)
     return distinct, rows
 
 
 def sums_by_face(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Sums over the images of each face: values (N,) or (N, d) -> (F,) or (F, d) float64, faces in order of id."""
+    """Sums over the images of each face: values (N,) or (N, d) -> (F,) or (F, d) float64, in ascending order of id.
+
+    >>> sums_by_face(np.array([1.0, 2.0, 4.0]), np.array([9, 7, 9]))
+    array([2., 5.])
+    """
     distinct, rows = face_rows(faces)
     sums = np.zeros((len(distinct), *values.shape[1:]))
     np.add.at(sums, rows, values)
@@ -55,7 +77,11 @@ def sums_by_face(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def widening(n_faces: int, confidence: float) -> float:
-    """What the ends of a percentile interval over resamples of so many faces, at least 2, are moved away by."""
+    """The factor by which the ends of a percentile interval move away from the value, for n_faces >= 2.
+
+    >>> round(widening(4, 0.95), 2), round(widening(32, 0.95), 2)
+    (1.87, 1.06)
+    """
     from scipy.special import ndtri, stdtrit
 
     upper = (1 + confidence) / 2
@@ -64,7 +90,7 @@ def widening(n_faces: int, confidence: float) -> float:
 
 @lru_cache(maxsize=4)
 def _drawn(seed: int, n_faces: int, samples: int) -> np.ndarray:
-    """`Bootstrap.counts`, which the differences and ranks of a run ask for over and over; not to be written to."""
+    """`Bootstrap.counts`, cached, because differences and ranks of a run ask for the same ones; read-only."""
     rng = keyed_rng(seed, "faces", str(n_faces))
     drawn = rng.multinomial(n_faces, np.full(n_faces, 1 / n_faces), size=samples).astype(np.float64)
     drawn.setflags(write=False)
@@ -73,14 +99,18 @@ def _drawn(seed: int, n_faces: int, samples: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are made: the number of resamples, the level of the interval, the seed of the run."""
+    """How intervals are made: the number of resamples, the confidence level in (0, 1), the seed of the run."""
 
     samples: int = 1000
     confidence: float = 0.95
     seed: int = 0
 
     def counts(self, n_faces: int, samples: int | None = None) -> np.ndarray:
-        """How often each face is drawn: (samples, n_faces) float64, rows summing to n_faces."""
+        """How often each resample draws each face: (samples, n_faces) float64, rows summing to n_faces.
+
+        >>> Bootstrap(samples=2).counts(3).sum(axis=1)
+        array([3., 3.])
+        """
         return _drawn(self.seed, n_faces, samples or self.samples)
 
     def percentiles(self, resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,9 +120,9 @@ class Bootstrap:
         return low, high
 
     def ends(self, values: np.ndarray, resampled: np.ndarray, n_faces: int) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of the intervals of values (R,) from resamples (S, R) of n_faces, at least 2; they hold the value.
+        """Low and high ends (R,) of the intervals of values (R,) from resamples (S, R) of n_faces >= 2.
 
-        Percentiles, their distances to the value widened as the module says.
+        They are percentiles whose distances to the value are widened (see the module), and hold the value.
         """
         low, high = self.percentiles(resampled)
         factor = widening(n_faces, self.confidence)
@@ -100,9 +130,9 @@ class Bootstrap:
         return np.minimum(down, values), np.maximum(up, values)
 
     def interval(self, value: float, resampled: np.ndarray, n_faces: int) -> tuple[float | None, float | None]:
-        """The interval of a value from resamples (S,) of so many faces; those without a value (NaN) are left out.
+        """The interval of a value from resamples (S,) of n_faces; NaN resamples are left out.
 
-        (None, None) if fewer than half have one, of fewer than 2 faces, and of no value.
+        (None, None) if more than half of the resamples are NaN, with fewer than 2 faces, and for a NaN value.
         """
         finite = resampled[np.isfinite(resampled)]
         if 2 * len(finite) < max(len(resampled), 1) or n_faces < LEAST_FACES or not np.isfinite(value):
@@ -111,17 +141,17 @@ class Bootstrap:
         return float(low[0]), float(high[0])
 
     def centred_interval(self, value: float, resampled: np.ndarray, n_faces: int) -> tuple[float | None, float | None]:
-        """The interval of a value from the deviations of resamples (S,) from their mean, laid around the value.
+        """The interval of a value from resamples (S,), shifted so that their mean is the value.
 
-        For distances between sets of images, and scores of sets, which shift when a set holds the same face twice:
-        only the resamples' spread tells of the sampling of faces.
+        For distances between sets of images and scores of sets. They shift when a set holds a face twice, so only the
+        spread of the resamples says how faces were sampled.
         """
         if not np.isfinite(resampled).any():
             return None, None
         return self.interval(value, value + resampled - np.nanmean(resampled), n_faces)
 
     def mean(self, values: np.ndarray, faces: np.ndarray) -> Estimate:
-        """Mean over images, with its interval. values, faces: (N,); without any image the mean is NaN."""
+        """Mean of values (N,) of images with face ids (N,), with its interval; NaN without an image."""
         sums, sizes = sums_by_face(values.astype(np.float64), faces), sums_by_face(np.ones(len(values)), faces)
         if not len(sums):
             return Estimate(float("nan"), None, None, 0, 0)
@@ -132,7 +162,7 @@ class Bootstrap:
     def median(self, values: np.ndarray) -> Estimate:
         """Median of independent values (N,), such as repetitions of a timing, with its percentile interval.
 
-        Its resamples are values that were measured: an order's interval, which few values do not make too narrow.
+        The resamples of a median are measured values, so the interval of few values is not too narrow, and not widened.
         """
         rng = keyed_rng(self.seed, "median", str(len(values)))
         drawn = values[rng.integers(len(values), size=(self.samples, len(values)))]
@@ -144,7 +174,7 @@ class Bootstrap:
     ) -> Estimate:
         """Mean of `first` minus mean of `second` over the faces that both have, resampled together.
 
-        Values and faces: (N,) and (M,). Without a common face the difference is NaN.
+        `first` and its face ids: (N,); `second` and its face ids: (M,). NaN without a common face.
         """
         common = np.intersect1d(first_faces, second_faces)
         if not len(common):
