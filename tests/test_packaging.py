@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.domains import base as domains
 from pipeline.domains.synthface.domain import ROLES
+from pipeline.settings.paths import documents
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("stylegan", "pipeline", "tasks", "latentbench")
@@ -58,6 +59,23 @@ def test_nothing_is_left_behind(wheel: Path) -> None:
         pytest.skip("not a git checkout")
     tracked = {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}
     assert tracked <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_every_page_that_the_code_names_goes_along(wheel: Path) -> None:
+    """Help and errors name pages as docs/NAME.md; an installation has them without their pictures."""
+    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    named = {page for path in sources for page in re.findall(r"\bdocs/([a-z-]+\.md)\b", path.read_text())}
+    assert len(named) > 5
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if "docs/" in name]
+    assert named <= {name.removeprefix("latentbench/docs/") for name in names}
+    assert all(name.startswith("latentbench/docs/") and name.endswith(".md") for name in names)
+
+
+def test_help_says_where_the_pages_lie(installed: Path, tmp_path: Path) -> None:
+    code = "from pipeline.settings.paths import documents; print(documents())"
+    assert python(installed, tmp_path, code).strip() == str(installed / "latentbench" / "docs")
+    assert documents() == ROOT / "docs"
+    assert "docs/... lie in" in verb(installed, tmp_path, "--help")
 
 
 def test_entry_points(installed: Path) -> None:

@@ -24,6 +24,13 @@ def expanded(path: str | Path) -> Path:
         ) from error
 
 
+def documents() -> Path:
+    """The folder of the pages that help and errors name as docs/NAME.md: the package's, or the checkout's."""
+    root = Path(__file__).resolve().parents[2]
+    installed = root / "latentbench" / "docs"
+    return installed if installed.is_dir() else root / "docs"
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a file to be read, or a link to one. Raises OSError for anything else: a pipe may never come to an end.
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
 from pipeline.execution.processes import name_user
+from pipeline.settings.paths import documents
 from pipeline.storage.files import told
 from tasks.cli import (
     ablation,
@@ -63,11 +64,11 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Rerun the evaluation of semantic face editing in a StyleGAN2 latent space, end to end.
+    help=f"""Rerun the evaluation of semantic face editing in a StyleGAN2 latent space, end to end.
 
     Start with `latentbench run --profile smoke`: a complete evaluation of a few minutes. `latentbench plan
     --profile full` says what the published protocol would take here. Settings stand in luigi.cfg; every verb
-    explains itself with `--help`.
+    explains itself with `--help`. Pages that are named docs/... lie in `{documents()}`.
     """,
 )
 
