@@ -1,1 +1,1 @@
-"""Photographs to codes of a domain's generator: align, project, measure."""
+"""Inversion of photographs: alignment, projection to codes of a domain's generator, and measures of the result."""

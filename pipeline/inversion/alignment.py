@@ -1,13 +1,13 @@
-"""FFHQ's alignment: from a face's landmarks to the square that the generator's pictures show.
+"""FFHQ's alignment: the square of a photograph that a generator of FFHQ shows, from a face's landmarks.
 
 Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", CVPR 2019, and their
-`download_ffhq.py`: with e the middle of the eyes, m that of the mouth's corners and R a quarter turn, the square's
-centre is e + 0.1 (m - e), and the vector from it to the middle of its right side has the direction of
-(right eye - left eye) + R (m - e) and the length max(2 |right eye - left eye|, 1.8 |m - e|). The same frame is that of
-synthface's camera.
+`download_ffhq.py`. Let e be the midpoint of the eyes, m the midpoint of the mouth's corners and R a rotation by 90
+degrees. The square's centre is e + 0.1 (m - e). The vector from it to the middle of the square's right side has the
+direction of (right eye - left eye) + R (m - e) and the length max(2 |right eye - left eye|, 1.8 |m - e|). synthface's
+camera uses the same frame.
 
-Departures: landmarks are MTCNN's five, where the authors average dlib's 68; what lies outside the photograph is its
-reflection, without the authors' blur of that border.
+Departures: landmarks are MTCNN's five; the authors average dlib's 68. Outside of the photograph the square shows its
+reflection, without the authors' blur at the border.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LARGEST_SAMPLING = 4096  # pixels a side at which a square is sampled before it is averaged down
+LARGEST_SAMPLING = 4096  # largest side, in pixels, at which a square is sampled before averaging
 
 
 @dataclass(frozen=True)
 class Square:
-    """A turned square of a photograph, in its pixels: x to the right, y down, pixel centres at whole numbers.
+    """A rotated square of a photograph, in pixels: x to the right, y down, pixel centres at whole numbers.
 
-    `centre`, and `across`, the vector from it to the middle of the right side.
+    `across` is the vector from `centre` to the middle of the right side.
     """
 
     centre: tuple[float, float]
@@ -40,9 +40,14 @@ class Square:
 
 
 def ffhq_square(landmarks: np.ndarray) -> Square:
-    """The square for landmarks (5, 2): the eye at the picture's left, that at its right, nose, mouth left and right.
+    """FFHQ's square for landmarks (5, 2): left eye, right eye, nose, left and right corner of the mouth.
 
-    x, y in pixels. Raises ValueError for another shape.
+    Landmarks are x, y in pixels; left and right as seen in the picture. Raises ValueError for another shape.
+
+    >>> landmarks = np.array([[40.0, 50.0], [60.0, 50.0], [50.0, 60.0], [42.0, 70.0], [58.0, 70.0]])
+    >>> square = ffhq_square(landmarks)
+    >>> square.centre, square.side
+    ((50.0, 52.0), 80.0)
     """
     if landmarks.shape != (5, 2):
         raise ValueError(f"Landmarks must be (5, 2), not {landmarks.shape}.")
@@ -57,9 +62,9 @@ def ffhq_square(landmarks: np.ndarray) -> Square:
 
 
 def cut_out(photo: Tensor, square: Square, resolution: int) -> Tensor:
-    """The square of a photograph (3, H, W) as a picture (3, resolution, resolution), antialiased.
+    """The square of a photograph (3, H, W) in [-1, 1] as a picture (3, resolution, resolution), antialiased.
 
-    Sampled bilinearly, at least once per pixel of the photograph, and averaged down.
+    The photograph is sampled bilinearly, at least once per pixel up to LARGEST_SAMPLING, then averaged.
     """
     factor = max(1, min(math.ceil(square.side / resolution), LARGEST_SAMPLING // resolution))
     line = (torch.arange(resolution * factor, dtype=torch.float64) + 0.5) / (resolution * factor) * 2 - 1

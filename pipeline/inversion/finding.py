@@ -1,4 +1,4 @@
-"""The one face of a photograph, or the reason why it cannot be used: none, several, cut off, lying on its side."""
+"""The only face of a photograph, or an error with the reason: no face, several, cut off, or rotated."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 from pipeline.errors import PhotoError
 from pipeline.networks.landmarks import FoundFace, LandmarkFinder
 
-SURE = 0.999  # a face at least so probable is upright; MTCNN gave .994 to 1 to 24 renders, and .71 to .992 when turned
+SURE = 0.999  # a face of this probability is upright; 24 renders had .994 to 1 upright and .71 to .992 when turned
 TURNS = {1: "by 90 degrees to the left", 2: "upside down", 3: "by 90 degrees to the right"}  # in quarters
 POINTS = ("an eye", "an eye", "the nose", "a corner of the mouth", "a corner of the mouth")
 
 
 def find_face(photo: Tensor, finder: LandmarkFinder, threshold: float) -> FoundFace:
-    """The face of a photograph (3, H, W) that is at least so probable.
+    """The face of a photograph (3, H, W) in [-1, 1] with at least the probability `threshold`.
 
-    Raises PhotoError unless there is one, whole and upright.
+    Raises PhotoError unless there is exactly one such face, complete and upright.
     """
     faces = finder.find(photo, threshold=threshold)
     if len(faces) > 1:
-        raise PhotoError(f"{len(faces)} faces are found in it, expected one: crop it to the one that you mean.")
+        raise PhotoError(f"{len(faces)} faces are found in it, expected one: crop it to the face that you mean.")
     best = faces[0].probability if faces else 0.0
     if best < SURE:
         turned = {quarters: _turned(photo, quarters, finder, threshold) for quarters in TURNS}
@@ -38,13 +38,13 @@ def find_face(photo: Tensor, finder: LandmarkFinder, threshold: float) -> FoundF
 
 
 def _turned(photo: Tensor, quarters: int, finder: LandmarkFinder, threshold: float) -> float:
-    """The probability of a face in the photograph turned to the left by so many quarters; 0 if none is found."""
+    """The probability of a face after `quarters` rotations by 90 degrees to the left; 0 if none is found."""
     faces = finder.find(torch.rot90(photo, quarters, (1, 2)).contiguous(), threshold=threshold)
     return max((face.probability for face in faces), default=0.0)
 
 
 def _check_inside(landmarks: np.ndarray, width: int, height: int) -> None:
-    """Raise PhotoError if a landmark lies outside of the photograph: what is there would be invented."""
+    """Raise PhotoError if a landmark lies outside of the photograph, where there are no pixels."""
     for point, (x, y) in zip(POINTS, landmarks, strict=True):
         if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
             raise PhotoError(

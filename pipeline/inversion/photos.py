@@ -1,4 +1,4 @@
-"""Photographs from files of other people: upright, RGB, of a bearable size, or refused with the reason."""
+"""Photographs from untrusted files: upright, RGB and of limited size, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pipeline.errors import PhotoError
 from pipeline.images import from_uint8
 from pipeline.pictures import opened, upright
 
-LARGEST_SIDE = 4096  # larger photographs are averaged down to it
+LARGEST_SIDE = 4096  # in pixels; larger photographs are reduced by averaging
 SMALLEST_SIDE = 32
 
 
 def read_photo(path: Path) -> Tensor:
-    """A photograph as (3, H, W) float32 in [-1, 1], as `pipeline.pictures` decodes it.
+    """A photograph as (3, H, W) float32 in [-1, 1], decoded by `pipeline.pictures`.
 
-    Nothing is decoded before its size is known. Raises PhotoError for what is no readable picture of at least
-    SMALLEST_SIDE pixels a side.
+    The size is checked before anything is decoded. Raises PhotoError for a file that is not a readable picture of at
+    least SMALLEST_SIDE pixels a side.
     """
     with opened(path) as picture:
         if min(picture.size) < SMALLEST_SIDE:

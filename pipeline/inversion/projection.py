@@ -1,13 +1,14 @@
-"""Aligned photographs to codes, by optimisation.
+"""Projection of aligned photographs to codes, by optimisation.
 
 The projector of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, section 5 and
-appendix D: start from the mean code; Adam on perceptual distance; the rate rises over the first 5 % of the steps and
-falls with a cosine over the last quarter; noise on the code falls to nothing over the first three quarters.
+appendix D: start at the mean code and minimise the perceptual distance with Adam. The learning rate rises over the
+first 5 % of the steps and falls along a cosine over the last quarter. Noise on the code falls to zero over the first
+three quarters.
 
-Departures: a code is searched in units of the deviation of random codes, so that one rate serves every generator, and
-its squared distance from the mean code in that unit is penalised; squared pixel differences join the loss; the noise
-buffers stay as they are, since edits are made with them, so their regularisation is gone. W+ (Abdal et al.,
-"Image2StyleGAN", ICCV 2019) searches one code per layer; noise and penalty are those of each layer.
+Departures: codes are measured in standard deviations of random codes, so that one learning rate serves every generator.
+The squared distance from the mean code in that unit is penalised. Squared pixel differences are added to the loss. The
+noise buffers are fixed, because edits use them, so they need no regularisation. W+ (Abdal et al., "Image2StyleGAN",
+ICCV 2019) optimises one code per layer, each with its own noise and penalty.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
 
 SPACES = ("w", "w+")
-RATE = 0.1  # Adam's, as the authors'
+RATE = 0.1  # Adam's learning rate, as in the authors' code
 RISE, FALL = 0.05, 0.25  # shares of the steps over which the rate rises and falls
-NOISE, NOISE_SHARE = 0.5, 0.75  # deviation of the first noise, in that of random codes; share of the steps with noise
+NOISE, NOISE_SHARE = 0.5, 0.75  # standard deviation of the first noise, in units of random codes'; share of the steps
 PIXEL_WEIGHT = 1.0
 PENALTY = 0.1  # weight of the squared distance from the mean code, which is 1 on average for random codes
-LARGEST_COMPARED = 256  # larger pictures are compared at this size, as the authors do
+LARGEST_COMPARED = 256  # larger pictures are compared at this size, as in the authors' code
 
-Told = Callable[[int, float], None]
+Report = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How photographs are projected: all of it can change the codes. `space` is one of SPACES."""
+    """The settings of a projection; each can change the codes. `space` is one of SPACES."""
 
     space: str = "w"
     steps: int = 400
@@ -48,7 +49,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Projected:
-    """Codes ws (N, L, 512), and the loss (N,) of each at the end."""
+    """Codes ws (N, L, 512), and the final loss (N,) of each."""
 
     ws: Tensor
     loss: Tensor
@@ -59,13 +60,13 @@ def project(
     photos: Tensor,
     keys: Sequence[int],
     options: Options,
-    tell: Told = lambda step, loss: None,
+    tell: Report = lambda step, loss: None,
 ) -> Projected:
-    """The codes whose images come closest to aligned photographs (N, 3, R, R) in [-1, 1].
+    """Project aligned photographs (N, 3, R, R) in [-1, 1]: find the codes with the most similar images.
 
-    `keys` (N,) are whole numbers that tell the photographs apart: noise is drawn from (seed, key) alone, so a
-    photograph's code does not depend on its batch, but for rounding. `tell(step, loss)` is called after every step with
-    the mean loss. Raises ValueError for a space that is none of SPACES.
+    `keys` (N,) are integers, one per photograph. Noise depends only on (seed, key), so a photograph's code does not
+    depend on its batch, up to rounding. `tell(step, loss)` is called after every step with the mean loss. Raises
+    ValueError if the space is not in SPACES.
     """
     if options.space not in SPACES:
         raise ValueError(f"No space named {options.space!r}. Known: {', '.join(SPACES)}.")
@@ -76,11 +77,11 @@ def project(
     optimiser = torch.optim.Adam([offset], lr=RATE)
     streams = [np.random.default_rng([options.seed, key]) for key in keys]
     for step in range(options.steps):
-        at = step / options.steps
+        progress = step / options.steps
         for group in optimiser.param_groups:
-            group["lr"] = RATE * rate(at)
-        shaken = offset + noise_scale(at) * _noise(streams, shape).to(offset)
-        losses = _losses(domain, shaken, offset, targets)
+            group["lr"] = RATE * rate(progress)
+        noisy = offset + noise_scale(progress) * _noise(streams, shape).to(offset)
+        losses = _losses(domain, noisy, offset, targets)
         optimiser.zero_grad(set_to_none=True)
         losses.sum().backward()
         optimiser.step()
@@ -90,15 +91,15 @@ def project(
         return Projected(_ws(domain, offset), losses)
 
 
-def rate(at: float) -> float:
-    """The learning rate's factor in [0, 1] at a share of the steps."""
-    fall = min(1.0, (1.0 - at) / FALL)
-    return (0.5 - 0.5 * math.cos(math.pi * fall)) * min(1.0, at / RISE)
+def rate(progress: float) -> float:
+    """The learning rate's factor in [0, 1] after a share of the steps."""
+    fall = min(1.0, (1.0 - progress) / FALL)
+    return (0.5 - 0.5 * math.cos(math.pi * fall)) * min(1.0, progress / RISE)
 
 
-def noise_scale(at: float) -> float:
-    """The deviation of the noise on a code, in that of random codes, at a share of the steps."""
-    return NOISE * max(0.0, 1.0 - at / NOISE_SHARE) ** 2
+def noise_scale(progress: float) -> float:
+    """Standard deviation of the noise on a code, in units of random codes', after a share of the steps."""
+    return NOISE * max(0.0, 1.0 - progress / NOISE_SHARE) ** 2
 
 
 def _noise(streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Tensor:
@@ -106,7 +107,7 @@ def _noise(streams: Sequence[np.random.Generator], shape: tuple[int, int]) -> Te
 
 
 def _ws(domain: Domain, offset: Tensor) -> Tensor:
-    """Codes (N, L, 512) at offsets (N, 1 or L, 512) from the mean code, in deviations of random codes."""
+    """Codes (N, L, 512) from offsets (N, 1 or L, 512) to the mean code, in standard deviations of random codes."""
     generator = domain.generator
     deviation = domain.mean_distance / math.sqrt(2 * generator.w_dim)
     return (generator.mapping.w_avg + deviation * offset).expand(-1, generator.num_ws, -1)
@@ -116,9 +117,9 @@ def _compared(images: Tensor) -> Tensor:
     return resize(images, min(images.shape[-1], LARGEST_COMPARED)) if images.shape[-1] > LARGEST_COMPARED else images
 
 
-def _losses(domain: Domain, shaken: Tensor, offset: Tensor, targets: Tensor) -> Tensor:
-    """What is minimised, of each photograph: (N,)."""
-    images = _compared(domain.generator.synthesis(_ws(domain, shaken)))
-    alike = domain.perceptual_distance(images, targets)
+def _losses(domain: Domain, noisy: Tensor, offset: Tensor, targets: Tensor) -> Tensor:
+    """The loss (N,) of each photograph."""
+    images = _compared(domain.generator.synthesis(_ws(domain, noisy)))
+    perceptual = domain.perceptual_distance(images, targets)
     pixels = (images - targets).square().mean(dim=(1, 2, 3))
-    return alike + PIXEL_WEIGHT * pixels + PENALTY * offset.square().mean(dim=(1, 2))
+    return perceptual + PIXEL_WEIGHT * pixels + PENALTY * offset.square().mean(dim=(1, 2))

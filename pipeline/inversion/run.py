@@ -1,8 +1,8 @@
-"""Photographs to a folder of codes: what is finished is kept, what cannot be used is named, the others go on.
+"""Inversion of photographs into a folder of codes: finished ones are kept, unusable ones are reported.
 
 FOLDER/faces.parquet        one row per photograph, as `schemas.INVERTED`
-FOLDER/sheet.png            each aligned photograph beside its projection
-FOLDER/finished/*.parquet   one file per photograph and setting: what a later call starts from
+FOLDER/sheet.png            each aligned photograph next to its projection
+FOLDER/finished/*.parquet   one file per photograph and setting, with which a later call continues
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ log = logging.getLogger("latentbench")
 
 VERSION = 2  # raise it when codes change
 TABLE, SHEET, FINISHED = "faces.parquet", "sheet.png", "finished"
-LARGEST_ENLARGEMENT = 2.0  # of a photograph's pixels, to the size of the domain's pictures
+LARGEST_ENLARGEMENT = 2.0  # of a photograph's face, to the resolution of the domain
 SHEET_ROW, SHEET_TILE = 4, 256  # pairs in a row of the sheet; largest side of a picture on it
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One photograph that can be projected: its file, the aligned picture (3, R, R), and the side that was cut out."""
+class Photograph:
+    """A photograph to project: its file, the aligned picture (3, R, R), and the side of its square in pixels."""
 
     path: Path
     sha256: str
@@ -58,7 +58,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Inverted:
-    """Table and sheet (None if no photograph could be used), the rows, how many were kept, and who was refused why."""
+    """The result of `invert`: paths of table and sheet (None if no photograph could be used), and the table's rows.
+
+    `kept` counts the photographs that an earlier call finished; `refused` are pairs of path and reason.
+    """
 
     table: Path | None
     sheet: Path | None
@@ -77,43 +80,46 @@ def invert(
     threshold: float = 0.9,
     batch: int = 8,
 ) -> Inverted:
-    """Align and project photographs, and write what the module says into `folder`.
+    """Align and project photographs, and write table, sheet and finished rows into `folder`.
 
-    `aligned` photographs are squares in FFHQ's frame already and are only resized. `threshold` is the smallest
-    probability of a face. `batch` photographs are projected at once, which changes no code but for rounding. A
-    photograph that was finished in this folder with the same options is not projected again. Raises LatentbenchError
-    for a folder that cannot be made.
+    With `aligned`, photographs are already squares in FFHQ's frame and are only resized. `threshold` is the smallest
+    probability of a face. `batch` photographs are projected together, which changes codes only by rounding. A
+    photograph that was finished in this folder with the same options is not projected again. Unusable photographs are
+    listed in `refused`. Raises LatentbenchError for a folder that cannot be made.
+
+        domain = pipeline.domains.base.load("synthface", "cpu")
+        inverted = invert(domain, [Path("face.png")], Path("codes"), Options(steps=400))
     """
     try:
         (folder / FINISHED).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LatentbenchError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --to.") from error
-    wanted, refused = _align_all(domain, photos, aligned, threshold)
-    names = {one.sha256: _part_name(domain, one, options, aligned) for one in wanted}
-    parts = {one.sha256: _finished(folder / FINISHED, names[one.sha256]) for one in wanted}
-    todo = [one for one in wanted if parts[one.sha256] is None]
-    kept = len(wanted) - len(todo)
-    title, total = f"{domain.card.name} invert", len(wanted) * options.steps
+    photographs, refused = _align_all(domain, photos, aligned, threshold)
+    names = {photo.sha256: _part_name(domain, photo, options, aligned) for photo in photographs}
+    parts = {photo.sha256: _finished(folder / FINISHED, names[photo.sha256]) for photo in photographs}
+    todo = [photo for photo in photographs if parts[photo.sha256] is None]
+    kept = len(photographs) - len(todo)
+    title, total = f"{domain.card.name} invert", len(photographs) * options.steps
     with Display(title, total, "steps of photographs", before=kept * options.steps) as display:
         done = kept
         for first in range(0, len(todo), batch):
-            lot = todo[first : first + batch]
+            group = todo[first : first + batch]
 
-            def tell(step: int, loss: float, before: int = done, count: int = len(lot)) -> None:
-                note = f"loss {loss:.3f}, photographs {before + 1} to {before + count} of {len(wanted)}"
+            def tell(step: int, loss: float, before: int = done, count: int = len(group)) -> None:
+                note = f"loss {loss:.3f}, photographs {before + 1} to {before + count} of {len(photographs)}"
                 display.update(before * options.steps + step * count, note)
 
-            pictures = torch.stack([one.picture for one in lot]).to(domain.device)
-            keys = [int(one.sha256[:15], 16) for one in lot]
+            pictures = torch.stack([photo.picture for photo in group]).to(domain.device)
+            keys = [int(photo.sha256[:15], 16) for photo in group]
             projected = project(domain, pictures, keys, options, tell)
-            rows = _rows(domain, lot, pictures, projected.ws, projected.loss, options)
-            for one, row in zip(lot, rows, strict=True):
-                parts[one.sha256] = _write_part(folder / FINISHED, names[one.sha256], row)
-            done += len(lot)
-    found = [part for one in wanted if (part := parts[one.sha256]) is not None]
-    if not found:
+            rows = _rows(domain, group, pictures, projected.ws, projected.loss, options)
+            for photo, row in zip(group, rows, strict=True):
+                parts[photo.sha256] = _write_part(folder / FINISHED, names[photo.sha256], row)
+            done += len(group)
+    finished = [part for photo in photographs if (part := parts[photo.sha256]) is not None]
+    if not finished:
         return Inverted(None, None, INVERTED.empty_table(), 0, tuple(refused))
-    return _finish(domain, folder, found, wanted, options, kept, refused)
+    return _finish(domain, folder, finished, photographs, options, kept, refused)
 
 
 # Photographs
@@ -121,28 +127,28 @@ def invert(
 
 def _align_all(
     domain: Domain, photos: Sequence[Path], aligned: bool, threshold: float
-) -> tuple[list[Wanted], list[tuple[Path, str]]]:
-    """Those that can be projected, in order, and the others with the reason."""
+) -> tuple[list[Photograph], list[tuple[Path, str]]]:
+    """The usable photographs in order, and the paths of the others with the reason."""
     finder = None if aligned else LandmarkFinder(domain.device)
-    wanted: list[Wanted] = []
+    photographs: list[Photograph] = []
     refused: list[tuple[Path, str]] = []
-    seen: dict[str, Path] = {}
+    first_path: dict[str, Path] = {}
     with Display(f"{domain.card.name} align", len(photos), "photographs") as display:
-        for place, path in enumerate(photos, start=1):
+        for number, path in enumerate(photos, start=1):
             try:
-                one = _align(path, finder, domain.card.resolution, threshold)
-                if one.sha256 in seen:
-                    raise PhotoError(f"it is the very file {readable(seen[one.sha256])}: name it once.")
-                seen[one.sha256] = path
-                wanted.append(one)
+                photo = _align(path, finder, domain.card.resolution, threshold)
+                if photo.sha256 in first_path:
+                    raise PhotoError(f"it is the same file as {readable(first_path[photo.sha256])}: name it once.")
+                first_path[photo.sha256] = path
+                photographs.append(photo)
             except PhotoError as error:
                 refused.append((path, str(error)))
-            display.update(place, readable(path.name))
-    return wanted, refused
+            display.update(number, readable(path.name))
+    return photographs, refused
 
 
-def _align(path: Path, finder: LandmarkFinder | None, resolution: int, threshold: float) -> Wanted:
-    """Raises PhotoError for what is no photograph of one face, large enough."""
+def _align(path: Path, finder: LandmarkFinder | None, resolution: int, threshold: float) -> Photograph:
+    """Read and align a photograph. Raises PhotoError unless it shows exactly one face that is large enough."""
     photo = read_photo(path)
     height, width = photo.shape[1:]
     if finder is None:
@@ -158,19 +164,19 @@ def _align(path: Path, finder: LandmarkFinder | None, resolution: int, threshold
             f"{resolution / LARGEST_ENLARGEMENT:.0f} for pictures of {resolution}."
         )
     picture = resize(photo[None], resolution)[0] if finder is None else cut_out(photo, square, resolution)
-    return Wanted(path, file_sha256(path), picture, side)
+    return Photograph(path, file_sha256(path), picture, side)
 
 
 # Finished photographs
 
 
-def _part_name(domain: Domain, one: Wanted, options: Options, aligned: bool) -> str:
-    """The file of a photograph's row: all that can change it is in the name."""
+def _part_name(domain: Domain, photo: Photograph, options: Options, aligned: bool) -> str:
+    """The file name of a photograph's row: a digest of everything that can change the row."""
     roles = ("generator", "perception", "scorer_b", "recognizer_b", "detector")
     facts = {
         "version": VERSION,
         "domain": domain.card.name,
-        "photo": one.sha256,
+        "photo": photo.sha256,
         "aligned": aligned,
         "options": asdict(options),
         "weights": {role: domain.card.weights[role] for role in roles},
@@ -185,7 +191,7 @@ def _write_part(folder: Path, name: str, row: dict[str, Any]) -> pa.Table:
 
 
 def _finished(folder: Path, name: str) -> pa.Table | None:
-    """The row of an earlier call, or None; one that is damaged is named and computed again."""
+    """The row of an earlier call, or None. A damaged row is logged and computed again."""
     try:
         record = load_record(folder, name)
         if record is None:
@@ -197,23 +203,23 @@ def _finished(folder: Path, name: str) -> pa.Table | None:
         return None
 
 
-# What is written
+# Table and sheet
 
 
 @torch.no_grad()
 def _rows(
-    domain: Domain, lot: Sequence[Wanted], photos: Tensor, ws: Tensor, loss: Tensor, options: Options
+    domain: Domain, group: Sequence[Photograph], photos: Tensor, ws: Tensor, loss: Tensor, options: Options
 ) -> list[dict[str, Any]]:
     """One row of INVERTED for each photograph."""
     mean = domain.generator.mapping.w_avg
     images = domain.generator.synthesis(ws)
     mean_face = domain.generator.synthesis(domain.generator.mapping.broadcast(mean[None])).expand_as(photos)
-    alike = domain.perceptual_distance
+    perceptual = domain.perceptual_distance
     detection = domain.detector.detect(images)
     columns = {
         "loss": loss,
-        "lpips": alike(images, photos).flatten(),
-        "mean_face_lpips": alike(mean_face, photos).flatten(),
+        "lpips": perceptual(images, photos).flatten(),
+        "mean_face_lpips": perceptual(mean_face, photos).flatten(),
         "ssim": structural_similarity(images, photos),
         "pixel_error": (images - photos).square().mean(dim=(1, 2, 3)).sqrt(),
         "identity_recognizer_b": distance(domain.recognizer_b(images), domain.recognizer_b(photos)),
@@ -224,12 +230,13 @@ def _rows(
     measured = {name: values.float().cpu().numpy() for name, values in columns.items()}
     codes = ws.float().cpu().numpy()
     rows = []
-    for place, one in enumerate(lot):
-        row: dict[str, Any] = {name: values[place] for name, values in measured.items()}
-        row |= {"latent_id": place, "photo": readable(one.path.name), "photo_sha256": one.sha256, "side": one.side}
+    for index, photo in enumerate(group):
+        row: dict[str, Any] = {name: values[index] for name, values in measured.items()}
+        row |= {"latent_id": index, "photo": readable(photo.path.name)}
+        row |= {"photo_sha256": photo.sha256, "side": photo.side}
         row |= {"domain": domain.card.name, "generator": domain.card.weights["generator"]}
         row |= asdict(options)
-        row |= {"w": codes[place, 0]} if options.space == SPACES[0] else {"ws": codes[place].reshape(-1)}
+        row |= {"w": codes[index, 0]} if options.space == SPACES[0] else {"ws": codes[index].reshape(-1)}
         rows.append(row)
     return rows
 
@@ -238,23 +245,24 @@ def _finish(
     domain: Domain,
     folder: Path,
     parts: Sequence[pa.Table],
-    wanted: Sequence[Wanted],
+    photographs: Sequence[Photograph],
     options: Options,
     kept: int,
     refused: Sequence[tuple[Path, str]],
 ) -> Inverted:
-    """Write table and sheet, each there whole or not at all."""
+    """Write table and sheet, each atomically."""
     rows = pa.concat_tables(parts)
-    places = INVERTED.get_field_index("latent_id"), INVERTED.get_field_index("photo")
-    rows = rows.set_column(places[0], INVERTED.field("latent_id"), pa.array(range(rows.num_rows), pa.int64()))
-    rows = rows.set_column(places[1], INVERTED.field("photo"), pa.array([readable(one.path.name) for one in wanted]))
+    id_index, photo_index = INVERTED.get_field_index("latent_id"), INVERTED.get_field_index("photo")
+    names = [readable(photo.path.name) for photo in photographs]
+    rows = rows.set_column(id_index, INVERTED.field("latent_id"), pa.array(range(rows.num_rows), pa.int64()))
+    rows = rows.set_column(photo_index, INVERTED.field("photo"), pa.array(names))
     write_whole(folder, TABLE, lambda path: write_table(rows, INVERTED, path))
     pictures = []
-    for row, one in zip(rows.select(["w", "ws"]).to_pylist(), wanted, strict=True):
+    for row, photo in zip(rows.select(["w", "ws"]).to_pylist(), photographs, strict=True):
         codes = torch.tensor(row["w"] or row["ws"], device=domain.device).reshape(1, -1, W_DIM)
         with torch.no_grad():
             image = domain.generator.synthesis(codes.expand(1, domain.generator.num_ws, -1)).cpu()
-        pictures += [one.picture.cpu(), image[0]]
+        pictures += [photo.picture.cpu(), image[0]]
     shown = torch.stack(pictures)
     if shown.shape[-1] > SHEET_TILE:
         shown = resize(shown, SHEET_TILE)

@@ -1,4 +1,4 @@
-"""The table of inverted photographs, as the evaluation reads it: codes that are edited in place of sampled faces."""
+"""The table of inverted photographs, whose codes an evaluation edits instead of sampled faces."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ SPACE = "w"
 def read_codes(settings: Settings, card: DomainCard) -> np.ndarray:
     """w (N, 512) float32 of the photographs in `[protocol] faces_from` that a run edits: the first N of the table.
 
-    N is the largest of the profile's SIZES; of the others nothing is read but how many they are. Raises ConfigError
-    for a table that this run cannot use (no such table; another domain or generator; codes in W+, of which the
-    evaluation knows one per face; fewer photographs than the profile asks faces for), StageError for one that was
-    replaced while the run was going on.
+    N is the largest of the profile's SIZES; of later rows only the number is read. Raises ConfigError for a table that
+    the run cannot use: missing, of another domain or generator, with codes in W+ (the evaluation edits one code per
+    face), or with fewer photographs than the profile needs. Raises StageError if the table was replaced during the run.
     """
     path, key = Path(settings.experiment.faces_from), f"{settings.source}: [protocol] faces_from"
     try:

@@ -295,9 +295,9 @@ def _fetched(domain: str, skip: set[str]) -> Iterator[Finding]:
             if standing.state == PRESENT:
                 yield Finding(subject, GOOD, f"{standing.path}, sha256 {standing.sha256}")
             elif standing.state == STAND_IN:
-                yield Finding(subject, WARNING, standing.told)
+                yield Finding(subject, WARNING, standing.reason)
             elif standing.state != MISSING:
-                yield Finding(subject, BAD, standing.told)
+                yield Finding(subject, BAD, standing.reason)
             elif not present:
                 others = "" if len(filling) == 1 else f" One of {len(filling)} files for this role is enough."
-                yield Finding(subject, BAD, standing.told + others)
+                yield Finding(subject, BAD, standing.reason + others)

@@ -1,4 +1,4 @@
-"""Weight files of other people: which there are, how they come here, and that they are the right ones.
+"""Published weight files: the table of them, their download, and their verification.
 
     table.toml, table.py    name, file, URL, size, sha256, licence, who uses it
     store.py                the folder of this machine: what is there, checked before it is used

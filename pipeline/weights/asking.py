@@ -1,4 +1,4 @@
-"""One HTTP request: proxies, redirects, and a server that keeps silent."""
+"""One HTTP GET with proxies, bounded redirects and a read timeout."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def session() -> requests.Session:
-    """Connections that are kept; proxies and certificates are those of the environment."""
-    asking = requests.Session()
-    asking.headers["User-Agent"] = "latentbench"
-    asking.headers["Accept-Encoding"] = "identity"  # the file's own bytes: they are counted and hashed
-    return asking
+    """A session that reuses connections, with the proxies and certificates of the environment."""
+    connections = requests.Session()
+    connections.headers["User-Agent"] = "latentbench"
+    connections.headers["Accept-Encoding"] = "identity"  # uncompressed: the file's bytes are counted and hashed
+    return connections
 
 
-def ask(asking: requests.Session, url: str, headers: dict[str, str], settings: Downloads) -> requests.Response:
-    """The answer to a GET, its body unread, after redirects.
+def ask(connections: requests.Session, url: str, headers: dict[str, str], settings: Downloads) -> requests.Response:
+    """The response to a GET after redirects, with its body unread.
 
-    Raises requests.RequestException, and WeightsError for a redirect that leaves the host for anything but https.
+    Raises requests.RequestException, and WeightsError for too many redirects or an unsafe one.
     """
     proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else None
-    silence = (settings.timeout, settings.timeout)  # to connect, and between two bytes
+    timeout = (settings.timeout, settings.timeout)  # to connect, and between two bytes
     for _ in range(MOST_REDIRECTS + 1):
-        answer = asking.get(url, headers=headers, stream=True, allow_redirects=False, timeout=silence, proxies=proxies)
-        if answer.status_code not in REDIRECTS:
-            return answer
-        target = urljoin(url, answer.headers.get("Location", ""))
-        answer.close()
+        response = connections.get(
+            url, headers=headers, stream=True, allow_redirects=False, timeout=timeout, proxies=proxies
+        )
+        if response.status_code not in REDIRECTS:
+            return response
+        target = urljoin(url, response.headers.get("Location", ""))
+        response.close()
         check_redirect(url, target)
         url = target
     raise WeightsError(
-        f"{url}: more than {MOST_REDIRECTS} redirects. Nothing was taken; name another server: --mirror URL"
+        f"{url}: more than {MOST_REDIRECTS} redirects. Nothing was saved; name another server: --mirror URL"
     )
 
 
@@ -47,6 +49,6 @@ def check_redirect(url: str, target: str) -> None:
     same = (before.scheme, before.netloc) == (after.scheme, after.netloc)
     if after.scheme != "https" and not same:
         raise WeightsError(
-            f"{url} redirects to {target}: expected https or the same host. Nothing was taken; name another server: "
+            f"{url} redirects to {target}: expected https or the same host. Nothing was saved; name another server: "
             "--mirror URL"
         )

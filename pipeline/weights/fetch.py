@@ -1,4 +1,4 @@
-"""A file of the table into the weights folder: from its publisher, from a mirror, or from another folder."""
+"""Fetching: brings a file of the table into the weights folder, from its publisher, a mirror or another folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.weights.partial import Partial
 from pipeline.weights.records import RECORDS, read_records
 from pipeline.weights.store import PRESENT, STAND_IN, UNVERIFIED, Standing, Store, WrongFileError
 from pipeline.weights.table import Weight
-from pipeline.weights.transfer import CHUNK, RESERVE, Wanted, download
+from pipeline.weights.transfer import CHUNK, RESERVE, Target, download
 
 log = logging.getLogger("latentbench")
 
@@ -25,14 +25,16 @@ THERE, FETCHED, COPIED, TAKEN = "was there", "fetched", "copied", "taken as foun
 
 @dataclass(frozen=True)
 class Fetched:
-    """How a file came here: `how` is THERE, FETCHED, COPIED or TAKEN."""
+    """The state of a file after `fetch`; `how` is THERE, FETCHED, COPIED or TAKEN."""
 
     standing: Standing
     how: str
 
 
 def address(weight: Weight, mirror: str = "") -> str:
-    """The URL of a file: its publisher's, or the mirror's with the file's published name. Raises ConfigError."""
+    """The URL of a file: its publisher's URL, or the mirror's with the file's name. Raises ConfigError for a mirror
+    that is not a URL.
+    """
     if not mirror:
         return weight.url
     parts = urlsplit(mirror)
@@ -42,52 +44,52 @@ def address(weight: Weight, mirror: str = "") -> str:
 
 
 def fetch(weight: Weight, store: Store, settings: Downloads, *, source: Path | None = None) -> Fetched:
-    """Have the file of an entry in its place, checked and recorded: nothing else is ever placed.
+    """Fetch the file of an entry into the store, check it and record it. A wrong file is never placed.
 
-    `source` is a folder that holds it under its published name; without one it is downloaded, from `settings.mirror`
-    if that is set. A file in its place that is not the right one is set aside as FILE.wrong. Raises
+    `source` is a folder that holds the file under its published name. Without it the file is downloaded, from
+    `settings.mirror` if it is set. A wrong file that is already in the store is renamed to FILE.wrong. Raises
     WeightsError, and BusyError if another process fetches the same file for longer than `settings.lock_wait` seconds.
     """
     url = address(weight, settings.mirror)
     with store.held(weight, settings.lock_wait):
-        found = store.verify(weight)
-        if found.state == PRESENT:
+        standing = store.verify(weight)
+        if standing.state == PRESENT:
             _tidy(store, weight)
-            return Fetched(found, THERE)
-        if found.state == STAND_IN:
+            return Fetched(standing, THERE)
+        if standing.state == STAND_IN:
             raise WeightsError(
-                f"{found.told} Nothing was fetched: published files and stand-ins never share a folder. Choose another "
-                "one: set LATENTBENCH_WEIGHTS, or [weights] folder."
+                f"{standing.reason} Nothing was fetched: published files and stand-ins never share a folder. Choose "
+                "another folder: set LATENTBENCH_WEIGHTS, or [weights] folder."
             )
         if source is not None:
             arrived = _copy(weight, store, source)
             return Fetched(_place(weight, store, arrived, str(source / weight.file)), COPIED)
-        if found.state == UNVERIFIED:
-            log.warning("%s: %s is taken as it is found; its sha256 is %s.", weight.name, found.path, found.sha256)
+        if standing.state == UNVERIFIED:
+            log.warning("%s: %s is accepted unchecked; its sha256 is %s.", weight.name, standing.path, standing.sha256)
             return Fetched(store.adopt(weight), TAKEN)
         return Fetched(_download(weight, store, settings, url), FETCHED)
 
 
 def _download(weight: Weight, store: Store, settings: Downloads, url: str) -> Standing:
     partial = Partial(store.partial(weight))
-    wanted = Wanted(weight.name, url, weight.size, store.expected(weight))
-    if not wanted.sha256 and not url.startswith("https://"):
+    target = Target(weight.name, url, weight.size, store.expected(weight))
+    if not target.sha256 and not url.startswith("https://"):
         log.warning(
-            "%s: no sha256 is known, and %s is not https: anybody between here and there may change it.",
+            "%s: no sha256 is known, and %s is not https: anybody on the network path can change the file.",
             weight.name,
             url,
         )
     resumed = bool(partial.size)
     while True:
-        download(wanted, partial, settings)
+        download(target, partial, settings)
         try:
             standing = _place(weight, store, partial.path, url)
         except WrongFileError as error:
             partial.discard()
             if not resumed:
                 raise
-            # Parts of two files may have been put together: once more, all of it from one.
-            log.warning("%s Its beginning came with an earlier attempt: starting over.", error)
+            # The parts may come from two different files: download the whole file once more.
+            log.warning("%s Its beginning was downloaded by an earlier attempt: starting over.", error)
             resumed = False
         else:
             partial.discard()
@@ -95,24 +97,23 @@ def _download(weight: Weight, store: Store, settings: Downloads, url: str) -> St
 
 
 def _copy(weight: Weight, store: Store, source: Path) -> Path:
-    """A copy of a file beside its place, not yet checked. Raises WeightsError."""
+    """Copy a file into the store under a temporary name, not yet checked. Raises WeightsError."""
     origin, arrived = source / weight.file, store.folder / f".{weight.file}.copy"
     if not origin.is_file():
         raise WeightsError(
-            f"{weight.name}: expected {weight.file} in {source}, which is not there. It comes from {weight.url}"
+            f"{weight.name}: expected {weight.file} in {source}, and it is not there. It is published at {weight.url}"
         )
     if any(record.stand_in and record.file == weight.file for record in read_records(source).values()):
         raise WeightsError(
-            f"{weight.name}: {origin} is a stand-in, as {source / RECORDS} says: its numbers mean nothing. It was not "
-            f"taken. To try the machinery, set LATENTBENCH_WEIGHTS={source}; the published file comes from {weight.url}"
+            f"{weight.name}: {origin} is a stand-in by {source / RECORDS}: its numbers mean nothing. It was not taken. "
+            f"To try the program, set LATENTBENCH_WEIGHTS={source}; the published file is at {weight.url}"
         )
     size = origin.stat().st_size
     free = shutil.disk_usage(store.folder).free
     if free < size + RESERVE:
         raise WeightsError(
             f"Disk full: {weight.name} needs {size:,} bytes in {store.folder}; {free:,} are free there. Make room, or "
-            f"choose "
-            "another folder: set LATENTBENCH_WEIGHTS."
+            "choose another folder: set LATENTBENCH_WEIGHTS."
         )
     arrived.unlink(missing_ok=True)
     try:
@@ -133,17 +134,17 @@ def _copy(weight: Weight, store: Store, source: Path) -> Path:
 
 
 def _place(weight: Weight, store: Store, arrived: Path, source: str) -> Standing:
-    """Place what has arrived; what is not the right file is removed."""
+    """Place the arrived file in the store; a wrong file is removed."""
     try:
         return store.place(weight, arrived, source)
     except WrongFileError:
         arrived.unlink(missing_ok=True)
         raise
     except OSError as error:
-        raise WeightsError(f"{weight.name}: cannot put {arrived} into its place: {error.strerror}.") from error
+        raise WeightsError(f"{weight.name}: cannot move {arrived} into the store: {error.strerror}.") from error
 
 
 def _tidy(store: Store, weight: Weight) -> None:
-    """Remove what an earlier attempt left of a file that is in its place by now."""
+    """Remove the remains of an earlier attempt."""
     Partial(store.partial(weight)).discard()
     (store.folder / f".{weight.file}.copy").unlink(missing_ok=True)

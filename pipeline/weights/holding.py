@@ -1,4 +1,4 @@
-"""One process at a time: a lock file that the kernel drops when its holder dies, however it dies."""
+"""A lock file for one process at a time; the kernel releases it when its holder ends for any reason."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LOOK_AGAIN = 0.2  # seconds
 
 @contextmanager
 def held(path: Path, title: str, wait: float) -> Iterator[None]:
-    """Hold the lock file `path` for as long as the block runs; it stays behind, empty of meaning.
+    """Hold the lock file `path` while the block runs. The file is left behind and carries no state.
 
-    Another holder is waited for, up to `wait` seconds. Raises BusyError that names it, WeightsError if the folder
-    cannot be written or does not lock files.
+    Waits up to `wait` seconds for another holder. Raises BusyError with the holder's name, and WeightsError if the
+    folder cannot be written or its file system does not support locks.
     """
     try:
         file = open_shared(path)
@@ -39,7 +39,7 @@ def held(path: Path, title: str, wait: float) -> Iterator[None]:
 
 
 def _take(file: IO[str], path: Path, title: str, wait: float) -> None:
-    deadline, told = time.monotonic() + wait, False
+    deadline, warned = time.monotonic() + wait, False
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,10 +52,10 @@ def _take(file: IO[str], path: Path, title: str, wait: float) -> None:
         left = deadline - time.monotonic()
         if left <= 0:
             raise BusyError(f"{title} is being fetched by {holder}. Wait for it and try again. The lock is {path}.")
-        if not told:
+        if not warned:
             log.warning("Waiting for %s, which is fetching %s.", holder, title)
-            told = True
+            warned = True
         time.sleep(min(LOOK_AGAIN, left))
-    with suppress(OSError):  # who holds it is told as well as it goes; the lock holds on a full disk too
+    with suppress(OSError):  # the holder's name is optional: on a full disk the lock still holds
         os.ftruncate(file.fileno(), 0)
         os.write(file.fileno(), f"process {os.getpid()} on {platform.node()}".encode())

@@ -1,4 +1,4 @@
-"""The state of weight files as rows for programs and as lines for people."""
+"""Listings of weight files: JSON rows, and lines of text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.weights.telling import in_bytes, in_size
 
 
 def as_row(standing: Standing) -> dict[str, Any]:
-    """One file as JSON: what the table says of it, and its state here. Unknown sizes and hashes are null."""
+    """One file as JSON: its entry in the table and its state in the folder. Unknown sizes and hashes are null."""
     weight = standing.weight
     return {
         "name": weight.name,
@@ -19,7 +19,7 @@ def as_row(standing: Standing) -> dict[str, Any]:
         "size": standing.size or None,
         "sha256": standing.sha256 or None,
         "partial": standing.partial or None,
-        "told": standing.told or None,
+        "told": standing.reason or None,
         "file": weight.file,
         "url": weight.url,
         "published_size": weight.size or None,
@@ -35,7 +35,7 @@ def as_row(standing: Standing) -> dict[str, Any]:
 
 
 def as_lines(standings: Sequence[Standing]) -> list[str]:
-    """A table: name, state, size, what the sha256 is compared with, file, user; the licences below it."""
+    """A table with name, state, size, sha256, file and user, then the licences."""
     rows = [("name", "state", "size", "sha256", "file", "used by")]
     for standing in standings:
         weight = standing.weight
@@ -53,7 +53,7 @@ def as_lines(standings: Sequence[Standing]) -> list[str]:
 
 
 def _hash(standing: Standing) -> str:
-    """The sha256 on disk, or else how much of it is published: "a205a346... published", "recorded when first here"."""
+    """The start of the file's sha256; without a file, the published start, or "recorded at first" if there is none."""
     weight = standing.weight
     if standing.sha256:
         return f"{standing.sha256[:12]}..."

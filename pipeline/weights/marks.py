@@ -1,6 +1,6 @@
-"""The mark in the stand-ins themselves: whatever folder they are brought to, nobody takes them for the published files.
+"""The mark inside stand-ins, which distinguishes them from published files in every folder.
 
-Stand-ins for files of other people are zip archives of torch; the mark is one more member, which torch leaves alone.
+Stand-ins for published files are zip archives of torch; the mark is an additional member, which torch ignores.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ MAGIC = b"PK\x03\x04"
 
 
 def mark(file: IO[bytes], note: str) -> None:
-    """Mark a file of torch as a stand-in, and say in it what it is. The same file gives the same bytes."""
+    """Mark a file of torch as a stand-in, with a note. The same file and note give the same bytes."""
     with zipfile.ZipFile(file, "a") as archive:
         folder = archive.namelist()[0].partition("/")[0]
         archive.writestr(zipfile.ZipInfo(f"{folder}/{MARK}"), note)
 
 
 def is_marked(path: Path) -> bool:
-    """Whether a file says of itself that it is a stand-in. Raises OSError if it cannot be read."""
+    """Whether a file has the mark. Raises OSError if it cannot be read."""
     with open_regular(path) as file:
         if file.read(len(MAGIC)) != MAGIC:
             return False

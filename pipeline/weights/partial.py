@@ -1,4 +1,4 @@
-"""A file that has not come in full yet, and the note beside it that says of what it is a part."""
+"""An unfinished download: the bytes so far, and a note with the file's URL and version on the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.weights.records import replace_text
 
 
 class Partial:
-    """The bytes that have arrived, in `path`, and its note: url, etag, last_modified, total."""
+    """The bytes downloaded so far, in `path`, and a note in PATH.json: url, etag, last_modified, total."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -21,14 +21,14 @@ class Partial:
 
     @property
     def size(self) -> int:
-        """Bytes that have arrived; 0 if none have."""
+        """Bytes downloaded so far; 0 without a file."""
         try:
             return self.path.lstat().st_size
         except OSError:
             return 0
 
     def note(self) -> dict[str, Any]:
-        """What was noted when the download began; empty if that cannot be read."""
+        """The note of the download's begin; empty if it cannot be read."""
         try:
             note = read_json(self.note_path)
         except (FileNotFoundError, ValueError, StageError):
@@ -36,11 +36,11 @@ class Partial:
         return note if isinstance(note, dict) else {}
 
     def resume(self, url: str, size: int, *, known: bool) -> tuple[int, dict[str, str]]:
-        """Where to go on, and the headers that ask for it; (0, {}) to start over.
+        """The offset at which to resume, and the headers of the request; (0, {}) to start over.
 
-        With the same URL and a strong ETag (or a time of change), the server is asked for the rest of that very file.
-        Without, the rest is asked for only if the whole file's sha256 is `known`, which then tells whether the parts
-        fit.
+        With the same URL and a strong ETag (or Last-Modified), the request is conditional on the same version of the
+        file. Otherwise the rest is requested only if the sha256 of the whole file is `known`, which later shows whether
+        the parts fit.
         """
         offset, note = self.size, self.note()
         if not offset or offset > (size or note.get("total") or 0) or self.path.is_symlink():
@@ -53,26 +53,24 @@ class Partial:
         return (offset, headers) if known else (0, {})
 
     def begin(self, url: str, etag: str, last_modified: str, total: int) -> None:
-        """Start over: an empty file, then the note. Never a new note beside old bytes."""
+        """Start over: first an empty file, then the note, so that a new note never belongs to old bytes."""
         self.discard()
         self.appending().close()
         note = {"url": url, "etag": etag, "last_modified": last_modified, "total": total}
         replace_text(self.note_path, json.dumps(note, indent=1) + "\n")
 
     def appending(self) -> IO[bytes]:
-        """The file, to be written at its end, unbuffered: a kill loses nothing that has arrived. Follows no link.
+        """The file, opened for unbuffered appending, so that a kill loses no bytes. Links are not followed.
 
         Raises WeightsError if it cannot be opened.
         """
         try:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise WeightsError(
-                f"Cannot write {self.path}: {error.strerror}. Is something else in its place?"
-            ) from error
+            raise WeightsError(f"Cannot write {self.path}: {error.strerror}. Is it a folder or a link?") from error
         return os.fdopen(handle, "ab", buffering=0)
 
     def discard(self) -> None:
-        """Forget what has arrived."""
+        """Delete the bytes and the note."""
         self.path.unlink(missing_ok=True)
         self.note_path.unlink(missing_ok=True)

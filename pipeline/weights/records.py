@@ -1,6 +1,6 @@
-"""weights.lock.json, beside the weight files: the sha256 under which each was taken, and where it came from.
+"""weights.lock.json, next to the weight files: the sha256 with which each was accepted, and its source.
 
-Where no sha256 is published, the first file that comes is recorded here, and no other is taken from then on.
+If no sha256 is published, the sha256 of the first file is recorded here, and no other file is accepted afterwards.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ WAIT = 60.0  # seconds; records are written in an instant
 
 @dataclass(frozen=True)
 class Record:
-    """How a file was taken: sha256, bytes, source (a URL or a path), when (UTC, ISO 8601), its time of change.
+    """An accepted file: sha256, bytes, source (a URL or a path), time (UTC, ISO 8601) and time of change.
 
-    `stand_in`: it only has the shapes of the published file (`latentbench weights stand-in`).
+    `stand_in`: the file only has the shapes of the published file (`latentbench weights stand-in`).
     """
 
     file: str
@@ -33,12 +33,12 @@ class Record:
     size: int
     source: str
     recorded: str
-    changed: int  # st_mtime_ns when it was hashed: while it stays, a listing need not hash again
+    changed: int  # st_mtime_ns when it was hashed; while it is the same, a listing does not hash again
     stand_in: bool = False
 
 
 def read_records(folder: Path) -> dict[str, Record]:
-    """Name -> record. Raises WeightsError for a lock file that cannot be read: without it nothing is enforced."""
+    """Name -> record. Raises WeightsError for a lock file that cannot be read; without it no sha256 is enforced."""
     path = folder / RECORDS
     try:
         entries = read_json(path)
@@ -47,14 +47,13 @@ def read_records(folder: Path) -> dict[str, Record]:
         return {}
     except (StageError, ValueError, AttributeError) as error:
         raise WeightsError(
-            f"{path} cannot be read as the lock file of weights ({error}). It says which sha256 each file must have: "
-            f"bring "
-            "it back from a copy, or remove it, and every file without a published sha256 is taken anew as it is found."
+            f"{path} cannot be read as the lock file of weights ({error}). It records the sha256 of each file. Restore "
+            "it from a copy, or remove it: then every file without a published sha256 is accepted again unchecked."
         ) from error
 
 
 def write_record(folder: Path, name: str, record: Record) -> None:
-    """Add or replace one record; the others stay, whoever writes at the same time."""
+    """Add or replace one record. Other records are kept, even if other processes write at the same time."""
     with held(folder / ".records.lock", RECORDS, WAIT):
         records: dict[str, Any] = {key: asdict(value) for key, value in read_records(folder).items()}
         records[name] = asdict(record)
@@ -62,7 +61,7 @@ def write_record(folder: Path, name: str, record: Record) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file so that others see the old content or the new, never a part. Raises WeightsError."""
+    """Write a text file atomically: readers see the old content or the new content. Raises WeightsError."""
     temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex}")
     try:
         with temporary.open("w") as file:

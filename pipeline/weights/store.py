@@ -1,4 +1,4 @@
-"""The folder of this machine in which weight files lie: what is there, and whether it is what it should be.
+"""The store: this machine's folder of weight files, with the state and the verification of each file.
 
 store = open_store()
 path = store.require("inception")     # hashed before its first use in this process
@@ -32,16 +32,17 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class WrongFileError(WeightsError):
-    """A file that is not the one that its entry or the lock file asks for; it is never placed or used."""
+    """A file whose size, sha256 or mark contradicts its entry or the lock file; it is never placed or used."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of one file here. `state`: present (hashed, and as it should be, and unchanged since),
-    unverified (there, but not hashed since it changed, or never recorded), missing, wrong, or stand-in (a file that we
-    made in the shape of the published one, unchanged since; it never counts as present).
+    """The state of a file in the store.
 
-    `size` is that on disk, 0 if missing; `partial` the bytes of an unfinished download; `told` why it is not present.
+    `state` is one of: present (hashed, correct, and unchanged since), unverified (not hashed since it changed, or
+    never recorded), missing, wrong, or stand-in (made by this program in the shapes of the published file, and
+    unchanged; it never counts as present). `size` is the size on disk, 0 if missing; `partial` the bytes of an
+    unfinished download; `reason` states why the file is not present, and what to do.
     """
 
     weight: Weight
@@ -50,15 +51,14 @@ class Standing:
     size: int = 0
     partial: int = 0
     sha256: str = ""
-    told: str = ""
+    reason: str = ""
 
 
 def weights_folder(setting: str = "") -> Path:
-    """Where weight files lie: $LATENTBENCH_WEIGHTS, then the setting, then the user's cache folder; absolute.
+    """The folder of weight files as an absolute path: $LATENTBENCH_WEIGHTS, else the setting, else the user's cache.
 
-    The cache folder is $XDG_CACHE_HOME/latentbench/weights, or ~/.cache/latentbench/weights. Raises ConfigError for a
-    folder within the checkout or the installed package, where weights of other people never lie, for a file, and where
-    the user has no home folder.
+    The cache is $XDG_CACHE_HOME/latentbench/weights, or ~/.cache/latentbench/weights. Raises ConfigError for a folder
+    inside the checkout or the installed package, for a file, and for a user without a home folder.
     """
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "latentbench" / "weights"
     try:
@@ -69,8 +69,8 @@ def weights_folder(setting: str = "") -> Path:
         ) from error
     if folder.resolve().is_relative_to(CHECKOUT):
         raise ConfigError(
-            f"The weights folder {folder} lies within {CHECKOUT}: expected one outside of the code, so that nobody "
-            f"commits or ships other people's files. Set {VARIABLE}, or [weights] folder in luigi.cfg."
+            f"The weights folder {folder} lies within {CHECKOUT}: expected a folder outside of the code, so that "
+            f"nobody commits other people's files. Set {VARIABLE}, or [weights] folder in luigi.cfg."
         )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(
@@ -81,13 +81,13 @@ def weights_folder(setting: str = "") -> Path:
 
 
 def open_store(settings: Downloads | None = None) -> Store:
-    """The store of this machine, by environment and luigi.cfg. Raises ConfigError."""
+    """The store in the folder that the environment or luigi.cfg names. Raises ConfigError."""
     settings = settings or load_downloads()
     return Store(weights_folder(settings.folder), read_table())
 
 
 class Store:
-    """Weight files in one folder, each under its published name, and the lock file of their hashes."""
+    """Weight files in a folder, each under its published name, and the lock file with their sha256."""
 
     def __init__(self, folder: Path, table: Mapping[str, Weight]) -> None:
         self.folder = folder
@@ -99,47 +99,47 @@ class Store:
         return find([name], self.table)[0]
 
     def path(self, weight: Weight) -> Path:
-        """Where the file of an entry lies, or belongs; always directly in the folder."""
+        """The path of an entry's file, whether or not it exists; always directly in the folder."""
         return self.folder / weight.file
 
     def partial(self, weight: Weight) -> Path:
-        """Where an unfinished download of an entry lies."""
+        """The path of an entry's unfinished download."""
         return self.folder / f".{weight.file}.part"
 
     def held(self, weight: Weight, wait: float) -> AbstractContextManager[None]:
-        """The exclusive right to write the file of an entry. Raises BusyError after `wait` seconds."""
+        """The exclusive lock for writing an entry's file. Raises BusyError after `wait` seconds."""
         return held(self.folder / f".{weight.file}.lock", weight.name, wait)
 
     def require(self, name: str) -> Path:
-        """The path of a file that was hashed and found right, or of a stand-in that is as it was made.
+        """The path of a file with the right sha256, or of an unchanged stand-in.
 
-        Whoever prints numbers says which of the two it was (`standing`). Raises UnknownNameError, and WeightsError that
-        says name, URL, size and what to do if the file is missing, is not the recorded one, or was put there by hand
-        and never taken.
+        Callers that print numbers must state which of the two it was (`standing`). Raises UnknownNameError, and
+        WeightsError if the file is missing, has another sha256, or was never recorded; the text has name, URL, size and
+        the command to run.
         """
         standing = self.verify(self.weight(name))
         if standing.state not in (PRESENT, STAND_IN):
-            raise WeightsError(standing.told)
+            raise WeightsError(standing.reason)
         return standing.path
 
     def verify(self, weight: Weight) -> Standing:
-        """Hash a file, once per process while it does not change, and compare it with table and lock file."""
+        """The state of a file after hashing it. An unchanged file is hashed once per process."""
         return self._standing(weight, hashing=True)
 
     def standing(self, weight: Weight) -> Standing:
-        """What is known of a file without hashing it."""
+        """The state of a file without hashing it."""
         return self._standing(weight, hashing=False)
 
     def expected(self, weight: Weight) -> str:
-        """The sha256 that a file must have: the table's, else the recorded one, else empty."""
+        """The required sha256 of a file: from the table, otherwise from the lock file, otherwise empty."""
         record = read_records(self.folder).get(weight.name)
         return weight.sha256 or (record.sha256 if record and record.file == weight.file else "")
 
     def place(self, weight: Weight, arrived: Path, source: str) -> Standing:
-        """Check a complete file and put it into its place by one rename, after its bytes reached the disk.
+        """Check a complete file, flush it to disk and move it into the store by one rename. Needs the lock.
 
-        Call with the lock held. Another file in its place is set aside as FILE.wrong. Raises WrongFileError, with both
-        hashes: then nothing is changed, and `arrived` is left where it is.
+        A different file in the store is renamed to FILE.wrong. Raises WrongFileError, with both hashes; then nothing is
+        changed, and `arrived` is not moved.
         """
         _check_mark(weight, arrived, source)
         sha256 = self._hash(arrived)
@@ -147,11 +147,9 @@ class Store:
         sync(arrived)
         path = self.path(weight)
         if path.exists():
-            log.warning(
-                "%s is another file than the one from %s: it is set aside as %s.wrong.", path, source, path.name
-            )
+            log.warning("%s is not the file from %s: it is renamed to %s.wrong.", path, source, path.name)
             os.replace(path, path.with_name(f"{path.name}.wrong"))
-        # The record goes first: if we die between the two, the next file of that name must be the same one.
+        # The record is written first: after a crash between the two steps, the next file must be the same one.
         self._record(weight, arrived, sha256, source)
         os.replace(arrived, path)
         sync(self.folder)
@@ -159,9 +157,9 @@ class Store:
         return self.verify(weight)
 
     def adopt(self, weight: Weight) -> Standing:
-        """Take a file that somebody put into its place: check it, and record its sha256. Call with the lock held.
+        """Accept a file that the user put into the store: check it and record its sha256. Needs the lock.
 
-        Raises WrongFileError if it is not the one of the table or the lock file.
+        Raises WrongFileError if it contradicts the table or the lock file.
         """
         path = self.path(weight)
         _check_mark(weight, path, str(path))
@@ -171,14 +169,14 @@ class Store:
         return self.verify(weight)
 
     def stand_in(self, weight: Weight, arrived: Path) -> Standing:
-        """Put a stand-in into the place of an entry and record it as one. Call with the lock held.
+        """Move a stand-in for an entry into the store and record it as a stand-in. Needs the lock.
 
-        Raises WeightsError if there is a file that is no stand-in: the two never share a folder.
+        Raises WeightsError if the store holds a file that is not a stand-in: the two never share a folder.
         """
         record = read_records(self.folder).get(weight.name)
         if self.path(weight).exists() and not (record and record.stand_in):
             raise WeightsError(
-                f"{self.path(weight)} is no stand-in and stays as it is: stand-ins belong into a folder of their own."
+                f"{self.path(weight)} is not a stand-in and was left unchanged: choose another folder for stand-ins."
             )
         sync(arrived)
         sha256, status = self._hash(arrived), arrived.stat()
@@ -193,14 +191,12 @@ class Store:
         if weight.size and size != weight.size:
             raise WrongFileError(
                 f"{weight.name}: {source} has {size:,} bytes, expected {weight.size:,}. It was not taken. Is it the "
-                f"file "
-                f"{weight.file} of {weight.url}?"
+                f"file {weight.file} of {weight.url}?"
             )
         if weight.sha256_start and not sha256.startswith(weight.sha256_start):
             raise WrongFileError(
-                f"{weight.name}: {source} has sha256 {sha256}, expected one that starts with {weight.sha256_start}. "
-                f"It was "
-                f"not taken. Get {weight.file} again from {weight.url}."
+                f"{weight.name}: {source} has sha256 {sha256}, expected a sha256 that starts with "
+                f"{weight.sha256_start}. It was not taken. Get {weight.file} again from {weight.url}."
             )
         expected = self.expected(weight)
         if not expected or sha256 == expected:
@@ -208,19 +204,17 @@ class Store:
         if weight.sha256:
             raise WrongFileError(
                 f"{weight.name}: {source} has sha256 {sha256}, expected {expected}. It was not taken. Get "
-                f"{weight.file} "
-                f"again from {weight.url}; if it came from a mirror, the mirror has another file."
+                f"{weight.file} again from {weight.url}; if it came from a mirror, the mirror has another file."
             )
         record = read_records(self.folder)[weight.name]
         raise WrongFileError(
             f"{weight.name}: {source} has sha256 {sha256}, but {expected} was recorded on {record.recorded} (from "
-            f"{record.source}). It was not taken: numbers of the two would not compare. If the new file is the one you "
-            f"want, remove the entry {weight.name!r} from {self.folder / RECORDS} and {self.path(weight)}, and fetch "
-            f"again."
+            f"{record.source}). It was not taken: numbers of the two are not comparable. To use the new file, remove "
+            f"the entry {weight.name!r} from {self.folder / RECORDS} and {self.path(weight)}, and fetch again."
         )
 
     def _record(self, weight: Weight, path: Path, sha256: str, source: str) -> None:
-        """Record a file; one that was recorded before keeps the day and source of its first time."""
+        """Record a file; a file that was recorded before keeps the date and source of its first record."""
         status = path.stat()
         before = read_records(self.folder).get(weight.name)
         if before and (before.file, before.sha256) == (weight.file, sha256):
@@ -237,11 +231,11 @@ class Store:
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            told = f"Weights missing: {weight.name}, used by {weight.used_by}. {what_to_do(weight, path)}"
-            return Standing(weight, path, MISSING, partial=partial, told=told)
+            reason = f"Weights missing: {weight.name}, used by {weight.used_by}. {what_to_do(weight, path)}"
+            return Standing(weight, path, MISSING, partial=partial, reason=reason)
         except OSError as error:
-            told = f"{path} cannot be read: {error.strerror}."
-            return Standing(weight, path, WRONG, partial=partial, told=told)
+            reason = f"{path} cannot be read: {error.strerror}."
+            return Standing(weight, path, WRONG, partial=partial, reason=reason)
         record = read_records(self.folder).get(weight.name)
         recorded = record is not None and record.file == weight.file
         unchanged = recorded and record is not None and (record.size, record.changed) == _stamp(status)
@@ -250,49 +244,48 @@ class Store:
         try:
             _check_mark(weight, path, str(path))
         except WrongFileError as error:
-            return Standing(weight, path, WRONG, status.st_size, partial, told=f"Wrong weights: {error}")
+            return Standing(weight, path, WRONG, status.st_size, partial, reason=f"Wrong weights: {error}")
         except OSError as error:
-            told = f"{path} cannot be read: {error.strerror or error}."
-            return Standing(weight, path, WRONG, status.st_size, partial, told=told)
+            reason = f"{path} cannot be read: {error.strerror or error}."
+            return Standing(weight, path, WRONG, status.st_size, partial, reason=reason)
         if not hashing:
             if unchanged and record is not None and _fits(weight, record.sha256, record.size):
                 return Standing(weight, path, PRESENT, status.st_size, partial, record.sha256)
-            told = f"{path} was not hashed since it came: latentbench weights verify {weight.name}"
-            return Standing(weight, path, UNVERIFIED, status.st_size, partial, told=told)
+            reason = f"{path} was not hashed since it came: latentbench weights verify {weight.name}"
+            return Standing(weight, path, UNVERIFIED, status.st_size, partial, reason=reason)
         try:
             sha256 = self._hash(path)
             self._check(weight, status.st_size, sha256, str(path))
         except WrongFileError as error:
             return Standing(weight, path, WRONG, status.st_size, partial, sha256, f"Wrong weights: {error}")
         except OSError as error:
-            told = f"{path} cannot be read: {error.strerror or error}."
-            return Standing(weight, path, WRONG, status.st_size, partial, told=told)
+            reason = f"{path} cannot be read: {error.strerror or error}."
+            return Standing(weight, path, WRONG, status.st_size, partial, reason=reason)
         if not (recorded or weight.sha256):
-            told = (
+            reason = (
                 f"{weight.name}: {path} is there, but its sha256 ({sha256}) is not published and was never recorded. "
-                f"To take "
-                f"the file as it is: latentbench weights fetch {weight.name}"
+                f"To accept the file unchecked: latentbench weights fetch {weight.name}"
             )
-            return Standing(weight, path, UNVERIFIED, status.st_size, partial, sha256, told)
-        if not unchanged:  # put there by hand, or only touched: right all the same, and listed so from now on
+            return Standing(weight, path, UNVERIFIED, status.st_size, partial, sha256, reason)
+        if not unchanged:  # copied by hand, or only touched: the sha256 is right, so listings need not hash it again
             with suppress(WeightsError, BusyError):
                 self._record(weight, path, sha256, str(path))
         return Standing(weight, path, PRESENT, status.st_size, partial, sha256)
 
     def _standing_in(self, weight: Weight, record: Record, *, hashing: bool, unchanged: bool, partial: int) -> Standing:
-        """The state of a file whose record says that it is a stand-in."""
+        """The state of a file that is recorded as a stand-in."""
         path = self.path(weight)
         size = path.stat().st_size
-        told = f"{weight.name}: {path} is a stand-in, not verified: it has the shapes of {weight.file}, no more."
+        reason = f"{weight.name}: {path} is a stand-in, not verified: it has the shapes of {weight.file}, no more."
         if not hashing and not unchanged:
-            return Standing(weight, path, UNVERIFIED, size, partial, told=f"{path} changed since it was made.")
+            return Standing(weight, path, UNVERIFIED, size, partial, reason=f"{path} changed since it was made.")
         sha256 = self._hash(path) if hashing else record.sha256
         if sha256 != record.sha256:
-            told = (
+            reason = (
                 f"Wrong weights: {path} is not the stand-in that was made: latentbench weights stand-in makes another."
             )
-            return Standing(weight, path, WRONG, size, partial, sha256, told)
-        return Standing(weight, path, STAND_IN, size, partial, sha256, told)
+            return Standing(weight, path, WRONG, size, partial, sha256, reason)
+        return Standing(weight, path, STAND_IN, size, partial, sha256, reason)
 
     def _hash(self, path: Path) -> str:
         key = _identity(path)
@@ -302,11 +295,11 @@ class Store:
 
 
 def _check_mark(weight: Weight, path: Path, source: str) -> None:
-    """Raise WrongFileError for a file that says of itself that it is a stand-in, but is not recorded as one."""
+    """Raise WrongFileError for a file that is marked as a stand-in, but not recorded as one."""
     if is_marked(path):
         raise WrongFileError(
-            f"{weight.name}: {source} is a stand-in, made by `latentbench weights stand-in` to try the machinery: its "
-            f"numbers mean nothing. It was not taken. Get {weight.file} from {weight.url}."
+            f"{weight.name}: {source} is a stand-in, made by `latentbench weights stand-in` for trying the program: "
+            f"its numbers mean nothing. It was not taken. Get {weight.file} from {weight.url}."
         )
 
 

@@ -1,4 +1,4 @@
-"""The table of weight files: data in table.toml beside this file, checked when it is read."""
+"""The table of weight files, table.toml next to this module, checked when it is read."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ HEXADECIMAL = re.compile(r"[0-9a-f]+")
 
 @dataclass(frozen=True)
 class Weight:
-    """One published file. Sizes are in bytes, 0 where unknown; a sha256 is empty where unknown.
+    """One published file. Sizes are in bytes, 0 if unknown; a sha256 is empty if unknown.
 
-    `role` is what its domain uses it for; of several files with one role, one is enough.
-    `sha256_start` is what is known of the sha256 where only its first digits are published; `size_about` is a rounded
-    size, never enforced. `evidence` says where size and sha256 come from.
+    `role` is the file's role in its domain; of several files with the same role, one is enough. `sha256_start` holds
+    the first digits of the sha256 if only they are published; `size_about` is a rounded size that is never enforced.
+    `evidence` names the source of size and sha256.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Weight:
 
 @lru_cache(maxsize=4)
 def read_table(path: Path = TABLE) -> dict[str, Weight]:
-    """Name -> file, in the table's order. Raises ConfigError that names the entry and key that is wrong."""
+    """Name -> file, in the table's order. Raises ConfigError, with the entry and the key, for an invalid table."""
     try:
         entries = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -57,12 +57,12 @@ def read_table(path: Path = TABLE) -> dict[str, Weight]:
 
 
 def find(names: Iterable[str], table: dict[str, Weight]) -> list[Weight]:
-    """The entries of these names, each once, in the table's order. Raises UnknownNameError."""
-    wanted = list(names)
-    for name in wanted:
+    """The entries with these names, each once, in the table's order. Raises UnknownNameError."""
+    chosen = list(names)
+    for name in chosen:
         if name not in table:
             raise UnknownNameError("weight file", name, table)
-    return [weight for name, weight in table.items() if name in wanted]
+    return [weight for name, weight in table.items() if name in chosen]
 
 
 def _entry(name: str, entry: Any, path: Path) -> Weight:

@@ -1,4 +1,4 @@
-"""Sizes and missing files, in words: the same words in every error, listing and doctor's finding."""
+"""Texts on sizes and missing files, shared by errors, listings and the doctor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pipeline.weights.table import Weight
 
 
 def in_bytes(size: int) -> str:
-    """A number of bytes for people: "381.6 MB", "4.1 kB", "12 bytes"."""
+    """A number of bytes as text.
+
+    >>> in_bytes(381_600_000), in_bytes(4100), in_bytes(12)
+    ('381.6 MB', '4.1 kB', '12 bytes')
+    """
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
@@ -16,14 +20,14 @@ def in_bytes(size: int) -> str:
 
 
 def in_size(weight: Weight) -> str:
-    """What is known of a file's size: exactly, about, or nothing."""
+    """A file's size as text: exact, about, or not published."""
     if weight.size:
         return f"{weight.size:,} bytes"
     return f"about {in_bytes(weight.size_about)}" if weight.size_about else "size not published"
 
 
 def what_to_do(weight: Weight, path: Path) -> str:
-    """How a missing file gets to its place: from the network, or by hand."""
+    """How to get a missing file: from the network, or by hand."""
     return (
         f"Fetch it: latentbench weights fetch {weight.name} (from {weight.url}, {in_size(weight)}). Without a network, "
         f"bring {weight.file} in a folder DIR: latentbench weights fetch {weight.name} --from DIR. It belongs at "

@@ -95,7 +95,7 @@ def verify(names: Names = None, as_json: AsJson = False) -> None:
     _print(standings, as_json)
     bad = [standing for standing in standings if standing.state != PRESENT]
     for standing in bad:
-        typer.secho(standing.told, fg="red", err=True)
+        typer.secho(standing.reason, fg="red", err=True)
     if bad:
         raise typer.Exit(1)
 

@@ -148,7 +148,7 @@ def _published(role: str, name: str, store: Store) -> File:
         standing = store.verify(weight)
     names = {"perception": Path(weight.file).stem, "lpips": "lpips-alex"}
     title = names.get(role, f"inceptionresnetv1-{name}")
-    told = "" if standing.state == PRESENT else standing.told
+    told = "" if standing.state == PRESENT else standing.reason
     if standing.state == MISSING:
         told = (
             f"missing, expected {standing.path}. Fetch it: latentbench weights fetch {name} (from {weight.url}, "

@@ -75,7 +75,7 @@ def test_what_is_no_photograph_is_refused(tmp_path: Path) -> None:
     Image.fromarray(PIXELS[:, :, 0].astype(np.uint16) * 200).save(tmp_path / "deep.png")
     Image.fromarray(PIXELS).save(tmp_path / "script.eps")
     os.mkfifo(tmp_path / "pipe.png")
-    for name, told in {
+    for name, reason in {
         "text.jpg": "formats",
         "cut.png": "cannot be read",
         "flat.png": "60 x 20 pixels, expected at least 32",
@@ -85,5 +85,5 @@ def test_what_is_no_photograph_is_refused(tmp_path: Path) -> None:
         ".": "it is a folder: name the pictures in it",
         "pipe.png": "it is a pipe or a device",
     }.items():
-        with pytest.raises(PhotoError, match=told):
+        with pytest.raises(PhotoError, match=reason):
             read_photo(tmp_path / name)

@@ -56,11 +56,13 @@ def photos(faces: torch.Tensor, tmp_path: Path) -> list[Path]:
 
 
 def test_the_round_trip_comes_far_nearer_than_another_face(domain: Domain, faces: torch.Tensor) -> None:
-    told: list[float] = []
+    losses: list[float] = []
     faces = faces[:2]
-    projected = project(domain, faces, KEYS[:2], Options(steps=ROUND_TRIP_STEPS), lambda step, loss: told.append(loss))
-    assert projected.ws.shape == (2, domain.generator.num_ws, 512) and len(told) == ROUND_TRIP_STEPS
-    assert told[-1] < told[0] / 3
+    projected = project(
+        domain, faces, KEYS[:2], Options(steps=ROUND_TRIP_STEPS), lambda step, loss: losses.append(loss)
+    )
+    assert projected.ws.shape == (2, domain.generator.num_ws, 512) and len(losses) == ROUND_TRIP_STEPS
+    assert losses[-1] < losses[0] / 3
     with torch.no_grad():
         images = domain.generator.synthesis(projected.ws)
         alike = perceptual_distance(domain.perception)
@@ -140,17 +142,17 @@ def test_the_command_names_what_it_cannot_use_and_goes_on(
     names = ["crowd.png", "empty.png", "text.png", "again.png", "gone.png"]
     command = ["invert", str(photos[0]), *(str(tmp_path / name) for name in names), "--to", str(tmp_path / "out")]
     done = CliRunner().invoke(app, [*command, "--steps", "2", "--threads", "1", "--domain", "synthface"])
-    told = " ".join(done.output.split())
-    assert done.exit_code == 1, told
+    printed = " ".join(done.output.split())
+    assert done.exit_code == 1, printed
     for name, reason in {
         "crowd.png": "2 faces are found in it, expected one",
         "empty.png": "no face is found in it",
         "text.png": "it is not a picture",
-        "again.png": "it is the very file",
+        "again.png": "it is the same file",
         "gone.png": "there is no such file",
     }.items():
-        assert f"{name}: {reason}" in told
-    assert "1 of 6 photographs" in told and "5 of 6 photographs are left out" in told
+        assert f"{name}: {reason}" in printed
+    assert "1 of 6 photographs" in printed and "5 of 6 photographs are left out" in printed
     assert Image.open(tmp_path / "out" / "sheet.png").size == (2 * 64 + 2, 64)
 
 
@@ -170,9 +172,11 @@ def test_where_no_photograph_can_be_used_no_network_is_loaded(tmp_path: Path, mo
     monkeypatch.setattr(base, "load", lambda *_: pytest.fail("a network was loaded"))
     command = ["invert", str(tmp_path), str(tmp_path / "none.jpg"), "--to", str(tmp_path / "out")]
     done = CliRunner().invoke(app, command)
-    told = " ".join(done.output.split())
-    assert done.exit_code == 1 and f"{tmp_path}: it is a folder: name the pictures in it, such as {tmp_path}/*" in told
-    assert "none.jpg: there is no such file" in told and "2 of 2 photographs are left out" in told
+    printed = " ".join(done.output.split())
+    assert (
+        done.exit_code == 1 and f"{tmp_path}: it is a folder: name the pictures in it, such as {tmp_path}/*" in printed
+    )
+    assert "none.jpg: there is no such file" in printed and "2 of 2 photographs are left out" in printed
     assert not (tmp_path / "out").exists()
     refused = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert refused["photographs"] == [] and len(refused["refused"]) == 2
@@ -194,8 +198,8 @@ def test_json_and_bad_options(photos: list[Path], tmp_path: Path) -> None:
         return CliRunner().invoke(app, ["invert", str(photos[0]), "--to", str(tmp_path / "out"), *more])
 
     done = call("--aligned", "--steps", "2", "--threads", "1", "--json")
-    told = json.loads(done.stdout)
-    assert done.exit_code == 0 and told["refused"] == [] and told["photographs"][0]["photo"] == "face 0.png"
+    printed = json.loads(done.stdout)
+    assert done.exit_code == 0 and printed["refused"] == [] and printed["photographs"][0]["photo"] == "face 0.png"
     wrong = call("--space", "ww")
     assert wrong.exit_code == 2 and "No space named 'ww'" in wrong.output
     assert "Did you mean 'synthface'" in call("--domain", "synthfac").output

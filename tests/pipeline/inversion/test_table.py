@@ -92,23 +92,23 @@ def test_the_tables_bytes_are_in_the_fingerprint_and_its_place_is_not(tmp_path: 
 
 def test_more_faces_than_photographs_is_told_with_the_remedy(tmp_path: Path) -> None:
     settings = with_photographs(tmp_path, table(tmp_path / "a.parquet"), n_faces=7, n_rate_faces=8)
-    told = (
+    message = (
         "6 photographs, but profile test asks for n_faces = 7, n_rate_faces = 8.*"
         "--set profile.test.n_faces=6 --set profile.test.n_rate_faces=6"
     )
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         Chain(settings)
     Chain(with_photographs(tmp_path, table(tmp_path / "a.parquet")))
 
 
 def test_tables_that_cannot_be_edited_are_refused(tmp_path: Path) -> None:
     path, card = tmp_path / "a.parquet", px8.describe()
-    for columns, told in (
+    for columns, message in (
         ({"domain": ["ffhq"] * 6}, "is of the domain ffhq, expected tiny"),
         ({"generator": ["f" * 64] * 6}, f"is of generator {'f' * 16}, expected {card.weights['generator'][:16]}"),
         ({"space": ["w+"] * 6}, "codes in w\\+; the evaluation edits one code per face"),
     ):
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(ConfigError, match=message):
             read_codes(with_photographs(tmp_path, table(path, **columns)), card)
     path.write_text("no table")
     with pytest.raises(ConfigError, match="expected a table that `latentbench invert` wrote"):

@@ -66,7 +66,7 @@ def test_a_name_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('file = "net.pt"', 'file = "../net.pt"', "bare file name"),
         ('file = "net.pt"', 'file = "/etc/passwd"', "bare file name"),
@@ -82,10 +82,10 @@ def test_a_name_that_is_not_there() -> None:
         ("[net]", "[net", "Cannot read the table"),
     ],
 )
-def test_what_a_table_may_not_say(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_what_a_table_may_not_say(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert list(read_table(table(tmp_path, GOOD))) == ["net"]
     read_table.cache_clear()
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         read_table(table(tmp_path, GOOD.replace(old, new, 1)))
 
 

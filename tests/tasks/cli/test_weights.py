@@ -108,16 +108,16 @@ def test_what_is_asked_wrongly(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_doctor_tells_what_the_ffhq_domain_needs(folder: Path, server: Server) -> None:
-    told = CliRunner().invoke(app, ["doctor", "--domain", "ffhq"])
-    assert told.exit_code == 1 and "weights synthface" not in told.stdout
+    doctor = CliRunner().invoke(app, ["doctor", "--domain", "ffhq"])
+    assert doctor.exit_code == 1 and "weights synthface" not in doctor.stdout
     for weight in read_table().values():
-        assert weight.url in told.stdout and str(folder / weight.file) in told.stdout
-    assert "381,624,121 bytes" in told.stdout
-    assert "latentbench scorer train --from ffhq" in told.stdout and "latentbench weights import" in told.stdout
+        assert weight.url in doctor.stdout and str(folder / weight.file) in doctor.stdout
+    assert "381,624,121 bytes" in doctor.stdout
+    assert "latentbench scorer train --from ffhq" in doctor.stdout and "latentbench weights import" in doctor.stdout
     weights("fetch", "ffhq-256", "--mirror", server.url)
-    told = CliRunner().invoke(app, ["doctor", "--domain", "ffhq"])
-    assert "good    weights ffhq generator ffhq-256" in told.stdout
-    assert "weights ffhq generator ffhq-1024" not in told.stdout, "one checkpoint is enough to import"
-    assert "bad     weights ffhq generator: missing" in told.stdout, "but it is not imported yet"
+    doctor = CliRunner().invoke(app, ["doctor", "--domain", "ffhq"])
+    assert "good    weights ffhq generator ffhq-256" in doctor.stdout
+    assert "weights ffhq generator ffhq-1024" not in doctor.stdout, "one checkpoint is enough to import"
+    assert "bad     weights ffhq generator: missing" in doctor.stdout, "but it is not imported yet"
     wrong = CliRunner().invoke(app, ["doctor", "--domain", "ffq"])
     assert wrong.exit_code == 2 and "Did you mean 'ffhq'" in wrong.stderr
