@@ -1,1 +1,1 @@
-"""Editing methods, one file each; `base.py` holds the contract, `registry.py` the names."""
+"""Methods of semantic editing: a file each, or a folder where one file is not enough."""

@@ -1,6 +1,24 @@
 """What a method is: fit on labelled latents, then edit codes by signed strengths.
 
-Method files import torch inside the functions that compute, so that naming, listing and planning never pay for it.
+Method files import torch inside the functions that compute, so that naming, listing and planning never load it.
+
+Fit a method on codes and labels, and move a face 2 along the direction of age:
+
+>>> import torch
+>>> from pipeline.attributes import index_of
+>>> from pipeline.methods.base import Faces, FitData
+>>> from pipeline.methods.controls import RandomDirection
+>>> data = FitData(
+...     w=torch.zeros(8, 512), values=torch.zeros(8, 35), generator=None, scorer_a=None, recognizer_a=None,
+...     seed=0, device=torch.device("cpu"),
+... )
+>>> method = RandomDirection()
+>>> method.fit(data)
+>>> faces = Faces(ws=torch.zeros(1, 10, 512), values=torch.zeros(1, 35))
+>>> strengths = torch.zeros(1, 35)
+>>> strengths[0, index_of("age")] = 2.0
+>>> method.edit_faces(faces, strengths).norm(dim=2)[0]  # in each of the 10 layers
+tensor([2., 2., 2., 2., 2., 2., 2., 2., 2., 2.])
 """
 
 from __future__ import annotations
@@ -39,14 +57,17 @@ def silent(done: int, total: int, message: str) -> None:
 
 @dataclass
 class FitData:
-    """What every method may learn from, and nothing else: the judges (B) are not here.
+    """What a method may learn from. Scorer B and recognizer B only judge, and are not here.
 
-    w: (N, 512) float32 mapped latents; values: (N, 35) float32 in [0, 1], scorer A's, columns as `attributes`.
-    naming_w: (M, 512) float32, the codes on which directions are named, and for nothing else; `mean_distance`: the mean
-    distance of two random w, the unit in which tables give displacements.
-    `progress(done, total, message)` is called as training advances; `checkpoints` is a folder for resuming,
-    None where resuming is not wanted. `truncation_psi` is what w was truncated by. `draw_z` maps places (M,) int64 in
-    `w` to the z (M, 512) float32 that these codes were mapped from; it draws them anew, so ask for few at a time.
+    - w (N, 512) float32: mapped latents, truncated by `truncation_psi`.
+    - values (N, 35) float32 in [0, 1]: of scorer A, columns as `attributes`; `evaluated` names the eight of the scores.
+    - generator, scorer_a, recognizer_a: networks in evaluation mode, on `device`.
+    - seed: of the run; take random numbers from `rng`.
+    - progress(done, total, message): call it as training advances.
+    - checkpoints: a folder for resuming, or None for no resuming.
+    - draw_z: maps rows (M,) int64 of `w` to the z (M, 512) float32 behind them; use `z`.
+    - naming_w (M, 512) float32: codes for naming directions, and for nothing else.
+    - mean_distance: of two random w, the unit of displacements in the tables.
     """
 
     w: Tensor
@@ -65,14 +86,17 @@ class FitData:
     naming_w: Tensor | None = None
     mean_distance: float | None = None
 
-    def z(self, places: np.ndarray) -> np.ndarray:
-        """The z (M, 512) float32 behind `w[places]`. Raises StageError where the codes were not mapped from z."""
+    def z(self, rows: np.ndarray) -> np.ndarray:
+        """The z (M, 512) float32 behind `w[rows]`, drawn again at every call: ask for a few at a time.
+
+        Raises StageError where the codes were not mapped from z.
+        """
         if self.draw_z is None:
             raise StageError("These codes come without the z that they were mapped from: methods of space Z need it.")
-        return self.draw_z(places)
+        return self.draw_z(rows)
 
     def rng(self, purpose: int = 0) -> torch.Generator:
-        """A fresh generator on the CPU, keyed by the seed and the purpose."""
+        """A new random generator on the CPU that depends on the seed and the purpose only."""
         import torch
 
         return torch.Generator().manual_seed((self.seed * 1_000_003 + purpose) % 2**63)
@@ -80,13 +104,21 @@ class FitData:
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces to edit, on one device: codes ws (N, L, 512), and what is known of them.
+    """N faces to edit, on one device: their codes, and what is known about them.
 
-    values (N, 35): scorer A's of the images of these codes, or those that the last edit asked for, if its method
-    carries them. z (N, 512), where the codes were mapped from it by `mapping` and truncated by `truncation_psi`; both
-    None where nobody knows. `carried`: what the method that edited the faces keeps for its next edit of them, floating
-    tensors (N, ...) under names of its own. Where nobody knows the values, z or carried state of a single face, they
-    are NaN.
+    - ws (N, L, 512): a code for each of the generator's L layers.
+    - values (N, 35) in [0, 1]: of scorer A for the images of these codes, or the values that the last edit asked for,
+      if its method carries values.
+    - z (N, 512): the codes were mapped from it by `mapping` and truncated by `truncation_psi`; None if unknown.
+    - carried: what a method keeps for its next edit of the faces, by name: floating tensors (N, ...).
+
+    Values, z and carried state of a single face are NaN where they are unknown.
+
+    >>> import torch
+    >>> faces = Faces(ws=torch.zeros(2, 1, 512), values=torch.full((2, 35), 0.5))
+    >>> moved = faces.moved(torch.tensor([0.0, 1.0])[:, None, None].expand(2, 1, 512))
+    >>> moved.values[:, 0]  # the second face has another code, so its values are unknown
+    tensor([0.5000,    nan])
     """
 
     ws: Tensor
@@ -102,7 +134,7 @@ class Faces:
         return Faces(self.ws[rows], self.values[rows], z, self.mapping, self.truncation_psi, carried)
 
     def moved(self, ws: Tensor) -> Faces:
-        """The faces at codes ws (N, L, 512): nothing but the code is known of a face whose code is another one now."""
+        """The faces at codes ws (N, L, 512). Of a face whose code changed, nothing else is known any more."""
         elsewhere = (ws != self.ws).flatten(1).any(dim=1)
 
         def known(tensor: Tensor) -> Tensor:
@@ -123,15 +155,20 @@ class Paper:
 
 
 class Method(ABC):
-    """Base of every editing method.
+    """Base class of every editing method.
 
-    The constructor is keyword-only and only stores; `fit` learns into attributes that end in `_`. Class
-    facts: `name`; `version`, raised whenever results change; `paper`; `unit`, what a strength of 1 means;
-    `supervision`, "labels" or "none"; `space`, where the edit acts; `exact_identity`, whether an edit of
-    zero returns the very same code; `exact_undo`, whether edits of one attribute each, undone the last one first,
-    leave the code they began with, up to rounding; `carries`, what an edit hands on to the next one: "z", "values", or
-    names in `Faces.carried`; `value_bounded`, whether a strength is a difference of attribute values; `control`,
-    whether it is a control and not a competitor.
+    The constructor is keyword-only and only stores its arguments; `fit` learns into attributes that end in `_`. Facts
+    of a class:
+
+    - name; version, raised whenever results change; paper.
+    - unit: what a strength of 1 means.
+    - supervision: "labels" or "none".
+    - space: where the edit acts, "W", "W+" or "Z".
+    - exact_identity: whether an edit of zero returns the very same code.
+    - exact_undo: whether edits of one attribute each, undone in reverse order, end at the first code, up to rounding.
+    - carries: what an edit passes to the next one: "z", "values", or names in `Faces.carried`.
+    - value_bounded: whether a strength is a difference of attribute values.
+    - control: whether it is a control and not a competitor.
     """
 
     name: ClassVar[str]
@@ -147,41 +184,46 @@ class Method(ABC):
     control: ClassVar[bool] = False
 
     def parameters(self) -> dict[str, Any]:
-        """The hyper-parameters as the constructor takes them, JSON-compatible: its arguments, which it stored."""
+        """The hyper-parameters, JSON-compatible: the constructor's arguments, read from attributes of the same names.
+
+        >>> from pipeline.methods.rfm import RFM
+        >>> RFM(layers=4).parameters()
+        {'samples': 12000, 'c': 1.0, 'iterations': 500, 'clip': 0.0, 'layers': 4}
+        """
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     @abstractmethod
     def fit(self, data: FitData) -> None:
-        """Learn from `data`. Raises TrainingDivergedError when a loss becomes NaN or rises over its start."""
+        """Learn from `data`. Raises TrainingDivergedError if a loss becomes NaN or rises above its start."""
 
     @abstractmethod
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
         """Edited codes; the inputs are not modified.
 
-        ws: (N, L, 512). strengths: (N, 35) signed, in the method's own unit, columns as NAMES. values: (N, 35)
-        of the faces at ws, as `Faces` has them. Returns (N, L, 512).
+        ws (N, L, 512); strengths (N, 35), signed, in the method's `unit`, columns as NAMES; values (N, 35) of the faces
+        at ws, as in `Faces`. Returns (N, L, 512).
         """
 
     def edit_faces(self, faces: Faces, strengths: Tensor) -> Tensor:
-        """Edited codes (N, L, 512) of N faces, as `edit`: what the pipeline calls for a single edit.
+        """Edited codes (N, L, 512) of N faces, as `edit`. The pipeline calls this for a single edit.
 
-        A method whose edit needs more of a face than its codes and values, such as its z, overrides this.
+        A method that needs more of a face than codes and values, such as its z, overrides this.
         """
         return self.edit(faces.ws, strengths, faces.values)
 
     def after(self, faces: Faces, strengths: Tensor, ws: Tensor) -> Faces:
-        """What is known of N faces that this edit moved to ws (N, L, 512): the codes, and what the next edit needs.
+        """The N faces after an edit that moved them to ws (N, L, 512), with what the next edit needs.
 
-        By default the codes alone. A method whose next edit needs more overrides this, and declares what it `carries`.
-        An edit of zero must keep what was known.
+        By default only the codes are known. A method whose next edit needs more overrides this, and declares it in
+        `carries`. An edit of zero must keep what was known.
         """
         return faces.moved(ws)
 
     def edited(self, faces: Faces, strengths: Tensor) -> Faces:
-        """The faces after an edit of strengths (N, 35), ready for the next one: what the pipeline calls for a chain.
+        """The faces after an edit by strengths (N, 35), ready for the next. The pipeline calls this for edits in a row.
 
-        Values that `after` does not know are NaN until the caller reads them off the new images. A method that
-        overrides `edit_faces` and not `after` is shown the z of the unedited faces in every edit of a chain.
+        Values that `after` does not know are NaN until the caller reads them from the new images. A method that
+        overrides `edit_faces` and not `after` gets the z of the unedited faces at every edit in a row.
         """
         kind = type(self)
         unedited = faces.carried.get(UNEDITED_Z, faces.z)
@@ -192,18 +234,18 @@ class Method(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """What was learned, as tensors."""
+        """The learned tensors, by name."""
 
     @abstractmethod
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back what `state` and `facts` returned."""
+        """Restore what `state` and `facts` returned."""
 
     def facts(self) -> dict[str, Any]:
-        """What was learned and is not a tensor (accuracies, losses, counts): JSON-compatible."""
+        """Learned facts that are not tensors (accuracies, losses, counts), JSON-compatible."""
         return {}
 
     def to(self, device: torch.device) -> None:
-        """Move what was learned to a device."""
+        """Move the learned tensors to a device."""
         self.restore({key: value.to(device) for key, value in self.state().items()}, self.facts())
 
     def save(self, folder: Path) -> None:
@@ -211,7 +253,9 @@ class Method(ABC):
         from safetensors.torch import save
 
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.state().items()}
-        (folder / "method.safetensors").write_bytes(save(tensors))  # save_file's own keeps others from reading
+        (folder / "method.safetensors").write_bytes(
+            save(tensors)
+        )  # save_file writes files that only the owner may read
         card = {
             "name": self.name,
             "version": self.version,
@@ -222,7 +266,7 @@ class Method(ABC):
 
     @classmethod
     def load(cls, folder: Path) -> Method:
-        """The method that `save` wrote. Raises LatentbenchError if the folder holds another one."""
+        """The method that `save` wrote. Raises StageError if the folder holds another method or version."""
         from safetensors.torch import load_file
 
         card = json.loads((folder / "method.json").read_text())

@@ -1,4 +1,4 @@
-"""The linear boundary between two sides: a support vector machine, as InterFaceGAN's authors have it computed."""
+"""The linear boundary between two sides: a support vector machine, computed as InterFaceGAN's authors do."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-WORK = 10**9  # rows x iterations that LIBSVM gets: 5 to 10 s of a core
-TOLERANCE = 1e-6  # of LIBLINEAR's gradient, relative: at scikit-learn's 1e-4 it stops up to 25 degrees short
-PASSES = 10_000  # of LIBLINEAR
+WORK = 10**9  # rows x iterations after which LIBSVM stops: 5 to 10 s on one core
+TOLERANCE = 1e-6  # of LIBLINEAR's gradient, relative; at scikit-learn's 1e-4 the normal is up to 25 degrees off
+PASSES = 10_000  # of LIBLINEAR, at most
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """Points of positive `normal . (x - centre) + intercept` are of the upper side; `normal` (512,) has unit norm."""
+    """A point x is on the upper side where normal . (x - centre) + intercept > 0; `normal` (512,) has unit norm."""
 
     normal: np.ndarray
     intercept: float
@@ -26,21 +26,27 @@ class Boundary:
     converged: bool
 
     def above(self, points: np.ndarray) -> np.ndarray:
-        """Which points (N, 512) it takes for the upper side."""
-        found: np.ndarray = (points - self.centre) @ self.normal + self.intercept > 0
-        return found
+        """Which points (N, 512) are on the upper side, (N,) bool."""
+        upper: np.ndarray = (points - self.centre) @ self.normal + self.intercept > 0
+        return upper
 
     def facts(self) -> dict[str, Any]:
-        """How it was found: `solver`, `iterations`, `converged`."""
+        """How the boundary was computed: `solver`, `iterations`, `converged`."""
         return {"solver": self.solver, "iterations": self.iterations, "converged": self.converged}
 
 
 def between(low: np.ndarray, high: np.ndarray, c: float, work: int = WORK) -> Boundary:
     """The boundary of a linear support vector machine between rows low (N, 512) and high (M, 512).
 
-    The hinge loss by LIBSVM, scikit-learn's `SVC(kernel="linear", C=c)`. Where that has not converged after `work`
-    rows x iterations, as it does not where the sides overlap widely, the squared hinge by LIBLINEAR in its primal form,
-    whose regularised intercept the points' mean is taken out for. Both give the same bits on any number of threads.
+    The hinge loss by LIBSVM, scikit-learn's `SVC(kernel="linear", C=c)`. Where LIBSVM has not converged after `work`
+    rows x iterations, because the sides overlap widely, LIBLINEAR minimises the squared hinge loss in its primal form.
+    LIBLINEAR regularises the intercept, so the mean of the points is subtracted first. Both give the same bits on any
+    number of threads.
+
+    >>> import numpy as np
+    >>> boundary = between(np.array([[0.0, 0.0]]), np.array([[2.0, 0.0]]), c=1.0)
+    >>> boundary.normal, boundary.above(np.array([[0.9, 5.0], [1.1, 5.0]]))
+    (array([1., 0.]), array([False,  True]))
     """
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
@@ -50,7 +56,7 @@ def between(low: np.ndarray, high: np.ndarray, c: float, work: int = WORK) -> Bo
     sides = np.repeat([1, 0], [len(high), len(low)])
     centre = points.mean(axis=0, dtype=np.float64).astype(np.float32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells it
+        warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` says so
         machine = SVC(kernel="linear", C=c, max_iter=max(1, work // len(points))).fit(points - centre, sides)
         solver, iterations, converged = "LIBSVM", int(machine.n_iter_[0]), machine.fit_status_ == 0
         if not converged:

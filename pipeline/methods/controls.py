@@ -1,4 +1,4 @@
-"""Controls: what an edit of no meaning scores, and what no edit at all scores."""
+"""Controls: the scores of a meaningless edit, and of no edit at all."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ _OURS = Paper("Control of this benchmark", "none")
 class RandomDirection(Method):
     """w' = w + s u_a, with one random unit direction u_a per attribute, uniform on the sphere.
 
-    The same direction for every face, and in the same unit as InterFaceGAN's: a step of length s in W. What it
-    scores is what any displacement of that length costs.
+    The direction is the same for every face, and the unit is InterFaceGAN's: a step of length s in W. Its scores are
+    the price of any displacement of that length. `fit` needs only the width of the codes.
+
+    >>> import torch
+    >>> control = RandomDirection()
+    >>> control.restore({"directions": torch.eye(35, 512)}, {})
+    >>> strengths = torch.zeros(1, 35)
+    >>> strengths[0, 1] = -3.0
+    >>> control.edit(torch.zeros(1, 2, 512), strengths, torch.zeros(1, 35))[0, :, :3]  # 3 down the second direction
+    tensor([[ 0., -3.,  0.],
+            [ 0., -3.,  0.]])
     """
 
     name: ClassVar[str] = "random"
@@ -30,7 +39,7 @@ class RandomDirection(Method):
     directions_: Tensor  # (35, 512), rows of unit norm
 
     def fit(self, data: FitData) -> None:
-        """Draw the directions; each depends on the seed and the attribute alone."""
+        """Draw the directions; each depends on the seed and the attribute only."""
         import numpy as np
         import torch
 
@@ -49,12 +58,18 @@ class RandomDirection(Method):
         return {"directions": self.directions_}
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back the directions."""
+        """Restore the directions."""
         self.directions_ = state["directions"]
 
 
 class NoOp(Method):
-    """w' = w. Must score no identity distance and no change; quality scores are those of the unedited faces."""
+    """w' = w. Must score an identity distance of 0 and no change; its quality scores are of the unedited faces.
+
+    >>> import torch
+    >>> ws = torch.ones(1, 2, 512)
+    >>> torch.equal(NoOp().edit(ws, torch.ones(1, 35), torch.zeros(1, 35)), ws)
+    True
+    """
 
     name: ClassVar[str] = "noop"
     version: ClassVar[int] = 1
@@ -65,15 +80,15 @@ class NoOp(Method):
     control: ClassVar[bool] = True
 
     def fit(self, data: FitData) -> None:
-        """There is nothing to learn."""
+        """Learn nothing."""
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
         """A copy of ws (N, L, 512)."""
         return ws.clone()
 
     def state(self) -> dict[str, Tensor]:
-        """Nothing."""
+        """No tensors."""
         return {}
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """There is nothing to take back."""
+        """Restore nothing."""

@@ -16,42 +16,55 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    Codes = Callable[[np.ndarray], np.ndarray]  # places (M,) -> codes (M, 512) float32
+    Codes = Callable[[np.ndarray], np.ndarray]  # rows (M,) -> codes (M, 512) float32
 
 log = logging.getLogger("latentbench")
 
 OTHERS = "others"
-LEAST_PER_SIDE = 4  # with fewer codes above or below, an attribute gets no direction
-LOT = 65_536  # codes judged at once
-LEAST_RESIDUAL = 1e-3  # of a unit normal, after its conditions are projected out
+LEAST_PER_SIDE = 4  # an attribute with fewer codes on a side gets no direction
+LOT = 65_536  # codes in memory at once
+LEAST_RESIDUAL = 1e-3  # smallest length of a unit normal after its conditions are projected out
 
 
 class InterFaceGAN(Method):
     """w' = w + s n, with n the unit normal of a linear boundary between high and low values of an attribute.
 
     Shen et al., "Interpreting the Latent Space of GANs for Semantic Face Editing", CVPR 2020. Codes are sorted by
-    the scorer's value; the `chosen` share at the top are positives, as many at the bottom negatives; a random
-    `train_share` of either side trains a linear support vector machine, the rest validates, and the codes in
-    between, told apart at the middle of the values' range, are its remaining test. The normal points to higher
-    values; the intercept is dropped. As in the authors' code, `chosen` above 1 is a number of codes, it is capped
-    at half of all, and `c` is scikit-learn's C.
+    the value of scorer A. The top share `chosen` are positives, as many at the bottom are negatives. A random share
+    `train_share` of each side trains a linear support vector machine; the rest validates it. The codes in between,
+    divided at the middle of the range of values, are a second test. The normal points to higher values; the intercept
+    is dropped. As in the authors' code, `chosen` above 1 is a number of codes, half of all codes is the limit, and `c`
+    is scikit-learn's C.
 
-    With `conditions`, each normal loses its part in the span of the conditions' normals and is scaled to unit
-    norm again: n - C^T (C C^T)^-1 C n, which is the authors' formula for three or more conditions and equals their
+    With `conditions`, the part of each normal in the span of the normals of the conditions is subtracted, and the rest
+    scaled to unit norm: n - C^T (C C^T)^-1 C n, the authors' formula for three or more conditions, which equals their
     closed forms for one and two.
+
+    Age rises along the first axis of W, so its direction is that axis:
+
+    >>> import torch
+    >>> from pipeline.attributes import index_of
+    >>> w, values, age = torch.zeros(40, 512), torch.full((40, 35), 0.5), index_of("age")
+    >>> w[:, 0], values[:, age] = torch.linspace(-1, 1, 40), torch.linspace(0, 1, 40)
+    >>> method = InterFaceGAN(chosen=0.25)
+    >>> method.fit(FitData(w, values, None, None, None, seed=0, device=torch.device("cpu")))
+    >>> method.directions_[age, :3]
+    tensor([1., 0., 0.])
+    >>> method.facts()["boundaries"]["age"]["validation_accuracy"]
+    1.0
 
     Departures from the authors' code:
 
-    - their `SVC(kernel="linear")`, the hinge by LIBSVM, has no bound, and hardly ends where the sides overlap. Here it
-      stops after 10^9 rows x iterations and LIBLINEAR's squared hinge takes its place (`boundary.py`; `facts` tell). In
-      the embedded generator's W it converged on 560 rows for all evaluated attributes, and on 2,800 for all but
-      glasses, whose sides overlap: there the two losses' normals have a cosine of .950;
-    - an edit is relative, w + s n, which is theirs for W+ codes. For W codes they first take w to the boundary, and s
-      is the distance from there; faces lie 1.1 to 2.2 (standard deviation, by attribute) about it in the embedded
-      generator's W, where two of them lie 29 apart;
-    - codes of equal value are ordered by their place, and codes of one value never train both sides.
+    - their `SVC(kernel="linear")`, the hinge loss by LIBSVM, has no limit of iterations, and hardly ends where sides
+      overlap. Ours stops after 10^9 rows x iterations, and LIBLINEAR's squared hinge loss replaces it (`boundary.py`;
+      `facts` say where). In the embedded generator's W, LIBSVM converged on 560 rows for all evaluated attributes, and
+      on 2,800 for all but glasses, whose sides overlap: there the normals of the two losses have a cosine of .950;
+    - an edit is relative, w + s n, which is theirs for W+ codes. For W codes they first move w to the boundary, and s
+      is the distance from it. In the embedded generator's W faces lie 1.1 to 2.2 (standard deviation, by attribute)
+      from the boundary; two faces lie 29 apart;
+    - codes of equal value are ordered by their index, and codes of one value never train both sides.
 
-    An attribute whose values leave a side with fewer than four codes gets a direction of zeros; `facts` say so.
+    An attribute with fewer than four codes on a side gets a direction of zeros; `facts` say so.
     """
 
     name: ClassVar[str] = "interfacegan"
@@ -75,7 +88,7 @@ class InterFaceGAN(Method):
         self.conditions = validation.attribute_list(self.name, "conditions", conditions, also=(OTHERS,))
 
     def fit(self, data: FitData) -> None:
-        """Learn one normal per attribute. Uses w and values alone; renders nothing."""
+        """Learn one normal per attribute from w and values. No image is generated."""
         import numpy as np
         import torch
 
@@ -108,27 +121,27 @@ class InterFaceGAN(Method):
         return {"directions": self.directions_}
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back normals and facts."""
+        """Restore normals and facts."""
         self.directions_ = state["directions"]
         self.facts_ = facts
 
     def facts(self) -> dict[str, Any]:
-        """`boundaries`: per attribute, codes, accuracies, solver; `cosines`: of the evaluated attributes' normals."""
+        """`boundaries`: per attribute, numbers of codes, accuracies, solver; `cosines`: of evaluated normals."""
         return self.facts_
 
     def _codes(self, data: FitData) -> Codes:
-        """The codes that are told apart."""
+        """The codes that the boundary divides."""
         w = data.w.cpu().numpy()
-        return lambda places: w[places]
+        return lambda rows: w[rows]
 
     def _per_side(self, count: int) -> int:
-        wanted = int(count * self.chosen) if self.chosen <= 1 else int(self.chosen)
-        return min(wanted, count // 2)
+        number = int(count * self.chosen) if self.chosen <= 1 else int(self.chosen)
+        return min(number, count // 2)
 
     def _boundary(
         self, codes: Codes, values: np.ndarray, per_side: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """The unit normal (512,) and what is known of it; zeros if there is too little to learn from."""
+        """The unit normal (512,) and its facts; zeros where a side has fewer than LEAST_PER_SIDE codes."""
         import numpy as np
 
         low, high, rest = choose(values, per_side)
@@ -153,7 +166,7 @@ class InterFaceGAN(Method):
         return boundary.normal, facts
 
     def _conditioned(self, normals: np.ndarray, data: FitData) -> np.ndarray:
-        """The normals (35, 512) without their parts along the conditions'."""
+        """The normals (35, 512) without their parts in the span of the normals of the conditions."""
         names = data.evaluated if self.conditions == OTHERS else validation.split_names(self.conditions)
         columns = dict.fromkeys(index_of(name) for name in names)
         result = normals.copy()
@@ -165,10 +178,14 @@ class InterFaceGAN(Method):
 
 
 def choose(values: np.ndarray, per_side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places of the lowest, the highest and the remaining values (N,), the first two `per_side` long.
+    """Indices of the lowest, the highest and the remaining values (N,); the first two have up to `per_side`.
 
-    Equal values are ordered by place. Where one value reaches from the lowest into the highest (a binary
-    attribute with few positives), the highest lose it, or the lowest if nothing would be left.
+    Equal values are ordered by index. Where the lowest and the highest share a value (a binary attribute with few
+    positives), it is removed from the highest, or from the lowest if the highest would be empty.
+
+    >>> import numpy as np
+    >>> choose(np.array([0.3, 0.9, 0.1, 0.5]), per_side=1)
+    (array([2]), array([1]), array([0, 3]))
     """
     import numpy as np
 
@@ -184,7 +201,7 @@ def choose(values: np.ndarray, per_side: int) -> tuple[np.ndarray, np.ndarray, n
 
 
 def warn_of_unconverged(method: str, boundaries: dict[str, dict[str, Any]]) -> None:
-    """Log the attributes whose boundary neither solver found, if there are any."""
+    """Log the attributes on whose boundary neither solver converged, if there are any."""
     names = [name for name, facts in boundaries.items() if facts["trained"] and not facts["converged"]]
     if names:
         log.warning(
@@ -199,9 +216,13 @@ def warn_of_unconverged(method: str, boundaries: dict[str, dict[str, Any]]) -> N
 def project_out(
     normal: np.ndarray, conditions: np.ndarray, name: str = "the attribute", method: str = "interfacegan"
 ) -> np.ndarray:
-    """A unit vector (512,) orthogonal to every row of `conditions` (K, 512): `normal` without its part in their span.
+    """The unit vector (D,) along `normal` (D,) without its part in the span of the rows of `conditions` (K, D).
 
-    Raises StageError if next to nothing is left.
+    Raises StageError if almost nothing is left.
+
+    >>> import numpy as np
+    >>> project_out(np.array([0.6, 0.8]), np.array([[1.0, 0.0]]))
+    array([0., 1.])
     """
     import numpy as np
 
@@ -216,12 +237,12 @@ def project_out(
     return rest / length
 
 
-def _above(boundary: Boundary, codes: Codes, places: np.ndarray) -> np.ndarray:
-    """Which codes lie above the boundary, without a copy of all codes at once."""
+def _above(boundary: Boundary, codes: Codes, rows: np.ndarray) -> np.ndarray:
+    """Which of the codes at these rows lie above the boundary, without a copy of all codes at once."""
     import numpy as np
 
-    lots = [places[start : start + LOT] for start in range(0, len(places), LOT)]
-    return np.concatenate([boundary.above(codes(lot)) for lot in lots]) if lots else np.zeros(0, bool)
+    parts = [rows[start : start + LOT] for start in range(0, len(rows), LOT)]
+    return np.concatenate([boundary.above(codes(part)) for part in parts]) if parts else np.zeros(0, bool)
 
 
 def _accuracy(predicted: np.ndarray, truth: np.ndarray) -> float | None:

@@ -8,16 +8,19 @@ from typing import ClassVar
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.interfacegan import InterFaceGAN
 
-SHUFFLE = 7_011  # the purpose of the stream that shuffles
+SHUFFLE = 7_011  # purpose of the random stream that shuffles
 
 
 class InterFaceGANShuffled(InterFaceGAN):
-    """InterFaceGAN, each latent given the labels of another: w' = w + s n, with n a normal that means nothing.
+    """InterFaceGAN on latents with the labels of other latents: w' = w + s n, with n a meaningless normal.
 
-    One permutation, of the seed alone, moves all 35 values of a latent together, so labels keep their distributions
-    and their correlations and lose the latent that they are of. Everything else is `interfacegan`, settings too. What
-    it scores is what the procedure gives without any information; should it change an attribute as it is told to, then
-    labels leak somewhere, and no score of a method that learns from labels means anything.
+    One permutation, which depends on the seed only, moves all 35 values of a latent together. So labels keep their
+    distributions and correlations, and lose their latent. Everything else, settings included, is `interfacegan`. The
+    control scores what the procedure gives without information. If it changed attributes as asked, labels would leak
+    somewhere, and no score of a method that learns from labels would mean anything.
+
+    >>> InterFaceGANShuffled.control, InterFaceGANShuffled().parameters() == InterFaceGAN().parameters()
+    (True, True)
     """
 
     name: ClassVar[str] = "interfacegan_shuffled"
