@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from latentbench.running import run, settings
     from pipeline.errors import LatentbenchError
     from pipeline.methods.base import Faces, FitData, Method, Paper
+    from pipeline.methods.cost import Cost
     from pipeline.metrics.base import Metric
     from pipeline.settings.settings import Settings
 
     __version__: str
 
 __all__ = [
+    "Cost",
     "Faces",
     "FitData",
     "LatentbenchError",
@@ -47,6 +49,7 @@ __all__ = [
 
 # Name -> the module that defines it.
 _HOMES = {
+    "Cost": "pipeline.methods.cost",
     "Faces": "pipeline.methods.base",
     "FitData": "pipeline.methods.base",
     "LatentbenchError": "pipeline.errors",

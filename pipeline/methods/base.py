@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pipeline.domains.base import DomainCard
+    from pipeline.methods.cost import Cost
     from pipeline.networks.aligned import AlignedRecognizer
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.resized import ResizedScorer
@@ -191,6 +193,13 @@ class Method(ABC):
         {'samples': 12000, 'c': 1.0, 'iterations': 500, 'clip': 0.0, 'layers': 4}
         """
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def cost(self, card: DomainCard) -> Cost | None:
+        """What the method takes on a domain, in bytes, with these hyper-parameters; loads no torch.
+
+        None, the default, where it is not known: `latentbench plan` then says so, and counts nothing for the training.
+        """
+        return None
 
     @abstractmethod
     def fit(self, data: FitData) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods.base import FitData, Method, Paper
+from pipeline.methods.cost import FACTS_BYTES, Cost, linear_cost
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from pipeline.domains.base import DomainCard
 
 _OURS = Paper("Control of this benchmark", "none")
 
@@ -37,6 +40,10 @@ class RandomDirection(Method):
     control: ClassVar[bool] = True
 
     directions_: Tensor  # (35, 512), rows of unit norm
+
+    def cost(self, card: DomainCard) -> Cost:
+        """A direction for every attribute, for which no code is read."""
+        return linear_cost(codes_at_once=0)
 
     def fit(self, data: FitData) -> None:
         """Draw the directions; each depends on the seed and the attribute only."""
@@ -78,6 +85,10 @@ class NoOp(Method):
     supervision: ClassVar[str] = "none"
     exact_undo: ClassVar[bool] = True
     control: ClassVar[bool] = True
+
+    def cost(self, card: DomainCard) -> Cost:
+        """Its facts alone."""
+        return Cost(FACTS_BYTES)
 
     def fit(self, data: FitData) -> None:
         """Learn nothing."""

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
+from pipeline.methods.cost import Cost, layers_of, linear_cost
 from pipeline.methods.naming import LinearCandidates, Unnamed
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from pipeline.domains.base import DomainCard
 
 NOUN = "component"
 LOT = 4096  # codes in memory at once
@@ -64,6 +67,11 @@ class GANSpace(Unnamed):
         self.components = validation.whole(self.name, "components", components, 1, 512)
         self.samples = validation.whole(self.name, "samples", samples, 2, 10**9)
         self.groups = ", ".join(parse_groups(self.name, "groups", groups))
+
+    def cost(self, card: DomainCard) -> Cost:
+        """Every component in every layer group."""
+        layers = layers_of(card)
+        return linear_cost(self.components * len(layer_groups(self.name, "groups", self.groups, layers, layers)))
 
     def find(self, data: FitData) -> LinearCandidates:
         """Decompose fresh codes; every component in every layer group is a candidate."""

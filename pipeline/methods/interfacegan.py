@@ -11,10 +11,13 @@ from pipeline.errors import StageError
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Method, Paper
 from pipeline.methods.boundary import Boundary, between
+from pipeline.methods.cost import Cost, linear_cost
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from pipeline.domains.base import DomainCard
 
     Codes = Callable[[np.ndarray], np.ndarray]  # rows (M,) -> codes (M, 512) float32
 
@@ -86,6 +89,10 @@ class InterFaceGAN(Method):
         self.train_share = validation.number(self.name, "train_share", train_share, 0.05, 0.95)
         self.c = validation.number(self.name, "c", c, 0.0, 1e6, above=True)
         self.conditions = validation.attribute_list(self.name, "conditions", conditions, also=(OTHERS,))
+
+    def cost(self, card: DomainCard) -> Cost:
+        """A normal for every attribute."""
+        return linear_cost()
 
     def fit(self, data: FitData) -> None:
         """Learn one normal per attribute from w and values. No image is generated."""

@@ -19,6 +19,9 @@ from pipeline.settings.settings import OF_EVERY_METHOD
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pipeline.domains.base import DomainCard
+    from pipeline.methods.cost import Cost
+
 (SETTING,) = OF_EVERY_METHOD
 NONE, STYLEFLOW = "none", "styleflow"
 
@@ -52,6 +55,10 @@ class Masked(Method):
     def parameters(self) -> dict[str, Any]:
         """The inner method's, and the mask."""
         return self.inner.parameters() | {SETTING: STYLEFLOW}
+
+    def cost(self, card: DomainCard) -> Cost | None:
+        """The inner method's."""
+        return self.inner.cost(card)
 
     def fit(self, data: FitData) -> None:
         """As the inner method: a mask is for edits alone."""

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Method, Paper
+from pipeline.methods.cost import Cost, linear_cost
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from pipeline.domains.base import DomainCard
 
 LEAST_PER_SIDE = 4  # with fewer codes above or below, an attribute gets no direction
 
@@ -67,6 +70,10 @@ class RFM(Method):
         self.iterations = validation.whole(self.name, "iterations", iterations, 1, 10**6)
         self.clip = validation.number(self.name, "clip", clip, 0.0, 1e6)
         self.layers = validation.whole(self.name, "layers", layers, 1, 64)
+
+    def cost(self, card: DomainCard) -> Cost:
+        """A direction for every attribute."""
+        return linear_cost()
 
     def fit(self, data: FitData) -> None:
         """Learn one direction per attribute. Uses w and values alone; renders nothing."""

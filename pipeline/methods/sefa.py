@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
 from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
+from pipeline.methods.cost import Cost, layers_of, linear_cost
 from pipeline.methods.naming import LinearCandidates, Unnamed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pipeline.domains.base import DomainCard
     from stylegan.generator import AffineWeight
 
 NOUN = "eigenvector"
@@ -53,6 +55,12 @@ class SeFa(Unnamed):
     def __init__(self, *, directions: int = 64, groups: str | int = "all, 0-1, 2-5, 6-") -> None:
         self.directions = validation.whole(self.name, "directions", directions, 1, 512)
         self.groups = ", ".join(parse_groups(self.name, "groups", groups))
+
+    def cost(self, card: DomainCard) -> Cost:
+        """The directions of every layer group, for which no code is read."""
+        layers = layers_of(card)
+        groups = layer_groups(self.name, "groups", self.groups, layers, layers)
+        return linear_cost(self.directions * len(groups), codes_at_once=0)
 
     def find(self, data: FitData) -> LinearCandidates:
         """Factorise every layer group of the generator."""

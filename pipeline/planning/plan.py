@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.chain.links import Chain, Link
 from pipeline.errors import ConfigError, StageError
 from pipeline.execution.cluster import forget_failure, too_few_files, workers_for
 from pipeline.execution.gpus import assigned, device_missing
 from pipeline.execution.throughput import measured_seconds
-from pipeline.planning.sizes import Whole, in_bytes, size_of, whole
+from pipeline.planning.sizes import size_of
+from pipeline.planning.whole import Whole, in_bytes, whole
 from pipeline.settings.paths import folder_to_be, unwritable_folder
 from pipeline.storage.stages import STAGES, finished_shards, is_complete, read_manifest
 
@@ -23,6 +24,9 @@ MISSING = "to compute"
 FOLDERS = (STAGES, "reports", ".publishing")  # that a run makes under the outputs folder
 
 
+Number = TypeVar("Number", int, float)
+
+
 @dataclass(frozen=True)
 class Planned:
     """One stage of a plan.
@@ -30,7 +34,7 @@ class Planned:
     `state` is one of THERE, PARTIAL, MISSING. `seconds` is the estimate of what is still to compute from measured
     seconds per unit, None where none were measured yet; of a stage that is there it is 0. `spent` is what it took then.
     `bytes_written` is what it keeps on disk, `peak_bytes` what one worker holds at once, `device_bytes` of them on its
-    device, by `sizing`.
+    device, by `sizes`; None where that is not known.
     """
 
     stage: str
@@ -44,9 +48,9 @@ class Planned:
     seconds: float | None
     spent: float | None
     folder: str
-    bytes_written: int = 0
-    peak_bytes: int = 0
-    device_bytes: int = 0
+    bytes_written: int | None = None
+    peak_bytes: int | None = None
+    device_bytes: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The row, JSON-compatible."""
@@ -92,9 +96,9 @@ def _planned(chain: Chain, link: Link, measured: dict[str, float]) -> Planned:
         shards=shards,
         seconds=seconds,
         spent=spent,
-        bytes_written=size.bytes_written,
-        peak_bytes=size.peak_bytes,
-        device_bytes=size.device_bytes,
+        bytes_written=None if size is None else size.bytes_written,
+        peak_bytes=None if size is None else size.peak_bytes,
+        device_bytes=None if size is None else size.device_bytes,
         folder=str(link.stage.folder(outputs)),
     )
 
@@ -116,23 +120,29 @@ def _joined(rows: list[Planned]) -> Planned:
         attribute=", ".join(row.attribute for row in rows),
         units=sum(row.units for row in rows),
         shards=sum(row.shards for row in rows),
-        seconds=_sum([row.seconds for row in rows]),
-        spent=_sum([row.spent for row in rows]),
-        bytes_written=sum(row.bytes_written for row in rows),
-        peak_bytes=max(row.peak_bytes for row in rows),
-        device_bytes=max(row.device_bytes for row in rows),
+        seconds=_total([row.seconds for row in rows], sum),
+        spent=_total([row.spent for row in rows], sum),
+        bytes_written=_total([row.bytes_written for row in rows], sum),
+        peak_bytes=_total([row.peak_bytes for row in rows], max),
+        device_bytes=_total([row.device_bytes for row in rows], max),
     )
 
 
-def _sum(values: list[float | None]) -> float | None:
+def _total(values: list[Number | None], of: Callable[[list[Number]], Number]) -> Number | None:
+    """Their sum or largest; None where one is not known."""
     known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+    return of(known) if len(known) == len(values) else None
 
 
 def estimate(rows: Sequence[Planned]) -> Estimate:
     """The sum over a plan's rows."""
     known = sum(row.seconds for row in rows if row.seconds is not None)
     return Estimate(known, tuple(row.title for row in rows if row.seconds is None))
+
+
+def without_size(rows: Sequence[Planned]) -> tuple[str, ...]:
+    """Titles of the stages that `size` counts as nothing, because what they take is not known."""
+    return tuple(row.title for row in rows if row.bytes_written is None)
 
 
 def size(chain: Chain, rows: Sequence[Planned]) -> Whole:

@@ -9,55 +9,37 @@ held at once by one worker (its process, the networks, a lot of images, the tabl
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
-
-import psutil
-import pyarrow as pa
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from pipeline.chain.consistency.edits import SHARD_FACES as CONSISTENCY_FACES
 from pipeline.chain.curves.edits import SHARD_FACES as RATES_FACES
 from pipeline.chain.face_blocks import cut_faces
 from pipeline.chain.grid import gallery
 from pipeline.chain.grid.edits import face_blocks
-from pipeline.chain.links import Chain, Link
+from pipeline.chain.links import Link
 from pipeline.chain.matched.edits import SHARD_FACES as MATCHED_FACES
 from pipeline.chain.training import build
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import image_bytes, microbatch_size
+from pipeline.planning.table_bytes import MANIFEST_BYTES, MIB, row_bytes, table_bytes
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import cut_ids
 from pipeline.tables import schemas
 from pipeline.tables.schemas import W_DIM
 
-KIB, MIB, GIB = 2**10, 2**20, 2**30
-
-# Disk: what is left of a column's bytes, as measured in runs of profiles smoke and standard. Floats hardly compress:
-# byte-stream-split zstd leaves .85 of w, .9 of scorers' values.
-VECTOR_LEFT, FLOAT_LEFT, DOUBLE_LEFT, WHOLE_LEFT = 0.87, 0.92, 0.4, 0.3
-WORD_BYTES = 0.2  # a row's share of a dictionary-coded word, of which a file has few
-COLUMN_BYTES, FILE_BYTES = 440, 400  # of a file's footer: name, unit, meaning and statistics of each column
-RECORD_BYTES, MANIFEST_BYTES = 450, 2 * KIB
 PIXEL_BYTES, PNG_BYTES = 1.5, 200  # of a generated picture as PNG, of 3; and its header, beside a row's columns
 EMBEDDING, SMALL_EMBEDDING = 512, 96  # recognizer B's dimensions; of the embedded domain's, for 64 px
 SCORES_PER_SHARD, SCORES_RATED = 18, 91  # rows; 151 in 9 shards, 91 of rates and consistency (8 attributes)
-THUMBNAIL_BYTES, PAGE_BYTES = 4 * KIB, MIB  # a picture on the page (128 px at most, base64), and the rest of it
 
 # Memory.
 PROCESS_BYTES = 800 * MIB  # Python, torch and the libraries beside it, in a worker; CUDA's own are not counted
 JUDGING_BYTES = 256 * MIB  # what judges hold of a lot, whatever its resolution: they see at most a few hundred pixels
-SCHEDULING_BYTES = 300 * MIB  # the process that runs the chain; it never loads torch
 NETWORK_BYTES = 512 * MIB  # a generator of config-f (120 MiB) and six judges of the size of Inception's
 SMALL_NETWORK_BYTES = 64 * MIB  # a generator with a width of its own, and judges like the embedded domain's (37 MiB)
 VIEW_PIXELS = 24  # float32 pictures per image that judging a lot holds: both images, SSIM's windows, LPIPS
-GRADIENT_MAPS = 5  # times `image_bytes` that a step through the generator keeps for its gradient: 4.4 at 1024 px
-LOT_OF_CODES = 65_536 * W_DIM * 4 * 3  # that a linear method judges at once, centred and as numbers of the solver
-NOT_THROUGH_GENERATOR = ("styleflow",)  # of the methods that take steps
-ADAM = 3  # a network, its two moments, in checkpoints and in memory
+CODE_COPIES = 3  # of the codes that a method fits at once: as they are, centred, and as numbers of a solver
 
 
 @dataclass(frozen=True)
@@ -73,39 +55,10 @@ class Size:
     device_bytes: int
 
 
-def size_of(settings: Settings, card: DomainCard, link: Link) -> Size:
-    """The size of one stage. A stage that it does not know counts as one small file."""
+def size_of(settings: Settings, card: DomainCard, link: Link) -> Size | None:
+    """The size of one stage; None where it is not known: of a stage of no sizer, of a method without a `cost`."""
     sizer = _SIZERS.get(link.stage.name)
-    if sizer is None:
-        return Size(MANIFEST_BYTES, 0, PROCESS_BYTES, 0)
-    return sizer(settings, card, link)
-
-
-def row_bytes(schema: pa.Schema, lengths: Mapping[str, float] | None = None) -> float:
-    """Bytes of one row as Parquet keeps them, without footers; `lengths` are those of lists of no fixed length."""
-    return sum(_field_bytes(field.type, (lengths or {}).get(field.name, 3)) for field in schema)
-
-
-def _field_bytes(kind: pa.DataType, length: float) -> float:
-    if pa.types.is_fixed_size_list(kind):
-        return kind.list_size * 4 * VECTOR_LEFT
-    if pa.types.is_list(kind):
-        return length * _field_bytes(kind.value_type, 0)
-    if pa.types.is_float32(kind):
-        return 4 * FLOAT_LEFT
-    if pa.types.is_float64(kind):
-        return 8 * DOUBLE_LEFT
-    if pa.types.is_boolean(kind):
-        return 1 / 8
-    if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
-        return kind.bit_width / 8 * WHOLE_LEFT
-    return WORD_BYTES
-
-
-def table_bytes(schema: pa.Schema, rows: float, files: int, lengths: Mapping[str, float] | None = None) -> int:
-    """Bytes of a table in so many files, with their records."""
-    footer = FILE_BYTES + COLUMN_BYTES * len(schema) + RECORD_BYTES
-    return math.ceil(rows * row_bytes(schema, lengths) + files * footer)
+    return None if sizer is None else sizer(settings, card, link)
 
 
 def images_in_memory(card: DomainCard, lot: int = 0) -> int:
@@ -161,46 +114,21 @@ def _embedding(card: DomainCard) -> int:
     return EMBEDDING if card.resolution > 64 else SMALL_EMBEDDING
 
 
-def trained_bytes(parameters: Mapping[str, Any]) -> int:
-    """Bytes of what a method learned, from its settings: networks of `layers` or `depth`, else directions."""
-
-    def number(key: str, default: int) -> int:
-        found = parameters.get(key, default)
-        return found if isinstance(found, int) and not isinstance(found, bool) else default
-
-    layer = number("width", W_DIM) ** 2 * 4
-    if "depth" in parameters:
-        return number("clusters", 1) * number("directions", 1) * number("depth", 1) * layer
-    if "width" in parameters:
-        return (number("layers", 1) + 1) * layer
-    candidates = max(number("components", 0), number("directions", 0))
-    return (len(schemas.VALUE_COLUMNS) + candidates) * W_DIM * 4 + 16 * KIB
-
-
-def _train(settings: Settings, card: DomainCard, link: Link) -> Size:
-    parameters = build(settings, link.method).parameters()
-    learned = trained_bytes(parameters)
-    steps, batch = parameters.get("steps", 0), parameters.get("batch", BATCH)
-    values = len(schemas.VALUE_COLUMNS) * 4
-    codes = settings.experiment.n_latents * (W_DIM * 4 + 2 * values + 16)  # w; the labels as table and as matrix
-    shard = settings.machine.shard_size * W_DIM * 4
-    if isinstance(steps, int) and steps > 0 and isinstance(batch, int):
-        images = max(batch * _gradient_bytes(card, link.method, parameters), images_in_memory(card))
-        held = codes + 2 * shard + ADAM * learned
-        return _working(card, learned, images=images, held=held, temporary=ADAM * learned)
-    lot = min(LOT_OF_CODES, 3 * settings.experiment.n_latents * W_DIM * 4)
-    return _working(card, learned, images=images_in_memory(card), held=codes + 2 * shard + lot)
-
-
-def _gradient_bytes(card: DomainCard, method: str, parameters: Mapping[str, Any]) -> int:
-    """What a training keeps of one code's pass through the generator: to the end, to the block `tap`, or none."""
-    if method in NOT_THROUGH_GENERATOR:
-        return 0
-    tap = str(parameters.get("tap", ""))
-    if tap.startswith("b") and tap[1:].isdigit():
-        directions = parameters.get("directions", 1)
-        return GRADIENT_MAPS * image_bytes(int(tap[1:])) * (directions if isinstance(directions, int) else 1)
-    return GRADIENT_MAPS * image_bytes(card.resolution, card.channels)
+def _train(settings: Settings, card: DomainCard, link: Link) -> Size | None:
+    cost = build(settings, link.method).cost(card)
+    if cost is None:
+        return None
+    latents = settings.experiment.n_latents
+    codes = latents * (W_DIM * 4 + 2 * len(schemas.VALUE_COLUMNS) * 4 + 16)  # w; the labels as table and as matrix
+    shards = 2 * settings.machine.shard_size * W_DIM * 4
+    copies = CODE_COPIES * min(cost.codes_at_once, latents) * W_DIM * 4
+    return _working(
+        card,
+        cost.trained_bytes,
+        images=max(cost.step_bytes, images_in_memory(card)),
+        held=codes + shards + copies + cost.checkpoint_bytes,
+        temporary=cost.checkpoint_bytes,
+    )
 
 
 def _range(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -298,7 +226,7 @@ def _rating(settings: Settings, card: DomainCard, link: Link) -> Size:
     return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + 3 * link.units * len(schemas.RATES) * 8, 0)
 
 
-_SIZERS: dict[str, Callable[[Settings, DomainCard, Link], Size]] = {
+_SIZERS: dict[str, Callable[[Settings, DomainCard, Link], Size | None]] = {
     "latents": _latents,
     "labels": _labels,
     "reference": _reference,
@@ -315,94 +243,3 @@ _SIZERS: dict[str, Callable[[Settings, DomainCard, Link], Size]] = {
     "consistency": _consistency,
     "rating": _rating,
 }
-
-
-def report_size(settings: Settings) -> Size:
-    """The published tables and page, and the process that gathers every method's tables to publish them."""
-    experiment, methods = settings.experiment, len(settings.method_names)
-    rows = {
-        "edits": (schemas.EDITS, experiment.edits_per_method),
-        "matched": (schemas.MATCHED, experiment.matched_per_method),
-        "rates": (schemas.RATES, experiment.rated_per_method),
-        "consistency": (schemas.CONSISTENCY, experiment.n_consistency_faces),
-    }
-    tables = sum(table_bytes(schema, methods * count, 1) for schema, count in rows.values())
-    matrix = 2 * len(experiment.matched_levels) * len(experiment.attributes) * len(schemas.VALUE_COLUMNS)
-    tables += table_bytes(schemas.RESCORING, methods * matrix, 1)
-    tables += table_bytes(schemas.SCORES, methods * 400, 1)
-    pairs = methods * (methods - 1) // 2
-    tables += table_bytes(schemas.DIFFERENCES, 30 * (len(experiment.attributes) + 1) * pairs, 1)
-    pictures = min(gallery.FACES, experiment.n_faces) * min(gallery.STEPS, experiment.n_steps)
-    pictures *= len(experiment.attributes)
-    page = PAGE_BYTES + methods * pictures * THUMBNAIL_BYTES
-    in_memory = sum(methods * count * len(schema) * 8 for schema, count in rows.values())
-    return Size(tables + page, 0, SCHEDULING_BYTES + 3 * in_memory + 4 * page, 0)
-
-
-# The whole, and the machine
-
-
-@dataclass(frozen=True)
-class Whole:
-    """What a run writes and holds, and what the machine has, in bytes.
-
-    bytes_written: all that its stages and report keep. bytes_to_write: of what is still to compute. disk_needed: with
-    the largest of what is written for a while. peak_bytes: on this machine, workers and scheduling process together;
-    worker_bytes, gathering_bytes: of one worker, and of that process when it publishes. device_bytes: of one worker, on
-    its device.
-    """
-
-    bytes_written: int
-    bytes_to_write: int
-    disk_needed: int
-    disk_free: int
-    peak_bytes: int
-    worker_bytes: int
-    workers: int
-    gathering_bytes: int
-    device_bytes: int
-    memory: int
-
-    def as_json(self) -> dict[str, int]:
-        """By name, JSON-compatible."""
-        return asdict(self)
-
-
-def whole(chain: Chain, missing: Sequence[bool]) -> Whole:
-    """The sum over a chain; `missing` says of each link whether it is still to compute."""
-    settings, machine = chain.settings, chain.settings.machine
-    sizes = [size_of(settings, chain.card, link) for link in chain.links]
-    report = report_size(settings)
-    todo = [size for size, wanted in zip(sizes, missing, strict=True) if wanted]
-    to_write = sum(size.bytes_written for size in todo) + (report.bytes_written if todo else 0)
-    on_gpu = machine.device.startswith("cuda")
-    workers = 1 if machine.executor == "inline" else len(machine.devices) or (1 if on_gpu else machine.workers)
-    trained = {place for place, link in enumerate(chain.links) if link.stage.name == "train"}
-    host = [size.peak_bytes - (size.device_bytes if on_gpu else 0) for size in sizes]
-    together = max(peak * (1 if place in trained else workers) for place, peak in enumerate(host))
-    return Whole(
-        bytes_written=sum(size.bytes_written for size in sizes) + report.bytes_written,
-        bytes_to_write=to_write,
-        disk_needed=to_write + max((size.bytes_temporary for size in todo), default=0),
-        disk_free=free_disk(settings.outputs),
-        peak_bytes=max(together + SCHEDULING_BYTES, report.peak_bytes),
-        worker_bytes=max(host),
-        workers=workers,
-        gathering_bytes=report.peak_bytes,
-        device_bytes=max(size.device_bytes for size in sizes) if on_gpu else 0,
-        memory=psutil.virtual_memory().total,
-    )
-
-
-def free_disk(outputs: Path) -> int:
-    """Bytes free where the outputs folder is, or will be."""
-    folder = outputs.absolute()
-    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
-
-
-def in_bytes(count: float) -> str:
-    """Bytes as people read them: 3.4 GiB, 120 MiB, 5 KiB."""
-    for unit, name in ((GIB, "GiB"), (MIB, "MiB")):
-        if count >= unit:
-            return f"{count / unit:,.1f} {name}" if count < 100 * unit else f"{count / unit:,.0f} {name}"
-    return f"{math.ceil(count / KIB):,} KiB"

@@ -23,8 +23,9 @@ from pipeline.planning.plan import (
     memory_shortage,
     plan,
     size,
+    without_size,
 )
-from pipeline.planning.sizes import Whole, in_bytes, report_size
+from pipeline.planning.whole import Whole, in_bytes, report_size
 from pipeline.progress import in_time
 from pipeline.report.archive import published_runs
 from pipeline.report.publish import find_report
@@ -58,6 +59,7 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
             "report": str(report) if report else None,
             "seconds": total.seconds,
             "without_measured_rate": list(total.unknown),
+            "without_known_size": list(without_size(rows)),
             "size": found.as_json(),
             "report_bytes_written": published.bytes_written,
             "warnings": warnings,
@@ -74,12 +76,15 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
     table.add_column("disk", justify="right", no_wrap=True)
     table.add_column("memory", justify="right", no_wrap=True)
     for row in condense(rows):
-        sizes = in_bytes(row.bytes_written), in_bytes(row.peak_bytes)
+        sizes = _bytes(row.bytes_written), _bytes(row.peak_bytes)
         table.add_row(escape(row.title), _state(row), f"{row.units:,} {row.unit}", _time(row), *sizes)
     sizes = in_bytes(published.bytes_written), in_bytes(published.peak_bytes)
     table.add_row("report", f"[green]{THERE}[/]" if report else "to publish", "", "", *sizes)
     out.print(table)
     out.print(escape(_size(found)), highlight=False)
+    if unsized := without_size(condense(rows)):
+        text = f"That leaves out {_shortened(unsized)}: what is taken there is not known (`Method.cost`)."
+        out.print(escape(text), highlight=False)
     for text in warnings:
         out.print(f"[yellow]warning[/] {escape(text)}", highlight=False)
     missing = [row for row in rows if row.state != THERE]
@@ -105,6 +110,10 @@ def _time(row: Planned) -> str:
     if row.state == THERE:
         return f"[dim]took {in_time(row.spent or 0.0)}[/]"
     return "not known" if row.seconds is None else f"about {in_time(row.seconds)}"
+
+
+def _bytes(count: int | None) -> str:
+    return "not known" if count is None else in_bytes(count)
 
 
 def _size(found: Whole) -> str:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
 from pipeline.methods.base import FitData
+from pipeline.methods.cost import Cost, gradient_bytes, stepped_cost
 from pipeline.methods.naming import Candidates
+from pipeline.tables.fields import W_DIM
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pipeline.domains.base import DomainCard
     from pipeline.methods.contrastive.directions import Directions
 
 ALL, SEEN, EACH = "all", "seen", "each"
@@ -112,6 +115,15 @@ def draw_alphas(count: int, low: float, high: float, rng: torch.Generator) -> Te
     import torch
 
     return low + (high - low) * torch.rand(count, generator=rng)
+
+
+def directions_cost(card: DomainCard, tap: str, directions: int, depth: int, batch: int, sets: int = 1) -> Cost:
+    """The cost of `sets` of direction models, each of which makes `batch` images of every direction in a step.
+
+    A model of depth 0 is a vector, else fully connected layers with biases and norms.
+    """
+    each = depth * W_DIM * W_DIM + max(1, 5 * (depth - 1)) * W_DIM if depth else W_DIM
+    return stepped_cost(sets * directions * each, batch * directions, gradient_bytes(card, tap))
 
 
 def cosines(directions: Tensor) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pipeline.methods.base import FitData, Paper
 from pipeline.methods.contrastive.candidates import (
     DirectionCandidates,
     cosines,
+    directions_cost,
     draw_alphas,
     feature_changes,
     layer_groups,
@@ -18,6 +19,7 @@ from pipeline.methods.contrastive.candidates import (
     rebuild_candidates,
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, contrastive_loss, unit_rows
+from pipeline.methods.cost import Cost
 from pipeline.methods.naming import Unnamed
 from pipeline.optimisation.stepped import frozen
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pipeline.domains.base import DomainCard
     from pipeline.methods.contrastive.directions import Directions
 
 MODELS = ("global", "linear", "nonlinear")
@@ -130,6 +133,10 @@ class LatentCLR(Unnamed):
     def network_depth(self) -> int:
         """The depth of a direction's network; 0 is a free vector."""
         return {"global": 0, "linear": 1}.get(self.model, self.depth)
+
+    def cost(self, card: DomainCard) -> Cost:
+        """K networks, or K vectors, trained through the generator's blocks up to `tap`."""
+        return directions_cost(card, self.tap, self.directions, self.network_depth, self.batch)
 
     def find(self, data: FitData) -> DirectionCandidates:
         """Train the directions, going on from a checkpoint of the same settings and data if there is one.

@@ -10,6 +10,7 @@ from pipeline.methods.base import FitData, Paper
 from pipeline.methods.contrastive.candidates import (
     DirectionCandidates,
     cosines,
+    directions_cost,
     draw_alphas,
     feature_changes,
     feature_maps,
@@ -27,12 +28,15 @@ from pipeline.methods.contrastive.llf_masks import (
     spread_over,
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, contrastive_loss, unit_rows
+from pipeline.methods.cost import Cost
 from pipeline.methods.naming import Unnamed
 from pipeline.optimisation.stepped import frozen
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    from pipeline.domains.base import DomainCard
 
 ALL = "all"
 START, CLUSTERS = 0, 1  # purposes of random streams
@@ -145,6 +149,10 @@ class LLF(Unnamed):
     def nouns(self) -> list[str]:
         """What the sets of directions are called."""
         return [f"region {region}, direction" for region in self.chosen]
+
+    def cost(self, card: DomainCard) -> Cost:
+        """K networks of each region, one region a step through the generator's blocks up to `tap`."""
+        return directions_cost(card, self.tap, self.directions, self.depth, self.batch, sets=len(self.chosen))
 
     def find(self, data: FitData) -> DirectionCandidates:
         """Fit the clusters and train the directions, going on from a checkpoint of the same settings and data.

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.attributes import NAMES
 from pipeline.methods import validation
 from pipeline.methods.base import FitData, Paper
+from pipeline.methods.cost import Cost, gradient_bytes, layers_of, stepped_cost
 from pipeline.methods.l2l.training import LOSSES, Trainable, Training
 from pipeline.optimisation.stepped import frozen
+from pipeline.tables.fields import W_DIM
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from pipeline.domains.base import DomainCard
     from pipeline.methods.l2l.mapper import Mapper
 
 
@@ -106,6 +110,13 @@ class L2L(Trainable):
         self.batch = validation.whole(self.name, "batch", batch, 2, 65_536)
         self.learning_rate = validation.number(self.name, "learning_rate", learning_rate, 0.0, 10.0, above=True)
         self.steps = validation.whole(self.name, "steps", steps, 1, 10**8)
+
+    def cost(self, card: DomainCard) -> Cost:
+        """The mapper, trained through the generator."""
+        last = layers_of(card) if self.codes == W_PLUS else 1
+        hidden = (W_DIM + len(NAMES) + 1) * self.width + (self.layers - 1) * (self.width + 1) * self.width
+        weights = hidden + last * (self.width + 1) * W_DIM
+        return stepped_cost(weights, self.batch, gradient_bytes(card))
 
     def fit(self, data: FitData) -> None:
         """Train the mapper, going on from a checkpoint of the same settings and data if there is one.

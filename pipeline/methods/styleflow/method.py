@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import ATTRIBUTES, EVALUATED, INDEX, NAMES
 from pipeline.errors import StageError
 from pipeline.methods import validation
 from pipeline.methods.base import Faces, FitData, Paper
+from pipeline.methods.cost import Cost, stepped_cost
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.styleflow.training import PROBE, Trainable, Training
+from pipeline.tables.fields import W_DIM
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from pipeline.domains.base import DomainCard
     from pipeline.methods.styleflow.flow import Flow
 
 EVALUATED_WORD = "evaluated"
@@ -104,6 +108,15 @@ class StyleFlow(Trainable):
         self.training_tolerance = validation.number(self.name, "training_tolerance", training_tolerance, 1e-9, 1.0)
         self.tolerance = validation.number(self.name, "tolerance", tolerance, 1e-9, 1.0)
         self.steps = validation.whole(self.name, "steps", steps, 1, 10**8)
+
+    def cost(self, card: DomainCard) -> Cost:
+        """The flow; no step makes an image."""
+        evaluated = self.conditions == EVALUATED_WORD
+        conditions = len(EVALUATED) if evaluated else len(validation.split_names(self.conditions))
+        widths = (W_DIM, *[self.width] * self.layers, W_DIM)
+        # Of each layer the linear map, and the gate and the bias that read the time and the conditions.
+        each = (outputs * (inputs + 1 + 2 * (1 + conditions) + 1) for inputs, outputs in pairwise(widths))
+        return stepped_cost(sum(each) + 8 * W_DIM)
 
     def fit(self, data: FitData) -> None:
         """Train the flow on w and values alone, going on from a checkpoint of the same settings and data.

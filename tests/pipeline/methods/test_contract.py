@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
+from pipeline.domains.base import describe
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import contract, registry
+from pipeline.methods.cost import FACTS_BYTES
 from tests.worlds import toy
 
 # What makes a method quick to fit on the toy; others are fitted as they come.
@@ -47,6 +51,16 @@ def test_two_attributes_are_there_to_be_edited_at_once(name: str) -> None:
     """So that the check of edits of two attributes has something to compare: all methods but noop move two."""
     moved = list(islice(contract.moved_attributes(subject(name)), 2))
     assert len(moved) == (0 if name == "noop" else 2)
+
+
+@each_method
+def test_a_saved_method_is_as_large_as_its_cost_says(name: str, tmp_path: Path) -> None:
+    method = subject(name).fitted
+    method.save(tmp_path)
+    cost = method.cost(replace(describe("synthface"), resolution=toy.SIZE))
+    assert cost is not None
+    written = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert 0.8 * cost.trained_bytes - FACTS_BYTES <= written <= 1.2 * cost.trained_bytes + FACTS_BYTES
 
 
 def test_the_closest_name_is_told() -> None:

@@ -15,20 +15,14 @@ from typer.testing import CliRunner
 from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import StageError
+from pipeline.methods import registry
+from pipeline.methods.base import Method
 from pipeline.planning import sizes
-from pipeline.planning.plan import check_machine, disk_shortage, memory_shortage, plan, size
-from pipeline.planning.sizes import (
-    GIB,
-    MIB,
-    free_disk,
-    in_bytes,
-    report_size,
-    row_bytes,
-    size_of,
-    table_bytes,
-    trained_bytes,
-    whole,
-)
+from pipeline.planning import whole as machine
+from pipeline.planning.plan import check_machine, disk_shortage, memory_shortage, plan, size, without_size
+from pipeline.planning.sizes import size_of
+from pipeline.planning.table_bytes import GIB, MIB, row_bytes, table_bytes
+from pipeline.planning.whole import Whole, free_disk, in_bytes, report_size, whole
 from pipeline.tables import schemas
 from pipeline.tables.parquet import write_table
 from tasks.cli import app
@@ -107,17 +101,36 @@ def test_a_row_grows_with_its_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "written"),
-    [
-        ({"layers": 4, "width": 512}, 5_350_510),  # l2l, as a run of profile smoke wrote it; so the others
-        ({"layers": 5, "width": 512, "steps": 60}, 6_559_227),  # styleflow
-        ({"directions": 12, "depth": 3, "tap": "b16"}, 38_007_808),  # latentclr
-        ({"clusters": 5, "directions": 3, "depth": 3}, 47_514_366),  # llf
-        ({"chosen": 0.02, "c": 1.0}, 82_461),  # interfacegan
+    ("name", "parameters", "written"),
+    [  # as runs of profile smoke wrote them
+        ("l2l", {"layers": 4, "width": 512}, 5_350_510),
+        ("styleflow", {"layers": 5, "width": 512, "steps": 60}, 6_559_227),
+        ("latentclr", {"directions": 12, "depth": 3, "tap": "b16"}, 38_007_808),
+        ("llf", {"clusters": 5, "directions": 3, "depth": 3}, 47_514_366),
+        ("interfacegan", {"chosen": 0.02, "c": 1.0}, 82_461),
     ],
 )
-def test_what_a_method_learned(parameters: dict[str, object], written: int) -> None:
-    assert LOW <= trained_bytes(parameters) / written <= 1.2
+def test_what_a_method_learned(name: str, parameters: dict[str, object], written: int) -> None:
+    cost = registry.build(name, parameters).cost(base.describe("synthface"))
+    assert cost is not None and LOW <= cost.trained_bytes / written <= 1.2
+
+
+def test_a_method_without_a_cost_is_not_known_and_counts_nothing(
+    small_run: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = whole(small_run, [True] * len(small_run.links))
+    train = next(link for link in small_run.links if link.stage.name == "train")
+    written = size_of(small_run.settings, small_run.card, train).bytes_written
+    monkeypatch.setattr(registry.get("random"), "cost", Method.cost)
+    assert size_of(small_run.settings, small_run.card, train) is None
+    assert without_size(plan(small_run)) == (train.title,)
+    assert whole(small_run, [True] * len(small_run.links)).bytes_written == known.bytes_written - written
+
+
+def test_a_stage_without_a_sizer_is_not_known(small_run: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sizes._SIZERS, "gallery")
+    gallery = next(link for link in small_run.links if link.stage.name == "gallery")
+    assert size_of(small_run.settings, small_run.card, gallery) is None
 
 
 def test_profile_full_at_1024_px(tmp_path: Path) -> None:
@@ -153,7 +166,7 @@ def test_only_what_is_missing_is_still_to_write(small_run: Chain) -> None:
 def test_more_workers_hold_more_and_a_gpu_holds_the_images(tmp_path: Path) -> None:
     chain = full(tmp_path)
 
-    def peak(**machine: object) -> sizes.Whole:
+    def peak(**machine: object) -> Whole:
         chain.settings = chain.settings.on(**machine)
         return whole(chain, [True] * len(chain.links))
 
@@ -165,7 +178,7 @@ def test_more_workers_hold_more_and_a_gpu_holds_the_images(tmp_path: Path) -> No
 
 
 def short_of(chain: Chain, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    monkeypatch.setattr(sizes, "free_disk", lambda outputs: free)
+    monkeypatch.setattr(machine, "free_disk", lambda outputs: free)
     assert disk_shortage(chain, size(chain, plan(chain)))
 
 
@@ -187,7 +200,7 @@ def test_a_run_that_the_disk_cannot_hold_stops_before_it_computes(
 
 
 def test_the_command_line_refuses_and_can_be_told_not_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "free_disk", lambda outputs: 1000)
+    monkeypatch.setattr(machine, "free_disk", lambda outputs: 1000)
     arguments = ["--profile", "smoke", "--method", "noop", "--attribute", "age", "--outputs", str(tmp_path)]
     refused = CliRunner().invoke(app, ["run", *arguments])
     assert refused.exit_code == 2 and "Nothing was computed" in refused.stderr

@@ -1,0 +1,69 @@
+"""What a method takes: bytes of what it learns, and of what its training holds. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.attributes import NAMES
+from pipeline.domains.microbatches import image_bytes
+from pipeline.tables.fields import W_DIM
+
+if TYPE_CHECKING:
+    from pipeline.domains.base import DomainCard
+
+FLOAT_BYTES = 4
+FACTS_BYTES = 16 * 2**10  # of method.json and the headers of method.safetensors
+ADAM = 3  # a weight and its two moments, in a checkpoint and in memory
+GRADIENT_MAPS = 5  # times `image_bytes` that an image keeps for its gradient: 4.4 were measured at 1024 px
+CODES_AT_ONCE = 65_536  # the most training codes that a linear method copies at once
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a trained method and its training take, besides the domain's networks and the table of training latents.
+
+    trained_bytes: of the files that `Method.save` writes.
+    checkpoint_bytes: of the checkpoint of an unfinished training, and as much in memory.
+    images_per_step: images that a step of optimisation makes with the generator and keeps for the gradient.
+    image_bytes: that each of these images keeps on the device.
+    codes_at_once: training codes that `fit` copies at once, centred and for a solver.
+    """
+
+    trained_bytes: int
+    checkpoint_bytes: int = 0
+    images_per_step: int = 0
+    image_bytes: int = 0
+    codes_at_once: int = 0
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of a step's images on the device."""
+        return self.images_per_step * self.image_bytes
+
+
+def linear_cost(vectors: int = len(NAMES), codes_at_once: int = CODES_AT_ONCE) -> Cost:
+    """The cost of so many vectors in W, by default one for every attribute."""
+    return Cost(vectors * W_DIM * FLOAT_BYTES + FACTS_BYTES, codes_at_once=codes_at_once)
+
+
+def stepped_cost(weights: int, images_per_step: int = 0, image_bytes: int = 0) -> Cost:
+    """The cost of so many weights, trained by Adam."""
+    learned = weights * FLOAT_BYTES
+    return Cost(learned + FACTS_BYTES, ADAM * learned, images_per_step, image_bytes)
+
+
+def gradient_bytes(card: DomainCard, tap: str = "") -> int:
+    """Bytes that an image of the domain keeps for its gradient; with `tap`, its feature map after a block such as b16.
+
+    Of a block that is not named so, the whole image counts.
+    """
+    resolution = tap.removeprefix("b")
+    if tap.startswith("b") and resolution.isdecimal():
+        return GRADIENT_MAPS * image_bytes(int(resolution))
+    return GRADIENT_MAPS * image_bytes(card.resolution, card.channels)
+
+
+def layers_of(card: DomainCard) -> int:
+    """How many layers the generator of a domain feeds with codes: two of each resolution from 4 px, less two."""
+    return 2 * (card.resolution.bit_length() - 1) - 2
