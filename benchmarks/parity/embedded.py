@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.base import FitData
 
-SEED, LOT = 11, 64
+SEED, BATCH = 11, 64
 
 
 @lru_cache(maxsize=1)
@@ -41,8 +41,8 @@ def labelled(count: int) -> FitData:
     home, z = domain(), codes_z(count)
     with torch.inference_mode():
         w = home.generator.map_to_w(torch.from_numpy(z))
-        lots = home.generator.mapping.broadcast(w).split(LOT)
-        values = torch.cat([home.scorer_a(home.generator.synthesis(lot)) for lot in lots])
+        batches = home.generator.mapping.broadcast(w).split(BATCH)
+        values = torch.cat([home.scorer_a(home.generator.synthesis(batch)) for batch in batches])
     return FitData(
         w=w.clone(),
         values=values.clone(),

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pipeline.domains.base import DomainCard
 
 NOUN = "component"
-LOT = 4096  # codes in memory at once
+BATCH = 4096  # codes in memory at once
 SPREAD_SAMPLES = 5000  # fresh codes that the standard deviations come from, the authors' number
-# Purposes of random streams; that of lot k is FIRST_LOT + k.
-SPREAD, FIRST_LOT = 0, 1000
+# Purposes of random streams; batch k draws from FIRST_BATCH + k.
+SPREAD, FIRST_BATCH = 0, 1000
 
 
 class GANSpace(Unnamed):
@@ -37,7 +37,7 @@ class GANSpace(Unnamed):
 
     Departures from the authors' code:
 
-    - the covariance matrix is summed up in double precision over lots of 4,096 codes, none of which is kept, and
+    - the covariance matrix is summed up in double precision over batches of 4,096 codes, none of which is kept, and
       decomposed: the components of all codes, exactly. Theirs is scikit-learn's IncrementalPCA, which after each batch
       keeps the components asked for alone, so that the last ones depend on the batches: called as they call it, for 80,
       its first 20 are these to five digits, its 80th has a cosine of .57. They also hold every code, 2 GB for a
@@ -77,7 +77,7 @@ class GANSpace(Unnamed):
         """Decompose fresh codes; every component in every layer group is a candidate."""
         import torch
 
-        _, covariance = moments(self.lots(data))
+        _, covariance = moments(self.batches(data))
         variances, components = principal(covariance)
         kept = min(self.components, len(components))
         spread = self.spread(data, components[:kept])
@@ -89,11 +89,11 @@ class GANSpace(Unnamed):
         vectors = scaled.repeat_interleave(len(spans), dim=0).to(data.device)
         return LinearCandidates(vectors, ranges, NOUN, numbered(kept, len(spans)))
 
-    def lots(self, data: FitData) -> Iterator[Tensor]:
-        """Fresh codes (lot, 512) on the device, `samples` in all; lot k depends on (seed, k) alone."""
-        for lot, start in enumerate(range(0, self.samples, LOT)):
+    def batches(self, data: FitData) -> Iterator[Tensor]:
+        """Fresh codes (batch, 512) on the device, `samples` in all; batch k depends on (seed, k) alone."""
+        for number, start in enumerate(range(0, self.samples, BATCH)):
             data.progress(start, self.samples, "codes decomposed")
-            yield draw(data, min(LOT, self.samples - start), FIRST_LOT + lot)
+            yield draw(data, min(BATCH, self.samples - start), FIRST_BATCH + number)
 
     def spread(self, data: FitData, components: Tensor) -> Tensor:
         """Standard deviations (K,) float64 of fresh codes along unit components (K, 512)."""
@@ -121,17 +121,17 @@ def draw(data: FitData, count: int, purpose: int) -> Tensor:
         return data.generator.map_to_w(z.to(data.device))
 
 
-def moments(lots: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), over N, of lots (n, D), in float64 on the CPU; one lot in memory at a time.
+def moments(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D), over N, of batches (n, D), in float64 on the CPU; one batch in memory at a time.
 
-    Sums are taken about the first lot's mean, so that a mean far from 0 costs no digits.
+    Sums are taken about the first batch's mean, so that a mean far from 0 costs no digits.
     """
     import torch
 
     count, centre = 0, torch.zeros(1)
     total = products = torch.zeros(1, dtype=torch.float64)
-    for lot in lots:
-        codes = lot.double().cpu()
+    for batch in batches:
+        codes = batch.double().cpu()
         if not count:
             centre = codes.mean(dim=0)
         codes = codes - centre

@@ -25,7 +25,7 @@ log = logging.getLogger("latentbench")
 
 OTHERS = "others"
 LEAST_PER_SIDE = 4  # an attribute with fewer codes on a side gets no direction
-LOT = 65_536  # codes in memory at once
+BATCH = 65_536  # codes in memory at once
 LEAST_RESIDUAL = 1e-3  # smallest length of a unit normal after its conditions are projected out
 
 
@@ -248,7 +248,7 @@ def _above(boundary: Boundary, codes: Codes, rows: np.ndarray) -> np.ndarray:
     """Which of the codes at these rows lie above the boundary, without a copy of all codes at once."""
     import numpy as np
 
-    parts = [rows[start : start + LOT] for start in range(0, len(rows), LOT)]
+    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     return np.concatenate([boundary.above(codes(part)) for part in parts]) if parts else np.zeros(0, bool)
 
 

@@ -13,7 +13,7 @@ from pipeline.execution.cluster import forget_failure, too_few_files, workers_fo
 from pipeline.execution.gpus import assigned, device_missing
 from pipeline.execution.throughput import measured_seconds
 from pipeline.planning.sizes import size_of
-from pipeline.planning.whole import Whole, in_bytes, whole
+from pipeline.planning.whole import Whole, in_mib, whole
 from pipeline.settings.paths import folder_to_be, unwritable_folder
 from pipeline.storage.stages import STAGES, finished_shards, is_complete, read_manifest
 
@@ -167,7 +167,7 @@ def disk_shortage(chain: Chain, found: Whole) -> str:
     if found.disk_needed <= found.disk_free:
         return ""
     return (
-        f"The run would write about {in_bytes(found.disk_needed)}, and {in_bytes(found.disk_free)} are free at "
+        f"The run would write about {in_mib(found.disk_needed)}, and {in_mib(found.disk_free)} are free at "
         f"{chain.settings.outputs.absolute()}. Make room, name another folder with --outputs, or ask for less "
         "(--profile, --method)."
     )
@@ -178,8 +178,8 @@ def memory_shortage(found: Whole) -> str:
     if found.peak_bytes <= found.memory:
         return ""
     return (
-        f"The run would hold about {in_bytes(found.peak_bytes)} at once ({found.workers} workers of up to "
-        f"{in_bytes(found.worker_bytes)}), and this machine has {in_bytes(found.memory)} of memory. Take fewer workers "
+        f"The run would hold about {in_mib(found.peak_bytes)} at once ({found.workers} workers of up to "
+        f"{in_mib(found.worker_bytes)}), and this machine has {in_mib(found.memory)} of memory. Take fewer workers "
         "(--workers), a GPU, or smaller batches of the methods that train through the generator."
     )
 

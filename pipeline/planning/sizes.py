@@ -2,8 +2,8 @@
 
 Nothing is measured but the constants below, whose origin stands beside them. Disk: rows x the bytes of a row by its
 schema x what zstd leaves of each kind of column, and the footers, records and manifests of the files. Memory: what is
-held at once by one worker (its process, the networks, a lot of images, the tables that the stage reads whole), of which
-`device_bytes` lie on the device. docs/scale.md has the formulas in words and what they come to.
+held at once by one worker (its process, the networks, a micro-batch of images, the tables that the stage reads whole).
+`device_bytes` of it lie on the device. docs/scale.md has the formulas in words and what they come to.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ SCORES_PER_SHARD, SCORES_RATED = 18, 91  # rows; 151 in 9 shards, 91 of rates an
 
 # Memory.
 PROCESS_BYTES = 800 * MIB  # Python, torch and the libraries beside it, in a worker; CUDA's own are not counted
-JUDGING_BYTES = 256 * MIB  # what judges hold of a lot, whatever its resolution: they see at most a few hundred pixels
+JUDGING_BYTES = 256 * MIB  # what judges hold of a micro-batch of any resolution: they see at most a few hundred pixels
 NETWORK_BYTES = 512 * MIB  # a generator of config-f (120 MiB) and six judges of the size of Inception's
 SMALL_NETWORK_BYTES = 64 * MIB  # a generator with a width of its own, and judges like the embedded domain's (37 MiB)
-VIEW_PIXELS = 24  # float32 pictures per image that judging a lot holds: both images, SSIM's windows, LPIPS
+VIEW_PIXELS = 24  # float32 pictures per image that judging a micro-batch holds: both images, SSIM's windows, LPIPS
 CODE_COPIES = 3  # of the codes that a method fits at once: as they are, centred, and as numbers of a solver
 
 
@@ -61,11 +61,11 @@ def size_of(settings: Settings, card: DomainCard, link: Link) -> Size | None:
     return None if sizer is None else sizer(settings, card, link)
 
 
-def images_in_memory(card: DomainCard, lot: int = 0) -> int:
-    """Bytes of a lot of images while it is made, and then judged."""
-    lot = lot or microbatch_size(card.resolution)
+def images_in_memory(card: DomainCard, microbatch: int = 0) -> int:
+    """Bytes of a micro-batch of images while it is made, and then judged."""
+    microbatch = microbatch or microbatch_size(card.resolution)
     each = max(image_bytes(card.resolution, card.channels), VIEW_PIXELS * _picture(card.resolution))
-    return lot * each + JUDGING_BYTES
+    return microbatch * each + JUDGING_BYTES
 
 
 def _picture(resolution: int) -> int:
@@ -157,7 +157,7 @@ def _edits(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 def _timing(settings: Settings, card: DomainCard, link: Link) -> Size:
     written = table_bytes(schemas.TIMINGS, link.units, 1)
-    return _working(card, written, images=images_in_memory(card, lot=1))
+    return _working(card, written, images=images_in_memory(card, microbatch=1))
 
 
 def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -216,8 +216,8 @@ def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
 def _consistency(settings: Settings, card: DomainCard, link: Link) -> Size:
     files = math.ceil(link.units / CONSISTENCY_FACES)
     written = table_bytes(schemas.CONSISTENCY, link.units, files, {"attributes": 3, "strengths": 3})
-    lot = min(microbatch_size(card.resolution), CONSISTENCY_FACES)
-    images = images_in_memory(card, lot) + 9 * lot * _picture(card.resolution)
+    microbatch = min(microbatch_size(card.resolution), CONSISTENCY_FACES)
+    images = images_in_memory(card, microbatch) + 9 * microbatch * _picture(card.resolution)
     return _working(card, written, images=images, held=16 * _edited_codes(card, CONSISTENCY_FACES))
 
 

@@ -102,7 +102,7 @@ def free_disk(outputs: Path) -> int:
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
 
 
-def in_bytes(count: float) -> str:
+def in_mib(count: float) -> str:
     """Bytes as people read them: 3.4 GiB, 120 MiB, 5 KiB."""
     for unit, name in ((GIB, "GiB"), (MIB, "MiB")):
         if count >= unit:

@@ -35,7 +35,7 @@ import numpy as np
 
 from pipeline.statistics.bootstrap import LEAST_FACES, Bootstrap
 
-LOT = 4_000_000  # numbers in memory at once: resamples x comparisons
+BATCH_NUMBERS = 4_000_000  # numbers in memory at once: resamples x comparisons
 ROUNDING = 1e-12  # a difference or an error below this share of the means counts as 0
 
 
@@ -106,9 +106,9 @@ def paired(bootstrap: Bootstrap, first: FaceSums, second: FaceSums, noise: Noise
         if number < LEAST_FACES:
             continue
         counts = bootstrap.counts(number)
-        for lot in np.array_split(np.arange(len(rows)), -(-len(rows) * len(counts) // LOT)):
-            chosen = rows[lot]
-            low[chosen], high[chosen], p[chosen] = _tested(bootstrap, counts, left[lot], right[lot], noises[chosen])
+        for batch in np.array_split(np.arange(len(rows)), -(-len(rows) * len(counts) // BATCH_NUMBERS)):
+            chosen = rows[batch]
+            low[chosen], high[chosen], p[chosen] = _tested(bootstrap, counts, left[batch], right[batch], noises[chosen])
     return Differences(value, low, high, p, n_faces)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.weights.store import Standing
-from pipeline.weights.telling import in_bytes, in_size
+from pipeline.weights.telling import in_mb, in_size
 
 
 def as_row(standing: Standing) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def as_lines(standings: Sequence[Standing]) -> list[str]:
     rows = [("name", "state", "size", "sha256", "file", "used by")]
     for standing in standings:
         weight = standing.weight
-        state = f"{standing.state}, {in_bytes(standing.partial)} of it here" if standing.partial else standing.state
+        state = f"{standing.state}, {in_mb(standing.partial)} of it here" if standing.partial else standing.state
         size = f"{standing.size:,} bytes" if standing.size else in_size(weight)
         rows.append((weight.name, state, size, _hash(standing), weight.file, weight.used_by))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]

@@ -7,10 +7,10 @@ from pathlib import Path
 from pipeline.weights.table import Weight
 
 
-def in_bytes(size: int) -> str:
-    """A number of bytes as text.
+def in_mb(size: int) -> str:
+    """A number of bytes in powers of 1,000 as text, as publishers of files give it.
 
-    >>> in_bytes(381_600_000), in_bytes(4100), in_bytes(12)
+    >>> in_mb(381_600_000), in_mb(4100), in_mb(12)
     ('381.6 MB', '4.1 kB', '12 bytes')
     """
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
@@ -23,7 +23,7 @@ def in_size(weight: Weight) -> str:
     """A file's size as text: exact, about, or not published."""
     if weight.size:
         return f"{weight.size:,} bytes"
-    return f"about {in_bytes(weight.size_about)}" if weight.size_about else "size not published"
+    return f"about {in_mb(weight.size_about)}" if weight.size_about else "size not published"
 
 
 def what_to_do(weight: Weight, path: Path) -> str:

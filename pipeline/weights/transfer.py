@@ -22,7 +22,7 @@ from pipeline.progress import Display, in_time
 from pipeline.settings.downloads import Downloads
 from pipeline.storage.files import FULL_DISK
 from pipeline.weights.partial import Partial
-from pipeline.weights.telling import in_bytes
+from pipeline.weights.telling import in_mb
 
 if TYPE_CHECKING:
     import requests
@@ -162,7 +162,7 @@ def _check_response(response: requests.Response, target: Target, partial: Partia
     if total > LARGEST and not target.size:
         partial.discard()
         raise WeightsError(
-            f"{subject} announces {in_bytes(total)}; at most {in_bytes(LARGEST)} is accepted. Nothing was saved."
+            f"{subject} announces {in_mb(total)}; at most {in_mb(LARGEST)} is accepted. Nothing was saved."
         )
     if not offset:
         partial.begin(target.url, response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""), total)
@@ -228,7 +228,7 @@ def _check_room(folder: Path, needed: int, target: Target) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + RESERVE:
         raise WeightsError(
-            f"Disk full: {target.title} needs {needed:,} more bytes in {folder} (and {in_bytes(RESERVE)} in reserve); "
+            f"Disk full: {target.title} needs {needed:,} more bytes in {folder} (and {in_mb(RESERVE)} in reserve); "
             f"{free:,} are free there. Make room, or choose another folder: set LATENTBENCH_WEIGHTS."
         )
 

@@ -25,7 +25,7 @@ from pipeline.planning.plan import (
     size,
     without_size,
 )
-from pipeline.planning.whole import Whole, in_bytes, report_size
+from pipeline.planning.whole import Whole, in_mib, report_size
 from pipeline.progress import in_time
 from pipeline.report.archive import published_runs
 from pipeline.report.publish import find_report
@@ -78,7 +78,7 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
     for row in condense(rows):
         sizes = _bytes(row.bytes_written), _bytes(row.peak_bytes)
         table.add_row(escape(row.title), _state(row), f"{row.units:,} {row.unit}", _time(row), *sizes)
-    sizes = in_bytes(published.bytes_written), in_bytes(published.peak_bytes)
+    sizes = in_mib(published.bytes_written), in_mib(published.peak_bytes)
     table.add_row("report", f"[green]{THERE}[/]" if report else "to publish", "", "", *sizes)
     out.print(table)
     out.print(escape(_size(found)), highlight=False)
@@ -113,17 +113,17 @@ def _time(row: Planned) -> str:
 
 
 def _bytes(count: int | None) -> str:
-    return "not known" if count is None else in_bytes(count)
+    return "not known" if count is None else in_mib(count)
 
 
 def _size(found: Whole) -> str:
     """Disk and memory of the whole run in two sentences. `memory` in the table is one worker's."""
-    on_device = f", and {in_bytes(found.device_bytes)} on each device" if found.device_bytes else ""
-    workers = f"{found.workers} worker{'s' if found.workers > 1 else ''} of up to {in_bytes(found.worker_bytes)}"
+    on_device = f", and {in_mib(found.device_bytes)} on each device" if found.device_bytes else ""
+    workers = f"{found.workers} worker{'s' if found.workers > 1 else ''} of up to {in_mib(found.worker_bytes)}"
     return (
-        f"Disk: {in_bytes(found.bytes_written)} in all, {in_bytes(found.disk_needed)} still needed, "
-        f"{in_bytes(found.disk_free)} free. Memory: up to {in_bytes(found.peak_bytes)} at once ({workers}"
-        f"{on_device}), of {in_bytes(found.memory)}."
+        f"Disk: {in_mib(found.bytes_written)} in all, {in_mib(found.disk_needed)} still needed, "
+        f"{in_mib(found.disk_free)} free. Memory: up to {in_mib(found.peak_bytes)} at once ({workers}"
+        f"{on_device}), of {in_mib(found.memory)}."
     )
 
 

@@ -16,7 +16,7 @@ from pipeline.weights.fetch import fetch as fetch_one
 from pipeline.weights.listing import as_lines, as_row
 from pipeline.weights.store import PRESENT, Standing, open_store
 from pipeline.weights.table import find
-from pipeline.weights.telling import in_bytes
+from pipeline.weights.telling import in_mb
 from tasks.cli.weights_import import import_weights
 from tasks.cli.weights_stand_in import stand_in
 from tasks.paths import at_home
@@ -78,7 +78,7 @@ def fetch(
             typer.secho(f"{error}", fg="red", err=True)
         else:
             found = done.standing
-            typer.echo(f"{weight.name}: {done.how}, {in_bytes(found.size)}, sha256 {found.sha256}: {found.path}")
+            typer.echo(f"{weight.name}: {done.how}, {in_mb(found.size)}, sha256 {found.sha256}: {found.path}")
     if failed:
         typer.secho(f"{failed} could not be had.", fg="red", err=True)
         raise typer.Exit(1)

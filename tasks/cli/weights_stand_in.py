@@ -9,7 +9,7 @@ import typer
 
 from pipeline.errors import UnknownNameError
 from pipeline.weights.store import VARIABLE
-from pipeline.weights.telling import in_bytes
+from pipeline.weights.telling import in_mb
 from tasks.paths import at_home
 
 DOMAINS = ("ffhq",)
@@ -37,5 +37,5 @@ def stand_in(
     from pipeline.domains.ffhq.stand_ins import make
 
     for path in make(to, shape):
-        typer.echo(f"{path}: {in_bytes(path.stat().st_size)}")
+        typer.echo(f"{path}: {in_mb(path.stat().st_size)}")
     typer.echo(f"Use them: {VARIABLE}={to.absolute()} latentbench run --domain {domain} --profile smoke")

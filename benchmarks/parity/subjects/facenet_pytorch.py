@@ -60,8 +60,8 @@ def boxes(images: Tensor, *, together: bool) -> Measured:
     from pipeline.networks.detector import Detector
 
     pixels, mtcnn = to_uint8(images), detector_of(images.shape[-1])
-    lots = [pixels] if together else pixels.split(1)
-    answers = [mtcnn.detect(lot) for lot in lots]
+    batches = [pixels] if together else pixels.split(1)
+    answers = [mtcnn.detect(batch) for batch in batches]
     known = [row for found, _ in answers for row in found]
     scores = [row for _, found in answers for row in found]
     detector = Detector(min_face_share=SHARE)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from benchmarks.parity.comparison import Checkout, Comparison, Measured, Subject
-from benchmarks.parity.embedded import LOT, domain, labelled
+from benchmarks.parity.embedded import BATCH, domain, labelled
 from benchmarks.parity.loading import theirs
 from benchmarks.parity.measures import largest
 
@@ -99,7 +99,9 @@ def scores(ws: Any, column: int) -> Any:
 
     home = domain()
     with torch.no_grad():
-        return torch.cat([home.scorer_a(home.generator.synthesis(lot)).double() for lot in ws.split(LOT)])[:, column]
+        return torch.cat([home.scorer_a(home.generator.synthesis(batch)).double() for batch in ws.split(BATCH)])[
+            :, column
+        ]
 
 
 SUBJECT = Subject(

@@ -242,14 +242,14 @@ class StyleFlow(Trainable):
         """
         from pipeline.methods.styleflow.flow import UnsolvableError
 
-        result, lots = codes.clone(), [wanted.nonzero()[:, 0]]
-        while lots:
-            rows = lots.pop()
+        result, pending = codes.clone(), [wanted.nonzero()[:, 0]]
+        while pending:
+            rows = pending.pop()
             try:
                 result[rows] = getattr(self.flow_, way)(codes[rows], conditions[rows], self.tolerance)
             except UnsolvableError:
                 if len(rows) > 1:
-                    lots += rows.tensor_split(2)
+                    pending += rows.tensor_split(2)
                 else:
                     result[rows] = math.nan
         return result

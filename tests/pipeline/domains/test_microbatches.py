@@ -1,4 +1,4 @@
-"""Lots: how many images at once, and that nothing but float noise depends on it."""
+"""Micro-batches: how many images at once, and that nothing but float noise depends on it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def fresh_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
 
 
-@pytest.mark.parametrize(("resolution", "lot"), [(16, 64), (64, 64), (128, 64), (256, 32), (512, 16), (1024, 8)])
-def test_a_lot_is_the_whole_batch_up_to_128_px(resolution: int, lot: int) -> None:
-    assert microbatch_size(resolution) == lot
-    assert lot * image_bytes(resolution) <= microbatches.MICROBATCH_BYTES
+@pytest.mark.parametrize(("resolution", "microbatch"), [(16, 64), (64, 64), (128, 64), (256, 32), (512, 16), (1024, 8)])
+def test_a_microbatch_is_the_whole_batch_up_to_128_px(resolution: int, microbatch: int) -> None:
+    assert microbatch_size(resolution) == microbatch
+    assert microbatch * image_bytes(resolution) <= microbatches.MICROBATCH_BYTES
 
 
 def test_there_is_always_room_for_one_image() -> None:

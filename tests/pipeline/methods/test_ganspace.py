@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pipeline.attributes import NAMES
 from pipeline.methods.base import FitData
-from pipeline.methods.ganspace import FIRST_LOT, LOT, GANSpace, draw, moments, principal
+from pipeline.methods.ganspace import BATCH, FIRST_BATCH, GANSpace, draw, moments, principal
 from tests.worlds import toy
 
 SCALES = 3 * 0.9 ** torch.arange(toy.USED)  # standard deviations of W along the toy's basis
@@ -51,10 +51,10 @@ def codes() -> Tensor:
     return torch.randn(5000, 32, generator=rng) * torch.linspace(3, 0.3, 32) + 100
 
 
-@pytest.mark.parametrize("lot", [1, 617, 5000])
-def test_moments_are_those_of_all_codes_at_once(codes: Tensor, lot: int) -> None:
-    part = codes[:700] if lot == 1 else codes
-    mean, covariance = moments(part.split(lot))
+@pytest.mark.parametrize("batch", [1, 617, 5000])
+def test_moments_are_those_of_all_codes_at_once(codes: Tensor, batch: int) -> None:
+    part = codes[:700] if batch == 1 else codes
+    mean, covariance = moments(part.split(batch))
     assert np.allclose(mean, part.double().mean(dim=0), atol=1e-10)
     assert np.allclose(covariance, np.cov(part.double().numpy().T, bias=True), atol=1e-9)
 
@@ -114,16 +114,16 @@ def test_no_more_than_two_lots_of_codes_are_held() -> None:
 
     material = data()
     material.generator.mapping.watch = watch  # type: ignore[assignment]
-    GANSpace(components=2, samples=6 * LOT, groups="all").find(material)
+    GANSpace(components=2, samples=6 * BATCH, groups="all").find(material)
     assert len(alive) == 7 and most <= 2
 
 
 def test_every_sample_is_drawn_once() -> None:
-    method, material = GANSpace(components=2, samples=2 * LOT + 7), data()
-    lots = list(method.lots(material))
-    assert [len(lot) for lot in lots] == [LOT, LOT, 7]
-    assert torch.equal(lots[1], draw(material, LOT, FIRST_LOT + 1))
-    assert not torch.equal(lots[0], lots[1])
+    method, material = GANSpace(components=2, samples=2 * BATCH + 7), data()
+    batches = list(method.batches(material))
+    assert [len(batch) for batch in batches] == [BATCH, BATCH, 7]
+    assert torch.equal(batches[1], draw(material, BATCH, FIRST_BATCH + 1))
+    assert not torch.equal(batches[0], batches[1])
 
 
 def test_ranges_are_half_open_and_other_layers_stay() -> None:

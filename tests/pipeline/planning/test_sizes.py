@@ -22,7 +22,7 @@ from pipeline.planning import whole as machine
 from pipeline.planning.plan import check_machine, disk_shortage, memory_shortage, plan, size, without_size
 from pipeline.planning.sizes import size_of
 from pipeline.planning.table_bytes import GIB, MIB, row_bytes, table_bytes
-from pipeline.planning.whole import Whole, free_disk, in_bytes, report_size, whole
+from pipeline.planning.whole import Whole, free_disk, in_mib, report_size, whole
 from pipeline.tables import schemas
 from pipeline.tables.parquet import write_table
 from tasks.cli import app
@@ -227,4 +227,4 @@ def test_too_little_memory_is_a_warning(tmp_path: Path) -> None:
     [(0, "0 KiB"), (1, "1 KiB"), (5 * MIB, "5.0 MiB"), (819 * MIB, "819 MiB"), (3.44 * GIB, "3.4 GiB")],
 )
 def test_bytes_as_people_read_them(count: float, told: str) -> None:
-    assert in_bytes(count) == told
+    assert in_mib(count) == told

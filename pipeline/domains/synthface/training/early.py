@@ -29,7 +29,7 @@ SOLVED_WITH = 16_384  # w from which the lines' start is solved
 RIDGE = 30.0  # of that solution
 EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited and of both kinds of glasses, beside 1 of the others
 OTHER_WEIGHT = 0.3  # of identity and nuisance factors
-LOT = 128
+BATCH = 128
 
 
 def attribute_weight() -> Tensor:
@@ -68,7 +68,7 @@ class EarlyTruth(nn.Module):
     def solve(self, generator: Generator, w: Tensor) -> None:
         """Set the lines to the ridge regression of the latents of some of w from the features as they are."""
         chosen = w[np.random.default_rng(0).permutation(len(w))[:SOLVED_WITH]]
-        seen = torch.cat([pooled(_features(generator, lot)) for lot in chosen.split(LOT)]).double()
+        seen = torch.cat([pooled(_features(generator, batch)) for batch in chosen.split(BATCH)]).double()
         wanted, middle = latents_of(chosen).double(), seen.mean(dim=0)
         spread = seen.std(dim=0).clamp(min=1e-3)
         centred = (seen - middle) / spread

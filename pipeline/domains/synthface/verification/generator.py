@@ -148,7 +148,7 @@ def found_figures(pixels: np.ndarray, bench: Bench) -> list[Figure]:
     detector, rows = Detector(), []
     for what, images in (("G(z)", pixels), ("renders", held_out("world_one", bench).images)):
         with Display(f"MTCNN, {what}", FOUND_COUNT, "images") as display:
-            probability = judged(lambda lot: detector.detect(lot).probability, images[:FOUND_COUNT], display.update)
+            probability = judged(lambda batch: detector.detect(batch).probability, images[:FOUND_COUNT], display.update)
         share = float((probability >= FOUND).double().mean())
         if what == "G(z)":
             rows.append(

@@ -63,13 +63,13 @@ def network_r2(
     middle, spread = truth[:train].mean(dim=0), truth[:train].std(dim=0).clamp(min=1e-6)
     target, rng = (truth - middle) / spread, torch.Generator().manual_seed(seed)
     network = _network(codes.shape[1], truth.shape[1], rng)
-    lots = max(1, train // BATCH)
+    batches = max(1, train // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * lots)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * batches)
     loss = torch.zeros(())
     for epoch in range(epochs):
         order = torch.randperm(train, generator=rng)
-        for rows in order.split(BATCH)[:lots]:
+        for rows in order.split(BATCH)[:batches]:
             loss = functional.mse_loss(network(x[rows]), target[rows])
             optimizer.zero_grad()
             loss.backward()

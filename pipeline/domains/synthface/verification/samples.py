@@ -29,7 +29,7 @@ HELD_OUT: dict[str, RenderSet] = {
     "world_one": RenderSet("generator", 7_710_015, 10_000),
     "world_two": RenderSet("generator", 7_710_016, 10_000),
 }
-LOT, JUDGED_LOT = 32, 64  # images that go at once through the generator, and past a judge
+BATCH, JUDGED_BATCH = 32, 64  # images that go at once through the generator, and past a judge
 
 Tell = Callable[[float, str], None]
 
@@ -59,19 +59,19 @@ def draw_w(mapping: MappingNetwork, seed: int, count: int) -> Tensor:
 def pixels_of(generator: Generator, w: Tensor, tell: Tell = lambda done, note: None) -> np.ndarray:
     """What the generator makes of w (N, 512), as sets hold images: (N, 3, H, W) uint8, clamped and rounded."""
     made = []
-    for part in w.split(LOT):
+    for part in w.split(BATCH):
         images = generator.synthesis(generator.mapping.broadcast(part))
         made.append(((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
-        tell(len(made) * LOT, "")
+        tell(len(made) * BATCH, "")
     return torch.cat(made).numpy()
 
 
 @torch.no_grad()
 def judged(judge: Callable[[Tensor], Tensor], pixels: np.ndarray, tell: Tell = lambda done, note: None) -> Tensor:
-    """What a judge of images (n, 3, H, W) in [-1, 1] answers for pixels (N, 3, H, W) uint8, a lot at a time."""
+    """What a judge of images (n, 3, H, W) in [-1, 1] answers for pixels (N, 3, H, W) uint8, a batch at a time."""
     answers = []
-    for start in range(0, len(pixels), JUDGED_LOT):
-        lot = torch.from_numpy(np.array(pixels[start : start + JUDGED_LOT]))
-        answers.append(judge(lot.float().div_(127.5).sub_(1)))
-        tell(start + len(lot), "")
+    for start in range(0, len(pixels), JUDGED_BATCH):
+        batch = torch.from_numpy(np.array(pixels[start : start + JUDGED_BATCH]))
+        answers.append(judge(batch.float().div_(127.5).sub_(1)))
+        tell(start + len(batch), "")
     return torch.cat(answers)
