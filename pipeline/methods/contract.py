@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import ConfigError, LatentbenchError, StageError
-from pipeline.methods import masking, registry
+from pipeline.methods import registry
 from pipeline.methods.base import Faces, FitData, Method
 
 if TYPE_CHECKING:
@@ -199,8 +199,7 @@ def save_and_load_agree(subject: Subject) -> None:
         folder, again = Path(name), Path(name) / "again"
         again.mkdir()
         subject.fitted.save(folder)
-        mask = subject.parameters.get(masking.SETTING, masking.NONE)
-        loaded = masking.masked(registry.get(subject.name).load(folder), mask)
+        loaded = registry.load(subject.name, folder, subject.parameters)
         loaded.to(torch.device(subject.faces.ws.device))
         same = subject.edit(loaded, beard=0.7, pitch=-1.0) == subject.edit(beard=0.7, pitch=-1.0)
         _expect(bool(same.all()), "the loaded method edits otherwise: does state() hold all that fit learned?")

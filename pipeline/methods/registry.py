@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
@@ -124,3 +125,25 @@ def build(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg") -
         if name in BUILT_IN:
             raise
         raise ConfigError(f"{source}: [method.{name}]: {type(error).__name__}: {error}") from error
+
+
+_unfitted: dict[tuple[type[Method], str, str], Method] = {}
+
+
+def unfitted(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg") -> Method:
+    """The method of `build`, one object for all who ask for the same: to be asked for its facts, never to be fitted.
+
+    Raises as `build`.
+    """
+    key = (get(name), repr(sorted(parameters.items())), source)
+    if key not in _unfitted:
+        _unfitted[key] = build(name, parameters, source)
+    return _unfitted[key]
+
+
+def load(name: str, folder: Path, parameters: Mapping[str, Any]) -> Method:
+    """The fitted method that `Method.save` wrote into a folder, with the layer mask of these settings.
+
+    Raises UnknownNameError for the method, LatentbenchError if the folder holds another one.
+    """
+    return masking.masked(get(name).load(folder), parameters.get(masking.SETTING, masking.NONE))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LatentbenchError, UnknownNameError
-from pipeline.methods import registry
+from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
+from pipeline.methods import masking, registry
 from pipeline.methods.base import Method
+from tests.worlds import toy
 
 GOOD = """
 from pipeline.methods.controls import NoOp
@@ -97,3 +98,20 @@ def test_what_is_wrong_names_the_file_that_said_it() -> None:
     ):
         with pytest.raises(LatentbenchError, match=rf"^my\.cfg: \[method\.{method}\] {key}: expected"):
             registry.build(method, {key: value}, "my.cfg")
+
+
+def test_methods_that_are_asked_for_facts_are_built_once() -> None:
+    first = registry.unfitted("l2l", {"layers": 1})
+    assert registry.unfitted("l2l", {"layers": 1}) is first
+    assert registry.unfitted("l2l", {"layers": 2}).parameters()["layers"] == 2
+    with pytest.raises(ConfigError, match="layers"):
+        registry.unfitted("l2l", {"layers": True})  # equal to 1, and no number of layers
+
+
+@pytest.mark.parametrize("mask", [masking.NONE, masking.STYLEFLOW])
+def test_a_loaded_method_has_the_mask_of_its_settings(mask: str, tmp_path: Path) -> None:
+    parameters = {masking.SETTING: mask}
+    method = registry.build("random", parameters)
+    method.fit(toy.fit_data(8))
+    method.save(tmp_path)
+    assert registry.load("random", tmp_path, parameters).parameters() == method.parameters()
