@@ -18,37 +18,44 @@ if TYPE_CHECKING:
 
 NOUN = "component"
 BATCH = 4096  # codes in memory at once
-SPREAD_SAMPLES = 5000  # fresh codes that the standard deviations come from, the authors' number
-# Purposes of random streams; batch k draws from FIRST_BATCH + k.
+SPREAD_SAMPLES = 5000  # fresh codes for the standard deviations, the authors' number
+# Purposes of random streams; batch k has FIRST_BATCH + k.
 SPREAD, FIRST_BATCH = 0, 1000
 
 
 class GANSpace(Unnamed):
-    """w'_l = w_l + s sigma_k v_k for the layers l of a half-open range, v_k the k-th principal component of W.
+    """w'_l = w_l + s sigma_k v_k in the layers l of a half-open range, with v_k the k-th principal component of W.
 
     Haerkoenen et al., "GANSpace: Discovering Interpretable GAN Controls", NeurIPS 2020, for a StyleGAN's W: codes
-    w = M(z) of `samples` fresh z are decomposed; the components v_k are unit vectors, sorted by variance, and sigma_k
-    is the standard deviation of w . v_k over 5,000 other fresh codes. The strength s counts standard deviations; other
-    layers stay as they are. Codes are never truncated here, whatever the labelled ones are. No label is read.
+    w = M(z) of `samples` fresh z are decomposed. The components v_k are unit vectors, sorted by variance; sigma_k is
+    the standard deviation of w . v_k over 5,000 other fresh codes. The strength s counts standard deviations; the other
+    layers stay unchanged. Codes are never truncated here, even where the labelled codes are. No label is read.
 
-    The rule that all methods share (`naming.py`) tries each of the first `components` in every one of the `groups`,
-    whose notation includes both ends: the authors' half-open (2, 5) is 2-4. Indices are those of the generator's codes,
-    which stand for the same size of feature map at any depth; what lies beyond the last layer is left out.
+    The rule that all methods share (`naming.py`) tries each of the first `components` in each of the `groups`. The
+    notation of groups includes both ends: the authors' half-open (2, 5) is 2-4. Indices are layers of the generator's
+    codes; a layer has the same size of feature map at any depth. Layers beyond the last are left out.
 
     Departures from the authors' code:
 
-    - the covariance matrix is summed up in double precision over batches of 4,096 codes, none of which is kept, and
-      decomposed: the components of all codes, exactly. Theirs is scikit-learn's IncrementalPCA, which after each batch
-      keeps the components asked for alone, so that the last ones depend on the batches: called as they call it, for 80,
-      its first 20 are these to five digits, its 80th has a cosine of .57. They also hold every code, 2 GB for a
-      million;
-    - 300,000 codes, the default of their settings; their README's command for FFHQ asks for 1,000,000, which takes
+    - the covariance matrix is summed in double precision over batches of 4,096 codes, which are not kept, and then
+      decomposed: the exact components of all codes. Theirs is scikit-learn's IncrementalPCA, which keeps only the
+      requested components after each batch, so that the last components depend on the batches. Called as they call it,
+      for 80 components, its first 20 equal these to five digits; its 80th has a cosine of .57. They also keep every
+      code in memory, 2 GB for a million;
+    - 300,000 codes, the default of their settings. Their README's command for FFHQ asks for 1,000,000, which takes
       three to four times as long. In the embedded generator's W the first 16 components of the two have cosines of .984
-      or more, those up to the 80th of .932 or more, where neighbours have nearly equal variances: the span of 80 is the
-      same to .9996. 20,000 codes (profile smoke) do not settle the order even of the first 16 (.08);
-    - names come from the shared rule, theirs from somebody who looked at strips, sometimes with the code's own
-      component removed first ("centred"), which no edit here does;
-    - a component's largest entry is positive.
+      or more, the components up to the 80th of .932 or more, where neighbours have nearly equal variances: the span of
+      80 is the same to .9996. 20,000 codes (profile smoke) do not fix the order even of the first 16 (.08);
+    - names come from the shared rule; theirs from people who looked at strips of images, sometimes after subtracting
+      the code's component ("centred"), which no edit here does;
+    - the largest entry of a component is positive.
+
+    Codes that vary by 1 along the first axis and by 2 along the second:
+
+    >>> import torch
+    >>> variances, components = principal(torch.diag(torch.tensor([1.0, 4.0], dtype=torch.float64)))
+    >>> variances.tolist(), components.tolist()
+    ([4.0, 1.0], [[0.0, 1.0], [1.0, 0.0]])
     """
 
     name: ClassVar[str] = "ganspace"
@@ -90,7 +97,7 @@ class GANSpace(Unnamed):
         return LinearCandidates(vectors, ranges, NOUN, numbered(kept, len(spans)))
 
     def batches(self, data: FitData) -> Iterator[Tensor]:
-        """Fresh codes (batch, 512) on the device, `samples` in all; batch k depends on (seed, k) alone."""
+        """Fresh codes (n, 512) on the device, `samples` in all; batch k depends on (seed, k) only."""
         for number, start in enumerate(range(0, self.samples, BATCH)):
             data.progress(start, self.samples, "codes decomposed")
             yield draw(data, min(BATCH, self.samples - start), FIRST_BATCH + number)
@@ -101,14 +108,14 @@ class GANSpace(Unnamed):
         return (codes @ components.T).std(dim=0, correction=0)
 
     def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> LinearCandidates:
-        """The candidates of which `state` and `facts` were kept."""
+        """The candidates that `state` and `facts` describe."""
         self.found_ = {key: facts[key] for key in ("variance_shares", "standard_deviations")}
         kept = len(self.found_["variance_shares"])
         numbers = numbered(kept, len(state["ranges"]) // kept)
         return LinearCandidates(state["vectors"], state["ranges"], NOUN, numbers)
 
     def facts(self) -> dict[str, Any]:
-        """`variance_shares`: of each component, in all of W; `standard_deviations`: its unit; and the naming's."""
+        """`variance_shares`: of each component in W; `standard_deviations`: its unit; and the facts of naming."""
         return {**self.found_, **super().facts()}
 
 
@@ -122,9 +129,14 @@ def draw(data: FitData, count: int, purpose: int) -> Tensor:
 
 
 def moments(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), over N, of batches (n, D), in float64 on the CPU; one batch in memory at a time.
+    """Mean (D,) and covariance (D, D), divided by N, of N codes in batches (n, D); float64 on the CPU.
 
-    Sums are taken about the first batch's mean, so that a mean far from 0 costs no digits.
+    Sums are of differences to the mean of the first batch, so a mean far from 0 costs no digits.
+
+    >>> import torch
+    >>> mean, covariance = moments([torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0]])])
+    >>> mean.tolist(), covariance.tolist()  # (4 + 0 + 4) / 3
+    ([3.0], [[2.667]])
     """
     import torch
 
@@ -143,7 +155,7 @@ def moments(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def principal(covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Variances (D,), falling, and unit components (D, D), as rows, whose largest entry is positive."""
+    """Variances (D,), falling, and unit components (D, D), as rows whose largest entry is positive."""
     import torch
 
     variances, columns = torch.linalg.eigh(covariance)
@@ -153,5 +165,5 @@ def principal(covariance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def numbered(components: int, spans: int) -> list[int]:
-    """Each component's number, once per layer group."""
+    """The number of each component, once for each layer group."""
     return [number for number in range(components) for _ in range(spans)]

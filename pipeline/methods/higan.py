@@ -1,4 +1,4 @@
-"""HiGAN: InterFaceGAN's boundaries, in those layers alone that change the attribute."""
+"""HiGAN: InterFaceGAN's boundaries, applied only in the layers that change the attribute."""
 
 from __future__ import annotations
 
@@ -15,30 +15,39 @@ from pipeline.methods.interfacegan import InterFaceGAN
 if TYPE_CHECKING:
     from torch import Tensor
 
-DRAW = 1  # purpose of the random codes that are re-scored
+DRAW = 1  # purpose of the random stream that draws the codes to re-score
 
 
 class HiGAN(InterFaceGAN):
-    """w'_l = w_l + s n for the layers l that re-scoring finds to matter, w'_l = w_l elsewhere.
+    """w'_l = w_l + s n in the layers l that re-scoring selects, w'_l = w_l in the others.
 
     Yang et al., "Semantic Hierarchy Emerges in Deep Generative Representations for Scene Synthesis", IJCV 2021:
     n is the unit normal of a linear boundary in W. Re-scoring moves `rescored` codes by `distance` along n, in all
-    layers and in each alone, and takes the mean of max(f(G(w')) - f(G(w)), 0), f being the attribute's score: their
-    equation for the change of a semantic, and how their `rescore.py --layerwise_rescoring` ranks layers. Where w is
-    truncated, the step is scaled by psi, as theirs.
+    layers and in each layer alone, and takes the mean of max(f(G(w')) - f(G(w)), 0), where f is the attribute's value:
+    their equation for the change of a semantic, by which their `rescore.py --layerwise_rescoring` ranks layers. Where w
+    is truncated, the step is scaled by psi, as theirs is.
 
     Departures from the authors' code:
 
-    - which layers are used is theirs to see and ours to compute: those of highest rank until they hold `kept` of the
-      sum of all layers' changes;
-    - the boundary is `interfacegan`'s, from the same share of codes as there (theirs: 2,000 per side), and its
-      departures hold here. 400 per side, which 20,000 codes give, and 2,000 have normals with cosines of .64 to .86
-      (age, yaw, gender in the embedded generator's W), whose rank correlations with the values are .74 to .92 and .80
-      to .93. `chosen = 2000` is theirs;
+    - the authors choose layers by eye; here the layers with the largest changes are taken until they hold the share
+      `kept` of the sum over all layers (`choose_layers`);
+    - the boundary is that of `interfacegan`, from the same share of codes (theirs: 2,000 per side), with its
+      departures. 400 codes per side, which 20,000 codes give, and 2,000 have normals with cosines of .64 to .86
+      (age, yaw, gender in the embedded generator's W); the rank correlations of these normals with the values are .74
+      to .92 and .80 to .93. `chosen = 2000` is theirs;
     - codes are taken from the training set; psi holds in every layer, as this benchmark truncates.
 
-    Attributes that are not evaluated are not re-scored: their edits touch all layers, as do those of an attribute
-    that no layer alone raises. The layers are those of the generator that was learned from.
+    Attributes that are not evaluated are not re-scored. Their edits touch all layers, as do edits of an attribute that
+    no single layer raises. The layers belong to the generator on which the method was fitted.
+
+    An edit of 2 along a normal that two of three layers get:
+
+    >>> import torch
+    >>> method, layers = HiGAN(), torch.ones(35, 3)
+    >>> layers[0] = torch.tensor([1.0, 0.0, 1.0])
+    >>> method.restore({"directions": torch.eye(35, 512), "layers": layers}, {})
+    >>> method.edit(torch.zeros(1, 3, 512), 2 * torch.eye(35)[:1], torch.zeros(1, 35))[0, :, 0]
+    tensor([2., 0., 2.])
     """
 
     name: ClassVar[str] = "higan"
@@ -69,7 +78,7 @@ class HiGAN(InterFaceGAN):
         self.kept = validation.number(self.name, "kept", kept, 0.0, 1.0, above=True)
 
     def fit(self, data: FitData) -> None:
-        """Learn the normals, then render re-scored codes to choose layers."""
+        """Learn the normals, then generate images of the moved codes and choose layers."""
         import torch
 
         jobs, normals = len(data.evaluated), len(data.attributes)
@@ -100,21 +109,27 @@ class HiGAN(InterFaceGAN):
         return ws + steps
 
     def state(self) -> dict[str, Tensor]:
-        """The normals and each attribute's layers."""
+        """The normals and the layers of each attribute."""
         return {"directions": self.directions_, "layers": self.layers_}
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back normals, layers and facts."""
+        """Restore normals, layers and facts."""
         super().restore(state, facts)
         self.layers_ = state["layers"]
 
     def facts(self) -> dict[str, Any]:
-        """InterFaceGAN's, and `rescoring`: per evaluated attribute the change by all layers, by each, the chosen."""
+        """InterFaceGAN's, and `rescoring`: per evaluated attribute the changes by all layers and each, the chosen."""
         return self.facts_
 
 
 def choose_layers(changes: list[float], kept: float) -> list[int]:
-    """The layers of largest change, best first, until they hold `kept` of the sum; all if the sum is not positive."""
+    """The layers with the largest changes, largest first, until they hold the share `kept` of the sum of all.
+
+    All layers if the sum is not positive.
+
+    >>> choose_layers([0.5, 0.1, 0.3, 0.1], kept=0.75)
+    [0, 2]
+    """
     ranked = sorted(range(len(changes)), key=lambda layer: (-changes[layer], layer))
     total = sum(changes)
     if total <= 0:
@@ -127,7 +142,7 @@ def choose_layers(changes: list[float], kept: float) -> list[int]:
 
 
 class _Rescoring:
-    """The codes that are re-scored, what they score unedited, and what was re-scored before a crash."""
+    """The codes to re-score, their values unedited, and the attributes that were finished before an interruption."""
 
     def __init__(self, method: HiGAN, data: FitData) -> None:
         import torch
@@ -140,7 +155,7 @@ class _Rescoring:
         self.before = self._scores(None, 0)
 
     def changes(self, name: str) -> list[float]:
-        """Mean rise of an attribute's score by all layers, then by each alone."""
+        """Mean rise of an attribute's value by a step in all layers, then in each layer alone."""
         if name not in self.done:
             column, depth = index_of(name), self.ws.shape[1]
             rises = []

@@ -1,4 +1,4 @@
-"""Which layers an edit of an attribute keeps: StyleFlow's table, for a generator of any depth."""
+"""The layers that an edit of an attribute keeps: StyleFlow's table, for a generator of any depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PUBLISHED_DEPTH = 18  # layers of the 1024-pixel generator for which the table was made
-# Attribute -> first and last layer that keep the edit (StyleFlow, main_attribute.py of the authors).
+# Attribute -> first and last layer that keep the edit (main_attribute.py of StyleFlow's authors).
 STYLEFLOW: dict[str, tuple[int, int]] = {
     "gender": (0, 7),
     "glasses": (2, 3),
@@ -28,8 +28,11 @@ _BY_COLUMN = {EVALUATED[name]: span for name, span in STYLEFLOW.items()}
 def kept_layers(attribute: str, depth: int) -> range:
     """Layers of a generator with `depth` layers that keep an edit of an attribute (its column's name).
 
-    The table's span is scaled by depth / 18 and rounded outward, so that 18 gives the table itself and no depth an
-    empty span. An attribute that is not in the table keeps every layer.
+    The span of the table is scaled by depth / 18 and rounded outward. A depth of 18 gives the table itself, and no
+    depth gives an empty span. An attribute that is not in the table keeps every layer.
+
+    >>> kept_layers("age", 18), kept_layers("age", 10)
+    (range(4, 8), range(2, 5))
     """
     if attribute not in _BY_COLUMN:
         return range(depth)

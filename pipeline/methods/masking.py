@@ -1,7 +1,17 @@
 """The optional layer mask of every method: its edit in the layers of StyleFlow's table, the unedited code elsewhere.
 
-An ablation: StyleFlow owes part of its locality to that table, so any method may have it. In luigi.cfg:
+The mask is an ablation: StyleFlow owes part of its locality to that table, so any method may use it. In luigi.cfg:
 [method.NAME] layer_mask = styleflow.
+
+>>> import torch
+>>> from pipeline.attributes import index_of
+>>> from pipeline.methods.controls import RandomDirection
+>>> inner = RandomDirection()
+>>> inner.restore({"directions": torch.ones(35, 512)}, {})
+>>> strengths = torch.zeros(1, 35)
+>>> strengths[0, index_of("age")] = 1.0
+>>> masked(inner, "styleflow").edit(torch.zeros(1, 10, 512), strengths, torch.zeros(1, 35))[0, :, 0]
+tensor([0., 0., 1., 1., 1., 0., 0., 0., 0., 0.])
 """
 
 from __future__ import annotations
@@ -27,7 +37,7 @@ NONE, STYLEFLOW = "none", "styleflow"
 
 
 def masked(method: Method, mask: object) -> Method:
-    """The method with that layer mask, or itself for "none". Raises ConfigError for another word."""
+    """The method with the layer mask "styleflow", or itself for "none". Raises ConfigError for any other word."""
     if mask == NONE:
         return method
     if mask != STYLEFLOW:
@@ -36,14 +46,14 @@ def masked(method: Method, mask: object) -> Method:
 
 
 class Masked(Method):
-    """A method around another one: w'_l of the inner one where layer l keeps an edit of the attribute, w_l elsewhere.
+    """A method around an inner one: w'_l of the inner method in the layers l of the attribute, w_l in the others.
 
-    Several attributes at once: each layer takes the inner method's edit by the attributes whose layer it is, and no
-    layer of theirs moves for others. What is learned and saved is the inner method's, to the bit; `parameters`
-    have one more, which sets its stages apart.
+    Where several attributes change at once, each layer takes the inner method's edit of the attributes that the table
+    assigns to it. What is learned and saved is the inner method's, to the bit; `parameters` has one more key, so the
+    stages differ.
 
-    What the inner method carries from an edit to the next, each set of layers carries for itself: a layer is always
-    where the inner method's edits by that layer's own attributes, one after the other, lead.
+    What the inner method carries from one edit to the next is kept for each set of layers separately. A layer always
+    has the code to which the inner method's edits of that layer's attributes lead, one after the other.
     """
 
     def __init__(self, inner: Method) -> None:
@@ -53,7 +63,7 @@ class Masked(Method):
         vars(self).update(space="W+", exact_identity=True)
 
     def parameters(self) -> dict[str, Any]:
-        """The inner method's, and the mask."""
+        """The parameters of the inner method, and the mask."""
         return self.inner.parameters() | {SETTING: STYLEFLOW}
 
     def cost(self, card: DomainCard) -> Cost | None:
@@ -61,7 +71,7 @@ class Masked(Method):
         return self.inner.cost(card)
 
     def fit(self, data: FitData) -> None:
-        """As the inner method: a mask is for edits alone."""
+        """As the inner method: a mask affects edits only."""
         self.inner.fit(data)
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
@@ -91,7 +101,7 @@ class Masked(Method):
         return replace(faces.moved(ws), carried=self._carried(faces, states))
 
     def _state(self, faces: Faces, part: int) -> Faces:
-        """The faces as the inner method left them in one set of layers; where it edited none yet, the faces."""
+        """The faces as the inner method left them in one set of layers; the faces themselves before its first edit."""
         prefix = f"{part}/"
         own = {name.removeprefix(prefix): held for name, held in faces.carried.items() if name.startswith(prefix)}
         if not own:
@@ -101,7 +111,7 @@ class Masked(Method):
         return replace(faces, values=values, z=own.pop("z", None), carried=own)
 
     def _carried(self, faces: Faces, states: list[Faces]) -> dict[str, Tensor]:
-        """What the next edit needs of each set of layers; of a method that carries nothing, what base.py shows it."""
+        """What the next edit needs, per set of layers; for a method that carries nothing, the z of `Method.edited`."""
         if not self.inner.carries:
             unedited = faces.carried.get(UNEDITED_Z, faces.z)
             return {} if unedited is None else {UNEDITED_Z: unedited}
@@ -125,12 +135,12 @@ class Masked(Method):
         return self.inner.facts()
 
     def save(self, folder: Path) -> None:
-        """As the inner method, which is what `load` gives back."""
+        """As the inner method, which `load` returns."""
         self.inner.save(folder)
 
 
 def _parts(masks: Tensor) -> list[Tensor]:
-    """The layers of masks (35, L) in sets: those of a set keep the edits of the same attributes."""
+    """The layers of masks (35, L) in sets; the layers of a set keep the edits of the same attributes."""
     import torch
 
     kinds, kind_of = torch.unique(masks, dim=1, return_inverse=True)
@@ -138,7 +148,7 @@ def _parts(masks: Tensor) -> list[Tensor]:
 
 
 def _groups(active: Tensor, parts: list[Tensor], *, apart: bool) -> list[tuple[Tensor, list[int]]]:
-    """Sets of layers that one edit serves: its attributes (35,), and the sets; if `apart`, each set has its own."""
+    """Per edit of the inner method, attributes (35,) and the sets of layers that take it; one each if `apart`."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for part, layers in enumerate(parts):
         groups.setdefault((*active[:, layers[0]].tolist(), part if apart else None), []).append(part)
@@ -146,7 +156,7 @@ def _groups(active: Tensor, parts: list[Tensor], *, apart: bool) -> list[tuple[T
 
 
 def _put(faces: Faces, rows: Tensor, some: Faces) -> Faces:
-    """Faces with what is known of `some`, which are those at `rows`; the codes stay."""
+    """Faces with values, z and carried state of `some` at `rows`; the codes stay."""
 
     def put(whole: Tensor | None, part: Tensor) -> Tensor:
         held = part.new_full((len(faces.ws), *part.shape[1:]), math.nan) if whole is None else whole.clone()

@@ -1,22 +1,29 @@
-"""Names for unnamed directions: one rule for every method that finds directions without labels.
+"""Names for unnamed directions: one rule for all methods that find directions without labels.
 
-None of the papers has an automatic rule: their authors looked at strips of pictures. Ours is applied on codes that
-nothing else uses (`FitData.naming_w`), and is the same for all methods:
+None of the papers has an automatic rule; their authors looked at strips of images. Our rule uses codes that nothing
+else uses (`FitData.naming_w`), and is the same for all methods:
 
-1. every candidate (direction x layer group), with both signs, moves every code by a displacement of STEP mean distances
-   of two random w, whatever the method's own unit and however many layers it edits;
+1. every candidate (direction x layer group), with both signs, moves every code by STEP mean distances of two random w,
+   whatever the method's unit and however many layers it edits;
 2. scorer A reads all attributes before and after. A candidate's change of an attribute is the mean difference over the
-   codes, divided by that attribute's standard deviation over the training labels;
-3. an attribute gets the candidate and sign that raise it the most, among those whose selectivity, c / (c + m) with c
-   their change of it and m the mean absolute change of the other attributes, is at least LEAST_SELECTIVITY. Where none
-   is, it gets the one that raises it the most, and `qualified` is false. m leaves out attributes whose labels have no
-   usable spread (`pipeline.statistics.units`): a trace of them would decide it. Changes that differ by less than
-   CHANGE_NOISE are equal, and of equal candidates the first gets the name, so that no rounding chooses.
+   codes, divided by the standard deviation of that attribute over the training labels;
+3. an attribute gets the candidate and sign that raise it most, among candidates with a selectivity of at least
+   LEAST_SELECTIVITY. The selectivity is c / (c + m), with c the change of the attribute and m the mean absolute change
+   of the other attributes. Where no candidate is selective enough, the attribute gets the one that raises it most, and
+   `qualified` is false. m leaves out attributes whose labels have no usable unit (`pipeline.statistics.units`), because
+   a trace of them would decide it. Changes that differ by less than CHANGE_NOISE are equal, and the first of equal
+   candidates gets the name, so that rounding chooses nothing.
 
-How many candidates were tried, signs counted, is a fact of the method (`naming_candidates`) and a column of the
-published scores: scorer A's looking at them is supervision that a method "without labels" gets.
+The number of candidates tried, counting signs, is a fact of the method (`naming_candidates`) and a column of the
+published scores: the readings of scorer A are supervision that a method "without labels" gets.
 
-An interrupted naming goes on where it was: what was measured of each candidate is kept, and gives the same names.
+An interrupted naming resumes: the measurements of each candidate are kept, and give the same names.
+
+A direction that changes the first attribute by 3 and two others by 1 has a selectivity of 3 / (3 + 1) for it:
+
+>>> import torch
+>>> selectivities(torch.tensor([3.0, 1.0, 1.0]))
+tensor([0.7500, 0.3333, 0.3333])
 """
 
 from __future__ import annotations
@@ -37,48 +44,55 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 2  # of the rule: part of the fingerprint of every trained method
-STEP = 0.15  # mean distances of two random w by which a candidate moves codes: root mean square over all layers
+STEP = 0.15  # of a candidate, in mean distances of two random w, root mean square over the layers
 LEAST_SELECTIVITY = 0.75  # three times the mean change of the other attributes
-LEAST_SPREAD = 1e-3  # standard deviation of an attribute's labels below which its changes say nothing
-# Standard deviations: a scorer's values of one image differ by up to 1.6e-5 from batch to batch, and a mean over the
-# codes by less; the spreads of attributes that vary are .02 and more.
+LEAST_SPREAD = 1e-3  # changes of an attribute whose labels have a smaller standard deviation count as 0
+# In standard deviations. A scorer's values of an image differ by up to 1.6e-5 from batch to batch, means over codes by
+# less; attributes that vary have a standard deviation of .02 or more.
 CHANGE_NOISE = 1e-3
-CHECKPOINT_IMAGES = 2048  # between two checkpoints
+CHECKPOINT_IMAGES = 2048  # images between two checkpoints
 SIGNS = (1, -1)
 
 
 class Candidates(ABC):
-    """What a method found and nobody named: `count` directions, each in one layer group; signs are not counted.
+    """Unnamed directions of a method: `count` candidates, each a direction in one layer group, not counting signs.
 
-    The displacement of a code is proportional to the strength: the rule finds the strength of a step by it.
+    The displacement of a code must be proportional to the strength: the rule computes the strength of a step from it.
     """
 
     @property
     @abstractmethod
     def count(self) -> int:
-        """How many there are."""
+        """The number of candidates."""
 
     @abstractmethod
     def label(self, index: int) -> str:
-        """What people read: "component 3, layers 2-5"."""
+        """A label for people, such as "component 3, layers 2-5"."""
 
     @abstractmethod
     def shift(self, ws: Tensor, index: int, strengths: Tensor) -> Tensor:
-        """What a candidate adds to ws (N, L, 512) at strengths (N,), signed, in the method's native unit.
+        """The shift (N, L, 512) of ws (N, L, 512) by a candidate at strengths (N,), signed, in the method's unit.
 
-        Returns (N, L, 512), exactly 0 where the strength is 0. ws is not modified.
+        Exactly 0 where the strength is 0. ws is not modified.
         """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """What was learned, as tensors."""
+        """The learned tensors, by name."""
 
 
 class LinearCandidates(Candidates):
-    """Vectors that are added, times the strength, to every code of a layer group: w'_l = w_l + s v for l of the group.
+    """Vectors that are added to the codes of a layer group: w'_l = w_l + s v for the layers l of the group.
 
-    vectors (K, 512), each as long as a strength of 1 moves a code; ranges (K, 2) int64, the groups, half-open. A label
-    is the noun and the vector's number among its kind.
+    vectors (K, 512): the shift by a strength of 1; ranges (K, 2) int64: the layer groups, half-open; noun and numbers
+    (K) make the labels.
+
+    >>> import torch
+    >>> candidates = LinearCandidates(torch.ones(1, 512), torch.tensor([[1, 3]]), "component", [7])
+    >>> candidates.label(0)
+    'component 7, layers 1-2'
+    >>> candidates.shift(torch.zeros(1, 4, 512), 0, torch.tensor([2.0]))[0, :, 0]
+    tensor([0., 2., 2., 0.])
     """
 
     def __init__(self, vectors: Tensor, ranges: Tensor, noun: str, numbers: Sequence[int]) -> None:
@@ -87,11 +101,11 @@ class LinearCandidates(Candidates):
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of candidates."""
         return len(self.spans)
 
     def label(self, index: int) -> str:
-        """The noun, the vector's number from 0, and its first and last layer."""
+        """The noun, the number of the vector, and the first and last layer."""
         first, stop = self.spans[index]
         layers = f"layer {first}" if stop == first + 1 else f"layers {first}-{stop - 1}"
         return f"{self.noun} {self.numbers[index]}, {layers}"
@@ -99,9 +113,9 @@ class LinearCandidates(Candidates):
     def shift(self, ws: Tensor, index: int, strengths: Tensor) -> Tensor:
         """strengths times the vector in the layers of its group, 0 in the others."""
         first, stop = self.spans[index]
-        moved = ws.new_zeros(ws.shape)
-        moved[:, first:stop] = strengths.to(ws)[:, None, None] * self.vectors[index].to(ws)
-        return moved
+        shift = ws.new_zeros(ws.shape)
+        shift[:, first:stop] = strengths.to(ws)[:, None, None] * self.vectors[index].to(ws)
+        return shift
 
     def state(self) -> dict[str, Tensor]:
         """`vectors` (K, 512) and `ranges` (K, 2)."""
@@ -112,8 +126,8 @@ class LinearCandidates(Candidates):
 class Name:
     """The candidate that one attribute got.
 
-    `sign` raises the attribute; `strength` is the native strength, unsigned, of a step of STEP; `change` and
-    `selectivity` are what was measured there.
+    `sign`, 1 or -1, raises the attribute; `strength` is the unsigned strength of a step of STEP, in the method's unit;
+    `change` (in standard deviations) and `selectivity` were measured there.
     """
 
     attribute: str
@@ -128,14 +142,14 @@ class Name:
 
 @dataclass(frozen=True)
 class Naming:
-    """One name per attribute, in the order of the attributes; `tried` counts candidates x signs."""
+    """One name per attribute, in the order of the attributes; `tried`: candidates x signs; `codes`: how many codes."""
 
     names: tuple[Name, ...]
     tried: int
     codes: int
 
     def facts(self) -> dict[str, Any]:
-        """JSON-compatible; `from_facts` takes them back."""
+        """The naming, JSON-compatible; `from_facts` restores it."""
         return {
             "naming_candidates": self.tried,
             "naming_codes": self.codes,
@@ -147,14 +161,14 @@ class Naming:
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> Naming:
-        """What `facts` was called on."""
+        """The naming that gave these facts."""
         return cls(tuple(Name(**entry) for entry in facts["naming"]), facts["naming_candidates"], facts["naming_codes"])
 
 
 def name_directions(data: FitData, candidates: Candidates, method: Method | None = None) -> Naming:
-    """A name for every attribute, going on from a checkpoint of the method's if there is one.
+    """A name for every attribute. Resumes from a checkpoint of the method if there is one.
 
-    Raises StageError if there is nothing to name, or nothing to name it on.
+    Raises StageError without candidates, or without codes to name them on.
     """
     if data.naming_w is None or not len(data.naming_w) or data.mean_distance is None:
         raise StageError("Naming directions takes FitData.naming_w, codes that nothing else uses, and mean_distance.")
@@ -183,9 +197,15 @@ def name_directions(data: FitData, candidates: Candidates, method: Method | None
 
 
 def pick(changes: Tensor, selectivity: Tensor) -> tuple[int, int, bool]:
-    """The best candidate of one attribute, its place in SIGNS, and whether it is selective enough.
+    """The best candidate of one attribute, the index of its sign in SIGNS, and whether it is selective enough.
 
-    changes (K, 2) and selectivity (K, 2). Of those that are equal but for CHANGE_NOISE the first.
+    changes (K, 2) and selectivity (K, 2), per candidate and sign. The first of candidates that are equal within
+    CHANGE_NOISE.
+
+    >>> import torch
+    >>> changes = torch.tensor([[2.0, -2.0], [-1.0, 1.0]])  # the first raises the attribute more ...
+    >>> pick(changes, torch.tensor([[0.5, 0.5], [0.9, 0.9]]))  # ... but the second, downwards, is selective
+    (1, 1, True)
     """
     import torch
 
@@ -197,10 +217,10 @@ def pick(changes: Tensor, selectivity: Tensor) -> tuple[int, int, bool]:
 
 
 def measure(data: FitData, candidates: Candidates, kept: Checkpoint | None = None) -> tuple[Tensor, Tensor]:
-    """Normalised changes (K, 2, 35), one per candidate, sign and attribute, and native strengths (K,) of a step.
+    """Changes (K, 2, 35) per candidate, sign and attribute, in standard deviations, and strengths (K,) of a step.
 
-    Both float64 on the CPU. A candidate that moves nothing has a strength of 0 and changes nothing. `kept` is where
-    the candidates that were measured before an interruption are found, and kept for the next.
+    Both float64 on the CPU. A candidate that moves nothing has a strength of 0 and changes of 0. `kept` is the
+    checkpoint of the candidates measured before an interruption.
     """
     import torch
 
@@ -220,8 +240,8 @@ def measure(data: FitData, candidates: Candidates, kept: Checkpoint | None = Non
             if kept is not None and index > first and index % every == 0:
                 kept.save({"measured": index, "changes": changes, "strengths": strengths})
             data.progress(index, candidates.count, f"naming, {candidates.label(index)}")
-            one = candidates.shift(ws, index, ws.new_ones(len(ws)))
-            moved = float(displacement(one).mean())
+            unit = candidates.shift(ws, index, ws.new_ones(len(ws)))
+            moved = float(displacement(unit).mean())
             if moved <= 0:
                 continue
             strengths[index] = length / moved
@@ -235,7 +255,7 @@ def measure(data: FitData, candidates: Candidates, kept: Checkpoint | None = Non
 
 
 def _checkpoint(method: Method, data: FitData, candidates: Candidates) -> Checkpoint:
-    """Where a naming of these candidates on these codes is kept."""
+    """The checkpoint of a naming of these candidates on these codes."""
     assert data.naming_w is not None
     state = candidates.state()
     rule = {"naming": VERSION, "mean_distance": data.mean_distance, "candidates": candidates.count}
@@ -244,14 +264,15 @@ def _checkpoint(method: Method, data: FitData, candidates: Candidates) -> Checkp
 
 
 def displacement(shift: Tensor) -> Tensor:
-    """Lengths (N,) of shifts (N, L, 512), root mean square over the layers, as the tables measure edits."""
+    """Lengths (N,) of shifts (N, L, 512): root mean square over the layers, as in the tables."""
     return shift.double().norm(dim=2).square().mean(dim=1).sqrt()
 
 
 def selectivities(changes: Tensor, usable: Tensor | None = None) -> Tensor:
-    """c / (c + m) of changes (..., attributes): c an attribute's, m the others' mean; 0 where nothing changes.
+    """c / (c + m) of changes (..., attributes), in [0, 1]; 0 where nothing changes.
 
-    usable (attributes,) bool: which of the others count in m; without it all do.
+    c is the absolute change of an attribute, m the mean absolute change of the others. usable (attributes,) bool: which
+    of the others count in m; by default all.
     """
     import torch
 
@@ -275,10 +296,10 @@ def _values(data: FitData, ws: Tensor) -> Tensor:
 
 
 class Unnamed(Method):
-    """Base of the methods whose directions have no names: `find` learns them, the rule names them, `edit` is here.
+    """Base class of methods whose directions have no names: `find` learns them, the rule names them.
 
-    A strength of 1 is the method's native unit. The edits of several attributes add up, each reckoned from the unedited
-    code. Subclasses that learn more extend `facts` and `state`.
+    A strength of 1 is the method's unit. Edits of several attributes add up; each is computed from the unedited code.
+    Subclasses that learn more extend `facts` and `state`.
     """
 
     supervision: ClassVar[str] = "none"
@@ -292,7 +313,7 @@ class Unnamed(Method):
 
     @abstractmethod
     def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> Candidates:
-        """The candidates of which `state` and `facts` were kept."""
+        """The candidates that `state` and `facts` describe."""
 
     def fit(self, data: FitData) -> None:
         """Find directions and name them."""
@@ -300,7 +321,7 @@ class Unnamed(Method):
         self.naming_ = name_directions(data, self.candidates_, self)
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
-        """ws (N, L, 512) plus the shift of every attribute whose strength (N, 35) is not 0 for all."""
+        """ws (N, L, 512) plus the shifts of the attributes, by strengths (N, 35)."""
         edited = ws.clone()
         for column in strengths.any(dim=0).nonzero()[:, 0].tolist():
             name = self.naming_.names[column]
@@ -308,14 +329,14 @@ class Unnamed(Method):
         return edited
 
     def state(self) -> dict[str, Tensor]:
-        """The candidates."""
+        """The tensors of the candidates."""
         return self.candidates_.state()
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back candidates and names."""
+        """Restore candidates and names."""
         self.naming_ = Naming.from_facts(facts)
         self.candidates_ = self.rebuild(state, facts)
 
     def facts(self) -> dict[str, Any]:
-        """`naming`: per attribute, its candidate and what was measured; `naming_candidates`: how many were tried."""
+        """`naming`: per attribute, its candidate and measurements; `naming_candidates`: how many were tried."""
         return self.naming_.facts()

@@ -1,4 +1,17 @@
-"""Names of methods -> their classes: ours, and those of packages that declare a `latentbench.methods` entry point."""
+"""The registry of methods: names and classes, ours and of packages with an entry point `latentbench.methods`.
+
+>>> from pipeline.methods import registry
+>>> registry.names()[:2]
+('interfacegan', 'interfacegan_z')
+>>> registry.get("sefa").unit
+'length in W, in the layers of its group'
+>>> registry.build("rfm", {"layers": 4}).parameters()["layers"]
+4
+>>> registry.build("rfm", {"layer": 4})
+Traceback (most recent call last):
+    ...
+pipeline.errors.ConfigError: luigi.cfg: [method.rfm] layer: No setting named 'layer'. Did you mean 'layers'? ...
+"""
 
 from __future__ import annotations
 
@@ -15,7 +28,7 @@ from pipeline.methods.base import Method
 from pipeline.settings.names import RULE, fits
 
 ENTRY_POINTS = "latentbench.methods"
-FACTS = ("name", "version", "paper", "unit", "supervision")  # of a class, without which nothing can be said of it
+FACTS = ("name", "version", "paper", "unit", "supervision")  # that every class must declare
 
 # In the order in which tables show them. Controls last.
 BUILT_IN: dict[str, str] = {
@@ -37,31 +50,31 @@ BUILT_IN: dict[str, str] = {
 
 
 def names() -> tuple[str, ...]:
-    """Every method that can be named, ours first."""
+    """The names of all methods, ours first."""
     return (*BUILT_IN, *sorted({point.name for point in _plugged()[0]}))
 
 
 def broken() -> dict[str, str]:
-    """What other packages declare and cannot be used: method, or package -> what is wrong with it."""
-    found = dict(_plugged()[1])
+    """Methods of other packages that cannot be used: name of the method or package -> its fault."""
+    faults = dict(_plugged()[1])
     for name in names():
         try:
             get(name)
         except LatentbenchError as error:
-            found[name] = str(error)
-    return found
+            faults[name] = str(error)
+    return faults
 
 
 def _plugged() -> tuple[list[EntryPoint], dict[str, str]]:
-    """Entry points of other packages whose names can be methods', and what is wrong with the rest.
+    """Entry points of other packages with valid names, and the faults of the others.
 
-    One package after the other, so that one whose list cannot be read costs nobody the methods of the others.
+    Packages are read one by one, so that a damaged one does not hide the methods of the others.
     """
     points, faults = [], {}
     for package in distributions():
         try:
             declared = list(package.entry_points.select(group=ENTRY_POINTS))
-        except Exception as error:  # whatever importlib.metadata makes of a damaged file
+        except Exception as error:  # importlib.metadata may raise anything on a damaged file
             faults[str(package.name)] = (
                 f"its entry_points.txt cannot be read ({type(error).__name__}: {error}). Install the package again, or "
                 "remove it: Dask, which computes, stops at it too."
@@ -87,7 +100,7 @@ def get(name: str) -> type[Method]:
         target = points[0].load()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # code of others: it may even call sys.exit while it is imported
+    except BaseException as error:  # foreign code may even call sys.exit while it is imported
         raise LatentbenchError(
             f"Method {name!r} cannot be loaded from {points[0].value}: {type(error).__name__}: {error}"
         ) from error
@@ -95,7 +108,7 @@ def get(name: str) -> type[Method]:
 
 
 def _as_method(name: str, target: object) -> type[Method]:
-    """The class that a method can be made of. Raises LatentbenchError."""
+    """The target, checked to be a complete class of methods. Raises LatentbenchError."""
     if not (isinstance(target, type) and issubclass(target, Method)):
         raise LatentbenchError(f"Method {name!r} is {target!r}, expected a subclass of pipeline.methods.base.Method.")
     lacking = [fact for fact in FACTS if not hasattr(target, fact)] + sorted(target.__abstractmethods__)
@@ -105,10 +118,10 @@ def _as_method(name: str, target: object) -> type[Method]:
 
 
 def build(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg") -> Method:
-    """The method of that name with these hyper-parameters, not yet fitted.
+    """The method by name with these hyper-parameters, not yet fitted.
 
-    Raises UnknownNameError for the method; ConfigError, naming the key of luigi.cfg, for a hyper-parameter that
-    it does not have or that is out of range; `source` is the file that the message names.
+    Raises UnknownNameError for an unknown method, and ConfigError, which names the key and the file `source`, for a
+    hyper-parameter that the method does not have or that is out of range.
     """
     kind = get(name)
     known = (*inspect.signature(kind).parameters, masking.SETTING)
@@ -116,9 +129,9 @@ def build(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg") -
         if key not in known:
             error = UnknownNameError("setting", key, known)
             raise ConfigError(f"{source}: [method.{name}] {key}: {error}")
-    own = {key: value for key, value in parameters.items() if key != masking.SETTING}
+    arguments = {key: value for key, value in parameters.items() if key != masking.SETTING}
     try:
-        return masking.masked(kind(**own), parameters.get(masking.SETTING, masking.NONE))
+        return masking.masked(kind(**arguments), parameters.get(masking.SETTING, masking.NONE))
     except LatentbenchError as error:
         raise ConfigError(f"{source}: {error}") from error
     except Exception as error:

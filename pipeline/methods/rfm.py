@@ -1,4 +1,4 @@
-"""RFM's directions: the coefficients of an L1-regularised logistic regression, in the first layers."""
+"""RFM: the coefficients of an L1-regularised logistic regression as directions, in the first layers."""
 
 from __future__ import annotations
 
@@ -15,36 +15,44 @@ if TYPE_CHECKING:
 
     from pipeline.domains.base import DomainCard
 
-LEAST_PER_SIDE = 4  # with fewer codes above or below, an attribute gets no direction
+LEAST_PER_SIDE = 4  # an attribute with fewer codes on a side gets no direction
 
 
 class RFM(Method):
     """w'_l = w_l + s d_l for the first `layers` layers, with d the coefficients of an L1 logistic regression.
 
     Yu et al., "Fast 2-Step Regularization on Style Optimization for Real Face Morphing", TechRxiv 2022, as their code
-    (disanda/RFM: wd_direction_ms.py, rfm.py) has it: a logistic
-    regression with L1 penalty, solved by SAGA (`c`, `iterations`), tells on the flattened codes (N, L * 512) of the
-    first `samples` faces who has an attribute (value >= 0.5); its coefficients, neither normalised nor with their
-    intercept, are cut into one sparse direction per layer; those up to `clip` in size are set to zero. Edits touch
-    the layers [0, `layers`) alone: the authors' slices end before 3, or 4.
+    (disanda/RFM: wd_direction_ms.py, rfm.py) has it: a logistic regression with L1 penalty, solved by SAGA (`c`,
+    `iterations`), on the flattened codes (N, L * 512) of the first `samples` faces, predicts who has an attribute
+    (value >= 0.5). Its coefficients, not normalised and without the intercept, are one sparse direction per layer.
+    Coefficients of size up to `clip` are set to zero. Edits touch only the layers [0, `layers`): the authors' slices
+    end before 3, or 4.
 
     Departures from the authors' code:
 
     - the regression runs on w (N, 512), and every layer gets 1/L of its coefficients. A generated code is the same in
-      all layers, so its flattened form is L copies of w, whose penalty depends on the sum over the copies alone:
-      |b_1| + ... + |b_L| = |b| at the optimum. SAGA, which starts at zero and treats equal columns equally, divides b
-      evenly; the same optimum for 1/L of the work (converged on 300 codes, their directions and these have cosines of
+      all layers, so its flattened form is L copies of w. The penalty depends only on the sum over the copies:
+      |b_1| + ... + |b_L| = |b| at the optimum. SAGA starts at zero and treats equal columns equally, so it divides b
+      evenly: the same optimum for 1/L of the work (converged on 300 codes, their directions and these have cosines of
       .995 to 1.000; after 50 passes, of .898 to 1.000). `clip` applies to 1/L of a coefficient, as theirs does;
-    - an attribute that hardly any code has at 0.5 is cut at the middle between its largest and smallest value, where
-      the authors set thresholds by hand (0 to 0.8);
+    - where fewer than four codes lie on a side of 0.5, the cut is the middle between the largest and the smallest
+      value; the authors set thresholds by hand (0 to 0.8);
     - 12,000 codes, as the names of their published directions say; their script has 8,000 now, whose directions have
       cosines of .93 to .94 to these (age, yaw in the embedded generator's W);
     - edits are made on generated codes; the authors edit inverted photographs.
 
-    SAGA stops after `iterations` passes, 500 in their script, whether or not it has converged (`facts` tell): on 12,000
-    codes it has not, and coefficients after 150 have a cosine of .99 to these.
+    SAGA stops after `iterations` passes, 500 in their script, converged or not (`facts` say which). On 12,000 codes it
+    has not converged; coefficients after 150 passes have a cosine of .99 to these.
 
     An attribute that still has fewer than four codes on a side gets a direction of zeros; `facts` say so.
+
+    An edit touches the first layers only:
+
+    >>> import torch
+    >>> method = RFM(layers=3)
+    >>> method.restore({"directions": torch.eye(35, 512)}, {})
+    >>> method.edit(torch.zeros(1, 5, 512), 2 * torch.eye(35)[:1], torch.zeros(1, 35))[0, :, 0]
+    tensor([2., 2., 2., 0., 0.])
     """
 
     name: ClassVar[str] = "rfm"
@@ -76,7 +84,7 @@ class RFM(Method):
         return linear_cost()
 
     def fit(self, data: FitData) -> None:
-        """Learn one direction per attribute. Uses w and values alone; renders nothing."""
+        """Learn one direction per attribute from w and values. No image is generated."""
         import numpy as np
         import torch
 
@@ -96,7 +104,7 @@ class RFM(Method):
         data.progress(len(data.attributes), len(data.attributes), "")
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
-        """ws (N, L, 512), plus strengths (N, 35) times the directions in the first layers."""
+        """ws (N, L, 512) plus strengths (N, 35) times the directions in the first layers."""
         edited = ws.clone()
         edited[:, : self.layers] += (strengths.to(ws) @ self.directions_.to(ws))[:, None]
         return edited
@@ -106,17 +114,17 @@ class RFM(Method):
         return {"directions": self.directions_}
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back directions and facts."""
+        """Restore directions and facts."""
         self.directions_ = state["directions"]
         self.facts_ = facts
 
     def facts(self) -> dict[str, Any]:
-        """`regressions`: per attribute, codes on either side, accuracy on them, coefficients that are not zero,
-        and SAGA's passes and whether it converged."""
+        """`regressions`: per attribute, the number of codes on each side, accuracy on them, number of non-zero
+        coefficients, SAGA's passes, and whether it converged."""
         return self.facts_
 
     def _regression(self, w: np.ndarray, values: np.ndarray, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
-        """The coefficients (512,) on w and what is known of them; zeros if there is too little to learn from."""
+        """The coefficients (512,) on w and their facts; zeros where a side has fewer than LEAST_PER_SIDE codes."""
         import numpy as np
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
@@ -129,7 +137,7 @@ class RFM(Method):
             l1_ratio=1.0, solver="saga", C=self.c, max_iter=self.iterations, random_state=seed
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the authors stop there too; `facts` tell it
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the authors stop there too; `facts` say so
             regression.fit(w, has)
         facts |= {
             "trained": True,
@@ -142,7 +150,15 @@ class RFM(Method):
 
 
 def divide(values: np.ndarray) -> tuple[float, np.ndarray]:
-    """The cut, 0.5 or else the middle between smallest and largest, and which values (N,) reach it."""
+    """The cut and which values (N,) reach it. The cut is 0.5, or the middle of the range if a side has too few codes.
+
+    >>> import numpy as np
+    >>> divide(np.array([0.0, 0.1, 0.2, 0.3, 0.6, 0.7, 0.8, 0.9]))[0]
+    0.5
+    >>> cut, has = divide(np.array([0.0, 0.0, 0.0, 0.0, 0.3, 0.3, 0.4, 0.4]))
+    >>> cut, int(has.sum())
+    (0.2, 4)
+    """
     has: np.ndarray = values >= 0.5
     if min(int(has.sum()), int((~has).sum())) >= LEAST_PER_SIDE:
         return 0.5, has

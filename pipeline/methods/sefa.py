@@ -1,4 +1,4 @@
-"""SeFa: the directions to which the generator's first affine maps answer the most."""
+"""SeFa: the directions to which the generator's first affine maps respond most."""
 
 from __future__ import annotations
 
@@ -24,22 +24,30 @@ class SeFa(Unnamed):
     """w'_l = w_l + s n_k in the layers l of a group, with n_k the k-th eigenvector of A^T A of those layers.
 
     Shen & Zhou, "Closed-Form Factorization of Latent Semantics in GANs", CVPR 2021: the unit vectors n with the largest
-    ||A n||^2, whose stationary points are A^T A n = lambda n. A (channels, 512) stacks the weights by which the
-    layers of a group make their styles from w, and, as in the authors' code, every row (a channel) has unit norm. So a
-    constant gain of a layer, such as the equalised learning rate's, does not matter. Of the layers the convolutions'
-    weights are taken, and for the last code, which no convolution reads, those of the last torgb. Nothing but weights
-    is read, no code and no label. An edit touches the very layers that were factorised.
+    ||A n||^2, whose stationary points satisfy A^T A n = lambda n. A (channels, 512) stacks the affine weights by which
+    the layers of a group make their styles from w. As in the authors' code, every row (a channel) is scaled to unit
+    norm, so a constant gain of a layer, such as the one of the equalised learning rate, does not matter. A holds the
+    weights of the convolutions; the last code, which no convolution reads, contributes the weights of the last torgb.
+    The method reads weights only: no code and no label. An edit touches exactly the layers that were factorised.
 
-    The `groups` are the authors' (all, 0-1, 2-5, 6-13), the last to the end; indices are those of the generator's
-    codes, which stand for the same size of feature map at any depth, and what lies beyond the last layer is left out.
+    The `groups` are the authors' (all, 0-1, 2-5, 6-13), with the last open to the end. Indices are layers of the
+    generator's codes; a layer has the same size of feature map at any depth. Layers beyond the last are left out.
 
     Departures from the authors' code:
 
-    - a symmetric solver in double precision, sorted; theirs is a general one in single precision, whose order is not
-      guaranteed (sorted, the vectors are the same to 6 digits). An eigenvector's largest entry is positive;
-    - the first `directions` of each group, 64 in place of the 5 that their script shows, are tried for names, by
-      the rule that all methods share (`naming.py`);
+    - a symmetric solver in double precision, sorted; theirs is a general solver in single precision, whose order is not
+      guaranteed (sorted, the vectors are the same to 6 digits). The largest entry of an eigenvector is positive;
+    - the first `directions` of each group, 64 where their script shows 5, are candidates for names, by the rule that
+      all methods share (`naming.py`);
     - codes are not truncated for an edit (theirs: psi 0.7 on 8 layers).
+
+    Two of three channels read the first axis of w, so it is the first eigenvector, whatever the gains:
+
+    >>> import torch
+    >>> values, vectors = factorise(torch.tensor([[3.0, 0.0], [2.0, 0.0], [0.0, 9.0]]))
+    >>> values, vectors
+    (tensor([2., 1.], dtype=torch.float64), tensor([[1., 0.],
+            [0., 1.]], dtype=torch.float64))
     """
 
     name: ClassVar[str] = "sefa"
@@ -84,18 +92,18 @@ class SeFa(Unnamed):
         return LinearCandidates(found.to(data.device), torch.tensor(ranges).reshape(-1, 2), NOUN, numbers)
 
     def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> LinearCandidates:
-        """The candidates of which `state` and `facts` were kept."""
+        """The candidates that `state` and `facts` describe."""
         self.found_ = {"groups": facts["groups"]}
         numbers = [k for group in facts["groups"] for k in range(len(group["eigenvalue_shares"]))]
         return LinearCandidates(state["vectors"], state["ranges"], NOUN, numbers)
 
     def facts(self) -> dict[str, Any]:
-        """`groups`: their layers and the share of each eigenvalue in the sum of all; and the naming's."""
+        """`groups`: layers, and the share of each eigenvalue in the sum of all; and the facts of naming."""
         return {**self.found_, **super().facts()}
 
 
 def stacked(weights: Sequence[AffineWeight], first: int, stop: int, layers: int) -> Tensor:
-    """The style weights (channels, 512) of the codes `first` to `stop` - 1: convolutions', and torgb's for the last."""
+    """The affine weights (channels, 512) of layers `first` to `stop` - 1: of convolutions, and the last torgb."""
     import torch
 
     return torch.cat(
@@ -108,9 +116,9 @@ def stacked(weights: Sequence[AffineWeight], first: int, stop: int, layers: int)
 
 
 def factorise(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues (512,), falling, and unit eigenvectors (512, 512), as rows, of A^T A, A's rows scaled to unit norm.
+    """Eigenvalues (512,), falling, and unit eigenvectors (512, 512), as rows, of A^T A; float64 on the CPU.
 
-    A is `weight` (channels, 512); a row of zeros stays one. Float64 on the CPU.
+    A is `weight` (channels, 512) with rows scaled to unit norm; a row of zeros stays zero.
     """
     import torch
 

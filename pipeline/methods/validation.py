@@ -1,4 +1,13 @@
-"""Checks of a method's settings: what is wrong is this key of this section; `registry.build` names the file."""
+"""Checks of a method's settings. The error names the section and the key; `registry.build` adds the file.
+
+>>> from pipeline.methods import validation
+>>> validation.whole("l2l", "layers", 4, 1, 64)
+4
+>>> validation.number("l2l", "threshold", 0.9, 0.0, 0.5)
+Traceback (most recent call last):
+    ...
+pipeline.errors.ConfigError: [method.l2l] threshold: expected a number from 0 to 0.5, found 0.9.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +54,13 @@ def choice(method: str, key: str, value: object, options: Sequence[str]) -> str:
 
 
 def attribute_list(method: str, key: str, value: object, *, also: Iterable[str] = ()) -> str:
-    """`value` as attribute names separated by commas, perhaps none, or one of the words in `also`.
+    """`value` as attribute names separated by commas, possibly none, or one of the words in `also`.
 
-    An attribute that is named twice, or by both of its names, stands there once. Raises ConfigError with the closest
-    known name.
+    An attribute that is named twice, or by both of its names, is kept once. Raises ConfigError with the closest known
+    name.
+
+    >>> attribute_list("interfacegan", "conditions", "age, expression, smile")
+    'age, expression'
     """
     if not isinstance(value, str):
         raise _fault(method, key, "names separated by commas", value)
@@ -65,7 +77,7 @@ def attribute_list(method: str, key: str, value: object, *, also: Iterable[str] 
 
 
 def split_names(text: str) -> tuple[str, ...]:
-    """The names of a text in which commas separate them."""
+    """The names in a text, separated by commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 

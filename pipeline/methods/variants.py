@@ -1,8 +1,13 @@
 """Variants of a method: settings that an ablation changes one at a time, and what each of them tests.
 
-A method declares its own in a module beside it, as an `Ablation`, with one line in DECLARED. Every variant runs
-through the ordinary chain with the changed settings in place of the configured ones, so its stages have their own
-fingerprints, and those of `base` are an ordinary run's.
+A method declares its variants in a module next to it, as an `Ablation`, with one line in DECLARED. Every variant runs
+through the ordinary chain with the changed settings, so its stages have fingerprints of their own; the stages of `base`
+are the stages of an ordinary run.
+
+>>> from pipeline.methods.variants import declared
+>>> variant = declared("l2l").variants[0]
+>>> variant.name, variant.tests, dict(variant.changes)
+('no-attribute', 'whether anything but the target loss makes edits', {'weight_attribute': 0.0})
 """
 
 from __future__ import annotations
@@ -35,15 +40,15 @@ class Variant:
         return {f"method.{method}.{key}": as_text(value) for key, value in self.changes.items()}
 
     def changed(self, base: Mapping[str, Any]) -> str:
-        """What differs from the base's settings, in words; empty for the base itself."""
+        """The settings that differ from the base, in words; empty for the base."""
         return ", ".join(f"{key} = {as_text(value)} (not {as_text(base[key])})" for key, value in self.changes.items())
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A measure that a training leaves in its facts, under `held_out_losses`: a value per code it never trained on.
+    """A measure in the facts of a training, under `held_out_losses`: one value per held-out code.
 
-    `role`: the network that judges, or "none".
+    `role`: of the network that judges, or "none".
     """
 
     loss: str
@@ -56,29 +61,29 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Ablation:
-    """What a method declares: its variants without the base, and what its training measures on held-out codes."""
+    """The variants of a method, without the base, and the measures of its training on held-out codes."""
 
     variants: tuple[Variant, ...]
     held_out: tuple[HeldOut, ...] = ()
 
 
 def declared(method: str) -> Ablation:
-    """The ablation of a method. Raises UnknownNameError for a method that has none."""
+    """The ablation of a method. Raises UnknownNameError for a method without one."""
     if method not in DECLARED:
         registry.get(method)
         raise UnknownNameError("method with an ablation", method, DECLARED)
     module, _, attribute = DECLARED[method].partition(":")
-    found = getattr(import_module(module), attribute)
-    if not isinstance(found, Ablation):
+    ablation = getattr(import_module(module), attribute)
+    if not isinstance(ablation, Ablation):
         raise LatentbenchError(f"{DECLARED[method]} is not an Ablation.")
-    return found
+    return ablation
 
 
 def choose(method: str, base: Mapping[str, Any], names: Sequence[str] = ()) -> tuple[Variant, ...]:
     """The base and the named variants of a method, or all of them; `base` has the method's configured settings.
 
-    A variant whose settings are the base's own is left out. Raises UnknownNameError for an unknown name, ConfigError
-    for a named variant that is the base itself.
+    A variant with the settings of the base is left out. Raises UnknownNameError for an unknown name, and ConfigError
+    for a named variant that has the settings of the base.
     """
     variants = {variant.name: variant for variant in declared(method).variants}
     for name in names:
