@@ -5,23 +5,23 @@ outputs/rates.json is advice. Whatever is wrong with it, a run goes on and a pla
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StageError
+from pipeline.errors import BusyError, StageError
 from pipeline.settings.machine import Machine
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import leftovers, read_json, write_json
-from pipeline.storage.locks import open_shared
+from pipeline.storage.locks import locked
 from pipeline.storage.manifests import is_finite
 
 log = logging.getLogger("latentbench")
 
 FILE = "rates.json"
+WAIT = 60.0  # seconds; another run writes the file in an instant
 
 
 def machine_key(machine: Machine) -> str:
@@ -54,14 +54,13 @@ def store_seconds(settings: Settings, label: str, unit: str, units: float, secon
     }
     path = settings.outputs / FILE
     try:
-        with open_shared(path.with_name(f".{FILE}.lock")) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(path.with_name(f".{FILE}.lock"), f"{path} is being written", wait=WAIT, remedy="Is it alive?"):
             for leftover in leftovers(path.parent, FILE):  # of a run that was killed: who holds the lock writes alone
                 leftover.unlink(missing_ok=True)
             stored = _stored(path)
             stored.setdefault(machine_key(settings.machine), {})[f"{settings.domain}/{label}"] = row
             write_json(path.parent, FILE, stored)
-    except (OSError, StageError) as error:
+    except (BusyError, OSError, StageError) as error:
         log.warning("The measured seconds of %s were not stored in %s: %s", label, path, error)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from torch import nn
 
 from pipeline.errors import WeightsError
 from pipeline.networks.cards import REMEDY, read_card
+from pipeline.storage.fingerprint import bytes_sha256
 from stylegan.weights import card_path, replace_file
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -25,7 +25,7 @@ def save_network(network: nn.Module, path: Path, arguments: dict[str, Any], card
     data = safetensors.torch.save(tensors)
     facts = {
         "file": path.name,
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256": bytes_sha256(data),
         "size_bytes": len(data),
         "arguments": arguments,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -45,9 +45,9 @@ def check_file(path: Path, sha256: str, remedy: str = REMEDY) -> bytes:
             f"Weights missing: cannot read {path} ({error.strerror}). Expected a file with sha256 {sha256} there. "
             f"{remedy}"
         ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise WeightsError(f"Wrong weights: {path} has sha256 {found}, expected {sha256}. {remedy}")
+    actual = bytes_sha256(data)
+    if actual != sha256:
+        raise WeightsError(f"Wrong weights: {path} has sha256 {actual}, expected {sha256}. {remedy}")
     return data
 
 

@@ -5,11 +5,12 @@ Imports no torch, so that a domain can be described without it.
 
 from __future__ import annotations
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.errors import WeightsError
+from pipeline.storage.files import file_sha256
+from pipeline.storage.fingerprint import bytes_sha256
 
 SHA256: dict[str, str] = {
     "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
@@ -18,7 +19,7 @@ SHA256: dict[str, str] = {
 }
 
 # One sha256 for all three files, used in fingerprints and in the table of runs.
-DIGEST: str = hashlib.sha256("".join(SHA256.values()).encode()).hexdigest()
+DIGEST: str = bytes_sha256("".join(SHA256.values()).encode())
 
 
 def folder() -> Path:
@@ -36,7 +37,7 @@ def check(directory: Path | None = None) -> None:
         path = directory / name
         if not path.is_file():
             raise WeightsError(f"MTCNN's {name} is missing: expected at {path}. Install facenet-pytorch again.")
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        sha256 = file_sha256(path)
         if sha256 != expected:
             raise WeightsError(
                 f"MTCNN's {path} has sha256 {sha256}, expected {expected}. Install facenet-pytorch again."

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,6 +26,8 @@ from pipeline.methods import registry
 from pipeline.networks import mtcnn_weights
 from pipeline.settings.file import find_config, read_config
 from pipeline.settings.machine import Machine, cores
+from pipeline.storage.files import file_sha256
+from pipeline.storage.locks import try_locks
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
 from pipeline.weights.table import read_table
 
@@ -185,8 +184,7 @@ def _folder(outputs: Path) -> Iterator[Finding]:
     state = GOOD if free >= SMALLEST_DISK else WARNING
     yield Finding("disk", state, f"{free / 2**30:.1f} GiB free at {there}" + ("" if state == GOOD else "; make room"))
     try:
-        with tempfile.NamedTemporaryFile(dir=there, prefix=".latentbench-doctor-") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try_locks(there)
     except OSError as error:
         told = f"{there} cannot be written and locked ({error.strerror}): choose another folder with --outputs"
         yield Finding("file locks", BAD, told)
@@ -215,8 +213,7 @@ def _weights(domain: str) -> Iterator[Finding]:
     for role in module.ROLES:
         path: Path = module.weights_path(role)
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = file_sha256(path)
         except OSError as error:
             yield Finding(f"weights {domain} {role}", BAD, f"{path}: {error.strerror}; install latentbench again")
             continue
@@ -255,8 +252,7 @@ def _looked_at(domain: str) -> Iterator[Finding]:
 
 def _own_file(subject: str, file: Any) -> Finding:
     """A file with a card, which says what its sha256 must be."""
-    with file.path.open("rb") as reading:
-        found = hashlib.file_digest(reading, "sha256").hexdigest()
+    found = file_sha256(file.path)
     if found != file.sha256:
         return Finding(subject, BAD, f"{file.path} has sha256 {found}, its card {file.sha256}: make it again")
     if file.state == STAND_IN:

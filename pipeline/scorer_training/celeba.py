@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.attributes import INDEX, get
 from pipeline.errors import LabelsError
-from pipeline.scorer_training.folders import by_stem, pictures_in, require_file, sha256_of
+from pipeline.scorer_training.folders import by_stem, pictures_in, require_file
 from pipeline.scorer_training.labels import (
     BROKEN_LABEL,
     NO_LABEL,
@@ -27,6 +27,7 @@ from pipeline.scorer_training.labels import (
     collect,
     unknown_values,
 )
+from pipeline.storage.files import file_sha256
 
 ATTRIBUTE_FILES = ("list_attr_celeba.txt", "CelebAMask-HQ-attribute-anno.txt")
 PARTITION, IDENTITY = "list_eval_partition.txt", "identity_CelebA.txt"
@@ -99,7 +100,7 @@ def read_celeba(images: Path, labels: Path) -> Labels:
         problems.note(NO_LABEL, pictures[stem])
     _check_parts(faces, beside)
     grouped = "partition" if beside.partition else "identity" if beside.identity else "picture"
-    return collect("celeba", faces, grouped, {path.name: sha256_of(path)} | beside.files, problems)
+    return collect("celeba", faces, grouped, {path.name: file_sha256(path)} | beside.files, problems)
 
 
 def _attribute_file(labels: Path) -> Path:
@@ -165,7 +166,7 @@ def _read_beside(folder: Path) -> _Beside:
         path = folder / name
         if not path.is_file():
             continue
-        found.files[name] = sha256_of(path)
+        found.files[name] = file_sha256(path)
         if name == POSE:
             found.pose = _poses(path)
         elif name == MAPPING:

@@ -6,7 +6,6 @@ one has no label, of several the one with the largest rectangle counts.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from pipeline.scorer_training.labels import (
     unknown_values,
 )
 from pipeline.settings.paths import open_regular
+from pipeline.storage.fingerprint import bytes_sha256
 
 FEMALE_TO_MALE = {"female": 0.0, "male": 1.0}
 GLASSES = {  # class -> reading_glasses, sunglasses, glasses
@@ -73,7 +73,8 @@ def read_ffhq(images: Path, labels: Path) -> Labels:
     if not files:
         raise LabelsError(f"--labels {labels}: expected JSON files such as 00000.json in it or below it, found none.")
     pictures, problems, faces = by_stem(pictures_in(images)), Problems(), []
-    content, seen = hashlib.sha256(), set()
+    content: list[str] = []
+    seen = set()
     with Display("reading labels", len(files), "files") as display:
         for done, file in enumerate(files, start=1):
             display.update(done)
@@ -83,8 +84,7 @@ def read_ffhq(images: Path, labels: Path) -> Labels:
             try:
                 with open_regular(file) as reading:
                     data = reading.read()
-                line = f"{file.relative_to(labels).as_posix()} {hashlib.sha256(data).hexdigest()}\n"
-                content.update(line.encode(errors="surrogateescape"))
+                content.append(f"{file.relative_to(labels).as_posix()} {bytes_sha256(data)}\n")
                 values = values_of(data)
             except (OSError, _BrokenError) as error:
                 problems.note(BROKEN_LABEL, file.name, str(error))
@@ -97,7 +97,8 @@ def read_ffhq(images: Path, labels: Path) -> Labels:
                 faces.append(Face(pictures[file.stem], values, file.stem))
     for stem in sorted(set(pictures) - seen):
         problems.note(NO_LABEL, pictures[stem])
-    return collect("ffhq", faces, "picture", {f"{labels.name}/*.json": content.hexdigest()}, problems)
+    sha256 = bytes_sha256("".join(content).encode(errors="surrogateescape"))
+    return collect("ffhq", faces, "picture", {f"{labels.name}/*.json": sha256}, problems)
 
 
 def values_of(data: bytes) -> np.ndarray | None:

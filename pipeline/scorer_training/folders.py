@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -50,12 +49,6 @@ def require_file(path: Path, what: str) -> None:
     """Raises LabelsError unless the path is a file."""
     if not path.is_file():
         raise LabelsError(f"--labels {path}: expected {what}, found {_what(path)}.")
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _what(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ import numpy as np
 from pipeline.attributes import NAMES
 from pipeline.errors import LabelsError
 from pipeline.settings.paths import readable
+from pipeline.storage.fingerprint import bytes_sha256
 
 MOST_BAD = 0.01  # share of labels and pictures that may be broken
 BROKEN_LABEL, UNREADABLE = "broken label", "unreadable picture"
@@ -81,9 +81,8 @@ class Labels:
     def digest(self) -> str:
         """sha256 over pictures, values, groups and parts: the same for the same labels, however they were stored."""
         parts = None if self.parts is None else self.parts.tolist()
-        content = hashlib.sha256(json.dumps([NAMES, self.pictures, self.groups, parts]).encode())
-        content.update(np.ascontiguousarray(self.values, dtype="<f4").tobytes())
-        return content.hexdigest()
+        names = json.dumps([NAMES, self.pictures, self.groups, parts]).encode()
+        return bytes_sha256(names + np.ascontiguousarray(self.values, dtype="<f4").tobytes())
 
     def only(self, keep: np.ndarray) -> Labels:
         """The faces of a boolean mask (N,)."""

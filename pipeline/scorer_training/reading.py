@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.attributes import ATTRIBUTES
-from pipeline.errors import PhotoError, UnknownNameError
+from pipeline.errors import LabelsError, PhotoError, UnknownNameError
 from pipeline.pictures import opened
 from pipeline.progress import Display
 from pipeline.scorer_training.celeba import read_celeba
@@ -18,7 +18,7 @@ from pipeline.scorer_training.folders import FORMATS
 from pipeline.scorer_training.labels import UNREADABLE, Labels
 from pipeline.scorer_training.split import TRAINING, VALIDATION, rule
 from pipeline.scorer_training.table import read_table
-from pipeline.weights.records import replace_text
+from pipeline.storage.files import replacing
 
 KINDS = {"ffhq": read_ffhq, "celeba": read_celeba, "table": read_table}
 REPORT = "labels.json"
@@ -77,8 +77,13 @@ def marginals(values: np.ndarray) -> list[dict[str, Any]]:
 
 
 def write_report(labels: Labels, folder: Path) -> Path:
-    """Name everything that was left out, by reason, in `folder`/labels.json; answers its path. Raises WeightsError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Name everything that was left out, by reason, in `folder`/labels.json; answers its path. Raises LabelsError."""
     report = {"kind": labels.kind, "files": labels.files, "faces": len(labels), "left_out": labels.problems.found}
-    replace_text(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    return folder / REPORT
+    path = folder / REPORT
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise LabelsError(f"Cannot write {path}: {error.strerror}. Make room, or choose another --folder.") from error
+    return path

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from pipeline.errors import LabelsError
 from pipeline.scorer_training.labels import Labels
+from pipeline.storage.fingerprint import bytes_sha256
 
 TRAINING, VALIDATION, NEITHER = 0, 1, 2
 LEAST_TRAINING, LEAST_VALIDATION = 32, 16  # faces; fewer teach and prove nothing
@@ -48,6 +47,4 @@ def rule(labels: Labels, share: float) -> str:
 
 
 def _place(seed: int, group: str) -> float:
-    return (
-        int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
-    )
+    return int(bytes_sha256(f"{seed}:{group}".encode(errors="surrogateescape"))[:16], 16) / 2**64

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.attributes import INDEX, NAMES
 from pipeline.errors import LabelsError, UnknownNameError
-from pipeline.scorer_training.folders import pictures_in, require_file, sha256_of
+from pipeline.scorer_training.folders import pictures_in, require_file
 from pipeline.scorer_training.labels import (
     BROKEN_LABEL,
     NO_LABEL,
@@ -24,6 +24,7 @@ from pipeline.scorer_training.labels import (
     unknown_values,
 )
 from pipeline.settings.paths import open_regular
+from pipeline.storage.files import file_sha256
 from pipeline.tables.parquet import local
 
 PATH, IDENTITY = "path", "identity"
@@ -58,7 +59,7 @@ def read_table(images: Path, labels: Path) -> Labels:
     for picture in sorted(known - set(labelled)):
         problems.note(NO_LABEL, picture)
     grouped = "identity" if IDENTITY in table else "picture"
-    return collect("table", faces, grouped, {labels.name: sha256_of(labels)}, problems)
+    return collect("table", faces, grouped, {labels.name: file_sha256(labels)}, problems)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -11,6 +11,8 @@ multiplied by t(n - 1) / z sqrt(n / (n - 1)): 1.87 for 4 faces, 1.06 for 32. The
 resamples, and faces that all agree keep an interval of width 0. `benchmarks/coverage.py` simulates the coverage.
 
 >>> import numpy as np
+
+from pipeline.storage.fingerprint import bytes_sha256
 >>> from pipeline.statistics.bootstrap import Bootstrap
 >>> values, faces = np.array([1.0, 3.0, 2.0, 2.0]), np.array([7, 7, 8, 8])
 >>> Bootstrap().mean(values, faces)  # both faces have a mean of 2
@@ -23,11 +25,12 @@ Estimate(value=2.0, low=None, high=None, n_faces=1, n_images=2)
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+
+from pipeline.storage.fingerprint import bytes_sha256
 
 LEAST_FACES = 2  # one face says nothing about how faces differ
 
@@ -49,7 +52,7 @@ def keyed_rng(seed: int, *names: str) -> np.random.Generator:
     >>> bool(keyed_rng(0, "faces").random() == keyed_rng(0, "faces").random())
     True
     """
-    key = hashlib.sha256("\0".join(names).encode()).digest()
+    key = bytes.fromhex(bytes_sha256("\0".join(names).encode()))
     return np.random.default_rng([seed, *np.frombuffer(key[:16], np.uint32).tolist()])
 
 

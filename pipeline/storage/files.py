@@ -38,7 +38,7 @@ def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tup
     with nothing left.
     """
     path = folder / name
-    with _becoming(path) as temporary:
+    with _explained(path) as temporary:
         temporary.touch()
         rights = stat.S_IMODE(temporary.stat().st_mode)
         write(temporary)
@@ -46,9 +46,6 @@ def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tup
             temporary.chmod(rights)
         sha256 = file_sha256(temporary)
         size = temporary.stat().st_size
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(folder)
     return path, sha256, size
 
 
@@ -58,33 +55,48 @@ def write_alone(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     What earlier processes left of it when they were killed is removed. Raises StageError if it cannot be written, with
     the old file in its place.
     """
-    with _becoming(path) as temporary:
+    with _explained(path) as temporary:
         for leftover in leftovers(path.parent, path.name):
             leftover.unlink(missing_ok=True)
         with temporary.open("wb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync(path.parent)
 
 
 @contextmanager
-def _becoming(path: Path) -> Iterator[Path]:
-    """A temporary name for a file beside it, of which nothing is left; errors of the disk are raised in words."""
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name in a file's folder, for the block to write: it takes the file's place by one rename at the end.
+
+    Its bytes reach the disk before. Where the block or the disk fails, the old file stays and nothing else is left.
+    Raises OSError.
+    """
     temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex}")
     try:
         yield temporary
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[Path]:
+    """As `replacing`. Raises StageError that says what to do where the disk fails."""
+    written = 0
+    try:
+        with replacing(path) as temporary:
+            try:
+                yield temporary
+            finally:
+                with suppress(OSError):
+                    written = temporary.stat().st_size
     except Exception as error:
         if is_full_disk(error):
-            written = temporary.stat().st_size if temporary.exists() else 0
             raise disk_full(path, written, error) from error
         if isinstance(error, OSError) and error.errno:
             raise unwritable(path, error) from error
         raise
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def leftovers(folder: Path, name: str = "") -> list[Path]:

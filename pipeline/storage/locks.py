@@ -1,4 +1,4 @@
-"""One process at a time: a lock that says whose it is, and that the kernel drops however its process dies."""
+"""One process at a time: a lock file that names its holder, and that the kernel releases however the holder ends."""
 
 from __future__ import annotations
 
@@ -8,63 +8,84 @@ import logging
 import os
 import platform
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import BusyError, StageError
+from pipeline.errors import BusyError
 from pipeline.storage.files import FULL_DISK, disk_full, unwritable
 
 log = logging.getLogger("latentbench")
 
 LOCK = ".lock"
+GONE = "the lock of a folder that was removed"
+POLL = 0.2  # seconds between two tries
 
 
 @contextmanager
-def held(folder: Path, title: str, *, wait: float) -> Iterator[None]:
-    """Hold folder/.lock, which the kernel releases when the process dies. Raises BusyError."""
-    file = _take_lock(folder, title, wait)
+def locked(path: Path, doing: str, *, wait: float, remedy: str) -> Iterator[None]:
+    """Hold the lock file `path`, made with its folder if it is not there, while the block runs. The file stays.
+
+    `doing` says what the holder does, such as "Stage latents train is being computed". Another holder is waited for, up
+    to `wait` seconds. Raises BusyError, with the holder and the `remedy`, and OSError if the file cannot be written or
+    its disk does not lock.
+    """
+    file = _take(path, doing, wait, remedy)
     try:
         yield
     finally:
         file.close()
 
 
-def _take_lock(folder: Path, title: str, wait: float) -> IO[str]:
+@contextmanager
+def held(folder: Path, title: str, *, wait: float) -> Iterator[None]:
+    """Hold the lock of a stage's folder, as `locked`. Raises BusyError, StageError if the lock cannot be had."""
     path = folder / LOCK
-    deadline = time.monotonic() + wait
-    told = False
-    while True:
-        file = _open_lock(path)
+    remedy = "Wait for it to finish and run again, or set [machine] lock_wait to the seconds to wait."
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _same_file(file, path):  # not a folder that was removed while we waited
-                _sign(file)
-                return file
-            file.close()
-            continue
-        except BlockingIOError:
-            holder = _holder(file)
-            file.close()
+            stack.enter_context(locked(path, f"Stage {title} is being computed", wait=wait, remedy=remedy))
         except OSError as error:
-            file.close()
-            raise StageError(f"Cannot lock {path}: {error.strerror}. Nothing was published.") from error
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise BusyError(
-                f"Stage {title} is being computed by {holder}. Wait for it to finish and run again, or set "
-                f"[machine] lock_wait to the seconds to wait. The lock is {path}."
-            )
-        if not told:
-            log.warning("Waiting for %s, which is computing stage %s.", holder, title)
-            told = True
-        time.sleep(min(0.2, left))
+            if error.errno in FULL_DISK:
+                raise disk_full(path, 0, error) from error
+            raise unwritable(path, error) from error
+        yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock file. Raises OSError.
+
+    Linux lists the locks, so that asking never gets in the way of a process that wants to hold it.
+    """
+    try:
+        rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return not _can_lock(path)
+    inode = str(path.stat().st_ino)
+    return any("FLOCK" in row and "->" not in row and row[5].rpartition(":")[2] == inode for row in rows)
+
+
+def holder_of(path: Path) -> str:
+    """The process that holds a lock file, in words; empty if none does or the file cannot be read."""
+    with suppress(OSError):
+        if not is_locked(path):
+            return ""
+        with path.open() as file:
+            return _signed_by(file)
+    return ""
+
+
+def try_locks(folder: Path) -> None:
+    """Write and lock a file in a folder, which is removed again. Raises OSError if that does not work there."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".latentbench-lock-") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def open_shared(path: Path) -> IO[str]:
-    """A file for `fcntl.flock`, made with its folder if it is not there. Raises OSError.
+    """A file to be locked, made with its folder if it is not there. Raises OSError.
 
     All who may write in its folder may lock it, whoever made it.
     """
@@ -79,13 +100,48 @@ def open_shared(path: Path) -> IO[str]:
     return file
 
 
-def _open_lock(path: Path) -> IO[str]:
+def _take(path: Path, doing: str, wait: float, remedy: str) -> IO[str]:
+    deadline = time.monotonic() + wait
+    warned = False
+    while True:
+        file = open_shared(path)
+        holder = _try(file, path)
+        if not holder:
+            return file
+        file.close()
+        left = deadline - time.monotonic()
+        if holder == GONE:
+            continue
+        if left <= 0:
+            raise BusyError(f"{doing} by {holder}. {remedy} The lock is {path}.")
+        if not warned:
+            log.warning("Waiting for %s: %s.", holder, doing)
+            warned = True
+        time.sleep(min(POLL, left))
+
+
+def _try(file: IO[str], path: Path) -> str:
+    """Lock and sign an open file; answers the process that holds it, `GONE` for a file that left its path."""
     try:
-        return open_shared(path)
-    except OSError as error:
-        if error.errno in FULL_DISK:
-            raise disk_full(path, 0, error) from error
-        raise unwritable(path, error) from error
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _signed_by(file)
+    except OSError:
+        file.close()
+        raise
+    if not _same_file(file, path):
+        return GONE
+    _sign(file)
+    return ""
+
+
+def _can_lock(path: Path) -> bool:
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _share(file: IO[str], folder: Path) -> None:
@@ -110,7 +166,7 @@ def _sign(file: IO[str]) -> None:
         os.write(file.fileno(), json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
 
 
-def _holder(file: IO[str]) -> str:
+def _signed_by(file: IO[str]) -> str:
     try:
         file.seek(0)
         holder = json.loads(file.read())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 from pipeline.settings.machine import Machine, cores
 from pipeline.storage.files import file_sha256
+from pipeline.storage.fingerprint import bytes_sha256
 
 # Packages whose version can change a number or a file.
 PACKAGES = (
@@ -48,10 +48,8 @@ def code_digest() -> str:
 def digest_of(root: Path) -> str:
     """The same of the packages under a folder."""
     paths = (path for package in CODE for path in (root / package).rglob("*") if path.suffix in CODE_SUFFIXES)
-    total = hashlib.sha256()
-    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in paths):
-        total.update(f"{name} {file_sha256(path)}\n".encode())
-    return total.hexdigest()
+    named = sorted((path.relative_to(root).as_posix(), path) for path in paths)
+    return bytes_sha256("".join(f"{name} {file_sha256(path)}\n" for name, path in named).encode())
 
 
 @lru_cache(maxsize=1)

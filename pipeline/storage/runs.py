@@ -10,10 +10,9 @@ from pathlib import Path
 from pipeline.errors import BusyError, StageError
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import read_json, write_json
-from pipeline.storage.locks import held
+from pipeline.storage.locks import LOCK, held, holder_of
 from pipeline.storage.manifests import MANIFEST
 from pipeline.storage.stages import STAGES, Stage, building
-from pipeline.storage.unfinished import lock_holder
 
 RUN = "run"
 BUILDS_ON = "builds_on.json"  # in a run's folder: the folders of its stages
@@ -33,7 +32,7 @@ def alone(settings: Settings, stages: Iterable[Stage]) -> Iterator[None]:
             write_json(builder.folder, BUILDS_ON, {"folders": [_key(stage) for stage in stages]})
             yield
     except BusyError:
-        holder = lock_holder(own.folder(settings.outputs)) or "another process"
+        holder = holder_of(own.folder(settings.outputs) / LOCK) or "another process"
         raise BusyError(f"The very same run is being computed by {holder}: `latentbench status` shows it.") from None
 
 
@@ -62,7 +61,7 @@ def _check_no_run(stages: list[Stage], outputs: Path) -> None:
     """Raise BusyError, naming it, if a run that is going on builds on one of the stages."""
     titles = {_key(stage): stage.title for stage in stages}
     for folder in sorted((outputs / STAGES / RUN).glob("*")):
-        holder = lock_holder(folder)
+        holder = holder_of(folder / LOCK)
         if not holder:
             continue
         needed: object = None

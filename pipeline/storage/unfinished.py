@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import StageError
 from pipeline.storage.files import read_json
-from pipeline.storage.locks import LOCK
+from pipeline.storage.locks import LOCK, holder_of
 from pipeline.storage.stages import MANIFEST, STAGES, Stage
 
 FAILURE = "failed.json"  # in a stage's folder: why its last attempt failed; gone once the stage is published
@@ -65,36 +64,4 @@ def _unfinished(folder: Path) -> Unfinished:
     with suppress(FileNotFoundError, ValueError, StageError):
         found = read_json(folder / FAILURE)
         note |= {key: str(found[key]) for key in note if isinstance(found, dict) and key in found}
-    return Unfinished(note["title"], str(folder), shards, lock_holder(folder), note["error"], note["time"])
-
-
-def lock_holder(folder: Path) -> str:
-    """The process that is computing a stage's folder, in words; empty if none is."""
-    path = folder / LOCK
-    with suppress(OSError):
-        if not _is_locked(path):
-            return ""
-        with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StageError):
-            holder = read_json(path)
-            return f"process {holder['pid']} on {holder['host']}"
-        return "another process"
-    return ""
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a process holds a file's lock. Linux lists them, so that asking never gets in a builder's way."""
-    try:
-        rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    except OSError:
-        return not _can_lock(path)
-    inode = str(path.stat().st_ino)
-    return any("FLOCK" in row and "->" not in row and row[5].rpartition(":")[2] == inode for row in rows)
-
-
-def _can_lock(path: Path) -> bool:
-    with path.open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+    return Unfinished(note["title"], str(folder), shards, holder_of(folder / LOCK), note["error"], note["time"])

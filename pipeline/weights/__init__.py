@@ -2,7 +2,7 @@
 
     table.toml, table.py    name, file, URL, size, sha256, licence, who uses it
     store.py                the folder of this machine: what is there, checked before it is used
-    records.py, holding.py  the lock file of hashes; one process at a time for each file
+    records.py              the lock file of hashes; one process at a time for each file
     transfer.py             one URL into one partial file: resumed, bounded, tried again
     fetch.py                a file of the table into the folder, from the network or from another folder
     telling.py, listing.py  sizes and states in words; what to do about a missing file

@@ -6,16 +6,16 @@ If no sha256 is published, the sha256 of the first file is recorded here, and no
 from __future__ import annotations
 
 import json
-import os
-import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StageError, WeightsError
-from pipeline.storage.files import read_json
+from pipeline.storage.files import read_json, replacing
+from pipeline.storage.locks import locked
 from pipeline.storage.manifests import checked
-from pipeline.weights.holding import held
 
 RECORDS = "weights.lock.json"
 WAIT = 60.0  # seconds; records are written in an instant
@@ -60,16 +60,28 @@ def write_record(folder: Path, name: str, record: Record) -> None:
         replace_text(folder / RECORDS, json.dumps(records, indent=1, sort_keys=True) + "\n")
 
 
+@contextmanager
+def held(path: Path, name: str, wait: float) -> Iterator[None]:
+    """Hold the lock file of a weight file, or of the records; another holder is waited for, up to `wait` seconds.
+
+    Raises BusyError that names the holder, WeightsError if the folder cannot be written or its disk does not lock.
+    """
+    with ExitStack() as stack:
+        try:
+            remedy = "Wait for it and try again."
+            stack.enter_context(locked(path, f"{name} is being fetched", wait=wait, remedy=remedy))
+        except OSError as error:
+            raise WeightsError(
+                f"Cannot write and lock {path} ({error.strerror}). Choose another folder for weights: set "
+                "LATENTBENCH_WEIGHTS."
+            ) from error
+        yield
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a text file atomically: readers see the old content or the new content. Raises WeightsError."""
-    temporary = path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex}")
     try:
-        with temporary.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text(text)
     except OSError as error:
         raise WeightsError(f"Cannot write {path}: {error.strerror}. Make room or choose another folder.") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,9 +17,8 @@ from pathlib import Path
 from pipeline.errors import BusyError, ConfigError, WeightsError
 from pipeline.settings.downloads import Downloads, load_downloads
 from pipeline.storage.files import file_sha256, sync
-from pipeline.weights.holding import held
 from pipeline.weights.marks import is_marked
-from pipeline.weights.records import RECORDS, Record, read_records, write_record
+from pipeline.weights.records import RECORDS, Record, held, read_records, write_record
 from pipeline.weights.table import Weight, find, read_table
 from pipeline.weights.telling import what_to_do
 

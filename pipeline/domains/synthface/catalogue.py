@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from pipeline.domains.synthface.portrait import (
 )
 from pipeline.domains.synthface.renderer import render
 from pipeline.errors import ConfigError
+from pipeline.storage.files import replacing
 
 PAGE = "synthface-factors.md"
 PICTURES = Path("img/synthface-factors")  # beside the page
@@ -147,9 +147,8 @@ def write_page(folder: Path) -> Iterator[Path]:
     for stale in place.glob("*.png"):
         if stale.name not in written:
             stale.unlink()
-    temporary = folder / f".{PAGE}.{os.getpid()}.tmp"
-    temporary.write_text(page(), encoding="utf-8")
-    os.replace(temporary, folder / PAGE)
+    with replacing(folder / PAGE) as temporary:
+        temporary.write_text(page(), encoding="utf-8")
     yield folder / PAGE
 
 

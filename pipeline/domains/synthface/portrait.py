@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from pipeline.domains.synthface.factors import (
 )
 from pipeline.domains.synthface.renderer import render
 from pipeline.errors import ConfigError, UnknownNameError
+from pipeline.storage.files import replacing
 
 TEXT_KEY = "latentbench"  # of the PNG's text chunk
 GAP = 2  # white pixels between two faces
@@ -264,14 +264,11 @@ def check_target(path: Path) -> None:
 def write_png(picture: Image.Image, path: Path, note: PngImagePlugin.PngInfo | None = None) -> None:
     """Write a picture as PNG, whole or not at all; the same pixels and note give the same bytes. Raises ConfigError."""
     check_target(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        picture.save(temporary, format="PNG", optimize=False, compress_level=9, pnginfo=note)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            picture.save(temporary, format="PNG", optimize=False, compress_level=9, pnginfo=note)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _told(name: str, value: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.errors import BusyError, ConfigError, StageError
+from pipeline.errors import ConfigError, StageError
 from pipeline.networks.files import save_network
 from pipeline.networks.scorer import Scorer
 from pipeline.optimisation.checkpoint import Checkpoint
@@ -26,6 +25,7 @@ from pipeline.scorer_training.training.fit import LONGEST_AVERAGE, Recipe, fit
 from pipeline.scorer_training.training.objective import undo_positive_weight, weigh
 from pipeline.scorer_training.training.pixels import HOW as PIXELS_HOW
 from pipeline.scorer_training.training.pixels import prepare
+from pipeline.storage.locks import LOCK, locked
 from pipeline.storage.provenance import code_commit, package_versions
 
 VERSION = 1  # raised when the same data and settings give other weights
@@ -136,13 +136,9 @@ def new_scorer(recipe: Recipe) -> Scorer:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the kernel drops when this process ends, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(f"Another process trains in {folder}. Wait for it, or choose another --folder.") from None
+    """Hold the lock of the training's folder. Raises BusyError."""
+    remedy = "Wait for it, or choose another --folder."
+    with locked(folder / LOCK, f"A scorer is being trained in {folder}", wait=0.0, remedy=remedy):
         yield
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +18,8 @@ from pipeline.images import from_uint8, resize, to_uint8
 from pipeline.pictures import opened, upright
 from pipeline.progress import Display
 from pipeline.scorer_training.folders import FORMATS
+from pipeline.storage.files import replacing
+from pipeline.storage.fingerprint import bytes_sha256
 
 VERSION = 2  # raised when the same file gives other pixels
 LARGEST_SIDE = 2048  # pixels of a square before it is resized; FFHQ's have 1,024
@@ -44,7 +44,7 @@ class Pixels:
 
     def digest(self, rows: np.ndarray) -> str:
         """sha256 over the pixels of some rows."""
-        return hashlib.sha256(np.ascontiguousarray(self.digests[rows]).tobytes()).hexdigest()
+        return bytes_sha256(np.ascontiguousarray(self.digests[rows]).tobytes())
 
 
 def prepare(names: tuple[str, ...], images: Path, resolution: int, folder: Path, workers: int) -> Pixels:
@@ -77,7 +77,7 @@ def prepare(names: tuple[str, ...], images: Path, resolution: int, folder: Path,
                             unreadable[int(row)] = picture
                         else:
                             pixels[row] = picture
-                            fresh[row] = np.frombuffer(hashlib.sha256(picture.tobytes()).digest(), dtype=np.uint8)
+                            fresh[row] = np.frombuffer(bytes.fromhex(bytes_sha256(picture.tobytes())), dtype=np.uint8)
                         display.update(before + start + count)
                     pixels.flush()  # what has a digest is on the disk
                     for row, digest in fresh.items():
@@ -115,7 +115,7 @@ def _key(names: tuple[str, ...], images: Path, resolution: int) -> str:
             facts.append((name, -1, -1))
         else:
             facts.append((name, status.st_size, status.st_mtime_ns))
-    return hashlib.sha256(json.dumps([VERSION, resolution, facts]).encode()).hexdigest()[:16]
+    return bytes_sha256(json.dumps([VERSION, resolution, facts]).encode())[:16]
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -129,7 +129,6 @@ def _check_room(folder: Path, needed: int) -> None:
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
     if not path.exists():
-        fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        open_memmap(fresh, mode="w+", dtype=np.uint8, shape=shape).flush()
-        os.replace(fresh, path)
+        with replacing(path) as temporary:
+            open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape).flush()
     return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape, offset=path.stat().st_size - int(np.prod(shape)))

@@ -35,7 +35,7 @@ def test_what_may_pass_is_tried_once_more_and_nothing_is_said_twice(
     address: str, tmp_path: Path, kind: str, times: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = "latents-000000000768-000000001024.parquet"
-    with pytest.raises(StageError, match=rf"{name} failed: .*Error: .*shards.py, line \d+\)"):
+    with pytest.raises(StageError, match=rf"{name} failed: .*Error: .*counting_stage.py, line \d+\)"):
         run(on(address, tmp_path), tmp_path / "notes", how=kind)
     assert computed(tmp_path / "notes").count(name) == times
     assert "Traceback" not in capfd.readouterr().err, "Dask says nothing: our error has the place"

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from pipeline.errors import StageError
-from pipeline.storage.files import is_full_disk, read_json, told, write_alone, write_json, write_whole
+from pipeline.storage.files import is_full_disk, read_json, replacing, told, write_alone, write_json, write_whole
 from pipeline.storage.locks import open_shared
 
 
@@ -133,3 +133,18 @@ def test_a_disk_that_is_full_under_torch_is_told(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"Disk full: .*last\.pt and could not go on"):
         write_alone(path, write)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    for text in ("old", "new"):
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+            assert temporary.parent == tmp_path and path.exists() == (text == "new")
+    assert path.read_text() == "new"
+    with pytest.raises(KeyError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]

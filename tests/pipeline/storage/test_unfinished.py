@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StageError
+from pipeline.storage.locks import LOCK, holder_of
 from pipeline.storage.stages import Stage, building, write_shard
-from pipeline.storage.unfinished import find_unfinished, lock_holder, note_failure
+from pipeline.storage.unfinished import find_unfinished, note_failure
 from tests.builders.counting_stage import settings
 
 STAGE = Stage("labels", 1, {"seed": 1}, label="train")
@@ -35,8 +36,8 @@ def test_a_running_stage_names_its_process(tmp_path: Path) -> None:
 def test_looking_does_not_take_the_lock(tmp_path: Path) -> None:
     """A process that looks all the time never makes a builder fail."""
     folder = STAGE.folder(tmp_path)
-    code = "from pathlib import Path; from pipeline.storage.unfinished import lock_holder\n"
-    code += f"while True: lock_holder(Path({str(folder)!r}))"
+    code = "from pathlib import Path; from pipeline.storage.locks import holder_of\n"
+    code += f"while True: holder_of(Path({str(folder / LOCK)!r}))"
     with building(STAGE, settings(tmp_path)):
         pass
     looker = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
@@ -75,6 +76,6 @@ def test_a_damaged_note_stops_no_listing(tmp_path: Path, content: str) -> None:
 
 def test_nothing_is_unfinished_where_nothing_is(tmp_path: Path) -> None:
     assert find_unfinished(tmp_path) == []
-    assert lock_holder(tmp_path / "nowhere") == ""
+    assert holder_of(tmp_path / "nowhere" / LOCK) == ""
     note_failure(STAGE, tmp_path, StageError("before the folder was there"))
     assert not list(tmp_path.iterdir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
 from pipeline.optimisation.checkpoint import sha256_of
 from pipeline.optimisation.schedule import Schedule
+from pipeline.storage.fingerprint import bytes_sha256
 
 Say = Callable[[str], None]
 MARGIN, SHARPNESS = 0.15, 20.0  # CosFace (Wang et al., CVPR 2018): subtracted from the own cosine; its scale
@@ -48,7 +48,7 @@ class Mixed:
     @property
     def sha256(self) -> str:
         """sha256 over the sets' own."""
-        return hashlib.sha256(" ".join(part.sha256 for part in self.parts).encode()).hexdigest()
+        return bytes_sha256(" ".join(part.sha256 for part in self.parts).encode())
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images and factors of some rows, which must be sorted."""

@@ -16,9 +16,7 @@ Five ways to draw faces, because what a judge must know is wider than what FFHQ 
 from __future__ import annotations
 
 import functools
-import hashlib
 import multiprocessing
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +31,8 @@ from pipeline import attributes
 from pipeline.domains.synthface import copula
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.truth import make_mapping, truth_factors, w_of_truth
+from pipeline.storage.files import replacing
+from pipeline.storage.fingerprint import bytes_sha256
 from stylegan.mapping import MappingNetwork
 from stylegan.sampling import draw_z
 
@@ -239,7 +239,7 @@ class Rendered:
     @property
     def sha256(self) -> str:
         """sha256 over the factors, which decide the images."""
-        return hashlib.sha256(np.ascontiguousarray(self.factors).tobytes()).hexdigest()
+        return bytes_sha256(np.ascontiguousarray(self.factors).tobytes())
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images (n, 3, H, W) float32 in [-1, 1] and factors (n, N_FACTORS) of some rows."""
@@ -277,7 +277,6 @@ def rendered(wanted: RenderSet, folder: Path, workers: int, say: Callable[[str],
 def _mapped(path: Path, kind: type, shape: tuple[int, ...]) -> np.ndarray:
     if path.exists():
         return np.load(path, mmap_mode="r+")
-    fresh = path.with_name(path.name + f".{os.getpid()}.tmp")
-    open_memmap(fresh, mode="w+", dtype=kind, shape=shape)
-    os.replace(fresh, path)
+    with replacing(path) as temporary:
+        open_memmap(temporary, mode="w+", dtype=kind, shape=shape)
     return np.load(path, mmap_mode="r+")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError
 from pipeline.progress import in_time
+from pipeline.storage.files import replacing
 from pipeline.tables.parquet import write_table
 
 Direction = Literal[">=", "<=", "=", ""]
@@ -169,15 +168,11 @@ def write(rows: Sequence[Figure], path: Path) -> None:
     columns["figure"] = np.array([row.figure for row in rows], dtype=np.float64)
     columns["seconds"] = np.array([row.seconds for row in rows], dtype=np.float64)
     columns["n"] = np.array([row.n for row in rows], dtype=np.int64)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(columns, SCHEMA, fresh)
-        os.replace(fresh, path)
+        with replacing(path) as temporary:
+            write_table(columns, SCHEMA, temporary)
     except OSError as error:
         raise ConfigError(
             f"Cannot write the figures to {path}: {error.strerror}. Name another file with --out."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            fresh.unlink()

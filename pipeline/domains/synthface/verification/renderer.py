@@ -21,7 +21,6 @@ back does not.
 from __future__ import annotations
 
 import functools
-import hashlib
 import multiprocessing
 import os
 import subprocess
@@ -45,6 +44,7 @@ from pipeline.domains.synthface.verification.samples import FACTOR_SEED
 from pipeline.networks.files import load_network
 from pipeline.networks.scorer import Scorer
 from pipeline.progress import Display
+from pipeline.storage.fingerprint import bytes_sha256
 
 FACES, STEPS = 200, 9
 VISIBLE, LOCAL, MONOTONE = 5.0, 0.8, 0.95
@@ -157,7 +157,7 @@ def digest(count: int = REPEATED_FACES) -> str:
     """The sha256 of the renders and masks of some held-out faces."""
     drawn = render(draw_factors(FACTOR_SEED, range(count)), RESOLUTION, masks=True)
     assert drawn.masks is not None
-    return hashlib.sha256(drawn.images.numpy().tobytes() + drawn.masks.numpy().tobytes()).hexdigest()
+    return bytes_sha256(drawn.images.numpy().tobytes() + drawn.masks.numpy().tobytes())
 
 
 def repeats() -> list[Figure]:

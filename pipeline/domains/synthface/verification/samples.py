@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
 from pipeline.domains.synthface.verification.figures import Bench
+from pipeline.storage.fingerprint import bytes_sha256
 from stylegan.generator import Generator
 from stylegan.mapping import MappingNetwork
 from stylegan.sampling import draw_z
@@ -45,7 +45,7 @@ def world_digest() -> str:
     """Eight digits that change with any line of the renderer, its statistics, or the way sets are drawn."""
     home = Path(__file__).parents[1]
     files = [*sorted(home.glob("*.py")), home / "statistics.json", home / "training" / "sets.py"]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
+    return bytes_sha256(b"".join(path.read_bytes() for path in files))[:8]
 
 
 @torch.no_grad()
