@@ -60,5 +60,5 @@ __all__ = [
     "TrainMethod",
 ]
 
-with suppress(LatentbenchError):  # whoever reads a wrong file for a run, a list or a diagnosis reports it
+with suppress(LatentbenchError):  # the verb that reads the wrong file reports it
     give_settings()

@@ -163,7 +163,8 @@ class StageTask(RunTask):
 
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__(**given)
-        StageTask.by_kind[cls.kind] = cls
+        if "kind" in vars(cls):  # else a base of several tasks
+            StageTask.by_kind[cls.kind] = cls
 
     @property
     def link(self) -> Link:

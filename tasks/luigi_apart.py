@@ -3,7 +3,7 @@
 Luigi reads ./luigi.cfg, ./client.cfg and $LUIGI_CONFIG_PATH as it is imported, stops with a trace at a file that it
 cannot parse, and runs what some keys name: a logging configuration is evaluated, a context of tasks and a collector of
 metrics are imported. A settings file is what people hand each other to repeat a run. So `latentbench` imports Luigi
-where it sees none of these files, and gives it the checked keys of ours; those of the machine's own /etc/luigi stay.
+where it sees none of these files, and gives it the checked keys of ours; the machine's own /etc/luigi still counts.
 Where Luigi was there before us, as on its own command line, a key that runs code is refused.
 """
 
@@ -32,7 +32,7 @@ RUNS_CODE = (
 
 
 def import_luigi() -> None:
-    """Import Luigi without the settings files of this folder and of $LUIGI_CONFIG_PATH, or check what it has read.
+    """Import Luigi without the settings files of this folder and of $LUIGI_CONFIG_PATH, or check its settings.
 
     Raises ConfigError for a setting by which Luigi would run code.
     """

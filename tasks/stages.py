@@ -10,41 +10,44 @@ from pipeline.chain.links import LABELLED_SETS, LATENT_SETS, REFERENCE_SETS, Lin
 from pipeline.storage.stages import is_complete
 from tasks.base import ManifestTarget, StageTask
 
-METHOD = "the method that the stage is of"
+
+class MethodTask(StageTask):
+    """A stage of one method: fitted, edited or scored."""
+
+    method = luigi.Parameter(positional=False, description="the method that the stage is of")
 
 
 class SampleLatents(StageTask):
-    """w of the latents to train on, of the faces to edit, or of the quality reference."""
+    """w, drawn by (seed, id): of the latents to train on, the faces to edit or the reference."""
 
     kind = "latents"
     which = luigi.ChoiceParameter(choices=LATENT_SETS, default="train", positional=False)
 
 
 class LabelLatents(StageTask):
-    """Scorer A's 35 values of the images of the latents."""
+    """Scorer A's 35 values of each image, and whether a face is found."""
 
     kind = "labels"
     which = luigi.ChoiceParameter(choices=LABELLED_SETS, default="train", positional=False)
 
 
 class EmbedReference(StageTask):
-    """Perception features of unedited images, with which quality is compared."""
+    """Perception features of unedited images, for FID, KID and inception score."""
 
     kind = "reference"
     which = luigi.ChoiceParameter(choices=REFERENCE_SETS, default="reference", positional=False)
 
 
 class MeasureSpread(StageTask):
-    """How far scorers' logits differ between unedited images: the unit of matched change."""
+    """Standard deviations of the scorers' logits over unedited images: the unit of matched change."""
 
     kind = "spread"
 
 
-class TrainMethod(StageTask):
-    """One method, fitted on the labelled latents; beside it the run's other methods that are not fitted yet."""
+class TrainMethod(MethodTask):
+    """One method, fitted on the labelled latents; idle workers fit the run's other methods."""
 
     kind = "train"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
     @cached_property
     def title(self) -> str:
@@ -55,20 +58,19 @@ class TrainMethod(StageTask):
         return f"{self.link.title} and {left} more side by side" if left else self.link.title
 
 
-class CalibrateRange(StageTask):
-    """The range of strengths in which a method's edits of an attribute still show a face.
+class CalibrateRange(MethodTask):
+    """Smallest and largest strength of a method for an attribute at which faces are still found.
 
     Attributes of one method that wait together are run together (Luigi joins them with commas), so that
     they share the workers.
     """
 
     kind = "range"
-    method = luigi.Parameter(positional=False, description=METHOD)
     attribute = luigi.Parameter(positional=False, batch_method=",".join, description="the attribute to calibrate")
 
     @property
     def calibrated(self) -> list[str]:
-        """The attributes of this task: one, or those that Luigi joined."""
+        """The attributes of this task: one, or several that Luigi joined."""
         return self.attribute.split(",")
 
     @property
@@ -95,64 +97,55 @@ class CalibrateRange(StageTask):
         self.chain.calibrate_all(self.method, self.calibrated)
 
 
-class GenerateEdits(StageTask):
-    """Every edit of a method: all attributes, faces and steps."""
+class GenerateEdits(MethodTask):
+    """Every edit of a method, measured: all attributes, faces and steps."""
 
     kind = "edits"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class TimeEdits(StageTask):
+class TimeEdits(MethodTask):
     """Seconds that one edit takes, alone and with synthesis."""
 
     kind = "timing"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class DrawGallery(StageTask):
+class DrawGallery(MethodTask):
     """Strips of pictures per attribute, for the page."""
 
     kind = "gallery"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class ScoreMethod(StageTask):
-    """Every score of a method on the grid over calibrated ranges, with its interval."""
+class ScoreMethod(MethodTask):
+    """Every score of `l2l-2022`, `locality-1` and `llf-2026`, with its interval."""
 
     kind = "scores"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class MatchEdits(StageTask):
+class MatchEdits(MethodTask):
     """Every face's edits at which the attribute has moved equally far."""
 
     kind = "matched"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class RescoreMethod(StageTask):
+class RescoreMethod(MethodTask):
     """The scores and the re-scoring matrix of a method at matched change."""
 
     kind = "rescoring"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class CrossLabels(StageTask):
-    """Every face edited towards the other side of its label."""
+class CrossLabels(MethodTask):
+    """Every face edited towards the other side of its label, at rising strengths."""
 
     kind = "rates"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class ReorderEdits(StageTask):
+class ReorderEdits(MethodTask):
     """Three attributes of every face edited in every order, at once, and one undone."""
 
     kind = "consistency"
-    method = luigi.Parameter(positional=False, description=METHOD)
 
 
-class RateMethod(StageTask):
+class RateMethod(MethodTask):
     """The scores of a method's rate curves and of its consistency."""
 
     kind = "rating"
-    method = luigi.Parameter(positional=False, description=METHOD)

@@ -1,4 +1,4 @@
-"""The command line, `latentbench`. No verb but those that compute imports torch, and those do it on workers."""
+"""The command line, `latentbench`. Only verbs that compute import torch, and they do so on workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RUNS, RESULTS, NAMES, UPKEEP = "Runs", "Results", "What can be named", "Upkeep"
 
 
 class Verbs(TyperGroup):
-    """The verbs, with errors that users can mend told in one line."""
+    """The verbs, with errors that users can mend printed in one line."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a verb; what a user can mend becomes exit code 2, Ctrl-C (and SIGTERM in a run) 130."""

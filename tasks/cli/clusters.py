@@ -1,4 +1,4 @@
-"""`latentbench methods llf-clusters`: how many clusters LLF shall have."""
+"""`latentbench methods llf-clusters`: the number of clusters of LLF."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def llf_clusters(
     domain: options.Domain = "",
     device: options.Device = "",
 ) -> None:
-    """Choose how many clusters LLF shall have: elbow, silhouette and canopies over k, and masks drawn over faces.
+    """Choose the number of clusters of LLF: elbow, silhouette and canopies over k, and masks drawn over faces.
 
     In the embedded domain the masks are also scored against the true parts: purity and intersection over union.
 

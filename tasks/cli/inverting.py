@@ -55,7 +55,7 @@ def invert(
     """Align photographs as FFHQ does and find the codes whose images come closest (docs/invert.md).
 
     A run edits them with `--set protocol.faces_from=FOLDER/faces.parquet`. Photographs that are finished in FOLDER are
-    kept. Those that cannot be used are named, the others go on, and the exit code is 1.
+    kept. Photographs that cannot be used are named, the others continue, and the exit code is 1.
 
     Example: latentbench invert anna.jpg ben.png --domain synthface --to faces
     """
@@ -108,7 +108,7 @@ def _tell(
         out.print(
             f"{len(rows)} of {asked} photographs{kept}: {found.table}", markup=False, highlight=False, soft_wrap=True
         )
-        out.print(f"Each beside its projection: {found.sheet}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"Photographs and projections: {found.sheet}", markup=False, highlight=False, soft_wrap=True)
     for path, reason in refused:
         told = f"{readable(path)}: {readable(reason)}"
         err.print(told, style="red", markup=False, highlight=False, soft_wrap=True)

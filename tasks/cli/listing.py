@@ -154,7 +154,7 @@ def metrics(as_json: AsJson = False) -> None:
 
 
 def protocols(as_json: AsJson = False) -> None:
-    """List the protocols: what each asks, whose idea it is, the settings that are its sizes, what it scores."""
+    """List the protocols: question, source, size settings and metrics of each."""
     rows = [
         {
             "protocol": protocol.name,

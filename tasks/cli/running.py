@@ -40,7 +40,7 @@ UNFULFILLED = "Unfulfilled dependenc"  # begins Luigi's message that what a task
 
 @dataclass
 class Recorder:
-    """What happened to each task of a run: seconds of those that were computed, errors of those that were not."""
+    """What happened to each task of a run: seconds if it was computed, the error if it failed."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     errors: list[tuple[str, BaseException]] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Recorder:
         if self.running == task.task_id:
             self.seconds[f"{title} (failed)"] = time.perf_counter() - self.started
         err.print(f"[bold red]failed[/] {escape(f'{title}: {error}')}", highlight=False, soft_wrap=True)
-        if not isinstance(error, LatentbenchError):  # ours to mend: whoever does needs the trace
+        if not isinstance(error, LatentbenchError):  # a fault of ours: the trace helps to mend it
             err.print("".join(traceback.format_exception(error)), markup=False, highlight=False, soft_wrap=True)
 
     def listen(self) -> dict[str, Any]:

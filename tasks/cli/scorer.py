@@ -50,7 +50,7 @@ LabelPath = Annotated[
 MostBad = Annotated[
     float,
     typer.Option(
-        min=0, max=1, help="Share of broken labels and pictures that is borne; more is refused.", rich_help_panel=WHAT
+        min=0, max=1, help="Largest share of unreadable labels or pictures to tolerate.", rich_help_panel=WHAT
     ),
 ]
 RoleName = Annotated[
@@ -96,7 +96,7 @@ To = Annotated[
     Path,
     typer.Option(
         metavar="FILE.safetensors",
-        help="File to write; its card lies beside it.",
+        help="File to write; its card (.json) gets the same name.",
         rich_help_panel=WHERE,
         callback=at_home,
     ),
@@ -109,7 +109,7 @@ Folder = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Decoded pictures, checkpoint and report; default: FILE.training beside the file.",
+        help="Decoded pictures, checkpoint and report; default: FILE.training, in the folder of the file.",
         rich_help_panel=WHERE,
         show_default=False,
         callback=at_home,

@@ -15,11 +15,11 @@ class OutputError(Exception):
 
 
 class ReaderLeftError(OutputError):
-    """Whoever read stdout has had enough, as `head` has: nothing to tell. BrokenPipeError would end rich's printing."""
+    """The reader of stdout left, as `head` does; this is no failure. BrokenPipeError would end rich's printing."""
 
 
 class Output(io.TextIOWrapper):
-    """stdout, whose failures are told from those of all other files."""
+    """stdout, whose write errors have a type of their own."""
 
     def write(self, text: str, /) -> int:
         """Write a text. Raises OutputError."""
@@ -49,7 +49,7 @@ class Output(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Replace what an encoding lacks by `?`, and a stream that is closed by one that swallows what it gets."""
+    """Print `?` for a character that the encoding lacks; replace a closed stream by one that discards all text."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -52,7 +52,7 @@ def train(
     """Train networks and put them, with their cards, into the package. Resumable; the same seed gives the same sets.
 
     With --further a network goes on from its published weights, and its card names them by their sha256. The same
-    command continues after an interruption; once it has ended, it goes on from what it published.
+    command continues after an interruption; after it has ended, it continues from the published weights.
 
     Examples: latentbench synthface train scorer_a scorer_b; latentbench synthface train generator --further
     """

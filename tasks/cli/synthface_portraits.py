@@ -94,7 +94,7 @@ def sheet(
         str,
         typer.Option(
             metavar="pairs|generated|renders|strip",
-            help="pairs: render beside G(z); generated: G(z); renders: of the same faces' truth; "
+            help="pairs: render and G(z) side by side; generated: G(z); renders: of the same faces' truth; "
             "strip: each evaluated attribute low and high.",
         ),
     ] = "pairs",

@@ -22,7 +22,7 @@ def import_weights(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Folder, made if it is not there, or .safetensors file to write; else beside FILE.",
+            help="Folder, made if it is not there, or .safetensors file to write; default: the folder of FILE.",
             show_default=False,
             callback=at_home,
         ),
