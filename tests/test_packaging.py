@@ -41,7 +41,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_goes_along(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"pipeline/luigi.cfg", "pipeline/constraints.txt"} <= names
-    assert any(name.startswith("pipeline/report/") and name.endswith(".j2") for name in names)
+    assert {"pipeline/report/page.html.j2", "pipeline/report/sections/tables.html.j2"} <= set(names)
     for role in ROLES:
         assert f"pipeline/domains/synthface/weights/{role}.safetensors" in names
         assert f"pipeline/domains/synthface/weights/{role}.json" in names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.errors import StageError
+from pipeline.errors import LatentbenchError, StageError
 from pipeline.tables.parquet import read_table
 from pipeline.tables.schemas import LATER, PUBLISHED
 
@@ -24,6 +24,8 @@ PROTOCOL_SIZES: dict[str, tuple[int, str]] = {
     "n_steps": (41, "images per face and attribute"),
     "edits_per_method": (16_400, "edited images per method"),
 }
+PAPERS_ROLE = "mtcnn"  # the network whose features the L2L paper compares faces by
+FRAMES = ("runs", "scores", "ranges", "edits")  # tables that every published run has
 JSON_COLUMNS = ("settings", "weights", "packages", "machine", "stages")
 
 
@@ -132,9 +134,8 @@ class RunRecord:
 class Contents:
     """A run: its record, its tables as frames (columns as `pipeline.tables.schemas`), and its strips of edits.
 
-    `controls` names the methods that are controls, not competitors. `carried`: method -> what its edits carry to the
-    next one, of those that carry anything. `differences`, `ranks` and `judges` are empty for a run that was published
-    before these tables existed.
+    `controls` names the methods that are controls, not competitors. `differences`, `ranks` and `judges` are empty for a
+    run that was published before these tables existed. `others`: every further published table by name, as Arrow.
     """
 
     run: RunRecord
@@ -147,7 +148,7 @@ class Contents:
     differences: pd.DataFrame = field(default_factory=lambda: _empty("differences"))
     ranks: pd.DataFrame = field(default_factory=lambda: _empty("ranks"))
     judges: pd.DataFrame = field(default_factory=lambda: _empty("judges"))
-    carried: dict[str, str] = field(default_factory=dict)
+    others: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @cached_property
     def told_apart(self) -> dict[tuple[str, ...], bool]:
@@ -161,6 +162,23 @@ class Contents:
         for *key, method, other, significant in frame[names].itertuples(index=False, name=None):
             found[*key, method, other] = found[*key, other, method] = bool(significant)
         return found
+
+    @cached_property
+    def roles(self) -> dict[str, frozenset[str]]:
+        """Network of the scores -> its roles in the domain, such as "mtcnn".
+
+        Roles stand in the table of judges. For a run that was published before that table existed they are those of
+        the domain's card as it is now; a network that the card does not name has none.
+        """
+        if self.judges.empty:
+            pairs = [(name, role) for role, name in _networks_now(self.run.domain).items()]
+        else:
+            pairs = list(self.judges[["network", "role"]].itertuples(index=False, name=None))
+        return {network: frozenset(role for name, role in pairs if name == network) for network, _ in pairs}
+
+    def has_role(self, network: str, role: str) -> bool:
+        """Whether a network of the scores has that role in the domain."""
+        return role in self.roles.get(network, ())
 
     @property
     def stand_ins(self) -> list[str]:
@@ -208,7 +226,6 @@ def record_of(runs: pa.Table) -> RunRecord:
 
 def controls_among(names: Iterable[str]) -> frozenset[str]:
     """Which of these methods are controls; one that is no longer registered counts as a method."""
-    from pipeline.errors import LatentbenchError
     from pipeline.methods import registry
 
     controls = set()
@@ -234,14 +251,19 @@ def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> 
         edits=tables["edits"].to_pandas(),
         strips=strips,
         controls=controls_among(list(dict.fromkeys(scores["method"]))),
-        carried=_carried(tables["consistency"]) if "consistency" in tables else {},
+        others={name: table for name, table in tables.items() if name not in (*FRAMES, *later)},
         **later,
     )
 
 
-def _carried(consistency: pa.Table) -> dict[str, str]:
-    rows = consistency.select(["method", "carried"]).to_pylist()
-    return {row["method"]: row["carried"] for row in rows if row["carried"]}
+def _networks_now(domain: str) -> dict[str, str]:
+    """Role -> network of a domain's card; empty for a domain that is not known here, or whose weights are missing."""
+    from pipeline.domains.base import describe
+
+    try:
+        return describe(domain).networks
+    except (LatentbenchError, ImportError):
+        return {}
 
 
 def read_contents(folder: Path) -> Contents:

@@ -1,30 +1,29 @@
-"""The tables of a run: the L2L paper's (identity, quality, seconds) and one of the same layout for every other score.
+"""Tables of scores, from which every form of a report is made: attributes, metrics or levels x methods.
 
-Rows are attributes or metrics, columns are methods, as in the paper (Khodadadeh et al., WACV 2022). Nothing is
-computed here but which score is best: every number stands in the scores with its interval and its flag.
+Nothing is computed here but which score is best: every number stands in the scores with its interval and its flag.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
-from pipeline.metrics.base import CONSISTENCY, MATCHED, PAPER, PERCEPTION, RATES, noise_of
+from pipeline.metrics.base import noise_of
 from pipeline.report.contents import Contents
 from pipeline.report.judges import judge_line
 
 IDENTITY = "identity_distance"
 CHANGE = "attribute_change"
-INCEPTION = ("inception_score", "inception_score_spread", "inception_score_difference")
-QUALITY = ("kid_same_codes", "fid_same_codes", "kid", "fid", *INCEPTION)
 SECONDS = ("seconds_per_edit", "seconds_per_edit_and_synthesis")
 ALL = "all"
 ACRONYMS = {"fid": "FID", "kid": "KID", "lpips": "LPIPS", "ssim": "SSIM"}
 ACRONYMS |= {"fid_same_codes": "FID, same codes", "kid_same_codes": "KID, same codes"}
+ATTRIBUTES, METRICS, LEVELS = "attributes", "metrics", "levels"  # what the rows of a table are
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 
@@ -47,7 +46,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Scores that may be compared with each other: one cell per method, None where a method has no such score."""
+    """Scores that may be compared with each other: one cell per column, None where a column has no such score.
+
+    `metric` and `network`: what all its cells are of, where it says so. `mean`: over the attributes of the rows above.
+    """
 
     name: str
     cells: tuple[Cell | None, ...]
@@ -55,26 +57,28 @@ class Row:
     better: str
     decimals: int
     mean: bool = False
+    metric: str = ""
+    network: str = ""
 
 
 @dataclass(frozen=True)
-class Grid:
-    """One table: rows x methods, all of one domain; `network` judged it (`none` where no network did).
+class ScoreTable:
+    """Rows of scores under a title; `rows_are` says what a row is: one of ATTRIBUTES, METRICS and LEVELS."""
 
-    `judge` says what is known of that network's own error.
-    """
-
-    key: str
     title: str
-    domain: str
-    network: str
-    protocol: str
     corner: str
-    methods: tuple[str, ...]
-    controls: frozenset[str]
     rows: tuple[Row, ...]
-    note: str = ""
-    judge: str = ""
+    rows_are: str
+
+    @property
+    def by_attribute(self) -> bool:
+        """Whether a row is an attribute, so that all cells may be compared and sorted."""
+        return self.rows_are == ATTRIBUTES
+
+    @property
+    def by_metric(self) -> bool:
+        """Whether a row is a metric, each with a unit of its own."""
+        return self.rows_are == METRICS
 
     @property
     def flags(self) -> list[str]:
@@ -92,6 +96,29 @@ class Grid:
     def reasons(self) -> set[str]:
         """What is said against any of its scores, one reason each: flags join theirs with semicolons."""
         return {reason for flag in self.flags for reason in flag.split("; ")}
+
+
+@dataclass(frozen=True)
+class Grid(ScoreTable):
+    """One table of a run: rows x methods, all of one domain; `network` judged it (`none` where no network did).
+
+    key: its id on the page. metric: what every row is a score by; empty where rows differ in it. judge: what is known
+    of that network's own error. folded: on the page it lies behind a click. markdown, terminal: whether these short
+    forms show it.
+    """
+
+    key: str
+    domain: str
+    network: str
+    protocol: str
+    methods: tuple[str, ...]
+    controls: frozenset[str]
+    metric: str = ""
+    note: str = ""
+    judge: str = ""
+    folded: bool = False
+    markdown: bool = True
+    terminal: bool = False
 
 
 def label(metric: str) -> str:
@@ -121,19 +148,21 @@ def number(value: float | None, decimals: int) -> str:
     return text.removeprefix("-") if not float(text.replace(",", "")) else text
 
 
-def _optional(value: object) -> float | None:
+def optional(value: object) -> float | None:
+    """A finite number as a float, else None."""
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def _cell(score: pd.Series) -> Cell:
-    return Cell(
-        value=float(score["value"]),
-        low=_optional(score["ci_low"]),
-        high=_optional(score["ci_high"]),
-        flag=score["flag"] if isinstance(score["flag"], str) else "",
-        n_faces=int(score["n_faces"]),
-        n_images=int(score["n_images"]),
-    )
+def cell_values(score: Mapping[str, Any] | pd.Series) -> dict[str, Any]:
+    """The fields of a Cell from a row of scores."""
+    return {
+        "value": float(score["value"]),
+        "low": optional(score["ci_low"]),
+        "high": optional(score["ci_high"]),
+        "flag": score["flag"] if isinstance(score["flag"], str) else "",
+        "n_faces": int(score["n_faces"]),
+        "n_images": int(score["n_images"]),
+    }
 
 
 def _overlap(one: Cell, other: Cell) -> bool:
@@ -176,7 +205,7 @@ def mark_best(
 
 def row_of(contents: Contents, scores: pd.DataFrame, name: str, decimals: int, *, mean: bool = False) -> Row:
     """The row of some scores, at most one per method, with the best marked."""
-    by_method = {score["method"]: _cell(score) for _, score in scores.iterrows()}
+    by_method = {score["method"]: Cell(**cell_values(score)) for _, score in scores.iterrows()}
     methods = contents.methods
     better = str(scores["better"].iloc[0])
     of = tuple(scores[["protocol", "metric", "network", "attribute"]].iloc[0])
@@ -186,12 +215,21 @@ def row_of(contents: Contents, scores: pd.DataFrame, name: str, decimals: int, *
 
     rivals = [method not in contents.controls for method in methods]
     cells = mark_best([by_method.get(method) for method in methods], better, rivals, apart, noise_of(of[1]))
-    return Row(name, cells, str(scores["unit"].iloc[0]), better, decimals, mean)
+    return Row(name, cells, str(scores["unit"].iloc[0]), better, decimals, mean, metric=of[1], network=of[2])
 
 
-def grid_of(contents: Contents, scores: pd.DataFrame, key: str, title: str, rows: list[Row], **texts: str) -> Grid:
-    """The table of those rows, which shows these scores; `texts` are its corner and note."""
-    networks = list(dict.fromkeys(scores["network"]))
+def grid_of(
+    contents: Contents,
+    scores: pd.DataFrame,
+    key: str,
+    title: str,
+    rows: list[Row],
+    rows_are: str = ATTRIBUTES,
+    **more: Any,
+) -> Grid:
+    """The table of those rows, which shows these scores; `more` are further fields of Grid."""
+    networks, metrics = (list(dict.fromkeys(scores[name])) for name in ("network", "metric"))
+    corner = {ATTRIBUTES: "attribute", METRICS: "metric", LEVELS: "level"}[rows_are]
     return Grid(
         key=key,
         title=title,
@@ -201,13 +239,14 @@ def grid_of(contents: Contents, scores: pd.DataFrame, key: str, title: str, rows
         methods=tuple(contents.methods),
         controls=contents.controls,
         rows=tuple(rows),
-        corner=texts.get("corner", "attribute"),
-        note=texts.get("note", ""),
+        rows_are=rows_are,
+        metric=metrics[0] if len(metrics) == 1 else "",
         judge=judge_line(contents.judges, networks[0]) if len(networks) == 1 else "",
+        **{"corner": corner} | more,
     )
 
 
-def attribute_grid(contents: Contents, scores: pd.DataFrame, key: str, title: str, note: str = "") -> Grid:
+def attribute_grid(contents: Contents, scores: pd.DataFrame, key: str, title: str, **more: Any) -> Grid:
     """Attributes x methods for the scores of one metric by one network; the row of `all` is last, as the mean."""
     decimals = decimals_for(scores["value"].tolist())
     names = [name for name in contents.attributes if (scores["attribute"] == name).any()]
@@ -215,12 +254,21 @@ def attribute_grid(contents: Contents, scores: pd.DataFrame, key: str, title: st
     overall = scores[scores["attribute"] == ALL]
     if len(overall):
         rows.append(row_of(contents, overall, "mean" if rows else ALL, decimals, mean=bool(rows)))
-    return grid_of(contents, scores, key, title, rows, note=note)
+    return grid_of(contents, scores, key, title, rows, **more)
 
 
-def _metric_grid(
-    contents: Contents, metrics: Sequence[str], key: str, title: str, note: str = "", protocol: str = PAPER
+def level_grid(contents: Contents, scores: pd.DataFrame, key: str, title: str, form: str = "g", **more: Any) -> Grid:
+    """Levels x methods for the scores of one metric over all attributes; `form` is how a level is written."""
+    decimals = decimals_for(scores["value"].dropna().tolist())
+    levels = sorted(scores["level"].unique())
+    rows = [row_of(contents, scores[scores["level"] == level], f"{level:{form}}", decimals) for level in levels]
+    return grid_of(contents, scores, key, title, rows, LEVELS, **more)
+
+
+def metric_grid(
+    contents: Contents, metrics: Sequence[str], key: str, title: str, protocol: str, **more: Any
 ) -> Grid | None:
+    """Metrics x methods over all attributes, in the order of `metrics`; None for a run without any of these scores."""
     scores = contents.scores
     chosen = scores[scores["metric"].isin(metrics) & (scores["attribute"] == ALL) & (scores["protocol"] == protocol)]
     rows = []
@@ -229,83 +277,16 @@ def _metric_grid(
             several = chosen[chosen["metric"] == metric]["network"].nunique() > 1
             name = f"{label(metric)} ({network})" if several else label(metric)
             rows.append(row_of(contents, part, name, decimals_for(part["value"].tolist())))
-    return grid_of(contents, chosen, key, title, rows, corner="metric", note=note) if rows else None
+    return grid_of(contents, chosen, key, title, rows, METRICS, **more) if rows else None
 
 
-def identity_grids(contents: Contents) -> list[Grid]:
-    """The paper's identity table, once per network that judged.
-
-    MTCNN's features, the paper's own, come first; networks come last against which more is said than against all, such
-    as one that a method was trained with.
-    """
-    scores = contents.scores
-    chosen = scores[(scores["metric"] == IDENTITY) & (scores["protocol"] == PAPER)]
-    grids = []
-    for network in chosen["network"].unique():
-        papers = "mtcnn" in network
-        name = short(network, contents.run.domain)
-        title = "Identity distance, the paper's measure" if papers else f"Identity distance, by {name}"
-        note = (
-            "A method that hardly edits keeps the identity: read this table beside the attribute change and the "
-            "curves below."
-        )
-        part = chosen[chosen["network"] == network]
-        grids.append(attribute_grid(contents, part, f"identity-{network}", title, note if papers else ""))
-    return sorted(grids, key=lambda grid: (grid in doubtful(grids), "mtcnn" not in grid.network))
+def titled(metric: str) -> str:
+    """A metric's name as a title begins with it."""
+    name = label(metric)
+    return name[0].upper() + name[1:]
 
 
 def doubtful(grids: Sequence[Grid]) -> list[Grid]:
     """Those of some grids against which more is said than against every one of them."""
     shared = set.intersection(*(grid.reasons for grid in grids)) if grids else set()
     return [grid for grid in grids if grid.reasons - shared]
-
-
-def quality_grid(contents: Contents) -> Grid | None:
-    """The paper's quality table: KID and FID against the same codes and against samples, and inception scores."""
-    note = (
-        "The paper's \"ISD\" is not defined there; an inception score and its difference from the reference's are "
-        "two quantities here and two rows. Few faces edited many times are not many samples: FID and KID mostly "
-        "measure that, and are worst for a method that does nothing. KID against the same codes unedited is unbiased "
-        "with any number of faces and 0 for doing nothing: read quality by it, beside the attribute change."
-    )
-    return _metric_grid(contents, QUALITY, "quality", "Image quality against unedited images", note)
-
-
-def seconds_grid(contents: Contents) -> Grid | None:
-    """The paper's table of seconds per edit."""
-    note = "One face at a time, warm; seconds depend on the machine named under Provenance."
-    return _metric_grid(contents, SECONDS, "seconds", "Seconds per edit", note)
-
-
-def perception_grid(contents: Contents) -> Grid | None:
-    """The LLF paper's table: SSIM, LPIPS and FID of each method."""
-    note = "The measures of the LLF paper, of the images of the tables above: the same scores under another name."
-    title = "Perception, the LLF paper's measures"
-    return _metric_grid(contents, ("ssim", "lpips", "fid"), "perception", title, note, PERCEPTION)
-
-
-def paper_tables(contents: Contents) -> list[Grid]:
-    """The tables that the paper prints, in its order and layout."""
-    further = (quality_grid(contents), seconds_grid(contents))
-    return [*identity_grids(contents), *(grid for grid in further if grid is not None)]
-
-
-def further_tables(contents: Contents) -> list[Grid]:
-    """Every other metric of every protocol, attributes x methods: a new metric appears here by itself.
-
-    Without those of protocols that have a section of their own (`pipeline.report.matched_change`, `rated`). The
-    attribute change, without which no identity distance can be read, comes first; the LLF paper's table last.
-    """
-    scores = contents.scores
-    papers = scores["metric"].isin([IDENTITY, *QUALITY, *SECONDS]) & (scores["protocol"] == PAPER)
-    per_attribute = scores["metric"].isin([*QUALITY, *SECONDS]) & (scores["attribute"] != ALL)
-    rest = scores[(~papers | per_attribute) & ~scores["protocol"].isin([MATCHED, RATES, CONSISTENCY, PERCEPTION])]
-    grids = []
-    for (protocol, metric, network), part in rest.groupby(["protocol", "metric", "network"], sort=False):
-        title = label(metric)[0].upper() + label(metric)[1:]
-        if metric in (*QUALITY, *SECONDS):
-            title += " of each attribute"
-        grids.append(attribute_grid(contents, part, f"{protocol}-{metric}-{network}", title))
-    grids.sort(key=lambda grid: not grid.key.startswith(f"{PAPER}-{CHANGE}-"))
-    perception = perception_grid(contents)
-    return grids if perception is None else [*grids, perception]

@@ -15,12 +15,12 @@ import pyarrow as pa
 from pipeline.attributes import EVALUATED, NAMES
 from pipeline.domains.base import DomainCard, network_name
 from pipeline.metrics.base import ALL
-from pipeline.report.method_differences import Errors
 from pipeline.statistics.units import Units
 from pipeline.tables.schemas import JUDGES
 
 Cards = Mapping[str, Mapping[str, Any]]  # role -> the `measured` of its card
 Row = dict[str, Any]
+Errors = dict[tuple[str, str, str], float]  # (metric, network, attribute) -> the network's error in the metric's unit
 
 ROLES = ("scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "reader", "detector", "mtcnn", "perception", "lpips")
 PERSONS = "mean distance of two random persons"

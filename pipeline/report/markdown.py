@@ -5,19 +5,11 @@ Everything is on the page too, with pictures, intervals of single attributes and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import pandas as pd
-
-from pipeline.report.certainty import certainty
-from pipeline.report.claims import orders, verdicts
 from pipeline.report.contents import Contents
-from pipeline.report.grids import ARROWS, Cell, Grid, Row, further_tables, number, paper_tables, short
-from pipeline.report.judges import attributes_left_out
-from pipeline.report.matched_change import matched_tables
-from pipeline.report.rated import consistency_table, rate_tables
-
-BESIDE = ("attribute change", "locality", "lpips", "ssim")  # further tables that belong beside the paper's
+from pipeline.report.grids import ARROWS, Cell, Grid, Row, number, short
+from pipeline.report.sections import Section, sections
 
 
 def markdown(contents: Contents) -> str:
@@ -32,27 +24,34 @@ def markdown(contents: Contents) -> str:
         "Bold: best of the column, controls and flagged scores apart. In brackets: 95 % interval. ⚑: flagged.",
         "",
     ]
-    matched, _ = matched_tables(contents)
-    further = [grid for grid in further_tables(contents) if grid.title.lower().startswith(BESIDE)]
-    sections = {
-        "The paper's tables": paper_tables(contents),
-        "How far and where the edits went": further,
-        "At matched change": matched,
-        "Rate curves": rate_tables(contents),
-        "Consistency": consistency_table(contents),
-    }
-    for title, grids in sections.items():
-        if grids:
-            lines += [f"## {title}", ""]
-            if grids is matched and attributes_left_out(contents.judges):
-                lines += [attributes_left_out(contents.judges), ""]
-            for grid in grids:
-                lines += [*_grid(grid), ""]
-    lines += [*_claims(contents), *_orders(contents), *_controls(contents), *_trainings(contents)]
+    for section in sorted(sections(), key=_order):
+        lines += [*_tables(section, contents), *_lists(section, contents)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def _order(section: Section) -> int:
+    return section.order if section.markdown_order is None else section.markdown_order
+
+
+def _tables(section: Section, contents: Contents) -> Iterator[str]:
+    """A section's tables of scores, those that Markdown shows."""
+    grids = [grid for grid in section.tables(contents) if grid.markdown]
+    if grids:
+        yield from (f"## {section.markdown_title or section.title}", "")
+        if remark := section.remark(contents):
+            yield from (remark, "")
+        for grid in grids:
+            yield from (*_grid(grid), "")
+
+
+def _lists(section: Section, contents: Contents) -> Iterator[str]:
+    """A section's tables of texts."""
+    for table in section.lists(contents):
+        if table.rows:
+            yield from (f"## {table.title}", "", *_table(table.head, table.rows), "")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     texts = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in texts]
 
@@ -63,7 +62,7 @@ def _grid(grid: Grid) -> Iterator[str]:
     yield ""
     shown = [row for row in grid.rows if any(cell is not None for cell in row.cells)]
     head = ["method", *(f"{row.name} {ARROWS.get(row.better, '')}".strip() for row in shown)]
-    whole = grid.corner != "attribute"
+    whole = not grid.by_attribute
     body = []
     for place, method in enumerate(grid.methods):
         name = f"*{method}*" if method in grid.controls else method
@@ -87,55 +86,3 @@ def _cell(cell: Cell | None, row: Row, *, interval: bool, common: str) -> str:
     if interval and cell.low is not None and cell.high is not None:
         text += f" [{number(cell.low, row.decimals)}, {number(cell.high, row.decimals)}]"
     return text
-
-
-def _claims(contents: Contents) -> Iterator[str]:
-    found = verdicts(contents)
-    if found:
-        yield "## What the papers claim"
-        yield ""
-        rows = [[v.claim, v.source, v.judged_by, v.found, v.verdict] for v in found]
-        yield from _table(["claim", "source", "judged by", "found here", ""], rows)
-        yield ""
-
-
-def _orders(contents: Contents) -> Iterator[str]:
-    found = orders(contents)
-    if found:
-        methods = [name for name in contents.methods if name not in contents.controls]
-        yield "## Ranks by protocol"
-        yield ""
-        rows = [
-            [name, *("–" if order.ranks[place] is None else str(order.ranks[place]) for order in found)]
-            for place, name in enumerate(methods)
-        ]
-        yield from _table(["method", *(order.title for order in found)], rows)
-        yield ""
-
-
-def _controls(contents: Contents) -> Iterator[str]:
-    checks = certainty(contents).checks
-    if checks:
-        yield "## Controls"
-        yield ""
-        words = {True: "holds", False: "does not hold", None: "not testable"}
-        rows = [[check.control, check.expected, check.found, words[check.holds]] for check in checks]
-        yield from _table(["control", "expected", "found", ""], rows)
-        yield ""
-
-
-def _trainings(contents: Contents) -> Iterator[str]:
-    """Seconds that each method's training took, and how many candidates named its directions."""
-    tried = contents.scores.groupby("method")["naming_candidates"].max()
-    rows = []
-    for line in contents.run.stages:
-        learned = line.get("learned") or {}
-        if "seconds" in learned:
-            candidates = tried.get(line["group"])
-            named = "–" if candidates is None or pd.isna(candidates) else f"{int(candidates):,}"
-            rows.append([line["group"], f"{learned['seconds']:,.0f}", named])
-    if rows:
-        yield "## Training"
-        yield ""
-        yield from _table(["method", "seconds", "candidates for names"], rows)
-        yield ""

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pipeline.errors import UnknownNameError
 from pipeline.metrics.base import Metric, get
 from pipeline.report.by_face import GROUP, Group, groups
+from pipeline.report.judges import Errors
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.statistics.differences import Differences, FaceSums, holm, paired
 from pipeline.statistics.ranks import ends_of_tests, ranked
@@ -26,7 +27,6 @@ FEW_SHARED = 0.5  # a method that shares less than this part of its group's face
 KNOWN = ("lower", "higher")
 
 Flags = dict[tuple[str, ...], str]  # (protocol, metric, network, attribute, method) -> why not to rely on its score
-Errors = dict[tuple[str, str, str], float]  # (metric, network, attribute) -> the judge's error in the metric's unit
 
 
 def comparison_tables(

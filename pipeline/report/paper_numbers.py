@@ -18,12 +18,11 @@ from pipeline.attributes import EVALUATED
 from pipeline.errors import LatentbenchError, UnknownNameError
 from pipeline.metrics import base as metrics
 from pipeline.metrics.base import PAPER
-from pipeline.report.contents import Contents
+from pipeline.report.contents import PAPERS_ROLE, Contents
 from pipeline.report.grids import ALL, IDENTITY, decimals_for, number
 
 FILE = Path(__file__).with_name("published.toml")
 BETTER = ("lower", "higher", "neither")
-PAPERS_JUDGE = "mtcnn"  # in the name of the network whose identity distances are set beside the paper's
 
 
 class PublishedError(LatentbenchError):
@@ -189,7 +188,7 @@ def _side_by_side(contents: Contents, paper: PublishedPaper, table: PublishedTab
     own = own[own["attribute"].isin(list(table.rows)) & own["method"].isin(list(paper.methods.values()))]
     networks = [str(name) for name in own["network"].unique()]
     if table.metric == IDENTITY:
-        networks = [name for name in networks if PAPERS_JUDGE in name]
+        networks = [name for name in networks if contents.has_role(name, PAPERS_ROLE)]
     network = networks[0] if networks else ""
     own = own[own["network"] == network]
     decimals = max(table.decimals, decimals_for(own["value"].tolist())) if len(own) else table.decimals

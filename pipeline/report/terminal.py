@@ -6,23 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.metrics.base import PAPER
 from pipeline.report.contents import read_contents
 from pipeline.report.controls import control_checks
-from pipeline.report.grids import (
-    ARROWS,
-    CHANGE,
-    Cell,
-    Grid,
-    Row,
-    doubtful,
-    further_tables,
-    identity_grids,
-    number,
-    paper_tables,
-)
+from pipeline.report.grids import ARROWS, Cell, Grid, Row, number
 from pipeline.report.judges import attributes_left_out
 from pipeline.report.rows import columns_of, print_fitted
+from pipeline.report.sections import sections
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +45,7 @@ def text_table(grid: Grid, *, intervals: bool = True) -> Table:
     for method in grid.methods:
         heading = Text(f"{method}\n(control)" if method in grid.controls else method)
         table.add_column(heading, justify="right", no_wrap=True)
-    whole = grid.corner == "metric"
+    whole = grid.by_metric
     flags = [] if grid.common_flag else grid.flags
     for row in grid.rows:
         cells = (
@@ -140,7 +129,7 @@ def print_grid(grid: Grid, console: Console) -> None:
 def print_summary(folder: Path, console: Console | None = None) -> None:
     """Print a published run to the terminal: what was run, the paper's tables, how far the edits went, the page.
 
-    An identity table of a network that a method was trained with is left to the page.
+    Of the tables, those that say so (`Grid.terminal`): others are left to the page.
     """
     from rich.console import Console
     from rich.text import Text
@@ -155,10 +144,7 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
         console.print(Text(run.photographs, style="yellow"))
     if contents.stand_in_warning:
         console.print(Text(contents.stand_in_warning, style="bold yellow"))
-    left_out = doubtful(identity_grids(contents))
-    tables = [grid for grid in paper_tables(contents) if grid not in left_out]
-    change = [grid for grid in further_tables(contents) if grid.key.startswith(f"{PAPER}-{CHANGE}-")]
-    for grid in [*tables, *change]:
+    for grid in (grid for section in sections() for grid in section.tables(contents) if grid.terminal):
         console.print()
         print_grid(grid, console)
     if unusable := attributes_left_out(contents.judges):

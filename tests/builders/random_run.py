@@ -432,19 +432,24 @@ MEASURED = {
 }
 
 
+def judges(seed: int = 0) -> pa.Table:
+    """What is known of the networks, with the role of each."""
+    return judges_table(CARD, MEASURED, edits(seed=seed).to_pandas())
+
+
 def whole(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0, samples: int = 200) -> dict[str, pa.Table]:
     """All published tables of a run, those that publication computes from the edits by the code that computes them."""
     given = tables(run_id, seed)
     means = face_scores(given["edits"], CARD)
-    judges = judges_table(CARD, MEASURED, given["edits"].to_pandas())
+    known = judges(seed)
     compared = comparison_tables(
         means.to_pandas(),
         given["scores"].to_pandas(),
         frozenset({"random", "noop"}),
         Bootstrap(samples, 0.95, 7),
-        judge_errors(judges.to_pandas()),
+        judge_errors(known.to_pandas()),
     )
-    return {**given, **compared, "judges": judges, "face_scores": means}
+    return {**given, **compared, "judges": known, "face_scores": means}
 
 
 def strips(methods: tuple[str, ...] = METHODS, n_faces: int = 2, n_pictures: int = 5) -> tuple[Strip, ...]:

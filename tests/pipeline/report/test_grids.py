@@ -13,23 +13,26 @@ from rich.console import Console
 from pipeline.report import grids as summary
 from pipeline.report import page, terminal
 from pipeline.report.contents import Contents, contents_of
+from pipeline.report.sections import further, paper
 from pipeline.tables.parquet import write_table
 from pipeline.tables.schemas import PUBLISHED, SCORES
 from tests.builders import random_run
 from tests.builders.random_run import DATE, score
 
 RUN = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": DATE}
+JUDGES = random_run.judges()
+TABLES = {**random_run.tables(), "judges": JUDGES}
 MTCNN = {"network": "mtcnn-onet256"}
 
 
 def contents(rows: list[dict[str, object]]) -> Contents:
     table = pa.Table.from_pylist([{**RUN, **row} for row in rows], schema=SCORES)
-    return contents_of({**random_run.tables(), "scores": table})
+    return contents_of({**TABLES, "scores": table})
 
 
 def identity(values: dict[str, float], **more: object) -> summary.Row:
     rows = [score(method, "age", "identity_distance", value, **{**MTCNN, **more}) for method, value in values.items()]
-    return summary.identity_grids(contents(rows))[0].rows[0]
+    return paper.identity_grids(contents(rows))[0].rows[0]
 
 
 def marks(row: summary.Row) -> list[str]:
@@ -64,7 +67,7 @@ def test_one_competitor_wins_nothing() -> None:
 
 
 def test_the_identity_table_has_the_attributes_of_the_protocol_and_their_mean() -> None:
-    grid = summary.identity_grids(contents_of(random_run.tables()))[0]
+    grid = paper.identity_grids(contents_of(TABLES))[0]
     names = ["age", "baldness", "beard", "expression", "gender", "glasses", "pitch", "yaw", "mean"]
     assert [row.name for row in grid.rows] == names
     assert grid.methods == ("interfacegan", "l2l", "random", "noop")
@@ -73,7 +76,7 @@ def test_the_identity_table_has_the_attributes_of_the_protocol_and_their_mean() 
 
 
 def test_the_paper_s_measure_is_first_and_a_network_of_some_method_s_training_last() -> None:
-    grids = summary.identity_grids(contents_of(random_run.tables()))
+    grids = paper.identity_grids(contents_of(TABLES))
     assert [grid.network for grid in grids] == ["mtcnn-onet256", "recognizer_b", "recognizer_a"]
     assert summary.doubtful(grids) == grids[2:]
     assert grids[2].flags == ["in the training loss of l2l"]
@@ -89,7 +92,7 @@ def test_a_network_with_one_more_reason_against_it_is_doubtful_however_many_are_
             ("mtcnn-onet256", "fewer than 10 faces"),
         )
     ]
-    grids = summary.identity_grids(contents(rows))
+    grids = paper.identity_grids(contents(rows))
     assert summary.doubtful(grids) == grids[2:]
     titles = [grid.title.split(", ")[1] for grid in grids]
     assert titles == ["the paper's measure", "by recognizer_b", "by recognizer_a"]
@@ -97,11 +100,11 @@ def test_a_network_with_one_more_reason_against_it_is_doubtful_however_many_are_
 
 def test_a_flag_of_every_score_is_said_once() -> None:
     rows = [score(method, "age", "identity_distance", 0.3, **MTCNN, flag="few faces") for method in ("l2l", "random")]
-    assert summary.identity_grids(contents(rows))[0].common_flag == "few faces"
+    assert paper.identity_grids(contents(rows))[0].common_flag == "few faces"
 
 
 def test_quality_rows_are_the_paper_s_with_the_two_inception_figures_apart() -> None:
-    grid = summary.quality_grid(contents_of(random_run.tables()))
+    grid = paper.quality_grid(contents_of(random_run.tables()))
     assert grid is not None
     names = ["KID", "FID", "inception score", "inception score spread", "inception score difference"]
     assert [row.name for row in grid.rows] == names
@@ -110,14 +113,14 @@ def test_quality_rows_are_the_paper_s_with_the_two_inception_figures_apart() -> 
 
 def test_every_score_stands_in_some_table() -> None:
     all_of_it = contents_of(random_run.tables())
-    grids = [*summary.paper_tables(all_of_it), *summary.further_tables(all_of_it)]
+    grids = [*paper.paper_tables(all_of_it), *further.further_tables(all_of_it)]
     cells = sum(cell is not None for grid in grids for row in grid.rows for cell in row.cells)
     assert cells == (all_of_it.scores["protocol"] == "l2l-2022").sum()
 
 
 def test_an_unknown_metric_and_protocol_find_their_place() -> None:
     rows = [score("l2l", "age", "leakage_at_1", 0.2, protocol="matched-1", network="scorer_b")]
-    grid = summary.further_tables(contents(rows))[0]
+    grid = further.further_tables(contents(rows))[0]
     assert (grid.title, grid.protocol, grid.rows[0].name) == ("Leakage at 1", "matched-1", "age")
 
 
@@ -126,7 +129,7 @@ def test_a_missing_interval_and_a_missing_method_are_dashes() -> None:
         score("interfacegan", "age", "identity_distance", 0.4, **MTCNN, ci_low=None, ci_high=None),
         score("l2l", "yaw", "identity_distance", 0.4, **MTCNN),
     ]
-    grid = summary.identity_grids(contents(rows))[0]
+    grid = paper.identity_grids(contents(rows))[0]
     first = grid.rows[0].cells[0]
     assert first is not None and first.low is None
     assert grid.rows[0].cells[1] is None
@@ -170,7 +173,7 @@ def test_scores_that_differ_by_a_judge_s_last_digits_are_both_best() -> None:
 
 @pytest.mark.parametrize("width", [40, 70, 110])
 def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
-    grid = summary.identity_grids(contents_of(random_run.tables()))[0]
+    grid = paper.identity_grids(contents_of(TABLES))[0]
     text = io.StringIO()
     terminal.print_grid(grid, Console(file=text, width=width))
     assert "…" not in text.getvalue()
@@ -181,7 +184,7 @@ def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
 
 
 def test_methods_stand_down_where_they_are_too_many_to_stand_across() -> None:
-    grid = summary.identity_grids(contents_of(random_run.tables()))[0]
+    grid = paper.identity_grids(contents_of(TABLES))[0]
     many = replace(
         grid,
         methods=tuple(f"method_number_{n}" for n in range(14)),

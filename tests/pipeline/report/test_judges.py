@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.domains import base
-from pipeline.report import judges, matched_change
-from pipeline.report.certainty import judge_lines
+from pipeline.report import judges
 from pipeline.report.contents import contents_of
 from pipeline.report.markdown import markdown
+from pipeline.report.sections import certainty, matched
 from pipeline.statistics.units import Units
 from pipeline.tables.schemas import JUDGES
 from tests.builders import random_run
@@ -148,10 +148,10 @@ def test_what_is_left_out_is_a_row_and_a_sentence(edits: pd.DataFrame) -> None:
 def test_every_form_of_the_report_says_what_is_left_out(edits: pd.DataFrame) -> None:
     table = judges.judges_table(random_run.CARD, random_run.MEASURED, edits, {"scorer_b": units()})
     contents = contents_of(random_run.whole() | {"judges": table})
-    grids = matched_change.matched_tables(contents)[0]
+    grids = [grid for grid in matched.matched_tables(contents) if not grid.folded]
     notes = {grid.key: grid.note for grid in grids}
     assert "eye_occluded" in notes["matched-attribute_dependency_mean-scorer_b"]
     assert "eye_occluded" not in notes["matched-unreached_share-scorer_a"]
     assert markdown(contents).count("eye_occluded (cut on 97%") == 1
-    assert judges.attributes_left_out(contents.judges) in matched_change.rescoring_plot(contents).caption
-    assert not [line for line in judge_lines(contents) if line["what"].startswith(("logit", "without"))]
+    assert judges.attributes_left_out(contents.judges) in matched.rescoring_plot(contents).caption
+    assert not [line for line in certainty.judge_lines(contents) if line["what"].startswith(("logit", "without"))]

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from pipeline.report.contents import Contents, contents_of
-from pipeline.report.grids import identity_grids, number
+from pipeline.report.grids import number
 from pipeline.report.markdown import markdown
+from pipeline.report.sections.paper import identity_grids
 from tests.builders import random_run
 
 

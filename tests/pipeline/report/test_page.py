@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline.report import page
+from pipeline.report import figures, page, templates
 from pipeline.report.contents import Contents, contents_of
+from pipeline.report.sections import provenance, strips
 from tests.builders import random_run
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use"}
@@ -115,7 +116,7 @@ def test_every_strip_shows_strength_and_value(html: str) -> None:
 
 
 def test_a_full_run_has_no_banner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page.figures, "plots", lambda _: [])
+    monkeypatch.setattr(figures, "plots", lambda _: [])
     full = {"profile": "full", "n_latents": 400_000, "n_faces": 50, "n_steps": 41, "edits_per_method": 16_400}
     html = page.render(contents_of({**random_run.tables(), "runs": random_run.runs(**full)}))
     assert "Not the published protocol" not in html
@@ -149,24 +150,24 @@ def test_a_run_of_scores_alone_still_has_a_page() -> None:
 
 
 def test_readings_and_durations_are_in_people_s_units() -> None:
-    assert page.reading("age", 0.5) == "38 year"
-    assert page.reading("yaw", 0.5) == "0 degree"
-    assert page.reading("beard", 0.5) == ""
-    assert [page.duration(s) for s in (0.42, 59.6, 61, 3725)] == ["0.4 s", "1 min 0 s", "1 min 1 s", "1 h 2 min"]
+    assert strips.reading("age", 0.5) == "38 year"
+    assert strips.reading("yaw", 0.5) == "0 degree"
+    assert strips.reading("beard", 0.5) == ""
+    assert [templates.duration(s) for s in (0.42, 59.6, 61, 3725)] == ["0.4 s", "1 min 0 s", "1 min 1 s", "1 h 2 min"]
 
 
 def test_parts_of_one_pass_take_its_time_once() -> None:
     part = {"started": "2026-11-20T03:00:00+00:00", "wall_seconds": 8.0}
     later = {"started": "2026-11-20T03:00:05+00:00", "wall_seconds": 5.0}
     after = {"started": "2026-11-20T04:00:00+00:00", "wall_seconds": 2.5}
-    assert page.busy_seconds([part]) == 8
-    assert page.busy_seconds([part, part, part]) == 8
-    assert page.busy_seconds([after, part, later]) == 10 + 2.5
-    assert page.busy_seconds([]) == 0
+    assert provenance.busy_seconds([part]) == 8
+    assert provenance.busy_seconds([part, part, part]) == 8
+    assert provenance.busy_seconds([after, part, later]) == 10 + 2.5
+    assert provenance.busy_seconds([]) == 0
 
 
 def test_parts_of_a_stage_are_one_line() -> None:
-    lines = page.stage_lines(whole().run.stages)
+    lines = provenance.stage_lines(whole().run.stages)
     by_title = {line.title: line for line in lines}
     assert by_title["range l2l"].parts == 8
     assert by_title["latents train"].origin.startswith("reused from")

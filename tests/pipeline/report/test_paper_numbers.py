@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import UnknownNameError
-from pipeline.report import page
+from pipeline.report import figures, page
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.paper_numbers import FILE, PublishedError, beside, read_published
+from pipeline.report.sections import matched
 from tests.builders import random_run
 from tests.pipeline.report.test_page import read
 
@@ -21,15 +22,15 @@ TEXT = FILE.read_text()
 
 
 def contents(domain: str) -> Contents:
-    found = contents_of({**random_run.tables(), "runs": random_run.runs(domain=domain)})
+    found = contents_of({**random_run.tables(), "judges": random_run.judges(), "runs": random_run.runs(domain=domain)})
     return replace(found, scores=found.scores.assign(domain=domain))
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without plots, which take seconds and are not what these tests look at."""
-    monkeypatch.setattr(page.figures, "plots", lambda _: [])
-    monkeypatch.setattr(page, "rescoring_plot", lambda _: None)
+    monkeypatch.setattr(figures, "plots", lambda _: [])
+    monkeypatch.setattr(matched, "rescoring_plot", lambda _: None)
 
 
 def written(folder: Path, old: str, new: str) -> Path:
@@ -122,6 +123,6 @@ def test_photographs_are_said_at_the_head(bare: None) -> None:
     settings = random_run.settings().as_json()
     settings["protocol"]["faces_sha256"] = "ab" * 32
     runs = random_run.runs(settings=json.dumps(settings), faces="6 inverted photographs")
-    html = page.render(contents_of({**random_run.tables(), "runs": runs}))
+    html = page.render(contents_of({**random_run.tables(), "judges": random_run.judges(), "runs": runs}))
     assert "The edited faces are 6 inverted photographs (table abababababababab)" in html
     assert "inverted photographs" not in page.render(contents_of(random_run.tables()))

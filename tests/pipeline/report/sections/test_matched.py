@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 
 from pipeline.attributes import EVALUATED, index_of
-from pipeline.report import matched_change, page
+from pipeline.report import figures, page
 from pipeline.report.contents import contents_of
-from pipeline.report.grids import further_tables, paper_tables
+from pipeline.report.sections import matched
+from pipeline.report.sections.further import further_tables
+from pipeline.report.sections.paper import paper_tables
 from tests.builders import random_run
 
 CONTENTS = contents_of(random_run.tables())
 
 
 def test_tables_by_attribute_are_of_level_one() -> None:
-    grids = {grid.key: grid for grid in matched_change.matched_tables(CONTENTS)[0]}
+    grids = {grid.key: grid for grid in matched.matched_tables(CONTENTS) if not grid.folded}
     grid = grids["matched-attribute_dependency_mean-scorer_b"]
     assert [row.name for row in grid.rows] == [*EVALUATED, "mean"] and grid.protocol == "matched-change-1"
     scores = CONTENTS.scores.set_index(["protocol", "method", "metric", "attribute", "level"])["value"]
@@ -34,7 +36,7 @@ def test_tables_by_attribute_are_of_level_one() -> None:
 
 
 def test_tables_by_level_have_every_level_once() -> None:
-    grids = {grid.key: grid for grid in matched_change.matched_tables(CONTENTS)[0]}
+    grids = {grid.key: grid for grid in matched.matched_tables(CONTENTS) if not grid.folded}
     grid = grids["matched-levels-unreached_share-scorer_a"]
     assert [row.name for row in grid.rows] == ["0.5", "1", "1.5", "2"] and grid.corner == "level"
     noop = [row.cells[grid.methods.index("noop")] for row in grid.rows]
@@ -42,9 +44,10 @@ def test_tables_by_level_have_every_level_once() -> None:
 
 
 def test_every_score_of_the_level_and_every_one_over_all_stands_in_a_table() -> None:
-    first, others = matched_change.matched_tables(CONTENTS)
+    grids = matched.matched_tables(CONTENTS)
+    first, others = ([grid for grid in grids if grid.folded == folded] for folded in (False, True))
     cells = sum(cell is not None for grid in [*first, *others] for row in grid.rows for cell in row.cells)
-    scores = matched_change.matched_scores(CONTENTS)
+    scores = matched.matched_scores(CONTENTS)
     assert cells == (scores["level"] == 1.0).sum() + (scores["attribute"] == "all").sum()
     assert first[0].title == "Attribute dependency mean at a change of 1"
     assert "attribute_dependency_max" in "".join(grid.key for grid in others)
@@ -58,25 +61,25 @@ def test_the_other_tables_keep_to_the_paper_s_protocol() -> None:
 
 def test_a_fall_counts_the_other_way_round() -> None:
     """The drawn matrix: the edited attribute by the level, the one after it by half, for a rise."""
-    matrix = matched_change.mean_matrix(CONTENTS, "l2l")
+    matrix = matched.mean_matrix(CONTENTS, "l2l")
     expected = np.zeros((8, 35))
     for row, attribute in enumerate(CONTENTS.attributes):
         expected[row, index_of(attribute)] = 1.0
         expected[row, index_of(attribute) + 1] = 0.5
     np.testing.assert_allclose(matrix, expected)
-    assert np.isnan(matched_change.mean_matrix(CONTENTS, "noop")).all()
+    assert np.isnan(matched.mean_matrix(CONTENTS, "noop")).all()
 
 
 def test_the_plot_is_svg_of_its_own_ids() -> None:
-    plot = matched_change.rescoring_plot(CONTENTS)
+    plot = matched.rescoring_plot(CONTENTS)
     assert plot is not None and plot.key == "rescoring"
     ElementTree.fromstring(plot.svg)
     assert "http" not in plot.svg and "xlink" not in plot.svg
-    assert matched_change.rescoring_plot(CONTENTS) == plot
+    assert matched.rescoring_plot(CONTENTS) == plot
 
 
 def test_a_run_without_it_has_no_section(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page.figures, "plots", lambda _: [])
+    monkeypatch.setattr(figures, "plots", lambda _: [])
     assert 'id="matched"' in page.render(CONTENTS)
     old = replace(
         CONTENTS,

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from pipeline.metrics.base import ALL, LOCALITY, MATCHED, PAPER, RATES, noise_of
 from pipeline.report.contents import Contents
 from pipeline.report.grids import IDENTITY, label, short
-from pipeline.report.matched_change import shown_level
+from pipeline.report.sections import Section, TextTable
+from pipeline.report.sections.matched import shown_level
 
 L2L_PAPER = "Khodadadeh et al., WACV 2022"
 LLF_PAPER = "LLF, CAAI TRIT 2026"
 L2L_RIVALS = ("interfacegan", "styleflow", "ganspace")
 # The paper's FID and KID are of few faces edited many times, which mostly tell which faces they are.
 QUALITY_CLAIM = "keeps the image quality best, by KID against the same codes unedited (the paper: best FID, best KID)"
+TRAINED_ON = "recognizer_a"  # the judge that some losses contain
 LLF_RIVALS = ("ganspace", "sefa", "latentclr")
 
 
@@ -85,7 +88,7 @@ def orders(contents: Contents) -> list[Order]:
     for protocol, metric, where, at in wanted:
         scores = _of(contents, protocol, metric, at)
         scores = scores[(scores["attribute"] == ALL) & scores["method"].isin(methods)]
-        for network in _independent(scores):
+        for network in _independent(contents, scores):
             own = scores[scores["network"] == network].set_index("method")
             values = own["value"].where(own["flag"].isna()) * (1 if own["better"].iloc[0] == "lower" else -1)
             ranks = _places(values, noise_of(metric)).reindex(methods)
@@ -114,9 +117,9 @@ def _of(contents: Contents, protocol: str, metric: str, level: float | None) -> 
     return chosen[chosen["level"].isna()] if level is None else chosen[chosen["level"] == level]
 
 
-def _independent(scores: pd.DataFrame) -> list[str]:
-    """The networks that judged, without those that a loss contains."""
-    return [name for name in dict.fromkeys(scores["network"]) if "recognizer_a" not in str(name)]
+def _independent(contents: Contents, scores: pd.DataFrame) -> list[str]:
+    """The networks that judged, without the recognizer that a loss contains."""
+    return [name for name in dict.fromkeys(scores["network"]) if not contents.has_role(name, TRAINED_ON)]
 
 
 def _most_attributes(contents: Contents, protocol: str, level: float | None, where: str) -> list[Verdict]:
@@ -124,7 +127,7 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
     scores = _of(contents, protocol, IDENTITY, level)
     scores = scores[(scores["attribute"] != ALL) & scores["method"].isin(["l2l", *L2L_RIVALS])]
     found = []
-    for network in _independent(scores):
+    for network in _independent(contents, scores):
         own_scores = scores[scores["network"] == network]
         if set(own_scores["method"]) != {"l2l", *L2L_RIVALS}:
             continue
@@ -160,7 +163,7 @@ def _best(
     scores = _of(contents, protocol, metric, None)
     scores = scores[(scores["attribute"] == ALL) & scores["method"].isin([method, *rivals])]
     found = []
-    for network in _independent(scores):
+    for network in _independent(contents, scores):
         own = scores[scores["network"] == network].set_index("method")
         if set(own.index) != {method, *rivals}:
             continue
@@ -204,3 +207,32 @@ def _shown(row: pd.Series) -> str:
     if pd.isna(row["ci_low"]):
         return value + flagged
     return f"{value} [{row['ci_low']:.4g}, {row['ci_high']:.4g}]{flagged}"
+
+
+def _values(contents: Contents) -> dict[str, Any]:
+    found = {"verdicts": verdicts(contents), "orders": orders(contents)}
+    competitors = [name for name in contents.methods if name not in contents.controls]
+    return {**found, "competitors": competitors} if any(found.values()) else {}
+
+
+def _lists(contents: Contents) -> list[TextTable]:
+    judged = [(one.claim, one.source, one.judged_by, one.found, one.verdict) for one in verdicts(contents)]
+    ranked, competitors = orders(contents), [name for name in contents.methods if name not in contents.controls]
+    ranks = [
+        (name, *("–" if order.ranks[place] is None else str(order.ranks[place]) for order in ranked))
+        for place, name in enumerate(competitors)
+    ]
+    return [
+        TextTable("What the papers claim", ("claim", "source", "judged by", "found here", ""), tuple(judged)),
+        TextTable("Ranks by protocol", ("method", *(order.title for order in ranked)), tuple(ranks if ranked else ())),
+    ]
+
+
+SECTION = Section(
+    key="claims",
+    title="Claims and rankings",
+    order=80,
+    template="claims.html.j2",
+    values=_values,
+    lists=_lists,
+)

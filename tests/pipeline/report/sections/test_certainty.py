@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline.report import certainty, figures, page
+from pipeline.report import figures, page
 from pipeline.report import grids as summary
 from pipeline.report.contents import Contents, contents_of
+from pipeline.report.sections import certainty, paper
 from tests.builders import random_run
 from tests.pipeline.report.test_page import read
 
@@ -67,11 +68,11 @@ def test_marks_follow_the_tests_and_where_there_is_none_the_intervals(contents: 
 
 
 def test_every_judge_s_line_stands_under_its_tables(contents: Contents) -> None:
-    grids = summary.identity_grids(contents)
+    grids = paper.identity_grids(contents)
     by_network = {grid.network: grid.judge for grid in grids}
     assert by_network["mtcnn-onet256"] == "The judge's own error was not measured."
     assert "AUC of 0.960" in by_network["recognizer_b"]
-    quality = summary.quality_grid(contents)
+    quality = paper.quality_grid(contents)
     assert quality is not None and quality.judge
 
 

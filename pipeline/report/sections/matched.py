@@ -1,10 +1,12 @@
-"""The page's section on matched change: tables of the protocol's scores, and the re-scoring matrix as pictures.
+"""Matched change: tables of the scores of `matched-change-1`, and the re-scoring matrix as pictures.
 
 Methods are set side by side where they have moved the edited attribute equally far; what the grid over calibrated
 ranges cannot say. Tables by attribute are of the level next to 1; the others stand over all attributes, by level.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,14 +20,13 @@ from pipeline.report.grids import (
     IDENTITY,
     Grid,
     attribute_grid,
-    decimals_for,
     doubtful,
-    grid_of,
-    label,
-    row_of,
+    level_grid,
     short,
+    titled,
 )
 from pipeline.report.judges import attributes_left_out
+from pipeline.report.sections import Section
 
 SHOWN_LEVEL = 1.0
 BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity_distance", "unreached_share")
@@ -51,27 +52,30 @@ def shown_level(contents: Contents) -> float:
     return float(min(levels, key=lambda level: abs(level - SHOWN_LEVEL))) if len(levels) else float("nan")
 
 
-def matched_tables(contents: Contents) -> tuple[list[Grid], list[Grid]]:
-    """The tables that are read first, and all others: a new metric appears among these by itself.
+def matched_tables(contents: Contents) -> list[Grid]:
+    """The tables that are read first, then all others, folded: a new metric appears among these by itself.
 
     Attributes x methods at one level for every metric and network, and levels x methods over all attributes.
     """
     scores, level = matched_scores(contents), shown_level(contents)
-    first: list[Grid] = []
-    others: list[Grid] = []
+    grids = []
     for (metric, network), part in scores.groupby(["metric", "network"], sort=False):
-        own, overall = part[part["level"] == level], part[part["attribute"] == ALL]
+        at_level, overall = part[part["level"] == level], part[part["attribute"] == ALL]
         judge = "" if _judges(scores, metric) == 1 else f", by {short(str(network), contents.run.domain)}"
-        if len(own):
-            title = f"{_title(metric)} at a change of {level:g}{judge}"
-            grid = attribute_grid(contents, own, f"matched-{metric}-{network}", title, note(contents, str(metric)))
-            (first if metric in BY_ATTRIBUTE else others).append(grid)
+        if len(at_level):
+            title = f"{titled(metric)} at a change of {level:g}{judge}"
+            more = {"folded": metric not in BY_ATTRIBUTE, "note": note(contents, str(metric))}
+            grids.append(attribute_grid(contents, at_level, f"matched-{metric}-{network}", title, **more))
         if len(overall):
-            title = f"{_title(metric)} over all attributes, by level of change{judge}"
-            (first if metric in BY_LEVEL else others).append(_level_grid(contents, overall, metric, network, title))
-    trained_with = [grid for grid in _of_metric(first, IDENTITY) if grid in doubtful(_of_metric(first, IDENTITY))]
-    first = [grid for grid in first if grid not in trained_with]
-    return sorted(first, key=_place), [*others, *trained_with]
+            title = f"{titled(metric)} over all attributes, by level of change{judge}"
+            key = f"matched-levels-{metric}-{network}"
+            grids.append(level_grid(contents, overall, key, title, folded=metric not in BY_LEVEL))
+    first = [grid for grid in grids if not grid.folded]
+    less_sure = doubtful([grid for grid in first if grid.metric == IDENTITY])
+    last = [replace(grid, folded=True) for grid in first if grid in less_sure]
+    shown = sorted((grid for grid in first if grid not in less_sure), key=_position)
+    others = [grid for grid in grids if grid.folded]
+    return [*shown, *(replace(grid, markdown=False) for grid in [*others, *last])]
 
 
 def note(contents: Contents, metric: str) -> str:
@@ -80,31 +84,15 @@ def note(contents: Contents, metric: str) -> str:
     return " ".join(filter(None, [NOTES.get(metric, ""), own]))
 
 
-def _of_metric(grids: list[Grid], metric: str) -> list[Grid]:
-    return [grid for grid in grids if grid.key.startswith(f"matched-{metric}-")]
-
-
-def _place(grid: Grid) -> int:
+def _position(grid: Grid) -> int:
     """Tables by attribute before those by level, in the order in which BY_ATTRIBUTE and BY_LEVEL name them."""
-    keys = [f"matched-{metric}-" for metric in BY_ATTRIBUTE] + [f"matched-levels-{metric}-" for metric in BY_LEVEL]
-    return next(place for place, key in enumerate(keys) if grid.key.startswith(key))
+    if grid.by_attribute:
+        return BY_ATTRIBUTE.index(grid.metric)
+    return len(BY_ATTRIBUTE) + BY_LEVEL.index(grid.metric)
 
 
 def _judges(scores: pd.DataFrame, metric: str) -> int:
     return int(scores[scores["metric"] == metric]["network"].nunique())
-
-
-def _level_grid(contents: Contents, scores: pd.DataFrame, metric: str, network: str, title: str) -> Grid:
-    """Levels x methods of one metric over all attributes."""
-    decimals = decimals_for(scores["value"].tolist())
-    levels = sorted(scores["level"].unique())
-    rows = [row_of(contents, scores[scores["level"] == level], f"{level:g}", decimals) for level in levels]
-    return grid_of(contents, scores, f"matched-levels-{metric}-{network}", title, rows, corner="level")
-
-
-def _title(metric: str) -> str:
-    name = label(metric)
-    return name[0].upper() + name[1:]
 
 
 def mean_matrix(contents: Contents, method: str) -> np.ndarray:
@@ -142,5 +130,21 @@ def rescoring_plot(contents: Contents) -> Plot | None:
         "scorer B sees of all 35. Red rises, blue falls; a perfect edit colours its own column alone. Edits that lower "
         "the attribute count the other way round. Blank: no face reached the change, or the attribute is left out. "
         + attributes_left_out(contents.judges)
+        + " The numbers, with intervals, for every level and either direction, are in rescoring.parquet."
     )
     return Plot("rescoring", "Re-scoring at matched change", caption, drawn)
+
+
+SECTION = Section(
+    key="matched",
+    title="At matched change",
+    order=40,
+    protocol=MATCHED,
+    lede="A method that hardly edits keeps everything else. Here every face is edited, up and down, until its "
+    "attribute has moved equally far by scorer A, in standard deviations of the logit over unedited images; scorer B "
+    "and the other judges say what that cost.",
+    tables=matched_tables,
+    plots=lambda contents: [plot for plot in (rescoring_plot(contents),) if plot is not None],
+    remark=lambda contents: attributes_left_out(contents.judges),
+    folded_title="Further measures at matched change",
+)

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.report import page
 from pipeline.report.contents import contents_of
-from pipeline.report.rated import consistency_table, rate_tables
+from pipeline.report.sections.consistency import consistency_table
+from pipeline.report.sections.rates import rate_tables
 from tests.builders import random_run
 
 CONTENTS = contents_of(random_run.tables(), random_run.strips())
@@ -31,7 +32,7 @@ def test_consistency_has_a_row_for_every_metric() -> None:
     (grid,) = consistency_table(CONTENTS)
     assert len(grid.rows) == 3 and grid.corner == "metric" and grid.protocol == "consistency-1"
     assert "from edit to edit: l2l (values)." in grid.note
-    (silent,) = consistency_table(replace(CONTENTS, carried={}))
+    (silent,) = consistency_table(replace(CONTENTS, others={}))
     assert silent.note == ""
 
 

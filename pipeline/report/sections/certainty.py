@@ -13,6 +13,7 @@ from pipeline.report.contents import Contents
 from pipeline.report.controls import Check, control_checks
 from pipeline.report.grids import ARROWS, decimals_for, label, number, short
 from pipeline.report.judges import OF_LOGITS
+from pipeline.report.sections import Section, TextTable
 
 
 @dataclass(frozen=True)
@@ -146,3 +147,25 @@ def few(differences: pd.DataFrame, level: float = 0.05) -> str:
         f"With {faces} faces no p value is below 2^(1 - {faces}) = {2.0 ** (1 - faces):.2g}, and {family} comparisons "
         f"make {min(1.0, least):.2g} of it: a run of this size cannot show that two methods differ."
     )
+
+
+def _values(contents: Contents) -> dict[str, Any]:
+    found = certainty(contents)
+    return {"certainty": found} if found.checks or found.standings or found.judges else {}
+
+
+def _controls(contents: Contents) -> list[TextTable]:
+    words = {True: "holds", False: "does not hold", None: "not testable"}
+    rows = [(one.control, one.expected, one.found, words[one.holds]) for one in control_checks(contents.scores)]
+    return [TextTable("Controls", ("control", "expected", "found", ""), tuple(rows))]
+
+
+SECTION = Section(
+    key="certainty",
+    title="How sure",
+    order=70,
+    template="certainty.html.j2",
+    values=_values,
+    lists=_controls,
+    markdown_order=85,
+)

@@ -8,8 +8,8 @@ from html import unescape
 import pandas as pd
 
 from pipeline.attributes import EVALUATED
-from pipeline.report.claims import L2L_RIVALS, QUALITY_CLAIM, orders, verdicts
 from pipeline.report.contents import Contents, contents_of
+from pipeline.report.sections.claims import L2L_RIVALS, QUALITY_CLAIM, orders, verdicts
 from tests.builders import random_run
 from tests.builders.random_run import score
 
@@ -30,7 +30,7 @@ def identity(values: dict[str, float], best_for_l2l: int, **more: object) -> lis
 
 
 def contents(rows: list[dict[str, object]], **tables: pd.DataFrame) -> Contents:
-    made = contents_of(random_run.tables())
+    made = contents_of({**random_run.tables(), "judges": random_run.judges()})
     scores = pd.DataFrame(rows)
     scores["level"] = scores["level"] if "level" in scores else None
     scores["level"] = scores["level"].astype(float)
@@ -96,7 +96,7 @@ def test_a_claim_whose_rivals_were_not_run_is_not_judged() -> None:
 
 
 def test_the_network_of_a_loss_judges_no_claim() -> None:
-    rows = [row | {"network": "synthface-recognizer_a-1234"} for row in identity(PAPER, 8)]
+    rows = [row | {"network": random_run.NETWORKS["recognizer_a"]} for row in identity(PAPER, 8)]
     assert found(contents(rows)) == {} and orders(contents(rows)) == []
 
 

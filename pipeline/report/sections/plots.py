@@ -1,0 +1,8 @@
+"""The plots of the edits over their ranges."""
+
+from __future__ import annotations
+
+from pipeline.report import figures
+from pipeline.report.sections import Section
+
+SECTION = Section(key="plots", title="Plots", order=90, plots=lambda contents: figures.plots(contents))

@@ -1,0 +1,14 @@
+"""How to query the published tables."""
+
+from __future__ import annotations
+
+from pipeline.report.sections import Section
+from pipeline.tables.schemas import PUBLISHED
+
+SECTION = Section(
+    key="query",
+    title="Query the tables",
+    order=160,
+    template="query.html.j2",
+    values=lambda contents: {"tables_published": list(PUBLISHED)},
+)

@@ -1,0 +1,13 @@
+"""Every score of the run, as in scores.parquet."""
+
+from __future__ import annotations
+
+from pipeline.report.sections import Section
+
+SECTION = Section(
+    key="all",
+    title="Every score",
+    order=130,
+    template="scores.html.j2",
+    values=lambda contents: {"scores": contents.scores.to_dict("records")},
+)

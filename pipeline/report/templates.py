@@ -1,0 +1,97 @@
+"""How pages are made of templates: one environment, its filters, the style and the script that pages contain.
+
+Everything that is not ours to vouch for (names of methods, flags, paths, versions) reaches a page through jinja2's
+autoescaping; style, script, plots and pictures are inside it, and its own content policy forbids the browser to fetch
+anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.report.contents import Picture
+from pipeline.report.grids import ARROWS, number
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).resolve().parent
+
+
+def environment(folders: Sequence[Path] = ()) -> Environment:
+    """Templates of this folder and of further ones: autoescaped, strict about names, with the filters of pages."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader([HERE, *folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        number=number,
+        duration=duration,
+        data_uri=data_uri,
+        signed=signed,
+        difference=difference,
+        pretty=lambda value: json.dumps(value, indent=1, sort_keys=True),
+    )
+    made.globals["arrows"] = ARROWS
+    return made
+
+
+def inlined() -> Mapping[str, Any]:
+    """`style` and `script` of a page."""
+    from markupsafe import Markup
+
+    files = {"style": "page.css", "script": "page.js"}
+    return {name: Markup((HERE / file).read_text(encoding="utf-8")) for name, file in files.items()}
+
+
+def comparability(domain: str) -> str:
+    """What must be said wherever the numbers of a domain stand."""
+    if domain == "ffhq":
+        return (
+            "Numbers compare only where domain and network are the same: other weights, another detector or another "
+            "feature extractor measure another quantity."
+        )
+    return (
+        f"Every number here is of the domain {domain}: its own generator, its own judges. None of them is "
+        "comparable with a published FFHQ number, whatever the table looks like; compare methods within this domain "
+        "and network only."
+    )
+
+
+def signed(value: float) -> str:
+    """A strength with its sign and two decimals; 0 has none."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return text if text.strip("+−0.") else "0.00"
+
+
+def difference(value: float | None, decimals: int) -> str:
+    """A difference with its sign; a dash for none."""
+    text = number(value, decimals)
+    return f"+{text}" if value is not None and math.isfinite(value) and float(text.replace(",", "")) > 0 else text
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def data_uri(picture: Picture) -> str:
+    """A picture as the address of itself."""
+    return f"data:{picture.media_type};base64,{base64.b64encode(picture.image).decode()}"
