@@ -36,7 +36,7 @@ from pipeline.chain.labels import label_images
 from pipeline.chain.views import compare_views, displacement, look_at_codes
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.domains.microbatches import image_bytes
-from pipeline.methods.base import FitData
+from pipeline.methods.interface import FitData
 from pipeline.methods.l2l.method import L2L
 from pipeline.networks.detector import Detector
 from pipeline.networks.perception import Perception

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from latentbench.published import Report, report, reports
     from latentbench.running import run, settings
     from pipeline.errors import LatentbenchError
-    from pipeline.methods.base import Faces, FitData, Method, Paper
     from pipeline.methods.cost import Cost
+    from pipeline.methods.interface import Faces, FitData, Method, Paper
     from pipeline.metrics.base import Metric
     from pipeline.settings.settings import Settings
 
@@ -50,12 +50,12 @@ __all__ = [
 # Name -> the module that defines it.
 _HOMES = {
     "Cost": "pipeline.methods.cost",
-    "Faces": "pipeline.methods.base",
-    "FitData": "pipeline.methods.base",
+    "Faces": "pipeline.methods.interface",
+    "FitData": "pipeline.methods.interface",
     "LatentbenchError": "pipeline.errors",
-    "Method": "pipeline.methods.base",
+    "Method": "pipeline.methods.interface",
     "Metric": "pipeline.metrics.base",
-    "Paper": "pipeline.methods.base",
+    "Paper": "pipeline.methods.interface",
     "Report": "latentbench.published",
     "Settings": "pipeline.settings.settings",
     "domains": "latentbench.named",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.domains import base
 from pipeline.methods import registry
-from pipeline.methods.base import Method
+from pipeline.methods.interface import Method
 from pipeline.metrics import base as metrics_base
 from pipeline.metrics.base import Metric
 

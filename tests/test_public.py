@@ -75,7 +75,7 @@ def test_a_name_that_is_not_there() -> None:
 
 
 def test_both_paths_give_the_same_class() -> None:
-    from pipeline.methods.base import FitData, Method, Paper
+    from pipeline.methods.interface import FitData, Method, Paper
 
     assert (latentbench.FitData, latentbench.Method, latentbench.Paper) == (FitData, Method, Paper)
     assert issubclass(latentbench.method("l2l"), latentbench.Method)

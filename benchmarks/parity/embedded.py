@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import FitData
+    from pipeline.methods.interface import FitData
 
 SEED, BATCH = 11, 64
 
@@ -36,7 +36,7 @@ def labelled(count: int) -> FitData:
     """Codes, untruncated, with scorer A's values of their images; and all else that a method may learn from."""
     import torch
 
-    from pipeline.methods.base import FitData
+    from pipeline.methods.interface import FitData
 
     home, z = domain(), codes_z(count)
     with torch.inference_mode():

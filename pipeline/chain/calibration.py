@@ -36,7 +36,7 @@ from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import by_microbatch
 from pipeline.errors import StageError
 from pipeline.execution.shards import Progress, run_shards
-from pipeline.methods.base import Faces
+from pipeline.methods.interface import Faces
 from pipeline.settings.experiment import BATCH, Experiment
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import (
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Method
+    from pipeline.methods.interface import Method
 
 VERSION = 1
 FILE = "ranges.parquet"

@@ -26,7 +26,7 @@ from pipeline.tables.parquet import write_table
 
 if TYPE_CHECKING:
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Faces, Method
+    from pipeline.methods.interface import Faces, Method
 
 Edit = Callable[["Domain", "Method", np.ndarray, "Faces"], dict[str, Any]]
 

@@ -30,7 +30,7 @@ from pipeline.errors import BusyError, LatentbenchError, StageError
 from pipeline.execution.shards import Progress, run_shards, run_stage, use_threads
 from pipeline.execution.throughput import store_seconds
 from pipeline.methods import masking, naming, registry
-from pipeline.methods.base import Faces, FitData, Method
+from pipeline.methods.interface import Faces, FitData, Method
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import disk_full, is_full_disk
 from pipeline.storage.stages import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.methods.base import Faces, FitData
 from pipeline.methods.contract import FACES, Subject
+from pipeline.methods.interface import Faces, FitData
 
 if TYPE_CHECKING:
     import numpy as np

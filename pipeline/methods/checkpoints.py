@@ -10,7 +10,7 @@ from pipeline.optimisation.checkpoint import Checkpoint, sha256_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.methods.base import FitData, Method
+    from pipeline.methods.interface import FitData, Method
 
 
 def method_checkpoint(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import ConfigError, LatentbenchError, StageError
 from pipeline.methods import registry
-from pipeline.methods.base import Faces, FitData, Method
+from pipeline.methods.interface import Faces, FitData, Method
 
 if TYPE_CHECKING:
     from torch import Tensor

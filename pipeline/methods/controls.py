@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.methods.base import FitData, Method, Paper
 from pipeline.methods.cost import FACTS_BYTES, Cost, linear_cost
+from pipeline.methods.interface import FitData, Method, Paper
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods import validation
-from pipeline.methods.base import FitData, Paper
 from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
 from pipeline.methods.cost import Cost, layers_of, linear_cost
+from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import LinearCandidates, Unnamed
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.attributes import index_of
 from pipeline.domains.microbatches import in_microbatches
 from pipeline.methods import validation
-from pipeline.methods.base import FitData, Paper
 from pipeline.methods.checkpoints import method_checkpoint
+from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.interfacegan import InterFaceGAN
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.attributes import index_of
 from pipeline.errors import StageError
 from pipeline.methods import validation
-from pipeline.methods.base import FitData, Method, Paper
 from pipeline.methods.boundary import Boundary, between
 from pipeline.methods.cost import Cost, linear_cost
+from pipeline.methods.interface import FitData, Method, Paper
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pipeline.methods.base import Paper
+from pipeline.methods.interface import Paper
 from pipeline.methods.interfacegan import OTHERS, InterFaceGAN
 
 
@@ -27,7 +27,7 @@ class InterFaceGANConditional(InterFaceGAN):
 
     >>> import torch
     >>> from pipeline.attributes import index_of
-    >>> from pipeline.methods.base import FitData
+    >>> from pipeline.methods.interface import FitData
     >>> w, values, age, beard = torch.zeros(81, 512), torch.full((81, 35), 0.5), index_of("age"), index_of("beard")
     >>> w[:, :2] = torch.cartesian_prod(torch.linspace(-1, 1, 9), torch.linspace(-1, 1, 9))
     >>> values[:, age], values[:, beard] = (w[:, 0] + w[:, 1]) / 4 + 0.5, w[:, 0] / 2 + 0.5

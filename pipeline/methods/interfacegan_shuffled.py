@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from pipeline.methods.base import FitData, Paper
+from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.interfacegan import InterFaceGAN
 
 SHUFFLE = 7_011  # purpose of the random stream that shuffles

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.errors import StageError
-from pipeline.methods.base import Faces, FitData
+from pipeline.methods.interface import Faces, FitData
 from pipeline.methods.interfacegan import InterFaceGAN
 
 if TYPE_CHECKING:

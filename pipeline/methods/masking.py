@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
-from pipeline.methods.base import UNEDITED_Z, Faces, FitData, Method
+from pipeline.methods.interface import UNEDITED_Z, Faces, FitData, Method
 from pipeline.methods.layer_table import layer_masks
 from pipeline.settings.settings import OF_EVERY_METHOD
 

@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.domains.microbatches import in_microbatches
 from pipeline.errors import StageError
-from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import method_checkpoint
+from pipeline.methods.interface import FitData, Method
 from pipeline.optimisation.checkpoint import Checkpoint
 from pipeline.statistics.units import Units, logits_of
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.methods import masking
-from pipeline.methods.base import Method
+from pipeline.methods.interface import Method
 from pipeline.settings.names import RULE, fits
 
 ENTRY_POINTS = "latentbench.methods"
@@ -110,7 +110,7 @@ def get(name: str) -> type[Method]:
 def _as_method(name: str, target: object) -> type[Method]:
     """The target, checked to be a complete class of methods. Raises LatentbenchError."""
     if not (isinstance(target, type) and issubclass(target, Method)):
-        raise LatentbenchError(f"Method {name!r} is {target!r}, expected a subclass of pipeline.methods.base.Method.")
+        raise LatentbenchError(f"Method {name!r} is {target!r}, expected a subclass of latentbench.Method.")
     lacking = [fact for fact in FACTS if not hasattr(target, fact)] + sorted(target.__abstractmethods__)
     if lacking:
         raise LatentbenchError(f"Method {name!r} lacks {', '.join(lacking)} (docs/plugin.md says what they are).")

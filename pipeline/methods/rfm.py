@@ -6,8 +6,8 @@ import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods import validation
-from pipeline.methods.base import FitData, Method, Paper
 from pipeline.methods.cost import Cost, linear_cost
+from pipeline.methods.interface import FitData, Method, Paper
 
 if TYPE_CHECKING:
     import numpy as np

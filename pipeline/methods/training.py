@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from pipeline.errors import TrainingDivergedError
-from pipeline.methods.base import FitData, Method
 from pipeline.methods.checkpoints import method_checkpoint
+from pipeline.methods.interface import FitData, Method
 from pipeline.optimisation.stepped import Optimiser, SteppedTraining
 
 if TYPE_CHECKING:

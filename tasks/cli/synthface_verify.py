@@ -51,7 +51,7 @@ def verify(
 def _boundaries(w: Tensor, values: Tensor, seed: int) -> dict[str, dict[str, Any]]:
     """What InterFaceGAN tells of its boundaries, trained on w (N, 512) with these values (N, 35) for labels."""
     from pipeline.domains.base import load
-    from pipeline.methods.base import FitData
+    from pipeline.methods.interface import FitData
     from pipeline.methods.interfacegan import InterFaceGAN
 
     domain, method = load("synthface", "cpu"), InterFaceGAN()

@@ -24,7 +24,7 @@ from pipeline.domains.base import Domain, DomainCard
 from pipeline.errors import TrainingDivergedError
 from pipeline.execution.shards import Progress
 from pipeline.methods import registry
-from pipeline.methods.base import FitData, Method, Paper
+from pipeline.methods.interface import FitData, Method, Paper
 from pipeline.settings.settings import Settings
 from pipeline.storage.fingerprint import digest
 from pipeline.storage.stages import ShardRecord

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from pipeline.attributes import NAMES
 from pipeline.domains.base import Domain, DomainCard
-from pipeline.methods.base import Faces, FitData
+from pipeline.methods.interface import Faces, FitData
 from pipeline.networks.detector import Detection
 from pipeline.settings.experiment import Experiment
 from pipeline.storage.fingerprint import digest

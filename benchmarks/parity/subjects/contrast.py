@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from pipeline.methods.base import FitData
     from pipeline.methods.contrastive.directions import Directions
+    from pipeline.methods.interface import FitData
 
 TAP, ALPHA, W_DIM = "b16", 0.1, 512
 SHAPES = ((12, 8, 4096), (5, 3, 300), (20, 5, 64))  # directions, codes, features
@@ -179,7 +179,7 @@ def unlabelled(w: Tensor) -> FitData:
     """What an objective needs of its data: codes and the generator."""
     import torch
 
-    from pipeline.methods.base import FitData
+    from pipeline.methods.interface import FitData
 
     home = domain()
     return FitData(

@@ -16,7 +16,7 @@ from benchmarks.parity.measures import largest, relative
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.methods.base import Faces
+    from pipeline.methods.interface import Faces
 
 NAMES = ("gender", "glasses", "yaw", "pitch", "baldness", "beard", "age", "expression")
 CODES, CHOSEN = 2_000, 0.1
@@ -127,7 +127,7 @@ def scene() -> tuple[Any, Faces, Any]:
 
     from pipeline import attributes
     from pipeline.attributes import EVALUATED, index_of
-    from pipeline.methods.base import Faces
+    from pipeline.methods.interface import Faces
     from pipeline.methods.interfacegan_z import InterFaceGANZ
 
     drawn = np.random.default_rng(13).normal(size=(len(NAMES), 512)).astype(np.float32)

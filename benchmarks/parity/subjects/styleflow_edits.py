@@ -11,7 +11,7 @@ from benchmarks.parity.measures import relative
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.methods.base import Faces
+    from pipeline.methods.interface import Faces
 
 # The order of their sliders, and the first and last of 18 layers that keep an edit of each (main_attribute.py).
 ORDER = ("gender", "glasses", "yaw", "pitch", "baldness", "beard", "age", "expression")
@@ -80,7 +80,7 @@ def scene(flows: Callable[[int], tuple[Any, Any]]) -> tuple[Any, Faces, Callable
     import torch
 
     from pipeline.attributes import EVALUATED, NAMES
-    from pipeline.methods.base import Faces
+    from pipeline.methods.interface import Faces
     from pipeline.methods.styleflow.method import StyleFlow
 
     own, known = flows(len(ORDER))

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Faces, Method
+    from pipeline.methods.interface import Faces, Method
 
 VERSION = 3
 ROLES_READ = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Faces, Method
+    from pipeline.methods.interface import Faces, Method
 
 VERSION = 2
 ROLES_READ = ("generator", "scorer_b", "recognizer_b", "detector")

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Method
+    from pipeline.methods.interface import Method
 
 VERSION = 4
 SHARD_IMAGES = 512  # about so many images make one shard of edits

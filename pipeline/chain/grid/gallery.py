@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Faces, Method
+    from pipeline.methods.interface import Faces, Method
 
 VERSION = 1
 FACES = 4

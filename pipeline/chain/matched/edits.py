@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.base import Faces, Method
+    from pipeline.methods.interface import Faces, Method
 
 VERSION = 2
 SHARD_FACES = 16  # at most so many make one shard of an attribute

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
-from pipeline.methods.base import FitData
 from pipeline.methods.cost import Cost, gradient_bytes, stepped_cost
+from pipeline.methods.interface import FitData
 from pipeline.methods.naming import Candidates
 from pipeline.tables.fields import W_DIM
 

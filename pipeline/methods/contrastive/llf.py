@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ConfigError
 from pipeline.methods import validation
-from pipeline.methods.base import FitData, Paper
 from pipeline.methods.contrastive.candidates import (
     DirectionCandidates,
     cosines,
@@ -29,6 +28,7 @@ from pipeline.methods.contrastive.llf_masks import (
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, contrastive_loss, unit_rows
 from pipeline.methods.cost import Cost
+from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import Unnamed
 from pipeline.optimisation.stepped import frozen
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.methods.base import FitData, Method
+from pipeline.methods.interface import FitData, Method
 from pipeline.methods.training import FIRST_STEP, MethodTraining
 
 if TYPE_CHECKING:

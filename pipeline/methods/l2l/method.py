@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import NAMES
 from pipeline.methods import validation
-from pipeline.methods.base import FitData, Paper
 from pipeline.methods.cost import Cost, gradient_bytes, layers_of, stepped_cost
+from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.l2l.training import LOSSES, Trainable, Training
 from pipeline.optimisation.stepped import frozen
 from pipeline.tables.fields import W_DIM

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from pipeline.methods.base import FitData, Method
+from pipeline.methods.interface import FitData, Method
 from pipeline.methods.moments import by_columns
 from pipeline.methods.training import FIRST_STEP, MethodTraining
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.attributes import ATTRIBUTES, EVALUATED, INDEX, NAMES
 from pipeline.errors import StageError
 from pipeline.methods import validation
-from pipeline.methods.base import Faces, FitData, Paper
 from pipeline.methods.cost import Cost, stepped_cost
+from pipeline.methods.interface import Faces, FitData, Paper
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.styleflow.training import PROBE, Trainable, Training
 from pipeline.tables.fields import W_DIM

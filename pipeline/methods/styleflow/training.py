@@ -7,7 +7,7 @@ import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.methods.base import FitData, Method
+from pipeline.methods.interface import FitData, Method
 from pipeline.methods.training import FIRST_STEP, MethodTraining
 
 if TYPE_CHECKING:

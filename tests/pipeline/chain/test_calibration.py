@@ -19,8 +19,8 @@ from pipeline.chain.latents import run_latents
 from pipeline.chain.training import run_train
 from pipeline.domains import base
 from pipeline.errors import BusyError, StageError
-from pipeline.methods.base import FitData, Method, Paper, silent
 from pipeline.methods.controls import NoOp
+from pipeline.methods.interface import FitData, Method, Paper, silent
 from pipeline.settings.experiment import Experiment
 from pipeline.storage.stages import building, read_manifest
 from tests.worlds import px16, toy

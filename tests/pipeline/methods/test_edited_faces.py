@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.methods.base import Faces, Method
 from pipeline.methods.contract import strengths
 from pipeline.methods.controls import RandomDirection
+from pipeline.methods.interface import Faces, Method
 from pipeline.methods.masking import masked
 from tests.worlds import toy
 

@@ -13,8 +13,8 @@ from sklearn.decomposition import PCA, IncrementalPCA
 from torch import Tensor
 
 from pipeline.attributes import NAMES
-from pipeline.methods.base import FitData
 from pipeline.methods.ganspace import BATCH, FIRST_BATCH, GANSpace, draw, moments, principal
+from pipeline.methods.interface import FitData
 from tests.worlds import toy
 
 SCALES = 3 * 0.9 ** torch.arange(toy.USED)  # standard deviations of W along the toy's basis

@@ -11,7 +11,7 @@ import torch
 from pipeline.attributes import NAMES, index_of
 from pipeline.errors import StageError
 from pipeline.methods import contract
-from pipeline.methods.base import Faces, Method
+from pipeline.methods.interface import Faces, Method
 from pipeline.methods.interfacegan_z import InterFaceGANZ, scaled
 from stylegan.generator import Generator
 from tests.worlds import toy

@@ -16,7 +16,7 @@ from pipeline.chain.training import train_stage
 from pipeline.domains import base
 from pipeline.errors import ConfigError
 from pipeline.methods import registry
-from pipeline.methods.base import Method
+from pipeline.methods.interface import Method
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.masking import masked
 from tests.worlds import px8, toy

@@ -19,7 +19,7 @@ from pipeline.chain.views import displacement as published_displacement
 from pipeline.domains import base
 from pipeline.errors import StageError
 from pipeline.methods import naming, registry
-from pipeline.methods.base import FitData, Paper
+from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import (
     LEAST_SELECTIVITY,
     STEP,

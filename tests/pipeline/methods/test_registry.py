@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.methods import masking, registry
-from pipeline.methods.base import Method
+from pipeline.methods.interface import Method
 from tests.worlds import toy
 
 GOOD = """
@@ -54,7 +54,7 @@ def test_a_plug_in_is_a_method(install: Callable[..., None]) -> None:
         ("raise SystemExit(7)", "SystemExit: 7"),
         ("x = 1", "AttributeError"),
         ("class Mine: pass", "expected a subclass"),
-        ("from pipeline.methods.base import Method\nclass Mine(Method): pass", "lacks name, version, paper"),
+        ("from pipeline.methods.interface import Method\nclass Mine(Method): pass", "lacks name, version, paper"),
     ],
 )
 def test_a_broken_plug_in_is_told_and_the_others_stay(install: Callable[..., None], code: str, told: str) -> None:

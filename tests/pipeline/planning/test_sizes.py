@@ -16,7 +16,7 @@ from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import StageError
 from pipeline.methods import registry
-from pipeline.methods.base import Method
+from pipeline.methods.interface import Method
 from pipeline.planning import sizes
 from pipeline.planning import whole as machine
 from pipeline.planning.plan import check_machine, disk_shortage, memory_shortage, plan, size, without_size

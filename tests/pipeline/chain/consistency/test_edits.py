@@ -18,8 +18,8 @@ from pipeline.chain.curves.scores import rating_stage
 from pipeline.chain.spread import Spread
 from pipeline.chain.views import displacement, synthesise
 from pipeline.domains import base
-from pipeline.methods.base import Faces, Method, silent
 from pipeline.methods.controls import NoOp
+from pipeline.methods.interface import Faces, Method, silent
 from pipeline.methods.interfacegan_z import InterFaceGANZ
 from pipeline.methods.masking import masked
 from pipeline.methods.styleflow.method import StyleFlow

@@ -24,8 +24,8 @@ from pipeline.chain.matched.scores import matched_set, matrix
 from pipeline.chain.spread import Spread, read_spread, run_spread
 from pipeline.chain.training import load_method, run_train
 from pipeline.domains import base
-from pipeline.methods.base import Method, silent
 from pipeline.methods.controls import NoOp
+from pipeline.methods.interface import Method, silent
 from pipeline.metrics.base import get
 from pipeline.networks.pairs import perceptual_distance, structural_similarity
 from pipeline.settings.settings import Settings

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.errors import ConfigError
-from pipeline.methods.base import FitData
 from pipeline.methods.contrastive import training as contrastive
 from pipeline.methods.contrastive.candidates import feature_maps
 from pipeline.methods.contrastive.directions import Directions
@@ -31,6 +30,7 @@ from pipeline.methods.contrastive.llf_masks import (
     region_of,
     spread_over,
 )
+from pipeline.methods.interface import FitData
 from pipeline.optimisation import stepped
 from tests.worlds import toy
 

@@ -11,7 +11,7 @@ import torch
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.errors import TrainingDivergedError
-from pipeline.methods.base import FitData
+from pipeline.methods.interface import FitData
 from pipeline.methods.l2l import training as l2l_training
 from pipeline.methods.l2l.method import L2L
 from pipeline.methods.l2l.training import LOSSES

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.attributes import ATTRIBUTES, EVALUATED, NAMES, index_of
 from pipeline.errors import StageError, TrainingDivergedError
-from pipeline.methods.base import Faces, FitData
+from pipeline.methods.interface import Faces, FitData
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.styleflow.method import GAINS, StyleFlow
 from pipeline.optimisation import stepped
