@@ -135,6 +135,7 @@ def test_reports_are_runs_with_tables(outputs: Path) -> None:
     assert first.table("scores").schema.field("value").metadata, "unit and meaning go along"
     pd.testing.assert_frame_equal(first.frame("scores"), tables["scores"].to_pandas())
     assert latentbench.report(outputs=outputs) == latentbench.report(LATER[-8:], outputs) == second
+    assert len(repr(first)) < 200, "a list of reports can be read in an interpreter"
 
 
 def test_a_damaged_table_is_refused(outputs: Path) -> None:

@@ -18,7 +18,7 @@ def test_the_old_path_gives_the_same_class_and_names_the_new_one(name: str) -> N
 
 def test_a_plugin_of_the_old_path_is_a_method() -> None:
     with pytest.warns(DeprecationWarning):
-        from pipeline.methods.interface import FitData, Method, Paper
+        from pipeline.methods.base import FitData, Method, Paper
     assert (FitData, Method, Paper) == (latentbench.FitData, latentbench.Method, latentbench.Paper)
 
 
