@@ -38,18 +38,18 @@ def llf_clusters(
 
         latentbench methods llf-clusters --tap b32 --k 9
     """
-    from pipeline.methods.contrastive.llf import LLF
+    from pipeline.methods import registry
     from pipeline.methods.contrastive.llf_clusters import Report, report_clusters
 
     settings = options.request(domain=domain, device=device, methods=["llf"]).settings
-    method = LLF(**settings.method_parameters("llf"))
+    configured = registry.unfitted("llf", settings.method_parameters("llf"), settings.source_of("llf")).parameters()
     report: Report = report_clusters(
         settings,
         folder,
-        tap=tap or method.tap,
+        tap=tap or configured["tap"],
         images=images,
         ks=_span(ks),
-        shown=shown or method.clusters,
+        shown=shown or configured["clusters"],
         progress=lambda text: err.print(text, highlight=False),
     )
     _print_choices(report.as_json())

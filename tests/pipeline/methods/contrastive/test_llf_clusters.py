@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from pipeline.errors import ConfigError
+from pipeline.methods.contrastive import llf_clusters
 from pipeline.methods.contrastive.llf_clusters import (
     Report,
     canopies,
@@ -21,6 +23,8 @@ from pipeline.methods.contrastive.llf_clusters import (
 )
 from pipeline.methods.contrastive.llf_masks import mask_sheet
 from tasks.cli import app
+
+ROOT = Path(__file__).parents[4]
 
 
 def blobs(kinds: int = 4, count: int = 6, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,3 +103,21 @@ def test_the_verb_is_there_and_tells_what_it_expected() -> None:
     assert "masks" in CliRunner().invoke(app, ["methods", "llf-clusters", "--help"]).stdout
     refused = CliRunner().invoke(app, ["methods", "llf-clusters", "--ks", "9-2"])
     assert refused.exit_code == 2
+
+
+def test_the_verb_takes_tap_and_clusters_from_the_settings_of_a_masked_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.cfg"
+    section = "[method.llf]\nlayer_mask = styleflow\n"
+    path.write_text((ROOT / "luigi.cfg").read_text().replace("[method.llf]\n", section))
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(path))
+    asked: dict[str, object] = {}
+
+    def stop(*_: object, **options: object) -> None:
+        asked.update(options)
+        raise ConfigError("asked")
+
+    monkeypatch.setattr(llf_clusters, "report_clusters", stop)
+    assert CliRunner().invoke(app, ["methods", "llf-clusters", "--ks", "2-3"]).exit_code == 2
+    assert (asked["tap"], asked["shown"]) == ("b16", 5)
