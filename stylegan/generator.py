@@ -134,8 +134,7 @@ class Generator(nn.Module):
     ) -> Tensor:
         """z (batch, z_dim) -> images (batch, 3, resolution, resolution), about [-1, 1], not clamped."""
         ws = self.mapping(z, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
-        images: Tensor = self.synthesis(ws, noise=noise)
-        return images
+        return self.synthesis(ws, noise=noise)
 
     def map_to_w(self, z: Tensor) -> Tensor:
         """z (batch, z_dim) -> w (batch, w_dim), not truncated."""

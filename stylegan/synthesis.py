@@ -60,7 +60,7 @@ class SynthesisLayer(StyledLayer):
         self.register_buffer("resample_filter", resampling_filter())
 
     def forward(self, x: Tensor, w: Tensor, *, noise: Noise, rng: torch.Generator | None, forms: ModuleType) -> Tensor:
-        result: Tensor = forms.styled_conv2d(
+        return forms.styled_conv2d(
             x,
             self.weight,
             self.affine(w),
@@ -69,7 +69,6 @@ class SynthesisLayer(StyledLayer):
             upsampling_kernel=self.resample_filter if self.upsampling else None,
             clamp=clamp_of(self.clamp, x, w),
         )
-        return result
 
     def noise(self, noise: Noise, x: Tensor, rng: torch.Generator | None) -> Tensor | None:
         """The scaled noise to add, (1 or batch, 1, resolution, resolution); None for the noise 'none'."""
@@ -92,7 +91,7 @@ class ToRGB(StyledLayer):
         self.weight_gain = 1 / math.sqrt(channels_in)
 
     def forward(self, x: Tensor, w: Tensor, *, forms: ModuleType) -> Tensor:
-        result: Tensor = forms.styled_conv2d(
+        return forms.styled_conv2d(
             x,
             self.weight,
             self.affine(w) * self.weight_gain,
@@ -101,7 +100,6 @@ class ToRGB(StyledLayer):
             activate=False,
             clamp=clamp_of(self.clamp, x, w),
         )
-        return result
 
 
 def clamp_of(clamp: float | None, x: Tensor, w: Tensor) -> float | None:
@@ -180,8 +178,7 @@ class SynthesisBlock(nn.Module):
             w = ws[:, self.ws_indices["conv0"]]
             x = self.conv0(x.to(dtype), w, noise=noise, rng=rng, forms=forms)
         w = ws[:, self.ws_indices["conv1"]]
-        result: Tensor = self.conv1(x, w, noise=noise, rng=rng, forms=forms)
-        return result
+        return self.conv1(x, w, noise=noise, rng=rng, forms=forms)
 
     def add_to_image(self, image: Tensor | None, x: Tensor, ws: Tensor, *, forms: ModuleType) -> Tensor:
         """The upsampled image of the previous blocks (None for the first block) plus this block's RGB."""

@@ -123,8 +123,7 @@ def describe(name: str) -> DomainCard:
     """A domain's card; imports no torch. Raises UnknownNameError, WeightsError if a file is missing."""
     if name not in MODULES:
         raise UnknownNameError("domain", name, MODULES)
-    card: DomainCard = import_module(MODULES[name]).describe()
-    return card
+    return import_module(MODULES[name]).describe()
 
 
 def true_parts(name: str, w: torch.Tensor, size: int) -> tuple[torch.Tensor | None, tuple[str, ...]]:
@@ -133,8 +132,7 @@ def true_parts(name: str, w: torch.Tensor, size: int) -> tuple[torch.Tensor | No
     None and no names for a domain whose module has no `part_map(w, size)`, since its truth is not known.
     """
     part_map = getattr(import_module(MODULES[name]), "part_map", None)
-    found: tuple[torch.Tensor | None, tuple[str, ...]] = (None, ()) if part_map is None else part_map(w, size)
-    return found
+    return (None, ()) if part_map is None else part_map(w, size)
 
 
 def measured(name: str) -> dict[str, dict[str, Any]]:

@@ -27,8 +27,7 @@ class Boundary:
 
     def above(self, points: np.ndarray) -> np.ndarray:
         """Which points (N, 512) are on the upper side, (N,) bool."""
-        upper: np.ndarray = (points - self.centre) @ self.normal + self.intercept > 0
-        return upper
+        return (points - self.centre) @ self.normal + self.intercept > 0
 
     def facts(self) -> dict[str, Any]:
         """How the boundary was computed: `solver`, `iterations`, `converged`."""

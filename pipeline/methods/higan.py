@@ -176,8 +176,7 @@ class _Rescoring:
             ws = self.ws[rows].clone()
             if layers is not None:
                 ws[:, layers] += step
-            found: Tensor = self.data.scorer_a(self.data.generator.synthesis(ws)).double().cpu()
-            return found
+            return self.data.scorer_a(self.data.generator.synthesis(ws)).double().cpu()
 
         with torch.no_grad():
             return torch.cat(in_microbatches(see, len(self.ws), self.data.generator.resolution, self.data.device))

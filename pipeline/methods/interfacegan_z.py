@@ -115,5 +115,4 @@ def scaled(z: np.ndarray) -> np.ndarray:
     import numpy as np
 
     length = np.linalg.norm(z, axis=1, keepdims=True)
-    result: np.ndarray = z * (np.float32(math.sqrt(z.shape[1])) / length)
-    return result
+    return z * (np.float32(math.sqrt(z.shape[1])) / length)

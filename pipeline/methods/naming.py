@@ -289,8 +289,7 @@ def _values(data: FitData, ws: Tensor) -> Tensor:
     import torch
 
     def see(rows: slice) -> Tensor:
-        found: Tensor = data.scorer_a(data.generator.synthesis(ws[rows])).double().cpu()
-        return found
+        return data.scorer_a(data.generator.synthesis(ws[rows])).double().cpu()
 
     return torch.cat(in_microbatches(see, len(ws), data.generator.resolution, data.device))
 

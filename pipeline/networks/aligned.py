@@ -33,8 +33,7 @@ class AlignedRecognizer(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        embeddings: Tensor = self.network(standardised(face_of(images)))
-        return embeddings
+        return self.network(standardised(face_of(images)))
 
 
 def face_of(images: Tensor) -> Tensor:

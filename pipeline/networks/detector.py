@@ -137,8 +137,7 @@ class Detector(nn.Module):
         x = net.pool2(net.prelu2(net.conv2(x)))
         x = net.pool3(net.prelu3(net.conv3(x)))
         x = net.prelu4(net.conv4(x)).permute(0, 3, 2, 1).flatten(1)
-        features: Tensor = net.prelu5(net.dense5(x))
-        return features
+        return net.prelu5(net.dense5(x))
 
     def _faces(self, pixels: Tensor) -> _Candidates:
         sums = _sums(pixels)

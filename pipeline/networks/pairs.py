@@ -45,5 +45,4 @@ def structural_similarity(images: Tensor, others: Tensor) -> Tensor:
 
     The window is a Gaussian of 11 pixels with a standard deviation of 1.5; the mean is over channels and positions.
     """
-    result: Tensor = ssim((images + 1) / 2, (others + 1) / 2, data_range=1.0, size_average=False)
-    return result
+    return ssim((images + 1) / 2, (others + 1) / 2, data_range=1.0, size_average=False)

@@ -24,8 +24,7 @@ class Recognizer(nn.Module):
 
     def raw(self, images: Tensor) -> Tensor:
         """Embeddings before the normalisation, (N, `dimensions`)."""
-        out: Tensor = self.norm(self.head(self.trunk(images.contiguous(memory_format=torch.channels_last))))
-        return out
+        return self.norm(self.head(self.trunk(images.contiguous(memory_format=torch.channels_last))))
 
     def forward(self, images: Tensor) -> Tensor:
         return functional.normalize(self.raw(images).float(), dim=1)

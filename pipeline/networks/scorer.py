@@ -23,8 +23,7 @@ class Scorer(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Values before the logistic function, (N, 35)."""
-        out: Tensor = self.head(self.trunk(images.contiguous(memory_format=torch.channels_last)))
-        return out
+        return self.head(self.trunk(images.contiguous(memory_format=torch.channels_last)))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images).sigmoid()

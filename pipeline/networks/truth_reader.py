@@ -44,8 +44,7 @@ class Reader(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Factors before the logistic function, (N, `factors`)."""
-        out: Tensor = self.head(self.trunk(images.contiguous(memory_format=torch.channels_last)))
-        return out
+        return self.head(self.trunk(images.contiguous(memory_format=torch.channels_last)))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images).sigmoid()

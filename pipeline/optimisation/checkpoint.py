@@ -67,8 +67,7 @@ class Checkpoint:
         except Exception as error:  # whatever a damaged file makes torch raise
             obstacle = f"cannot be read ({error})"
         if not obstacle:
-            state: dict[str, Any] = kept["state"]
-            return state
+            return kept["state"]
         message = f"The checkpoint {self.path} {obstacle}. {self.remedy or START_OVER}"
         if self.remedy:
             raise StageError(message)
@@ -89,8 +88,7 @@ class Checkpoint:
             if found != expected:
                 raise ValueError("it is damaged, or an earlier version of this program wrote it")
             file.seek(HEADER)
-            kept: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-            return kept
+            return torch.load(file, map_location=device, weights_only=True)
 
     def _difference(self, kept: Mapping[str, Any]) -> str:
         """What the file was written for, where it differs from what is computed here; empty if it is the same."""

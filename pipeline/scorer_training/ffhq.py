@@ -216,5 +216,4 @@ def _confidences(
             found[name] = confidence
         return found
 
-    found: dict[str, float] | None = _at(answer, keys, read)
-    return found
+    return _at(answer, keys, read)

@@ -35,8 +35,7 @@ DERIVED = ("glasses",)
 @functools.cache
 def statistics() -> dict[str, Any]:
     """FFHQ's marginals and rank correlations, as shipped in `statistics.json`."""
-    content: dict[str, Any] = json.loads(STATISTICS.read_text(encoding="utf-8"))
-    return content
+    return json.loads(STATISTICS.read_text(encoding="utf-8"))
 
 
 @functools.cache
@@ -118,8 +117,7 @@ def nearest_correlation(matrix: np.ndarray, floor: float = 1e-4, rounds: int = 2
     roots, vectors = np.linalg.eigh(current)
     current = (vectors * np.maximum(roots, floor)) @ vectors.T
     scale = np.sqrt(np.diag(current))
-    found: np.ndarray = current / np.outer(scale, scale)
-    return found
+    return current / np.outer(scale, scale)
 
 
 def fit_latent() -> np.ndarray:

@@ -83,8 +83,7 @@ def feature_maps(
         for first, stop in fed:
             ws[:, first:stop] = edited[:, first:stop]
     if torch.is_grad_enabled() and ws.requires_grad:
-        maps: Tensor = data.generator.synthesis.features(ws, tap)
-        return maps
+        return data.generator.synthesis.features(ws, tap)
     return torch.cat([data.generator.synthesis.features(part, tap) for part in ws.split(CHUNK)])
 
 

@@ -24,8 +24,7 @@ COVER = 0.5  # of a mask over a face
 
 def points_of(maps: Tensor) -> np.ndarray:
     """Every pixel of feature maps (N, C, h, w) as a row, (N h w, C) float32."""
-    rows: np.ndarray = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).float().cpu().numpy()
-    return rows
+    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).float().cpu().numpy()
 
 
 def fit_clusters(maps: Tensor, count: int, seed: int) -> Tensor:

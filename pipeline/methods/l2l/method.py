@@ -137,14 +137,12 @@ class L2L(Trainable):
         change = strengths.to(ws)
         with torch.no_grad():
             if self.codes == W_PLUS:
-                each_layer: Tensor = self.mapper_(ws, change)
-                return each_layer
+                return self.mapper_(ws, change)
             if torch.equal(ws, ws[:, :1].expand_as(ws)):
                 return self.mapper_(ws[:, 0], change)[:, None].expand_as(ws).clone()
             count, layers, width = ws.shape
             each = self.mapper_(ws.reshape(-1, width), change.repeat_interleave(layers, dim=0))
-            edited: Tensor = each.reshape(count, layers, width)
-            return edited
+            return each.reshape(count, layers, width)
 
     def state(self) -> dict[str, Tensor]:
         """The mapper's weights and buffers."""
@@ -222,8 +220,7 @@ class L2L(Trainable):
         per_layer = self.codes == W_PLUS
 
         def broadcast(codes: Tensor) -> Tensor:
-            layers: Tensor = codes if codes.dim() == 3 else data.generator.mapping.broadcast(codes)
-            return layers
+            return codes if codes.dim() == 3 else data.generator.mapping.broadcast(codes)
 
         w = broadcast(w) if per_layer else w
         edited = mapper(w, change)
