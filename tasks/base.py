@@ -208,5 +208,4 @@ class StageTask(RunTask):
 
 def task_of(run: RunTask, link: Link) -> StageTask:
     """The task of a link of the same run."""
-    task: StageTask = run.clone(StageTask.by_kind[link.stage.name], **link.names)
-    return task
+    return run.clone(StageTask.by_kind[link.stage.name], **link.names)

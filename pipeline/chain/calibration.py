@@ -150,8 +150,7 @@ def _compute(settings: Settings, method: str, builders: Sequence[Builder], todo:
 def read_range(settings: Settings, method: str, attribute: str) -> dict[str, Any]:
     """The row of RANGES of a method and attribute. Raises StageError if it is not calibrated."""
     stage = range_stage(settings, base.describe(settings.domain), method, attribute)
-    row: dict[str, Any] = read_stage(stage, settings.outputs, RANGES).to_pylist()[0]
-    return row
+    return read_stage(stage, settings.outputs, RANGES).to_pylist()[0]
 
 
 def range_shard(settings: Settings, shard: RangeShard, progress: Progress) -> ShardRecord:
@@ -265,8 +264,7 @@ class _Editor:
     def _look(self, ws: Tensor) -> np.ndarray:
         def see(rows: slice) -> np.ndarray:
             images = self.domain.generator.synthesis(ws[rows]).clamp(-1.0, 1.0)
-            found: np.ndarray = self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
-            return found
+            return self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
 
         return np.concatenate(by_microbatch(self.domain, see, len(ws)))
 
@@ -280,8 +278,7 @@ class _Editor:
             edited = self.edit(strengths, rows)
             origin = self.edit(np.zeros(len(rows)), rows) if from_no_edit else self.faces.ws[rows]
             length = (edited - origin).double().norm(dim=2).square().mean(dim=1).sqrt() / self.domain.mean_distance
-            distance: np.ndarray = length.nan_to_num(nan=math.inf).cpu().numpy()
-            return distance
+            return length.nan_to_num(nan=math.inf).cpu().numpy()
 
         return _in_batches(measure, strengths, rows)
 
@@ -340,8 +337,7 @@ def _farthest(editor: _Editor, signs: np.ndarray, rows: np.ndarray) -> tuple[np.
 
 def _at(table: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Row first[j] of each column j."""
-    found: np.ndarray = table[first, np.arange(table.shape[1])]
-    return found
+    return table[first, np.arange(table.shape[1])]
 
 
 def _bracketed(

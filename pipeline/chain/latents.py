@@ -189,5 +189,4 @@ def _map_block(generator: Generator, seed: int, start: int, psi: float) -> np.nd
         w = generator.map_to_w(z)
         if psi != 1.0:
             w = torch.lerp(generator.mapping.w_avg.to(w), w, psi)
-    result: np.ndarray = w.numpy()
-    return result
+    return w.numpy()

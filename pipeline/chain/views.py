@@ -88,8 +88,7 @@ def compare_views(domain: Domain, edited: View, unedited: View) -> dict[str, Ten
     from pipeline.networks.truth_reader import distance as true_distance
 
     def distance(role: str) -> Tensor:
-        result: Tensor = (1 - (getattr(edited, role) * getattr(unedited, role)).sum(dim=1)).clamp(min=0.0)
-        return result
+        return (1 - (getattr(edited, role) * getattr(unedited, role)).sum(dim=1)).clamp(min=0.0)
 
     columns = {
         "identity_mtcnn": distance("mtcnn"),

@@ -65,7 +65,7 @@ class Workers:
         except Exception as error:
             log.debug("Not unsubscribed from %s: %s", topic, error)
 
-    def abandon(self, futures: list[Future]) -> None:
+    def abandon(self, futures: list[Future[Any]]) -> None:
         """Cancel what has not finished. Our own workers are stopped, since Dask cannot stop a running task."""
         if self.cluster is not None or not self.is_connected:
             close()

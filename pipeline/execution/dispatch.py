@@ -34,9 +34,9 @@ class Sent:
 
     def __init__(self, job: Job, workers: Workers, topic: str) -> None:
         self.job, self.workers, self.topic = job, workers, topic
-        self.all: list[Future] = []
-        self._waiting: dict[Future, int] = {}
-        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self.all: list[Future[Any]] = []
+        self._waiting: dict[Future[Any], int] = {}
+        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     def send(self, index: int) -> None:
         """Send a shard, after those of lower index."""
@@ -59,7 +59,7 @@ class Sent:
         self._waiting[future] = index
         future.add_done_callback(self._done.put)
 
-    def take(self) -> tuple[int, Future] | None:
+    def take(self) -> tuple[int, Future[Any]] | None:
         """A task that is done, or None if there is none for a TICK.
 
         Dask tells of it from a thread, which may be refused to it: so every TICK each task is looked at as well.

@@ -152,7 +152,7 @@ def _connect(address: str) -> Client:
     nothing, and a client that is cut off in the middle of its making takes minutes to go.
     """
     from distributed import Client
-    from distributed.comm import get_address_host
+    from distributed.comm.addressing import get_address_host
     from distributed.security import Security
 
     try:

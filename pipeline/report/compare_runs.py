@@ -94,8 +94,7 @@ def _face_scores(folder: Path) -> pd.DataFrame:
     """FACE_SCORES of a run; empty for one that was published before the table existed."""
     path = folder / "face_scores.parquet"
     table = read_table(path, FACE_SCORES) if path.is_file() else FACE_SCORES.empty_table()
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    return table.to_pandas()
 
 
 def compare_scores(

@@ -211,8 +211,7 @@ class Contents:
 
 
 def _empty(table: str) -> pd.DataFrame:
-    frame: pd.DataFrame = PUBLISHED[table].empty_table().to_pandas()
-    return frame
+    return PUBLISHED[table].empty_table().to_pandas()
 
 
 def record_of(runs: pa.Table) -> RunRecord:

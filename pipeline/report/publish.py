@@ -242,8 +242,7 @@ def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -
 def _naming_candidates(settings: Settings, card: DomainCard, method: str) -> int | None:
     """How many signed directions were tried to name the method's; None where they had names."""
     learned = read_manifest(train_stage(settings, card, method), settings.outputs).extra.get("facts", {})
-    tried: int | None = learned.get("naming_candidates")
-    return tried
+    return learned.get("naming_candidates")
 
 
 def _ranges(settings: Settings, card: DomainCard) -> pa.Table:

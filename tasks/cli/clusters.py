@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -62,7 +62,7 @@ def _span(text: str) -> range:
     return range(int(low), int(high) + 1)
 
 
-def _print_choices(report: dict) -> None:
+def _print_choices(report: dict[str, Any]) -> None:
     told = {"explained": "variance explained", "iou": "mean IoU"}
     regions = [{"IoU" if key == "iou" else key: value for key, value in row.items()} for row in report["regions"]]
     for rows, title in ((report["choices"], "Number of clusters"), (regions, f"k = {report['shown']}")):

@@ -56,5 +56,4 @@ def _boundaries(w: Tensor, values: Tensor, seed: int) -> dict[str, dict[str, Any
 
     domain, method = load("synthface", "cpu"), InterFaceGAN()
     method.fit(FitData(w, values, domain.generator, domain.scorer_a, domain.recognizer_a, seed, domain.device))
-    facts: dict[str, dict[str, Any]] = method.facts()["boundaries"]
-    return facts
+    return method.facts()["boundaries"]

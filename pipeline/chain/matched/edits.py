@@ -223,18 +223,15 @@ class _Editor:
         return by_microbatch(self.domain, lambda lot: self._logits_a(synthesise(self.domain, ws[lot])), len(ws))
 
     def _logits_a(self, images: Tensor) -> np.ndarray:
-        found: np.ndarray = logits_of(self.domain.scorer_a(images))[:, self.column].cpu().numpy()
-        return found
+        return logits_of(self.domain.scorer_a(images))[:, self.column].cpu().numpy()
 
     def _change_a(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        change: np.ndarray = (logits.astype(np.float64) - self.start_logits[rows]) / self.spread.a[self.column]
-        return change
+        return (logits.astype(np.float64) - self.start_logits[rows]) / self.spread.a[self.column]
 
     def beyond_logits(self, targets: Targets) -> np.ndarray:
         """Whether a target (T,) asks for a logit that is cut off, so that nothing could reach it."""
         levels = targets.directions * (targets.levels - self.matching.tolerance) * self.spread.a[self.column]
-        beyond: np.ndarray = np.abs(self.start_logits[targets.rows] + levels) > LARGEST_LOGIT
-        return beyond
+        return np.abs(self.start_logits[targets.rows] + levels) > LARGEST_LOGIT
 
     def farthest(self, end: float) -> np.ndarray:
         """Each face's largest strength (N,) up to an end of the range at which its displacement is within the cap."""
@@ -250,8 +247,7 @@ class _Editor:
 
     def _beyond(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         moved = displacement(self.domain, self.edit(strengths, rows), self.faces.ws[rows]).cpu().numpy()
-        beyond: np.ndarray = ~(moved <= OVER_CAP * self.matching.cap)
-        return beyond
+        return ~(moved <= OVER_CAP * self.matching.cap)
 
     def measure(self, strengths: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Columns (M,) of `matched` that the images at these strengths have: the judges' pass of `edits`."""

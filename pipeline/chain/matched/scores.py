@@ -165,5 +165,4 @@ def matrix(
 
 def _level(table: pa.Table, level: float) -> np.ndarray:
     """Which rows are of that level, (N,) bool."""
-    found: np.ndarray = table.column("level").to_numpy() == level
-    return found
+    return table.column("level").to_numpy() == level

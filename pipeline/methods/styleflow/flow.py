@@ -168,7 +168,12 @@ class Flow(nn.Module):
 
 
 def _dopri5(
-    slope: Callable, state: Tensor | tuple, start: float, stop: float, tolerance: float, norm: Callable | None
+    slope: Callable[..., Any],
+    state: Tensor | tuple[Tensor, ...],
+    start: float,
+    stop: float,
+    tolerance: float,
+    norm: Callable[..., Tensor] | None,
 ) -> Any:
     """The state at `stop`. Raises UnsolvableError."""
     first = state if isinstance(state, Tensor) else state[0]

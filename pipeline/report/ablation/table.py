@@ -137,8 +137,7 @@ class Results:
 
     def _read(self, schema: pa.Schema) -> list[dict[str, Any]]:
         stage = scores_stage(self.settings, self.card, self.method)
-        rows: list[dict[str, Any]] = read_stage(stage, self.settings.outputs, schema).to_pylist()
-        return rows
+        return read_stage(stage, self.settings.outputs, schema).to_pylist()
 
     def _measured(self) -> Iterator[tuple[dict[str, Any], Samples]]:
         losses = self.training.extra.get("facts", {}).get("held_out_losses", {})
