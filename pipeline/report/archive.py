@@ -37,7 +37,7 @@ AHEAD = timedelta(hours=14)  # of Greenwich, where a night begins first
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """A published run as its manifest tells it."""
+    """A published run and its manifest."""
 
     folder: Path
     manifest: dict[str, Any] = field(repr=False)
@@ -141,7 +141,7 @@ def read_report_manifest(folder: Path) -> dict[str, Any]:
     if faults:
         raise CorruptShardError(_damaged(path, f"is no manifest: {faults}"))
     if f"{PREFIX}{manifest['run_id']}" != folder.name:
-        raise CorruptShardError(_damaged(path, "is that of another run"))
+        raise CorruptShardError(_damaged(path, "belongs to another run"))
     return dict(manifest)
 
 
@@ -192,5 +192,5 @@ def _sha256(path: Path, size: int, changed: int) -> str:
 def _damaged(path: Path, fault: str) -> str:
     return (
         f"{path} {fault}. Published runs are never rewritten: restore the file from a copy, or move its folder out of "
-        f"`{REPORTS}` and run again, which publishes the run anew from its stages."
+        f"`{REPORTS}` and run again, which publishes the run again from its stages."
     )

@@ -3,7 +3,7 @@
 Where both runs edited the same faces by methods of the same name, a metric that is a mean is compared face by face
 (`pipeline.statistics.differences.paired`); any other score by the two runs' intervals, as independent estimates
 (`pipeline.statistics.differences.unpaired`), which is cautious for runs that share their faces. Column `how` says
-which. Noise is that of the faces: two trainings of one method from different seeds differ, and are reported so. Holm's
+which. Noise is of the faces alone: two trainings of one method from different seeds differ, and are reported so. Holm's
 correction is made over all scores compared, so two runs that differ by such noise alone have even one score flagged
 with a probability of at most 1 - the level of the intervals. Seconds depend on the machine's other work and are not
 tested.

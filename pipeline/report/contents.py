@@ -48,7 +48,7 @@ def size_warning(run: Sized) -> str:
     smaller = smaller_sizes(run)
     if smaller:
         sizes = "; ".join(smaller)
-        return f"The sizes of profile {run.profile} are smaller than those of the published protocol: {sizes}."
+        return f"The sizes of profile {run.profile} are smaller than the published protocol's: {sizes}."
     if run.profile != "full":
         return f"Profile {run.profile} is not `full`, the profile of the published protocol, though its sizes are."
     return ""
@@ -167,8 +167,8 @@ class Contents:
     def roles(self) -> dict[str, frozenset[str]]:
         """Network of the scores -> its roles in the domain, such as "mtcnn".
 
-        Roles stand in the table of judges. For a run that was published before that table existed they are those of
-        the domain's card as it is now; a network that the card does not name has none.
+        Roles stand in the table of judges. For a run that was published before that table existed they come
+        from the domain's card as it is now; a network that the card does not name has none.
         """
         if self.judges.empty:
             pairs = [(name, role) for role, name in _networks_now(self.run.domain).items()]
@@ -238,7 +238,7 @@ def controls_among(names: Iterable[str]) -> frozenset[str]:
 
 
 def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> Contents:
-    """Contents from the published tables, named as in `schemas.PUBLISHED`; those of `schemas.LATER` may be missing."""
+    """Contents from the published tables, named as in `schemas.PUBLISHED`; tables of `schemas.LATER` may be missing."""
     scores = tables["scores"].to_pandas()
     later = {
         name: tables[name].to_pandas() for name in ("rescoring", "differences", "ranks", "judges") if name in tables

@@ -257,7 +257,7 @@ def _legend(figure: Figure, shades: Mapping[str, str]) -> None:
 
 
 def plain(text: str) -> str:
-    """A name as matplotlib shall print it: no dollar starts a formula, no underscore hides a legend's entry."""
+    """A name that matplotlib prints as it is: no dollar starts a formula, no underscore hides a legend's entry."""
     return text.replace("$", r"\$").lstrip("_")
 
 

@@ -178,7 +178,7 @@ def mark_best(
     apart: Callable[[int, int], bool | None] = lambda one, other: None,
     noise: float = 0.0,
 ) -> tuple[Cell | None, ...]:
-    """The cells with the best one (or several, equal but for the noise) marked, and those not told apart from it.
+    """The cells with the best one (or several, equal but for the noise) marked, and cells that no test tells from it.
 
     `rivals` says which columns compete: controls do not. A flagged cell is never best, and one alone is no winner.
     `apart` says whether a test tells two columns apart; where it knows no test (None), overlapping intervals do not.
@@ -287,6 +287,6 @@ def titled(metric: str) -> str:
 
 
 def doubtful(grids: Sequence[Grid]) -> list[Grid]:
-    """Those of some grids against which more is said than against every one of them."""
+    """The grids with a flag's reason that not all of these grids share."""
     shared = set.intersection(*(grid.reasons for grid in grids)) if grids else set()
     return [grid for grid in grids if grid.reasons - shared]

@@ -1,4 +1,4 @@
-"""The judges judged: what each network's card says of its own error, beside the scores that the network produced.
+"""Measured errors of the networks that judge, from their cards.
 
 A figure that a card does not have is a row without a value, so that "not measured" is said and not left out.
 """
@@ -59,7 +59,7 @@ def judges_table(
 def judge_errors(judges: pd.DataFrame) -> Errors:
     """The error of one reading where a table tells it in the unit of a metric: of scorer B and of the truth reader.
 
-    For `attribute_change` that of scorer B on generated faces, for all attributes their root mean square; for
+    For `attribute_change` the error of scorer B on generated faces, for all attributes their root mean square; for
     `true_identity_distance` what the reader shows between two pictures of one person.
     """
     errors: Errors = {}
@@ -103,7 +103,7 @@ def _figures(role: str, measured: Cards, spread: Mapping[str, float]) -> Iterato
 
 
 def _scorer(by_attribute: Mapping[str, Mapping[str, Any]], faces: str, n: Any) -> Iterator[Row]:
-    """R2 against the truth, what it leaves as an error in standard deviations, and the AUC of what is yes or no."""
+    """R2 against the truth, the error it leaves in standard deviations, and the AUC of binary attributes."""
     for column in sorted(by_attribute, key=lambda name: (name not in SHOWN, *_place(name))):
         figures, name = by_attribute[column], SHOWN.get(column, column)
         r2, known = figures.get("r2"), figures.get("n", n)

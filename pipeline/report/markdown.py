@@ -34,7 +34,7 @@ def _order(section: Section) -> int:
 
 
 def _tables(section: Section, contents: Contents) -> Iterator[str]:
-    """A section's tables of scores, those that Markdown shows."""
+    """A section's tables of scores that Markdown shows."""
     grids = [grid for grid in section.tables(contents) if grid.markdown]
     if grids:
         yield from (f"## {section.markdown_title or section.title}", "")

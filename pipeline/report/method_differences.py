@@ -1,8 +1,8 @@
-"""The tables `differences` and `ranks`: every pair of methods on the same faces, and every method's place.
+"""The tables `differences` and `ranks`: every pair of methods on the same faces, and every method's rank.
 
-A family, within which Holm's correction is made, is one metric by one network for one attribute (or for all): its
-comparisons are all pairs of methods, controls included. So of the claims of one row of a table, none is false with the
-probability of the level; over many tables some will be.
+Holm's correction is made within a family: all pairs of methods, controls included, by one metric and network for one
+attribute (or for all). So with the probability of the level no claim of one row of a table is false; over many tables
+some are.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Flags = dict[tuple[str, ...], str]  # (protocol, metric, network, attribute, met
 def comparison_tables(
     face_scores: pd.DataFrame, scores: pd.DataFrame, controls: frozenset[str], bootstrap: Bootstrap, errors: Errors
 ) -> dict[str, pa.Table]:
-    """DIFFERENCES and RANKS from FACE_SCORES; flags are those of SCORES, `errors` the judges' own."""
+    """DIFFERENCES and RANKS from FACE_SCORES; flags come from SCORES, `errors` are the judges' own."""
     found = [(group, metric) for group in groups(face_scores) if (metric := _known(group.metric)) is not None]
     flags = {
         tuple(row[:-1]): row[-1]

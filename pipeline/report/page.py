@@ -33,7 +33,7 @@ class Shown:
 def render(contents: Contents, *, domain_summary: str = "") -> str:
     """The whole page as HTML.
 
-    `domain_summary` is the sentence of the domain's card that says what it is.
+    `domain_summary`: one sentence about the domain, from its card.
     """
     templates = environment(template_folders())
     facts = {

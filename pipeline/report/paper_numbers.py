@@ -1,7 +1,7 @@
-"""Numbers that papers printed, beside ours: in reports of the domain they are of, and nowhere else.
+"""Numbers that papers printed, next to ours: in reports of the paper's domain alone.
 
-`published.toml` holds them, each table with its source, and every known difference of protocol. No published number is
-one of ours: they are no rows of any table, and no test compares them.
+`published.toml` holds them, each table with its source, and every known difference of protocol. Published numbers are
+never rows of our tables, and no test compares them with ours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BETTER = ("lower", "higher", "neither")
 
 
 class PublishedError(LatentbenchError):
-    """A file of published numbers that does not say what it must."""
+    """A file of published numbers with a field that is missing, unknown or of another type."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Line:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """A table of a paper beside ours; `network` judged ours, empty where we have no such number."""
+    """A table of a paper next to ours; `network` judged ours, empty where we have no such number."""
 
     table: PublishedTable
     network: str
@@ -98,8 +98,8 @@ class SideBySide:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A paper whose numbers stand beside a run's."""
+class PaperNextToRun:
+    """A paper and its tables next to a run's."""
 
     paper: PublishedPaper
     tables: tuple[SideBySide, ...]
@@ -117,11 +117,11 @@ def read_published(path: Path = FILE) -> list[PublishedPaper]:
     return [_paper(path, dict(paper)) for paper in papers]
 
 
-def beside(contents: Contents, papers: list[PublishedPaper] | None = None) -> list[Beside]:
-    """The papers whose domain is the run's, with its scores; none for another domain, or beside stand-ins."""
+def papers_of(contents: Contents, papers: list[PublishedPaper] | None = None) -> list[PaperNextToRun]:
+    """The papers whose domain is the run's, with its scores; none for another domain or a run with stand-ins."""
     papers = read_published() if papers is None else papers
     return [
-        Beside(paper, tuple(_side_by_side(contents, paper, table) for table in paper.tables))
+        PaperNextToRun(paper, tuple(_side_by_side(contents, paper, table) for table in paper.tables))
         for paper in papers
         if paper.domain == contents.run.domain and not contents.stand_ins
     ]

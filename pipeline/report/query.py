@@ -100,7 +100,7 @@ def run_folders(outputs: Path, *, all_runs: bool = False) -> list[Path]:
 
 
 def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory whose only tables are those of the runs in `folders`; its settings are locked.
+    """A DuckDB in memory that has only the tables of the runs in `folders`; its settings are locked.
 
     Tables are Arrow data sets: a query reads the columns and rows that it names and no more.
     """

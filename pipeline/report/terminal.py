@@ -36,7 +36,7 @@ def _text(cell: Cell | None, row: Row, *, control: bool, flags: Sequence[str], i
 def text_table(grid: Grid, *, intervals: bool = True) -> Table:
     """A grid for the terminal: the best of each row bold, controls in italics, flags as notes.
 
-    `intervals` stand under means and under scores of whole methods; those of single attributes are in the page.
+    `intervals` stand under means and under scores of whole methods; the page has the intervals of single attributes.
     """
     from rich.text import Text
 
@@ -129,7 +129,7 @@ def print_grid(grid: Grid, console: Console) -> None:
 def print_summary(folder: Path, console: Console | None = None) -> None:
     """Print a published run to the terminal: what was run, the paper's tables, how far the edits went, the page.
 
-    Of the tables, those that say so (`Grid.terminal`): others are left to the page.
+    Only tables with `Grid.terminal` are printed; the page has all.
     """
     from rich.console import Console
     from rich.text import Text

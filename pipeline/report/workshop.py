@@ -1,4 +1,4 @@
-"""Where publications are made, out of the readers' sight, until one rename shows them; and the link to the newest.
+"""Publications are made in a folder that no reader looks at, and appear by one rename; the link to the newest run.
 
 outputs/.publishing/FINGERPRINT-RANDOM    what is being made, or was when its process was killed
 outputs/latest -> reports/run_id=...
@@ -31,7 +31,7 @@ DEAD = "dead"  # begins the name of what nobody is making any more
 def publishing(outputs: Path, stage: Stage, target: Path) -> Iterator[Path]:
     """A folder elsewhere which becomes `target` when the block ends well, and vanishes otherwise.
 
-    The caller holds the stage's lock. What processes that were killed left there is removed. Raises StageError if it
+    The caller holds the stage's lock. Leftovers of killed processes are removed. Raises StageError if it
     cannot be written.
     """
     workshop = outputs / PUBLISHING
@@ -84,7 +84,7 @@ def point_latest(outputs: Path) -> None:
 
 
 def _clean(outputs: Path, own: str) -> None:
-    """Remove what nobody is making any more: whoever makes a publication holds the lock of its stage."""
+    """Remove unfinished publications that no process is making: a process that makes one holds its stage's lock."""
     workshop = outputs / PUBLISHING
     for path in sorted(workshop.iterdir()):
         mark = path.name.partition("-")[0]

@@ -208,7 +208,7 @@ def test_the_base_is_an_ordinary_run(done: Done) -> None:
 
 def test_the_page_says_what_it_is(done: Done) -> None:
     page = (done.folder / "ablation.html").read_text()
-    for text in ("profile tiny", "are smaller than those of the published protocol", "lower is better", *VARIANTS):
+    for text in ("profile tiny", "are smaller than the published protocol", "lower is better", *VARIANTS):
         assert text in page
     assert "higher is better" in page and "neither is better" in page and "cycle error" in page
     assert str(done.outputs) not in page and "http" not in page.split("</head>")[1]

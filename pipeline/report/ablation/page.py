@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 TEMPLATE = "ablation.html.j2"
-# What the terminal shows, in this order; of identity distances, that of recognizer B.
+# Metrics that the terminal shows, in this order; of identity distances, recognizer B's.
 SHOWN = (
     "identity_distance",
     "attribute_change",
@@ -133,7 +133,7 @@ def attribute_grids(table: pd.DataFrame) -> list[ScoreTable]:
 
 
 def entries(table: pd.DataFrame, method: str) -> list[Entry]:
-    """What each metric of the table says; those of held-out codes in the method's own words."""
+    """What each metric of the table says; losses on held-out codes in the method's own words."""
     first = table.drop_duplicates("metric")
     facts = {row["metric"]: (row["unit"], row["better"]) for row in first.to_dict("records")}
     networks = {metric: list(part) for metric, part in table.groupby("metric", sort=False)["network"].unique().items()}

@@ -2,7 +2,7 @@
 
     outputs/ablations/l2l-1a2b3c4d5e6f7a8b/{ablation.parquet, ablation.html, manifest.json}
 
-The digest is that of the stages and of their files, so the folder never changes: other settings, code or files lead to
+The digest is over the stages and their files, so the folder never changes: other settings, code or files lead to
 another one.
 """
 
@@ -70,7 +70,7 @@ def _is_whole(folder: Path) -> bool:
     except OSError as error:
         raise unreadable(folder, error) from error
     aside = folder.with_name(f"{folder.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-    log.warning("%s is not as it was published. It is set aside as %s and made anew.", folder, aside.name)
+    log.warning("%s is not as it was published. It is set aside as %s and made again.", folder, aside.name)
     folder.rename(aside)
     return False
 

@@ -1,8 +1,8 @@
 """The sections of a run's page. A module of this folder with a SECTION is one; nothing else lists it.
 
-`Section.order` says where it stands. The page shows every section that has something of the run, Markdown and the
-terminal those of its tables that say so (`Grid.markdown`, `Grid.terminal`). So the section of a new protocol is one
-file here; a template of the same folder is needed only for what is neither a table of scores nor a plot.
+`Section.order` gives its position. The page shows every section that has something to show of the run; Markdown and the
+terminal show its tables with `Grid.markdown` and `Grid.terminal`. So the section of a new protocol is one file here; it
+needs a template, in the same folder, only for what is neither a table of scores nor a plot.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TextTable:
 
 @dataclass(frozen=True)
 class Section:
-    """One section: what it shows of a run's contents, and where.
+    """One section of the page.
 
     key: its id on the page; no other section has it. order: the page's sections stand by it, from the smallest.
     protocol: the protocol whose scores it shows, all of them. lede: a sentence or two above the tables. tables, plots:

@@ -1,7 +1,7 @@
 """What the papers claim of their methods, put to this run; and how far the protocols agree on who is best.
 
 A claim is judged where its method and all its rivals were run. It holds if the scores say so; how surely they do is
-said beside it: by the paired tests of `differences` where the metric is a mean, else by whether the intervals overlap.
+said with it: by the paired tests of `differences` where the metric is a mean, otherwise by whether intervals overlap.
 A score with a flag supports no claim and takes no rank, such as one at matched change that few edits reached.
 A claim about FFHQ that fails in another domain is not refuted: it did not carry over.
 """
@@ -33,7 +33,7 @@ LLF_RIVALS = ("ganspace", "sefa", "latentclr")
 class Verdict:
     """One claim, its source, by whose scores it was judged, what was found.
 
-    holds: whether it holds here; None where it cannot be tested. sure: whether every rival is told apart.
+    holds: whether it holds here; None where it cannot be tested. sure: whether every rival differs significantly.
     """
 
     claim: str
@@ -74,7 +74,7 @@ def verdicts(contents: Contents) -> list[Verdict]:
 
 
 def orders(contents: Contents) -> list[Order]:
-    """How the protocols rank the competitors: the paper's first, then those that equalise how far attributes move."""
+    """How the protocols rank the competitors: the paper's first, then protocols that equalise the change."""
     level = shown_level(contents)
     wanted: list[tuple[str, str, str, float | None]] = [
         (PAPER, IDENTITY, "paper's grid", None),
@@ -142,11 +142,11 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
             for attribute, best in lowest_on.items()
             if best == "l2l"
         )
-        told = "" if protocol == MATCHED else f", told apart from every rival on {surely}"
+        apart = "" if protocol == MATCHED else f", told apart from every rival on {surely}"
         others = ", ".join(f"{name} on {int(wins[name])}" for name in L2L_RIVALS)
         claim = f"l2l keeps the identity best {where}"
         compared, judge = len(table.dropna()), short(network, contents.run.domain)
-        lowest = f"lowest on {own} of {compared}{told}; {others}"
+        lowest = f"lowest on {own} of {compared}{apart}; {others}"
         left = own_scores["attribute"].nunique() - compared
         if left:
             lowest += f"; {left} more cannot be compared, since a score is missing or flagged"
@@ -183,7 +183,7 @@ def _best(
 def _sure(
     contents: Contents, own: pd.DataFrame, protocol: str, metric: str, network: str, method: str
 ) -> Callable[[str], bool]:
-    """Whether a rival's score is told apart from the method's: by the paired test, else by intervals that are apart."""
+    """Whether a rival's score differs from the method's: by the paired test, otherwise by disjoint intervals."""
     key = (protocol, metric, network, ALL, method)
 
     def apart(rival: str) -> bool:

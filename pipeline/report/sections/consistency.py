@@ -36,6 +36,7 @@ SECTION = Section(
     order=60,
     protocol=CONSISTENCY,
     lede="Three attributes of a face edited one after another in all six orders, all at once, and one edited and "
-    "undone. 0 is perfect, and what an editor gets that does nothing: read every row beside how far the edits went.",
+    "undone. 0 is perfect, and what an editor gets that does nothing: read every row together with how far the edits "
+    "went.",
     tables=consistency_table,
 )

@@ -35,7 +35,7 @@ NOTES = {
     "attribute_dependency_mean": "Attribute dependency (StyleSpace): how far the other attributes move on average, "
     "by scorer B, in standard deviations of their logits, where the edited one has moved so far by scorer A. Edits "
     "that did not reach it are not in it.",
-    "unreached_share": "Every other score is of the edits that reached the change, so read it beside this share. Part "
+    "unreached_share": "Every other score is of the edits that reached the change, so read it with this share. Part "
     "of it is no method's fault: a face that has all of an attribute already cannot have more. matched.parquet says "
     "why, face by face.",
 }
@@ -79,7 +79,7 @@ def matched_tables(contents: Contents) -> list[Grid]:
 
 
 def note(contents: Contents, metric: str) -> str:
-    """What stands above a metric's table; above those of attribute dependency also which attributes are left out."""
+    """The note of a metric's table; for attribute dependency also which attributes are left out."""
     own = attributes_left_out(contents.judges) if metric.startswith("attribute_dependency") else ""
     return " ".join(filter(None, [NOTES.get(metric, ""), own]))
 

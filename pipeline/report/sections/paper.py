@@ -12,13 +12,13 @@ from pipeline.report.sections import Section
 INCEPTION = ("inception_score", "inception_score_spread", "inception_score_difference")
 QUALITY = ("kid_same_codes", "fid_same_codes", "kid", "fid", *INCEPTION)
 IDENTITY_NOTE = (
-    "A method that hardly edits keeps the identity: read this table beside the attribute change and the curves below."
+    "A method that hardly edits keeps the identity: read this table with the attribute change and the curves below."
 )
 QUALITY_NOTE = (
     "The paper's \"ISD\" is not defined there; an inception score and its difference from the reference's are "
     "two quantities here and two rows. Few faces edited many times are not many samples: FID and KID mostly "
     "measure that, and are worst for a method that does nothing. KID against the same codes unedited is unbiased "
-    "with any number of faces and 0 for doing nothing: read quality by it, beside the attribute change."
+    "with any number of faces and 0 for doing nothing: read quality by it, together with the attribute change."
 )
 SECONDS_NOTE = "One face at a time, warm; seconds depend on the machine named under Provenance."
 

@@ -28,7 +28,7 @@ class StageLine:
 
 
 def stage_lines(stages: Sequence[dict[str, Any]]) -> list[StageLine]:
-    """The stages of a run, those of one kind and method on one line."""
+    """The stages of a run, one line for each kind and method."""
     if not stages:
         return []
     frame = pd.DataFrame(stages)

@@ -1,22 +1,22 @@
-"""Numbers that papers printed, set beside this run's."""
+"""Numbers that papers printed, next to this run's."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pipeline.report.contents import Contents
-from pipeline.report.paper_numbers import beside
+from pipeline.report.paper_numbers import papers_of
 from pipeline.report.sections import Section
 
 
 def _values(contents: Contents) -> dict[str, Any]:
-    found = beside(contents)
-    return {"published": found} if found else {}
+    papers = papers_of(contents)
+    return {"published": papers} if papers else {}
 
 
 SECTION = Section(
     key="published",
-    title="Beside published numbers",
+    title="Next to published numbers",
     order=30,
     template="published.html.j2",
     values=_values,

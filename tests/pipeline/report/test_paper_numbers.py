@@ -13,7 +13,7 @@ from pipeline.attributes import EVALUATED
 from pipeline.errors import UnknownNameError
 from pipeline.report import figures, page
 from pipeline.report.contents import Contents, contents_of
-from pipeline.report.paper_numbers import FILE, PublishedError, beside, read_published
+from pipeline.report.paper_numbers import FILE, PublishedError, papers_of, read_published
 from pipeline.report.sections import matched
 from tests.builders import random_run
 from tests.pipeline.report.test_page import read
@@ -79,16 +79,16 @@ def test_an_unknown_name_is_answered_with_the_closest(tmp_path: Path, old: str, 
 
 
 def test_never_beside_synthface(bare: None) -> None:
-    assert beside(contents("synthface")) == []
+    assert papers_of(contents("synthface")) == []
     html = page.render(contents("synthface"))
-    assert "Beside published numbers" not in html and "published-l2l-2022" not in html and ">0.6783<" not in html
+    assert "Next to published numbers" not in html and "published-l2l-2022" not in html and ">0.6783<" not in html
 
 
 def test_beside_ffhq_with_every_difference(bare: None) -> None:
     ours = contents("ffhq")
     html = page.render(ours)
     read(html)
-    assert html.count("Beside published numbers") == 2 and ">0.6783<" in html and "not the same quantity" in html
+    assert html.count("Next to published numbers") == 2 and ">0.6783<" in html and "not the same quantity" in html
     (paper,) = read_published()
     escaped = [line.what for line in paper.differences]
     assert all(f'<th scope="row">{what}</th>' in html for what in escaped)
@@ -98,14 +98,14 @@ def test_beside_ffhq_with_every_difference(bare: None) -> None:
 
 def test_never_beside_stand_ins() -> None:
     ours = contents("ffhq")
-    assert beside(ours)
+    assert papers_of(ours)
     scores = ours.scores.assign(network="stand-in-" + ours.scores["network"].astype(str))
-    assert beside(replace(ours, scores=scores)) == []
+    assert papers_of(replace(ours, scores=scores)) == []
 
 
 def test_ours_stand_under_the_papers_by_method_and_attribute() -> None:
     ours = contents("ffhq")
-    (one,) = beside(ours)
+    (one,) = papers_of(ours)
     identity, *others = one.tables
     assert "mtcnn" in identity.network and [column.printed for column in identity.columns] == ["IG", "SF", "GS", "L2L"]
     cells: dict[str, Any] = {line.name: line.cells for line in identity.lines}
