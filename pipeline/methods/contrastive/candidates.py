@@ -1,4 +1,4 @@
-"""Directions that networks give: their effect on feature maps, their layer groups, and themselves as candidates."""
+"""Directions from networks: their effect on feature maps, their layer groups, and their form as candidates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.methods.contrastive.directions import Directions
 
 ALL, SEEN, EACH = "all", "seen", "each"
-CHUNK = 64  # codes whose features are computed at once where no gradient is wanted
+CHUNK = 64  # codes whose features are computed at once without a gradient
 
 
 def layers_seen(data: FitData, method: str, tap: str) -> int:
@@ -35,27 +35,32 @@ def layers_seen(data: FitData, method: str, tap: str) -> int:
 
 
 def layer_groups(method: str, key: str, text: object, layers: int, seen: int) -> list[tuple[int, int]]:
-    """Half-open ranges of layers that a text names, each once, clipped to a generator of `layers` layers.
+    """Half-open ranges of layers from a text, each once, for a generator of `layers` layers.
 
-    Words, separated by commas: `2-5` (both included), `6-` (to the last), `4`, `all`, `seen` (the first `seen`),
-    `each` (each of those alone). What lies beyond the last layer is left out. Raises ConfigError.
+    Words, separated by commas: `2-5` (both included), `6-` (to the last), `4`, `all`, `seen` (the first `seen`
+    layers), `each` (each of the first `seen` alone). Layers beyond the last are left out. Raises ConfigError.
+
+    >>> layer_groups("sefa", "groups", "all, 0-1, 6-, 9", layers=8, seen=3)
+    [(0, 8), (0, 2), (6, 8)]
+    >>> layer_groups("llf", "groups", "each", layers=8, seen=3)
+    [(0, 1), (1, 2), (2, 3)]
     """
-    found: list[tuple[int, int]] = []
+    groups: list[tuple[int, int]] = []
     for word in parse_groups(method, key, text):
         if word == EACH:
-            found += [(layer, layer + 1) for layer in range(seen)]
+            groups += [(layer, layer + 1) for layer in range(seen)]
         elif word in (ALL, SEEN):
-            found.append((0, layers if word == ALL else seen))
+            groups.append((0, layers if word == ALL else seen))
         else:
             first, _, last = word.partition("-")
             stop = int(last) + 1 if last else (layers if "-" in word else int(first) + 1)
             if int(first) < layers:
-                found.append((int(first), min(stop, layers)))
-    return list(dict.fromkeys(found))
+                groups.append((int(first), min(stop, layers)))
+    return list(dict.fromkeys(groups))
 
 
 def parse_groups(method: str, key: str, text: object) -> list[str]:
-    """The words of layer groups; a number is one layer. Raises ConfigError for one that `layer_groups` cannot read."""
+    """The words of layer groups; a number is one layer. Raises ConfigError for a word that is not one."""
     words = [word.strip() for word in str(text).split(",") if word.strip()]
     for word in words:
         first, dash, last = word.partition("-")
@@ -71,9 +76,9 @@ def parse_groups(method: str, key: str, text: object) -> list[str]:
 def feature_maps(
     data: FitData, w: Tensor, tap: str, fed: Sequence[tuple[int, int]] = (), base: Tensor | None = None
 ) -> Tensor:
-    """Feature maps (N, C, h, w) of codes w (N, 512) after block `tap`, in small parts where no gradient is wanted.
+    """Feature maps (N, C, h, w) of codes w (N, 512) after block `tap`, in small parts if no gradient is needed.
 
-    `fed`: the ranges of layers that w feeds, the other layers get `base` (N, 512); none: w feeds every layer.
+    `fed`: the ranges of layers that w feeds; the other layers get `base` (N, 512). By default w feeds every layer.
     """
     import torch
 
@@ -95,7 +100,7 @@ def feature_changes(
     alphas: Tensor,
     fed: Sequence[tuple[int, int]] = (),
 ) -> tuple[Tensor, Tensor]:
-    """F(w) as (B, C, h, w) and F(w + a_k d_k(w)) as (K, B, C, h, w), the first without a gradient.
+    """F(w), (B, C, h, w), without a gradient, and F(w + a_k d_k(w)), (K, B, C, h, w).
 
     directions (K, B, 512), w (B, 512), alphas (K,).
     """
@@ -126,9 +131,13 @@ def directions_cost(card: DomainCard, tap: str, directions: int, depth: int, bat
 
 
 def cosines(directions: Tensor) -> dict[str, float]:
-    """What unit directions (K, N, 512) have in common, as means of |cosine|.
+    """Mean |cosine| of unit directions (K, N, 512): of K directions at N codes.
 
-    `between`: two directions at one code; `samples`: one direction at two codes (1: it does not look at the code).
+    `between`: of two directions at one code; `samples`: of one direction at two codes (1 if it ignores the code).
+
+    >>> import torch
+    >>> cosines(torch.eye(2)[:, None].expand(2, 3, 2))  # two orthogonal directions, the same at three codes
+    {'between': 0.0, 'samples': 1.0}
     """
     import torch
 
@@ -144,12 +153,12 @@ def cosines(directions: Tensor) -> dict[str, float]:
 class DirectionCandidates(Candidates):
     """Every direction of some models in every layer group: w'_l = w_l + s d_k(w_l) for the layers l of the group.
 
-    d_k has unit norm, so that s is a length in W. Each layer's own code goes through the network, which is in
-    evaluation mode. `nouns` name the models, such as regions; directions count within their model.
+    d_k has unit norm, so s is a length in W. The code of each layer goes through the network, in evaluation mode.
+    `nouns` name the models, such as regions; directions are numbered within their model.
 
-    With a `step` above 0, a code goes s along the direction in steps of that length, and a last, shorter one; the
-    direction is taken again at each: w'_l is where the path ends, and s the path's length. A path that bends ends
-    nearer, so that naming's step is then at most as long as it is meant to be.
+    With `step` above 0, a code moves along the direction in steps of that length and a last, shorter one, and the
+    direction is computed again at each step: w'_l is the end of the path, and s its length. A bent path ends nearer, so
+    the step of naming is then at most STEP long.
     """
 
     def __init__(
@@ -162,56 +171,56 @@ class DirectionCandidates(Candidates):
         self.step = step
         self.models = [model.eval().requires_grad_(False) for model in models]
         self.spans, self.nouns = list(spans), tuple(nouns)
-        self.places = [
-            (place, number, span)
-            for place, model in enumerate(self.models)
+        self.entries = [
+            (which, number, span)
+            for which, model in enumerate(self.models)
             for number in range(model.count)
             for span in self.spans
         ]
 
     @property
     def count(self) -> int:
-        """How many there are: directions x layer groups."""
-        return len(self.places)
+        """The number of candidates: directions x layer groups."""
+        return len(self.entries)
 
     def label(self, index: int) -> str:
-        """The model's noun, the direction's number from 0, and its first and last layer."""
-        place, number, (first, stop) = self.places[index]
+        """The noun of the model, the number of the direction from 0, and the first and last layer."""
+        which, number, (first, stop) = self.entries[index]
         layers = f"layer {first}" if stop == first + 1 else f"layers {first}-{stop - 1}"
-        return f"{self.nouns[place]} {number}, {layers}"
+        return f"{self.nouns[which]} {number}, {layers}"
 
     def shift(self, ws: Tensor, index: int, strengths: Tensor) -> Tensor:
-        """strengths (N,) along the direction, from each layer's own code, in the layers of its group; 0 elsewhere."""
+        """The shift (N, L, 512) by strengths (N,) along the direction of each layer's code; 0 outside the group."""
         import torch
 
-        place, number, (first, stop) = self.places[index]
-        moved = ws.new_zeros(ws.shape)
-        own, model = ws[:, first:stop], self.models[place]
-        if torch.equal(own, own[:, :1].expand_as(own)):
-            own = own[:, :1]
+        which, number, (first, stop) = self.entries[index]
+        shift = ws.new_zeros(ws.shape)
+        codes, model = ws[:, first:stop], self.models[which]
+        if torch.equal(codes, codes[:, :1].expand_as(codes)):
+            codes = codes[:, :1]
         with torch.no_grad():
-            moved[:, first:stop] = self._walk(model, number, own, strengths.to(ws)[:, None, None])
-        return moved
+            shift[:, first:stop] = self._walk(model, number, codes, strengths.to(ws)[:, None, None])
+        return shift
 
-    def _walk(self, model: Directions, number: int, own: Tensor, strengths: Tensor) -> Tensor:
-        """Where codes own (N, layers, 512) get to, less themselves, at strengths (N, 1, 1); 0 where those are 0."""
+    def _walk(self, model: Directions, number: int, codes: Tensor, strengths: Tensor) -> Tensor:
+        """The shift of codes (N, layers, 512) along a path of length strengths (N, 1, 1); 0 where the strength is 0."""
         import torch
 
-        moved, sizes = torch.zeros_like(own), strengths.abs()
+        shift, sizes = torch.zeros_like(codes), strengths.abs()
         step = self.step or float(sizes.max())
         for before in range(math.ceil(float(sizes.max()) / step) if step else 0):
             taken = strengths.sign() * (sizes - before * step).clamp(0.0, step)
-            at = own + moved
-            moved = moved + taken * model.one(at.flatten(0, 1), number).unflatten(0, at.shape[:2])
-        return moved
+            at = codes + shift
+            shift = shift + taken * model.one(at.flatten(0, 1), number).unflatten(0, at.shape[:2])
+        return shift
 
     def state(self) -> dict[str, Tensor]:
-        """The networks, prefixed by their place, and `spans` (G, 2) int64."""
+        """The networks, with their index as prefix, and `spans` (G, 2) int64."""
         import torch
 
         networks = {
-            f"{place}.{key}": value
-            for place, model in enumerate(self.models)
+            f"{which}.{key}": value
+            for which, model in enumerate(self.models)
             for key, value in model.state_dict().items()
         }
         return {**networks, "spans": torch.tensor(self.spans, dtype=torch.int64).reshape(-1, 2)}
@@ -220,12 +229,12 @@ class DirectionCandidates(Candidates):
 def rebuild_candidates(
     state: dict[str, Tensor], depth: int, nouns: Sequence[str], step: float = 0.0
 ) -> DirectionCandidates:
-    """The candidates whose `state` was kept; other keys of it are ignored."""
+    """The candidates with this `state`; its other keys are ignored."""
     from pipeline.methods.contrastive.directions import Directions
 
     models = []
-    for place in range(len(nouns)):
-        prefix = f"{place}."
+    for which in range(len(nouns)):
+        prefix = f"{which}."
         part = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         first = part["weights.0"]
         model = Directions(len(first), first.shape[-1], depth=depth).to(first.device)

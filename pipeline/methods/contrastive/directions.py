@@ -1,4 +1,12 @@
-"""K direction models side by side: a code -> K unit directions."""
+"""K direction models computed together: a code -> K unit directions.
+
+>>> import torch
+>>> model = Directions(3, 512, depth=0, rng=torch.Generator().manual_seed(0))
+>>> model(torch.zeros(2, 512)).norm(dim=2)  # 3 directions at 2 codes
+tensor([[1.0000, 1.0000],
+        [1.0000, 1.0000],
+        [1.0000, 1.0000]], ...)
+"""
 
 from __future__ import annotations
 
@@ -6,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 NORM_EPS = 1e-5  # of the batch norms, as torch's
-MOMENTUM = 0.1  # of their running figures
+MOMENTUM = 0.1  # of their running statistics
 
 
 class Directions(nn.Module):
-    """d_1 .. d_K of a code w, every one of unit norm.
+    """d_1 .. d_K of a code w, each of unit norm.
 
-    `depth` 0: K free vectors, the same for every w. From 1: K networks of `depth` fully connected layers as wide as w,
-    batch norm and ReLU between them; the first layer has a bias, the last of several has none. They are what K
-    separate `nn.Sequential` would be, computed together. Weights are drawn from the generator `rng` as torch's own
-    layers draw theirs, or left to be loaded.
+    With `depth` 0, K free vectors, the same for every w. From 1, K networks of `depth` fully connected layers as wide
+    as w, with batch norm and ReLU between them; the first layer has a bias, the last of several has none. They compute
+    what K separate `nn.Sequential` would. `rng` draws the weights as torch's layers do; without it they are zeros, to
+    be loaded.
     """
 
     def __init__(self, count: int, w_dim: int, *, depth: int, rng: torch.Generator | None = None) -> None:
@@ -49,7 +57,7 @@ class Directions(nn.Module):
         return self._run(w, slice(None))
 
     def one(self, w: Tensor, index: int) -> Tensor:
-        """w (N, w_dim) -> direction `index` of each, (N, w_dim)."""
+        """w (N, w_dim) -> direction `index` at each code, (N, w_dim)."""
         return self._run(w, slice(index, index + 1))[0]
 
     def _run(self, w: Tensor, chosen: slice) -> Tensor:
@@ -66,15 +74,15 @@ class Directions(nn.Module):
         return nn.functional.normalize(x, dim=2)
 
     def _normalized(self, x: Tensor, layer: int, chosen: slice) -> Tensor:
-        """x (K, N, w_dim) after batch norm `layer`: by its own figures in training, by the running ones else."""
+        """x (K, N, w_dim) after batch norm `layer`: by batch statistics in training, else by running statistics."""
         mean, variance = self.get_buffer(f"mean{layer}"), self.get_buffer(f"variance{layer}")
         if self.training:
-            own_variance, own_mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+            batch_variance, batch_mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
             with torch.no_grad():
-                mean[chosen] = torch.lerp(mean[chosen], own_mean, MOMENTUM)
-                unbiased = own_variance * (x.shape[1] / max(1, x.shape[1] - 1))
+                mean[chosen] = torch.lerp(mean[chosen], batch_mean, MOMENTUM)
+                unbiased = batch_variance * (x.shape[1] / max(1, x.shape[1] - 1))
                 variance[chosen] = torch.lerp(variance[chosen], unbiased, MOMENTUM)
         else:
-            own_mean, own_variance = mean[chosen], variance[chosen]
-        x = (x - own_mean) * torch.rsqrt(own_variance + NORM_EPS)
+            batch_mean, batch_variance = mean[chosen], variance[chosen]
+        x = (x - batch_mean) * torch.rsqrt(batch_variance + NORM_EPS)
         return x * self.gains[layer][chosen] + self.shifts[layer][chosen]

@@ -1,4 +1,4 @@
-"""LatentCLR: directions whose effects on the generator's features can be told apart."""
+"""LatentCLR: directions whose effects on the generator's features are easy to distinguish."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from pipeline.methods.contrastive.directions import Directions
 
 MODELS = ("global", "linear", "nonlinear")
-START = 0  # purpose of the random stream that start values come from
+START = 0  # purpose of the random stream of the start values
 NOUN = "direction"
 
 
 class LatentCLR(Unnamed):
-    """w' = w + s d_k(w) / ||d_k(w)||, with K directions learned so that their effects on features can be told apart.
+    """w' = w + s d_k(w) / ||d_k(w)||, with K directions trained to have distinguishable effects on features.
 
     Yuksel et al., "LatentCLR: A Contrastive Learning Approach for Unsupervised Discovery of Interpretable Directions",
     ICCV 2021. The generator is frozen; no labels. With w_k,i = w_i + a d_k(w_i) / ||d_k(w_i)|| and F the feature map
@@ -48,40 +48,50 @@ class LatentCLR(Unnamed):
 
         l_k,i = -log( mean_{j != i} S(h_k,i, h_k,j) / mean_{j, m != k} S(h_k,i, h_m,j) ):
 
-    one direction shall change all faces alike, and no two directions shall. The mean over k and i is minimised by Adam
-    with weight decay 0.001; the learning rate is multiplied by 0.2 at the steps 1,000 and 5,000. It lies in [-t, t] =
-    [-0.5, 0.5], because |h . h'| lies in [0, 1]; `contrastive.contrastive_loss` shows this bound, and `facts` give
-    the loss on held-out codes beside it. t multiplies, as in the authors' code: the textbook temperature is 2.
+    A direction should change all faces alike, and no two directions should be alike. Adam with weight decay 0.001
+    minimises the mean over k and i; the learning rate is multiplied by 0.2 at steps 1,000 and 5,000. The loss lies in
+    [-t, t] = [-0.5, 0.5], because |h . h'| lies in [0, 1] (`training.contrastive_loss` shows it); `facts` give the loss
+    on held-out codes and this bound. t multiplies, as in the authors' code: the textbook temperature is 2.
 
-    `model` is what d_k is: `global`, a free vector; `linear`, an affine map of w (the authors configure it without a
-    bias, but their first layer always has one); `nonlinear`, `depth` fully connected layers 512 wide, batch norm and
+    `model` is the form of d_k: `global`, a free vector; `linear`, an affine map of w (the authors configure it without
+    a bias, but their first layer always has one); `nonlinear`, `depth` fully connected layers 512 wide, batch norm and
     ReLU between them, the last without a bias. The authors' released FFHQ model is "nonlinear" of depth 1, which is
-    `linear` here. a is drawn evenly from [alpha_low, alpha_high] in each step, for each direction, or for `global` once
-    for all. `unit_features = false` takes differences of F as it is, which is their projector's `normalize: False`: the
-    gradient of that objective has a cosine of .94 to this one's, and 300 steps from the same start (12 directions of
-    the embedded generator) end at directions whose mean |cosine| to these is .37, with a loss of -.203 by this
-    objective (these: -.206) and -.212 by its own (these: -.203). `feed` names the layers that w' feeds in training,
-    empty for all.
+    `linear` here. a is drawn evenly from [alpha_low, alpha_high] at each step, for each direction, or once for all
+    directions with `global`. `feed` names the layers that w' feeds in training; empty means all.
 
-    An edit goes s along d_k in one step. `edit_step` above 0 goes in steps of that length and takes d_k again at each
-    (`iterative`, the default of their generation settings, which their README's command and their demo, like this, turn
-    off). s is then the length of the path: two edits of s and t are the one of s + t where s is whole steps, which
-    single steps of a direction that turns are not. The learned directions turn little: at a strength of 0.15, 0.5 and 1
-    mean distances of two w, paths of 0.1 a step end .02, .06 and .09 of their length beside the single step.
+    `unit_features = false` takes differences of unscaled F, as their projector's `normalize: False`. The gradient of
+    that objective has a cosine of .94 to the gradient of this one. 300 steps from the same start (12 directions of the
+    embedded generator) end at directions whose mean |cosine| to the ones here is .37, with a loss of -.203 by this
+    objective (here: -.206) and of -.212 by the unscaled objective (here: -.203).
+
+    An edit goes s along d_k in one step. With `edit_step` above 0 it goes in steps of that length and takes d_k again
+    at each (`iterative`, the default of their generation settings; their README's command and their demo turn it off,
+    and so does our default). s is then the length of the path: an edit of s followed by one of t is the edit of s + t
+    if s is a whole number of steps, which does not hold for single steps along a direction that turns. The learned
+    directions turn little: at strengths of 0.15, 0.5 and 1 mean distances of two w, paths with steps of 0.1 end .02,
+    .06 and .09 of their length away from the single step.
 
     Departures from the authors' code:
 
-    - the tap is `b16` (layers 0 to 4 matter), theirs for FFHQ the 4 px block, which sees layer 0 alone;
+    - the tap is `b16`, which sees layers 0 to 4; theirs for FFHQ is the 4 px block, which sees only layer 0;
     - a feature difference of length 0 is left out of the loss, where theirs divides by it;
-    - of their projectors of features only the default is here, the identity with unit length;
+    - of their projectors of features only the default exists here, the identity with unit length;
     - settings: theirs are configured for 32 directions, a = 0.1 and batches of 32; their README trains FFHQ with 100, 1
-      and 8, their released FFHQ model had 100, 0.1 and 8;
-    - codes come from the training latents, whatever their truncation; no fresh ones are drawn;
-    - directions are named by the rule that all methods share (`naming.py`), theirs by eye; `groups` are the layers that
-      its candidates edit. A group beyond the layers that the tap sees was never trained on, as in their released edits;
-    - of the models over the training the best on held-out codes is kept (theirs is saved beside the last).
+      and 8, and their released FFHQ model had 100, 0.1 and 8;
+    - codes come from the training latents, with their truncation; none are drawn anew;
+    - directions are named by the rule that all methods share (`naming.py`), theirs by eye. `groups` are the layers that
+      the candidates edit. Layers beyond the ones that the tap sees were never trained, as in their released edits;
+    - the model that was best on held-out codes is kept; theirs saves the best and the last.
 
-    The strength is any length in W. Training moves codes by 0.1, a finite difference: edits extrapolate, as theirs do.
+    The strength is a length in W. Training moves codes by 0.1, a finite difference, so edits extrapolate, as theirs do.
+
+    Two directions that each change two faces alike, and are orthogonal, reach the bound of the loss:
+
+    >>> import torch
+    >>> rows = torch.eye(2)[:, None].expand(2, 2, 2)  # direction, face, feature
+    >>> loss, accuracy = contrastive_loss(rows, torch.ones(2, 2, dtype=torch.bool))
+    >>> float(loss), accuracy
+    (-0.5, 1.0)
     """
 
     name: ClassVar[str] = "latentclr"
@@ -139,7 +149,7 @@ class LatentCLR(Unnamed):
         return directions_cost(card, self.tap, self.directions, self.network_depth, self.batch)
 
     def find(self, data: FitData) -> DirectionCandidates:
-        """Train the directions, going on from a checkpoint of the same settings and data if there is one.
+        """Train the directions. Resumes from a checkpoint of the same settings and data if there is one.
 
         Raises TrainingDivergedError; ConfigError if the generator has no block `tap`.
         """
@@ -193,10 +203,10 @@ class LatentCLR(Unnamed):
         return Outcome(loss, float(loss.detach()), accuracy, 1 - float(there.float().mean()))
 
     def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> DirectionCandidates:
-        """The candidates of which `state` and `facts` were kept."""
+        """The candidates that `state` and `facts` describe."""
         self.found_ = {key: facts[key] for key in ("training", "cosines", "layers_seen")}
         return rebuild_candidates(state, self.network_depth, [NOUN], self.edit_step)
 
     def facts(self) -> dict[str, Any]:
-        """`training`: losses beside their bound; `cosines`: between directions and between codes; and the naming's."""
+        """`training`: losses and their bound; `cosines`: between directions and between codes; the facts of naming."""
         return {**self.found_, **super().facts()}

@@ -43,45 +43,55 @@ START, CLUSTERS = 0, 1  # purposes of random streams
 
 
 class LLF(Unnamed):
-    """w'_l = w_l + s d_k(w_l) / ||d_k(w_l)|| in the layers l of a group, d_k learned to change one region of the face.
+    """w'_l = w_l + s d_k(w_l) / ||d_k(w_l)|| in the layers l of a group, with d_k trained to change one region.
 
     "Towards Interpretable Face Morphing via Unsupervised Learning of Layer-Wise and Local Features", CAAI Transactions
     on Intelligence Technology 11(1), 2026 (code: disanda/LLF). LatentCLR within a mask; no labels:
 
-    1. every pixel of the feature maps after block `tap` of `images` codes is a point; K-means with k = `clusters` gives
-       k centres, from then on frozen. How k is chosen: `latentbench methods llf-clusters`;
-    2. for each region c of `regions` (clusters numbered from the top of the image) a set of `directions` networks, of
-       `depth` fully connected layers 512 wide with batch norm and ReLU between. With m0 and m1 the nearest centres of
-       the pixels of F(w) and F(w + a d_k(w)), the region is R = (m0 = c) or (m1 = c), and
+    1. every pixel of the feature maps after block `tap` of `images` codes is a point. K-means with k = `clusters` gives
+       k centres, which stay fixed. `latentbench methods llf-clusters` helps to choose k;
+    2. each region c of `regions` (clusters are numbered from the top of the image) has a set of `directions` networks,
+       of `depth` fully connected layers 512 wide with batch norm and ReLU between. With m0 and m1 the nearest centres
+       of the pixels of F(w) and F(w + a d_k(w)), the region is R = (m0 = c) or (m1 = c), and
 
            h = R (F(w + a d_k(w)) - F(w)), flattened, to unit norm
 
-       goes into LatentCLR's contrastive loss (`contrastive.py`: it lies in [-0.5, 0.5]), plus `outside_weight` times
-       the mean square of what changed outside R (10 in the authors' logged run, 0 in their current configuration);
-    3. an edit sends each layer's own code through the network, batch norm as in evaluation; other layers keep theirs.
+       enters LatentCLR's contrastive loss (`training.py`: in [-0.5, 0.5]). `outside_weight` times the mean square of
+       the change outside R is added (10 in the authors' logged run, 0 in their current configuration);
+    3. an edit sends the code of each layer through the network, with batch norm as in evaluation; other layers keep
+       their codes.
 
-    No gradient passes through R, only through the masked difference. Nearest centres are reckoned on the device.
-    `facts` say how much more the inside of each region changed than the outside, on held-out codes.
+    No gradient passes through R, only through the masked difference. Nearest centres are computed on the device.
+    `facts` say how much more each region changed inside than outside, on held-out codes.
 
     Departures from the authors' code:
 
-    - a face is masked by its own region. Theirs, in batches of several, spreads the masks over channels in the wrong
-      order, so that channel c of face b of B gets the mask of face (b C + c) mod B. That equals its own on .78 to .95
-      of the entries; the contrastive loss of 12 directions and 3 faces is .052 by theirs and .070 by their own masks.
-      `spread_masks = true` does as theirs, by which their published directions were trained;
-    - sets for all regions are trained side by side, one region per step in turn: `steps` counts all of them. Theirs is
-      one region per run;
+    - a face is masked by its region. In batches of several faces, theirs spreads the masks over channels in the wrong
+      order: channel c of face b of B gets the mask of face (b C + c) mod B. That equals the mask of face b on .78 to
+      .95 of the entries; the contrastive loss of 12 directions and 3 faces is .052 with the spread masks and .070 with
+      the right ones. `spread_masks = true` does as theirs, with which their published directions were trained;
+    - the sets of all regions are trained together, one region per step in turn; `steps` counts all of them. Theirs
+      trains one region per run;
     - a pair whose region is empty, or in which nothing changes, is left out of the loss (`dropped` in the facts);
       theirs is 0 / 0;
-    - validation is on the training objective, masked, on held-out codes, and picks the models that are kept; theirs is
-      on the unmasked differences of features that were normalised one by one;
-    - K-means is fitted on codes of the truncation that is edited, with 4 restarts (of 10, the best has the same inertia
-      to 5e-5); theirs at psi = 0.5, used at 0.85;
-    - the outside penalty masks each pair by its own region. Theirs masks one shared copy of F(w) in place, so that the
-      regions of all directions pile up in it and count as change;
-    - their wrapper truncates after the edit, so that a step is psi a; here it is a;
+    - validation uses the masked training objective on held-out codes, and picks the models to keep; theirs uses the
+      unmasked differences of features that were normalised one by one;
+    - K-means is fitted on codes with the truncation of the edits, with 4 restarts (the best of 10 has the same inertia
+      to 5e-5); theirs is fitted at psi = 0.5 and used at 0.85;
+    - the penalty on the outside masks each pair by its region. Theirs masks one shared copy of F(w) in place, so the
+      regions of all directions accumulate in it and count as change;
+    - their wrapper truncates after the edit, so their step is psi a; here it is a;
     - directions are named by the rule that all methods share (`naming.py`), theirs by eye. `groups` are the layers of
-      its candidates; by default each single layer that the tap sees, as directions were never trained beyond those.
+      the candidates; by default each single layer that the tap sees, because directions were never trained beyond them.
+
+    Pixels 0 and 5 belong to the clusters around 0 and 6; an edit that moves the second pixel to 1 changes region 0:
+
+    >>> import torch
+    >>> from pipeline.methods.contrastive.llf_masks import label_maps, region_of
+    >>> before, after = torch.tensor([[[[0.0, 5.0]]]]), torch.tensor([[[[[0.0, 1.0]]]]])
+    >>> centres = torch.tensor([[0.0], [6.0]])
+    >>> label_maps(before, centres).flatten(), region_of(before, after, centres, cluster=0).flatten()
+    (tensor([0, 1]), tensor([True, True]))
     """
 
     name: ClassVar[str] = "llf"
@@ -133,21 +143,21 @@ class LLF(Unnamed):
         self.chosen = self._chosen()
 
     def _chosen(self) -> tuple[int, ...]:
-        """The clusters that get directions, from 0."""
+        """The clusters that get directions, numbered from 0."""
         if self.regions == ALL:
             return tuple(range(self.clusters))
         words = [word.strip() for word in self.regions.split(",") if word.strip()]
-        found = tuple(dict.fromkeys(int(word) for word in words if word.isdigit() and int(word) < self.clusters))
-        if not found or len(found) != len(words):
+        clusters = tuple(dict.fromkeys(int(word) for word in words if word.isdigit() and int(word) < self.clusters))
+        if not clusters or len(clusters) != len(words):
             raise ConfigError(
                 f"[method.{self.name}] regions: expected all, or different numbers from 0 to "
                 f"{self.clusters - 1} separated by commas, found {self.regions!r}."
             )
-        return found
+        return clusters
 
     @property
     def nouns(self) -> list[str]:
-        """What the sets of directions are called."""
+        """The nouns of the sets of directions, for labels."""
         return [f"region {region}, direction" for region in self.chosen]
 
     def cost(self, card: DomainCard) -> Cost:
@@ -155,7 +165,7 @@ class LLF(Unnamed):
         return directions_cost(card, self.tap, self.directions, self.depth, self.batch, sets=len(self.chosen))
 
     def find(self, data: FitData) -> DirectionCandidates:
-        """Fit the clusters and train the directions, going on from a checkpoint of the same settings and data.
+        """Fit the clusters and train the directions. Resumes from a checkpoint of the same settings and data.
 
         Raises TrainingDivergedError; ConfigError if the generator has no block `tap`.
         """
@@ -205,25 +215,25 @@ class LLF(Unnamed):
         fed: list[tuple[int, int]],
         rng: torch.Generator,
     ) -> tuple[Outcome, tuple[float, float]]:
-        """The masked loss of codes w (B, 512), and the features' mean square change inside and outside the region."""
+        """The masked loss of codes w (B, 512), and the mean squared change of features in and outside the region."""
         alphas = draw_alphas(self.directions, self.alpha, self.alpha, rng)
         before, after = feature_changes(data, networks(w), w, self.tap, alphas, fed)
-        own = region_of(before, after, self.centres_, region)
+        inside = region_of(before, after, self.centres_, region)
         change = after - before
-        mask = spread_over(own, change.shape[2]) if self.spread_masks else own
+        mask = spread_over(inside, change.shape[2]) if self.spread_masks else inside
         rows, there = unit_rows((change * mask).flatten(2))
         loss, accuracy = contrastive_loss(rows, there)
         contrast = float(loss.detach())
         if self.outside_weight:
             loss = loss + self.outside_weight * (change * ~mask).square().mean()
         return Outcome(loss, contrast, accuracy, 1 - float(there.float().mean())), inside_and_outside(
-            change.detach(), own
+            change.detach(), inside
         )
 
     def _measure(
         self, data: FitData, models: nn.ModuleList, w: Tensor, fed: list[tuple[int, int]]
     ) -> list[dict[str, float]]:
-        """Per region, on held-out codes: the objective, how much more the inside changed, and what directions share."""
+        """Per region, on held-out codes: the objective, the change inside over outside, the cosines of directions."""
         import torch
 
         entries = []
@@ -241,11 +251,11 @@ class LLF(Unnamed):
         return entries
 
     def state(self) -> dict[str, Tensor]:
-        """The networks and the clusters' `centres`."""
+        """The networks, and the `centres` of the clusters."""
         return {**super().state(), "centres": self.centres_}
 
     def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> DirectionCandidates:
-        """The candidates of which `state` and `facts` were kept."""
+        """The candidates that `state` and `facts` describe."""
         self.centres_ = state["centres"]
         self.found_ = {
             key: facts[key] for key in ("training", "layers_seen", "clustering", "cluster_shares", "regions")
@@ -253,5 +263,5 @@ class LLF(Unnamed):
         return rebuild_candidates(state, self.depth, self.nouns)
 
     def facts(self) -> dict[str, Any]:
-        """`training`, `regions` (locality), `clustering` (K-means' end), `cluster_shares`; and the naming's."""
+        """`training`, `regions` (locality), `clustering` (how K-means ended), `cluster_shares`; the facts of naming."""
         return {**self.found_, **super().facts()}

@@ -1,4 +1,4 @@
-"""LLF's regions: clusters of the generator's feature vectors, the masks they give, and the change inside a mask."""
+"""LLF's regions: clusters of the generator's feature vectors, their masks, and the change inside a mask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("latentbench")
 
-RESTARTS = 4  # of K-means, the best of which is kept
+RESTARTS = 4  # of K-means; the best is kept
 COLOURS: tuple[tuple[int, int, int], ...] = (
     *((230, 75, 60), (60, 130, 225), (60, 175, 90), (240, 180, 40), (150, 85, 210), (40, 185, 190)),
     *((240, 120, 180), (130, 130, 130), (150, 105, 60), (185, 210, 60), (25, 60, 120), (250, 235, 200)),
@@ -33,11 +33,11 @@ def fit_clusters(maps: Tensor, count: int, seed: int) -> Tensor:
 
 
 def find_clusters(maps: Tensor, count: int, seed: int) -> tuple[Tensor, dict[str, Any]]:
-    """Centres (count, C) of the clusters of the pixels of feature maps (N, C, h, w), by scikit-learn's K-means.
+    """Centres (count, C) of clusters of the pixels of feature maps (N, C, h, w), and facts of scikit-learn's K-means.
 
-    K-means numbers its clusters by chance: ours are in the order of their mean height in the image, from the top.
-    On one thread, so that the same maps give the same bits. Also how it ended: `iterations` of the restart that was
-    kept, `converged`, `inertia`; where it did not converge, the log says so.
+    K-means numbers its clusters by chance; here they are ordered by their mean height in the image, from the top. It
+    runs on one thread, so that the same maps give the same bits. The facts are `iterations` and `converged` of the
+    restart that is kept, and `inertia`. The log warns where it did not converge.
     """
     import torch
     from sklearn.cluster import KMeans
@@ -59,9 +59,9 @@ def find_clusters(maps: Tensor, count: int, seed: int) -> tuple[Tensor, dict[str
 
 
 def label_maps(maps: Tensor, centres: Tensor) -> Tensor:
-    """The nearest of the centres (K, C) for every pixel of maps (..., C, h, w): (..., h, w) int64, on their device.
+    """The nearest of the centres (K, C) to every pixel of maps (..., C, h, w): (..., h, w) int64, on their device.
 
-    ||x - c||^2 less ||x||^2, which is the same for all centres. No gradient passes.
+    It minimises ||x - c||^2 - ||x||^2; the second term is the same for all centres. No gradient passes.
     """
     import torch
 
@@ -72,16 +72,22 @@ def label_maps(maps: Tensor, centres: Tensor) -> Tensor:
 
 
 def region_of(before: Tensor, after: Tensor, centres: Tensor, cluster: int) -> Tensor:
-    """Where either map is of the cluster: (K, B, 1, h, w) bool, of before (B, C, h, w) and after (K, B, C, h, w)."""
-    own = (label_maps(before, centres) == cluster) | (label_maps(after, centres) == cluster)
-    return own[:, :, None]
+    """Pixels that are of the cluster before or after: before (B, C, h, w), after (K, B, C, h, w) -> (K, B, 1, h, w)."""
+    region = (label_maps(before, centres) == cluster) | (label_maps(after, centres) == cluster)
+    return region[:, :, None]
 
 
 def spread_over(region: Tensor, channels: int) -> Tensor:
-    """Each face's region (K, B, 1, h, w) as the authors' code spreads it over channels: (K, B, C, h, w).
+    """The regions (K, B, 1, h, w) of faces, spread over channels as in the authors' code: (K, B, C, h, w).
 
-    Channel c of face b is masked by the region of face (b C + c) mod B: theirs repeats the B masks C times, C first,
-    and reads them as B times C.
+    Channel c of face b gets the region of face (b C + c) mod B: their code repeats the B masks C times, C first, and
+    reads them as B times C.
+
+    >>> import torch
+    >>> regions = torch.tensor([True, False]).reshape(1, 2, 1, 1, 1)  # of two faces
+    >>> spread_over(regions, channels=3)[0, :, :, 0, 0]
+    tensor([[ True, False,  True],
+            [False,  True, False]])
     """
     import torch
 
@@ -91,7 +97,7 @@ def spread_over(region: Tensor, channels: int) -> Tensor:
 
 
 def inside_and_outside(change: Tensor, region: Tensor) -> tuple[float, float]:
-    """Mean squared change (K, B, C, h, w) of a feature inside and outside its region (K, B, 1, h, w)."""
+    """Mean square of change (K, B, C, h, w) per feature, inside and outside the region (K, B, 1, h, w)."""
     squares = change.square().mean(dim=2, keepdim=True)
     inside, outside = region.to(squares), (~region).to(squares)
     mean_inside = float((squares * inside).sum() / inside.sum().clamp(min=1))
@@ -99,7 +105,7 @@ def inside_and_outside(change: Tensor, region: Tensor) -> tuple[float, float]:
 
 
 def paint_masks(images: Tensor, labels: Tensor) -> Tensor:
-    """Images (N, 3, H, W) in [-1, 1] under the colours of their label maps (N, h, w), enlarged without smoothing."""
+    """Images (N, 3, H, W) in [-1, 1] under the colours of label maps (N, h, w), enlarged without smoothing."""
     import torch
 
     palette = torch.tensor(COLOURS, dtype=torch.float32, device=images.device) / 127.5 - 1
@@ -108,14 +114,14 @@ def paint_masks(images: Tensor, labels: Tensor) -> Tensor:
 
 
 def enlarge(labels: Tensor, size: int) -> Tensor:
-    """Label maps (N, h, w) at (N, size, size), each pixel repeated."""
+    """Label maps (N, h, w) enlarged to (N, size, size) by repeating pixels."""
     from torch.nn import functional
 
     return functional.interpolate(labels[:, None].float(), size=(size, size), mode="nearest")[:, 0].long()
 
 
 def mask_sheet(images: Tensor, labels: Tensor, names: Sequence[str], *, size: int = 128) -> Image.Image:
-    """A row of faces (N, 3, H, W), below it the same with their masks (N, h, w), below that the colours' names."""
+    """A row of faces (N, 3, H, W), a row of them under their masks (N, h, w), and the names of the colours."""
     import torch
     from PIL import Image, ImageDraw
 
@@ -127,9 +133,9 @@ def mask_sheet(images: Tensor, labels: Tensor, names: Sequence[str], *, size: in
     picture = Image.new("RGB", (max(both.width, 260), both.height + line * len(names) + 6), "white")
     picture.paste(both, (0, 0))
     draw = ImageDraw.Draw(picture)
-    for place, name in enumerate(names):
-        top = both.height + 4 + place * line
-        draw.rectangle((2, top + 1, 14, top + 13), fill=COLOURS[place % len(COLOURS)])
+    for index, name in enumerate(names):
+        top = both.height + 4 + index * line
+        draw.rectangle((2, top + 1, 14, top + 13), fill=COLOURS[index % len(COLOURS)])
         draw.text((20, top), name, fill="black")
     return picture
 

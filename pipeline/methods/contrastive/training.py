@@ -1,4 +1,4 @@
-"""What LatentCLR and LLF share: the contrastive loss over K directions, and the training by it."""
+"""The training that LatentCLR and LLF share: a contrastive loss over K directions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TEMPERATURE = 0.5  # multiplies the similarity, in both authors' code
-SMALLEST = 1e-8  # length under which a feature difference is none
+SMALLEST = 1e-8  # a shorter feature difference counts as none
 WEIGHT_DECAY = 1e-3
 DROPS, DROP = (1000, 5000), 0.2  # steps at which the learning rate is multiplied by DROP
-HELD_OUT = 8  # codes of the validation, which training never sees
-VALIDATIONS = 5  # over a training, evenly
-SLACK = 0.2 * TEMPERATURE  # that the best validation loss may lie above its start: a short training is noisy
-VALIDATION = FIRST_STEP - 1  # purpose of the random stream of every validation
+HELD_OUT = 8  # codes for validation, not used in training
+VALIDATIONS = 5  # evenly spaced over a training
+SLACK = 0.2 * TEMPERATURE  # by which the best validation loss may exceed its start: a short training is noisy
+VALIDATION = FIRST_STEP - 1  # purpose of the random stream of the validations
 
 
 @dataclass
 class Outcome:
-    """A loss to minimise; its contrastive part; share of right pairs; shares of pairs left out as zero."""
+    """The loss to minimise, its contrastive part, the share of right rows, and the share of rows left out as zero."""
 
     loss: Tensor
     contrast: float
@@ -35,9 +35,14 @@ class Outcome:
 
 
 def unit_rows(differences: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (..., F) scaled to unit length, and which of them (...) are none of the zeros.
+    """Rows (..., F) scaled to unit length, and which of them (...) are longer than SMALLEST.
 
-    The safe norm: a row shorter than SMALLEST is left out and gets no gradient, where plain division gives NaN.
+    The norm is safe: a shorter row gets no gradient, where plain division would give NaN.
+
+    >>> import torch
+    >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    (tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]]), tensor([ True, False]))
     """
     squared = differences.square().sum(dim=-1)
     there = squared > SMALLEST**2
@@ -45,14 +50,14 @@ def unit_rows(differences: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def contrastive_loss(rows: Tensor, there: Tensor, temperature: float = TEMPERATURE) -> tuple[Tensor, float]:
-    """The loss (a number with a gradient) and the accuracy of unit rows (K, B, F), those in `there` (K, B) alone.
+    """The loss (a scalar with a gradient) and the accuracy of unit rows (K, B, F); only rows in `there` (K, B) count.
 
-    S = exp(t |h . h'|). A row's positives are the other samples of its direction, its negatives all samples of the
-    other directions; its loss is -log(mean of S over positives / mean over negatives), and the loss is the rows' mean.
+    S = exp(t |h . h'|). The positives of a row are the other samples of its direction, the negatives are all samples of
+    the other directions. The loss of a row is -log(mean of S over positives / mean of S over negatives); the loss is
+    the mean over rows. The accuracy is the share of rows whose positives have the larger mean.
 
-    Its bound: |h . h'| lies in [0, 1], so both means lie in [1, exp(t)], and every row's loss in [-t, t]. -t is reached
-    if and only if every direction changes all samples' features alike (up to sign) and orthogonally to every
-    other's. The accuracy is the share of rows whose positives have the larger mean.
+    The loss lies in [-t, t]: |h . h'| lies in [0, 1], so both means lie in [1, exp(t)]. It is -t if and only if each
+    direction changes the features of all samples alike (up to sign) and orthogonally to every other direction.
     """
     import torch
 
@@ -72,9 +77,10 @@ def contrastive_loss(rows: Tensor, there: Tensor, temperature: float = TEMPERATU
 
 
 class ContrastiveTraining(MethodTraining):
-    """One training of direction models, in turn one per step, by an objective of codes (B, 512).
+    """One training of direction models, one model per step in turn.
 
-    `objective(turn, w, rng)` is the outcome of model `turn`. The models of the best validation are kept.
+    `objective(turn, w, rng)` is the outcome of model `turn` on codes w (B, 512). The models with the best validation
+    are kept.
     """
 
     slack = SLACK
@@ -126,7 +132,7 @@ class ContrastiveTraining(MethodTraining):
         return self.learning_rate * DROP ** sum(step >= drop for drop in DROPS)
 
     def loss(self) -> Tensor:
-        """The objective of the model whose turn it is, on a batch of training codes."""
+        """The objective of the next model in turn, on a batch of training codes."""
         import torch
 
         rng = self.data.rng(FIRST_STEP + self.step)
@@ -140,14 +146,14 @@ class ContrastiveTraining(MethodTraining):
         return [round(loss, 6), round(self.accuracy, 6)], f"loss {loss:.3f}, accuracy {self.accuracy:.2f}"
 
     def validate(self) -> None:
-        """The training objective on the held-out codes, mean over the models; keeps the models if it is the lowest."""
+        """Measure the mean objective of all models on held-out codes; keep the models if it is the lowest so far."""
         import torch
 
         self.models.eval()
         w = self.data.w[self.trained :].to(self.data.device)
         with torch.no_grad():
             outcomes = [self.objective(turn, w, self.data.rng(VALIDATION)) for turn in range(len(self.models))]
-        rows = [[float(one.loss), one.contrast, one.accuracy, one.dropped] for one in outcomes]
+        rows = [[float(part.loss), part.contrast, part.accuracy, part.dropped] for part in outcomes]
         means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
         earlier = [entry[1] for entry in self.validations[1:]]
         self.validations.append([self.step, *(round(mean, 6) for mean in means)])
@@ -157,7 +163,7 @@ class ContrastiveTraining(MethodTraining):
             self.best = {key: value.detach().clone() for key, value in self.models.state_dict().items()}
 
     def facts(self) -> dict[str, Any]:
-        """What the training came to."""
+        """The losses at start and best, the bound, the number of held-out codes, validations and curve."""
         best = min(self.validations[1:], key=lambda entry: entry[1])
         names = ("step", "loss", "contrast", "accuracy", "dropped")
         return {
