@@ -6,7 +6,7 @@ from functools import cached_property
 
 import luigi
 
-from pipeline.chain.links import LABELLED_SETS, LATENT_SETS, REFERENCE_SETS, Link
+from pipeline.chain.links import KIND, Link
 from pipeline.storage.stages import is_complete
 from tasks.base import ManifestTarget, StageTask
 
@@ -21,21 +21,21 @@ class SampleLatents(StageTask):
     """w, drawn by (seed, id): of the latents to train on, the faces to edit or the reference."""
 
     kind = "latents"
-    which = luigi.ChoiceParameter(choices=LATENT_SETS, default="train", positional=False)
+    which = luigi.ChoiceParameter(choices=KIND[kind].sets, default="train", positional=False)
 
 
 class LabelLatents(StageTask):
     """Scorer A's 35 values of each image, and whether a face is found."""
 
     kind = "labels"
-    which = luigi.ChoiceParameter(choices=LABELLED_SETS, default="train", positional=False)
+    which = luigi.ChoiceParameter(choices=KIND[kind].sets, default="train", positional=False)
 
 
 class EmbedReference(StageTask):
     """Perception features of unedited images, for FID, KID and inception score."""
 
     kind = "reference"
-    which = luigi.ChoiceParameter(choices=REFERENCE_SETS, default="reference", positional=False)
+    which = luigi.ChoiceParameter(choices=KIND[kind].sets, default="reference", positional=False)
 
 
 class MeasureSpread(StageTask):
@@ -53,7 +53,7 @@ class TrainMethod(MethodTask):
     def title(self) -> str:
         """The stage, and how many methods are trained with it, as it was when this was first asked."""
         names = self.settings.method_names if self.settings.machine.trains_side_by_side else ()
-        others = [self.chain.link(self.kind, name).stage for name in names if name != self.method]
+        others = [self.chain.stage(self.kind, name) for name in names if name != self.method]
         left = sum(not is_complete(stage, self.settings.outputs) for stage in others)
         return f"{self.link.title} and {left} more side by side" if left else self.link.title
 

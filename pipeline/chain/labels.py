@@ -7,99 +7,61 @@ id, on every machine, each in micro-batches that fit into memory (`microbatches.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.attributes import LIST_VERSION, NAMES
-from pipeline.chain.latents import id_range, latents_stage, read_w
-from pipeline.domains import base
+from pipeline.chain.inputs import read_w
+from pipeline.chain.sets import LABELLED, id_range
+from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import by_microbatch
 from pipeline.errors import UnknownNameError
-from pipeline.execution.shards import Progress, run_stage
+from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
-from pipeline.storage.stages import Manifest, ShardRecord, Stage, cut_ids, write_shard
-from pipeline.tables.parquet import read_stage, value_columns, values_of, write_table
-from pipeline.tables.schemas import LABELS, VALUE_COLUMNS
+from pipeline.storage.stages import IdRange, ShardRecord, cut_ids
+from pipeline.tables.parquet import value_columns
+from pipeline.tables.schemas import LABELS
 
 if TYPE_CHECKING:
     from pipeline.domains.base import Domain
 
 VERSION = 1
-SETS = ("train", "faces", "matched", "rates")
 
 
-@dataclass(frozen=True)
-class LabelShard:
-    """Ids first to stop - 1 of one labelled set."""
-
-    which: str
-    name: str
-    first: int
-    stop: int
-
-
-def labels_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
-    """The stage of the labels of one of SETS. Raises UnknownNameError."""
-    if which not in SETS:
-        raise UnknownNameError("labelled set", which, SETS)
-    roles = ("generator", "scorer_a", "detector")
+def recipe(settings: Settings, card: DomainCard, which: str) -> Recipe:
+    """The labels of one of LABELLED. Raises UnknownNameError."""
+    if which not in LABELLED:
+        raise UnknownNameError("labelled set", which, LABELLED)
     parameters = {
         "attribute_list": LIST_VERSION,
         "batch": BATCH,
         "detection_threshold": settings.experiment.detection_threshold,
         **settings.experiment.rendering,
     }
-    weights = {role: card.weights[role] for role in roles}
-    return Stage("labels", VERSION, parameters, weights, (latents_stage(settings, card, which),), label=which)
+    return Recipe(VERSION, parameters, ("generator", "scorer_a", "detector"), (("latents", which),))
 
 
-def run_labels(settings: Settings, which: str) -> Manifest:
-    """Publish the labels of one set, whose latents must be published. Raises as `shards.run_stage`."""
-    stage = labels_stage(settings, base.describe(settings.domain), which)
-    cuts = cut_ids("labels", *id_range(settings, which), settings.machine.shard_size)
-    shards = [LabelShard(which, cut.name, cut.first, cut.stop) for cut in cuts]
-    units = [shard.stop - shard.first for shard in shards]
-    return run_stage(stage, settings, label_shard, shards, units=units, unit="images")
+def cut(settings: Settings, which: str) -> list[IdRange]:
+    """Runs of ids."""
+    return cut_ids("labels", *id_range(settings, which), settings.machine.shard_size)
 
 
-def read_values(settings: Settings, which: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """ids (N,) int64, scorer A's values (N, 35) in [0, 1] and face probability (N,), both float32.
-
-    Raises StageError if the labels are not published, CorruptShardError naming a file that differs.
-    """
-    stage = labels_stage(settings, base.describe(settings.domain), which)
-    table = read_stage(stage, settings.outputs, LABELS, ["latent_id", *VALUE_COLUMNS, "face_probability"])
-    return (
-        table.column("latent_id").to_numpy(),
-        values_of(table),
-        table.column("face_probability").to_numpy(),
-    )
-
-
-def label_shard(settings: Settings, shard: LabelShard, progress: Progress) -> ShardRecord:
+def label_shard(work: Work, ids: IdRange, progress: Progress) -> ShardRecord:
     """Generate, judge and write one shard; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
-    ids, w = read_w(settings, shard.which, shard.first, shard.stop)
-    values = np.empty((len(ids), len(NAMES)), np.float32)
-    probability = np.empty(len(ids), np.float32)
-    for start in range(0, len(ids), BATCH):
-        batch = slice(start, min(start + BATCH, len(ids)))
-        values[batch], probability[batch] = label_images(domain, w[batch], settings.experiment.detection_threshold)
-        progress(batch.stop, len(ids), "")
-    stage = labels_stage(settings, base.describe(settings.domain), shard.which)
-    columns = {"latent_id": ids, **value_columns(values), "face_probability": probability}
-    return write_shard(
-        stage.folder(settings.outputs),
-        shard.name,
-        lambda path: write_table(columns, LABELS, path),
-        {"first": shard.first, "stop": shard.stop},
-        seconds=time.perf_counter() - started,
-    )
+    domain = work.domain()
+    found, w = read_w(work, work.name, ids.first, ids.stop)
+    values = np.empty((len(w), len(NAMES)), np.float32)
+    probability = np.empty(len(w), np.float32)
+    for start in range(0, len(w), BATCH):
+        batch = slice(start, min(start + BATCH, len(w)))
+        values[batch], probability[batch] = label_images(domain, w[batch], work.experiment.detection_threshold)
+        progress(batch.stop, len(w), "")
+    columns = {"latent_id": found, **value_columns(values), "face_probability": probability}
+    return work.write(ids.name, columns, LABELS, started, ids.limits)
 
 
 def label_images(domain: Domain, w: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
@@ -120,3 +82,6 @@ def label_images(domain: Domain, w: np.ndarray, threshold: float) -> tuple[np.nd
     with torch.inference_mode():
         values, probability = zip(*by_microbatch(domain, see, len(w)), strict=True)
     return np.concatenate(values), np.concatenate(probability)
+
+
+KIND = Kind("labels", recipe, cut, label_shard, sets=LABELLED)

@@ -8,19 +8,19 @@ changes a bit of w on the same kind of processor.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.chain.sets import NAMING, SETS, id_range, is_inverted
+from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains import base
 from pipeline.domains.base import DomainCard
-from pipeline.errors import StageError, UnknownNameError
-from pipeline.execution.shards import Progress, run_stage, use_threads
+from pipeline.execution.jobs import Progress
+from pipeline.execution.processes import use_threads
 from pipeline.inversion.table import read_codes
 from pipeline.settings.settings import Settings
-from pipeline.storage.stages import Manifest, ShardRecord, Stage, check_shard, cut_ids, write_shard
-from pipeline.tables.parquet import read_table, table_shards, vectors, write_table
+from pipeline.storage.stages import IdRange, ShardRecord, cut_ids
 from pipeline.tables.schemas import LATENTS, W_DIM
 from stylegan.sampling import BLOCK, draw_z
 
@@ -29,112 +29,42 @@ if TYPE_CHECKING:
 
 VERSION = 1
 INVERTED_VERSION = 1
-SETS = ("train", "faces", "reference", "matched", "rates")
-FACES = ("faces", "matched", "rates")  # sets of faces that are edited: sampled, or inverted photographs
-NAMING = "naming"  # codes that directions are named on: few, so that they are computed where they are wanted
 
 
-@dataclass(frozen=True)
-class LatentShard:
-    """Ids first to stop - 1 of one set of latents."""
-
-    which: str
-    name: str
-    first: int
-    stop: int
-
-
-def id_range(settings: Settings, which: str) -> tuple[int, int]:
-    """First id and number of ids of the set "train", "faces", "reference", "matched", "rates" or "naming".
-
-    "matched" and "rates" begin with the very faces of "faces", and may go on beyond them. Raises UnknownNameError.
-    """
-    experiment = settings.experiment
-    ranges = {
-        "train": (0, experiment.n_latents),
-        "faces": (experiment.first_face_id, experiment.n_faces),
-        "reference": (experiment.first_reference_id, experiment.n_reference),
-        "matched": (experiment.first_face_id, experiment.n_matched_faces),
-        "rates": (experiment.first_face_id, experiment.n_rate_faces),
-        NAMING: (experiment.first_naming_id, experiment.n_naming_codes),
-    }
-    if which not in ranges:
-        raise UnknownNameError("set of latents", which, ranges)
-    return ranges[which]
-
-
-def latents_stage(settings: Settings, card: DomainCard, which: str) -> Stage:
-    """The stage of one set of latents. Raises UnknownNameError."""
+def recipe(settings: Settings, card: DomainCard, which: str) -> Recipe:
+    """One set of latents. Raises UnknownNameError."""
     first, count = id_range(settings, which)
-    weights = {"generator": card.weights["generator"]}
-    if which in FACES and settings.experiment.faces_sha256:
-        inverted = {
-            "domain": settings.domain,
-            "inverted": settings.experiment.faces_sha256,
-            "first": first,
-            "count": count,
-        }
-        return Stage("latents", INVERTED_VERSION, inverted, weights, label=which)
-    parameters = {
-        "domain": settings.domain,
-        "seed": settings.experiment.seed,
-        "first": first,
-        "count": count,
-        "block": BLOCK,
-        "truncation_psi": settings.experiment.truncation_psi,
-    }
-    return Stage("latents", VERSION, parameters, weights, label=which)
+    parameters: dict[str, Any] = {"domain": settings.domain, "first": first, "count": count}
+    if is_inverted(settings, which):
+        return Recipe(INVERTED_VERSION, parameters | {"inverted": settings.experiment.faces_sha256}, ("generator",))
+    parameters["seed"] = settings.experiment.seed
+    parameters["block"] = BLOCK
+    parameters["truncation_psi"] = settings.experiment.truncation_psi
+    return Recipe(VERSION, parameters, ("generator",))
 
 
-def run_latents(settings: Settings, which: str) -> Manifest:
-    """Publish one set of latents, computing what is missing. Raises as `shards.run_stage`."""
-    stage = latents_stage(settings, base.describe(settings.domain), which)
-    first, count = id_range(settings, which)
-    cuts = cut_ids("latents", first, count, settings.machine.shard_size)
-    shards = [LatentShard(which, cut.name, cut.first, cut.stop) for cut in cuts]
-    units = [shard.stop - shard.first for shard in shards]
-    return run_stage(stage, settings, latent_shard, shards, units=units, unit="latents", threads=1)
+def cut(settings: Settings, which: str) -> list[IdRange]:
+    """Runs of ids."""
+    return cut_ids("latents", *id_range(settings, which), settings.machine.shard_size)
 
 
-def read_w(
-    settings: Settings, which: str, first: int | None = None, stop: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """ids (N,) int64 and w (N, 512) float32 of a published set, or of its ids from `first` to `stop` - 1.
-
-    Only files that hold such ids are read, each checked; beside the result no more than one is in memory.
-    Raises StageError if the set is not published, CorruptShardError naming a file that differs.
-    """
-    stage = latents_stage(settings, base.describe(settings.domain), which)
-    start, count = id_range(settings, which)
-    low, high = start if first is None else max(first, start), start + count if stop is None else stop
-    ids = np.arange(low, min(high, start + count), dtype=np.int64)
-    w = np.empty((len(ids), W_DIM), np.float32)
-    for path, record in table_shards(stage, settings.outputs, LATENTS):
-        begin, end = max(low, record.extra["first"]), min(high, record.extra["stop"])
-        if begin >= end:
-            continue
-        check_shard(path, record)
-        found = vectors(read_table(path, LATENTS, ["w"]), "w")
-        offset = record.extra["first"]
-        w[begin - low : end - low] = found[begin - offset : end - offset]
-    return ids, w
-
-
-def z_of(settings: Settings, which: str, places: np.ndarray) -> np.ndarray:
-    """z (M, 512) float32 of the latents at `places` (M,) of a set, counted from 0.
-
-    Raises UnknownNameError, and StageError for inverted photographs, which have none.
-    """
-    if which in FACES and settings.experiment.faces_sha256:
-        raise StageError(f"The codes of {which} are those of photographs: no z is known of them.")
-    return draw_z(settings.experiment.seed, id_range(settings, which)[0] + np.asarray(places, dtype=np.int64))
+def latent_shard(work: Work, ids: IdRange, progress: Progress) -> ShardRecord:
+    """Compute and write one shard of latents; runs on a worker."""
+    started = time.perf_counter()
+    if is_inverted(work.settings, work.name):
+        first, _ = id_range(work.settings, work.name)
+        w = read_codes(work.settings, work.card)[ids.first - first : ids.stop - first]
+    else:
+        w = _sampled(work.settings, ids, progress)
+    columns = {"latent_id": np.arange(ids.first, ids.stop, dtype=np.int64), "w": w}
+    return work.write(ids.name, columns, LATENTS, started, ids.limits)
 
 
 def naming_w(settings: Settings) -> np.ndarray:
     """w (N, 512) float32 of the ids that directions are named on, to the bit as a stage would have them."""
     import torch
 
-    generator = base.load(settings.domain, "cpu").generator
+    generator = _generator(settings)
     first, count = id_range(settings, NAMING)
     threads = torch.get_num_threads()
     use_threads(1)
@@ -146,37 +76,23 @@ def naming_w(settings: Settings) -> np.ndarray:
         use_threads(threads)
 
 
-def latent_shard(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:
-    """Compute and write one shard of latents; runs on a worker."""
-    started = time.perf_counter()
-    ids = np.arange(shard.first, shard.stop, dtype=np.int64)
-    if shard.which in FACES and settings.experiment.faces_sha256:
-        first, _ = id_range(settings, shard.which)
-        w = read_codes(settings, base.describe(settings.domain))[shard.first - first : shard.stop - first]
-    else:
-        w = _sampled(settings, shard, progress)
-    stage = latents_stage(settings, base.describe(settings.domain), shard.which)
-    return write_shard(
-        stage.folder(settings.outputs),
-        shard.name,
-        lambda path: write_table({"latent_id": ids, "w": w}, LATENTS, path),
-        {"first": shard.first, "stop": shard.stop},
-        seconds=time.perf_counter() - started,
-    )
+def _generator(settings: Settings) -> Generator:
+    """On the CPU, in full precision, whatever the run's device."""
+    return base.load(settings.domain, "cpu").generator
 
 
-def _sampled(settings: Settings, shard: LatentShard, progress: Progress) -> np.ndarray:
+def _sampled(settings: Settings, ids: IdRange, progress: Progress) -> np.ndarray:
     """w (N, 512) of a shard's ids."""
     use_threads(1)
-    generator = base.load(settings.domain, "cpu").generator
+    generator = _generator(settings)
     use_threads(1)  # again: torch may have been loaded by the line above
-    w = np.empty((shard.stop - shard.first, W_DIM), np.float32)
-    aligned = shard.first - shard.first % BLOCK
-    for start in range(aligned, shard.stop, BLOCK):
-        begin, end = max(start, shard.first), min(start + BLOCK, shard.stop)
+    w = np.empty((ids.count, W_DIM), np.float32)
+    aligned = ids.first - ids.first % BLOCK
+    for start in range(aligned, ids.stop, BLOCK):
+        begin, end = max(start, ids.first), min(start + BLOCK, ids.stop)
         block = _map_block(generator, settings.experiment.seed, start, settings.experiment.truncation_psi)
-        w[begin - shard.first : end - shard.first] = block[begin - start : end - start]
-        progress(end - shard.first, len(w), "")
+        w[begin - ids.first : end - ids.first] = block[begin - start : end - start]
+        progress(end - ids.first, len(w), "")
     return w
 
 
@@ -190,3 +106,6 @@ def _map_block(generator: Generator, seed: int, start: int, psi: float) -> np.nd
         if psi != 1.0:
             w = torch.lerp(generator.mapping.w_avg.to(w), w, psi)
     return w.numpy()
+
+
+KIND = Kind("latents", recipe, cut, latent_shard, "latents", sets=SETS, threads=1)

@@ -1,123 +1,53 @@
 """The chain of a run: every stage in the order of computation, with the function that computes it.
 
-`KINDS` is the one place that lists them. What a stage reads stands in its `Stage.upstream`; Luigi's tasks, `latentbench
-plan`, `invalidate` and the report all follow from the two, so that none of them can forget a stage.
+`KINDS` is the one place that lists them. A kind names what its stages read; the chain makes each stage once, and hands
+workers the `Work` of their stage. Luigi's tasks, `latentbench plan`, `invalidate` and the report all follow from the
+chain, so that none of them can forget a stage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import log2
 
-from pipeline.chain import calibration, labels, latents, spread, training
+from pipeline.chain import labels, latents, rating, spread, training
+from pipeline.chain.calibration import stage as calibration
 from pipeline.chain.consistency import edits as consistency
-from pipeline.chain.curves import edits as rates
-from pipeline.chain.curves import scores as rating
-from pipeline.chain.grid import edits, gallery, reference, timing
-from pipeline.chain.grid import scores as scoring
+from pipeline.chain.curves import edits as curves
+from pipeline.chain.grid import edits as grid
+from pipeline.chain.grid import gallery, reference, timing
+from pipeline.chain.grid import scores as grid_scores
 from pipeline.chain.matched import edits as matched
-from pipeline.chain.matched import scores as rescoring
+from pipeline.chain.matched import scores as matched_scores
+from pipeline.chain.work import Kind, Work
 from pipeline.domains.base import DomainCard, describe
 from pipeline.errors import ConfigError, UnknownNameError
+from pipeline.execution.shards import run_stage
 from pipeline.inversion import table as photographs
 from pipeline.methods import registry
 from pipeline.methods.contrastive.candidates import layer_groups
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, Stage
 
-LATENT_SETS = latents.SETS
-LABELLED_SETS = labels.SETS
-REFERENCE_SETS = ("reference", "faces")  # unedited images: those of the reference, and those of the edited faces
-
-Amount = tuple[int, str]  # how much a link is to compute, and in what unit
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of stage: what there is one of, and the functions that describe and compute one.
-
-    `stage(settings, card, *names)` and `run(settings, *names)`, where names are those of what there is one of: a set of
-    latents (one of `sets`), a method, a method and an attribute (`attributes`), or nothing at all. `work(settings,
-    *names)` is for estimates. `shown`: the report reads it.
-    """
-
-    name: str
-    stage: Callable[..., Stage]
-    run: Callable[..., object]
-    work: Callable[..., Amount]
-    sets: tuple[str, ...] = ()
-    methods: bool = False
-    attributes: bool = False
-    shown: bool = False
-
-    def all_names(self, settings: Settings, method: str = "") -> list[tuple[str, ...]]:
-        """The names of every stage of this kind, of one method where it is of methods."""
-        if self.attributes:
-            return [(method, attribute) for attribute in settings.experiment.attributes]
-        if self.methods:
-            return [(method,)]
-        return [(which,) for which in self.sets] or [()]
-
-
-def _of_set(settings: Settings, which: str, unit: str = "images") -> Amount:
-    return latents.id_range(settings, which)[1], unit
-
-
-def _sized(size: str, unit: str) -> Callable[..., Amount]:
-    """Work of a size of the protocol, whatever the method."""
-    return lambda settings, *names: (getattr(settings.experiment, size), unit)
-
-
-def _train(settings: Settings, method: str) -> object:
-    return training.run_train(settings, method, settings.method_names)
-
-
-def _calibrate(settings: Settings, method: str, attribute: str) -> object:
-    return calibration.run_range(settings, method, (attribute,))
-
-
-def _strips(settings: Settings, method: str) -> Amount:
-    return len(settings.experiment.attributes), "strips"
-
-
-def _latents(settings: Settings, which: str) -> Amount:
-    return _of_set(settings, which, "latents")
-
-
-def _of_methods(name: str, stage: Callable[..., Stage], run: Callable[..., object], *size: str) -> Kind:
-    """A kind of which every method has one, which the report shows."""
-    return Kind(name, stage, run, _sized(*size), methods=True, shown=True)
-
-
 # In the order of computation: first what all methods share, then method by method.
 KINDS: tuple[Kind, ...] = (
-    Kind("latents", latents.latents_stage, latents.run_latents, _latents, sets=LATENT_SETS),
-    Kind("labels", labels.labels_stage, labels.run_labels, _of_set, sets=LABELLED_SETS),
-    Kind("reference", reference.reference_stage, reference.run_reference, _of_set, sets=REFERENCE_SETS),
-    Kind("spread", spread.spread_stage, spread.run_spread, _sized("n_spread", "images")),
-    Kind("train", training.train_stage, _train, training.work, methods=True),
-    Kind(
-        "range",
-        calibration.range_stage,
-        _calibrate,
-        _sized("n_faces", "faces"),
-        methods=True,
-        attributes=True,
-        shown=True,
-    ),
-    _of_methods("edits", edits.edits_stage, edits.run_edits, "edits_per_method", "images"),
-    _of_methods("timing", timing.timing_stage, timing.run_timing, "n_timings", "edits"),
-    Kind("gallery", gallery.gallery_stage, gallery.run_gallery, _strips, methods=True, shown=True),
-    _of_methods("scores", scoring.scores_stage, scoring.run_scores, "edits_per_method", "images"),
-    _of_methods("matched", matched.matched_stage, matched.run_matched, "matched_per_method", "edits"),
-    _of_methods("rescoring", rescoring.rescoring_stage, rescoring.run_rescoring, "matched_per_method", "edits"),
-    _of_methods("rates", rates.rates_stage, rates.run_rates, "rated_per_method", "images"),
-    _of_methods(
-        "consistency", consistency.consistency_stage, consistency.run_consistency, "n_consistency_faces", "faces"
-    ),
-    _of_methods("rating", rating.rating_stage, rating.run_rating, "rated_per_method", "images"),
+    latents.KIND,
+    labels.KIND,
+    reference.KIND,
+    spread.KIND,
+    training.KIND,
+    calibration.KIND,
+    grid.KIND,
+    timing.KIND,
+    gallery.KIND,
+    grid_scores.KIND,
+    matched.KIND,
+    matched_scores.KIND,
+    curves.KIND,
+    consistency.KIND,
+    rating.KIND,
 )
 KIND = {kind.name: kind for kind in KINDS}
 
@@ -170,18 +100,53 @@ class Chain:
         self.card.check_attributes(settings.experiment.attributes)
         check_methods(settings, self.card)
         check_faces(settings, self.card)
+        self._stages: dict[tuple[str, ...], Stage] = {}
+        self._elsewhere = replace(settings, outputs=settings.outputs.absolute())  # workers may be in another folder
+
+    def stage(self, kind: str, *names: str) -> Stage:
+        """The stage of a kind, of a set, of a method, or of a method and an attribute; made once, with all it reads."""
+        key = (kind, *names)
+        if key not in self._stages:
+            recipe = KIND[kind].recipe(self.settings, self.card, *names)
+            self._stages[key] = Stage(
+                kind,
+                recipe.version,
+                recipe.parameters,
+                {role: self.card.weights[role] for role in recipe.roles},
+                tuple(self.stage(*read) for read in recipe.reads),
+                "-".join(names) if recipe.label is None else recipe.label,
+            )
+        return self._stages[key]
+
+    def work(self, kind: str, *names: str) -> Work:
+        """What a worker is handed to compute a stage."""
+        return Work(self._elsewhere, self.stage(kind, *names), self.card, names)
 
     def link(self, kind: str, *names: str) -> Link:
         """The link of a kind, of a set, of a method, or of a method and an attribute."""
-        own, settings = KIND[kind], self.settings
+        own = KIND[kind]
         keys = ("method", "attribute") if own.methods else ("which",)
-        units, unit = own.work(settings, *names)
-        run = partial(own.run, settings, *names)
-        return Link(own.stage(settings, self.card, *names), run, units, unit, dict(zip(keys, names, strict=False)))
+        units, unit = own.amount(self.settings, *names)
+        named = dict(zip(keys, names, strict=False))
+        return Link(self.stage(kind, *names), partial(self.run, kind, *names), units, unit, named)
+
+    def run(self, kind: str, *names: str) -> Manifest:
+        """Compute and publish a stage, whose upstream must be published, and with it what its kind computes beside it.
+
+        Raises as `shards.run_stage`.
+        """
+        own, work = KIND[kind], self.work(kind, *names)
+        if own.together is not None:
+            others = [self.work(kind, name) for name in self.settings.method_names if own.beside and name not in names]
+            return own.together([work, *others])[0]
+        shards = own.cut(self.settings, *names)
+        units = [shard.units for shard in shards]
+        unit = own.amount(self.settings, *names)[1]
+        return run_stage(work, own.compute, shards, units=units, unit=unit, threads=own.threads, files=own.files)
 
     def calibrate_all(self, method: str, attributes: Sequence[str]) -> Sequence[Manifest]:
         """Compute the ranges of several attributes in one pass, so that they share the workers."""
-        return calibration.run_range(self.settings, method, attributes)
+        return calibration.run_ranges([self.work("range", method, attribute) for attribute in attributes])
 
     @cached_property
     def links(self) -> tuple[Link, ...]:
@@ -203,6 +168,17 @@ class Chain:
     def shown(self) -> list[Link]:
         """The links that the report reads."""
         return [link for link in self.links if KIND[link.stage.name].shown]
+
+    @property
+    def shown_stages(self) -> tuple[Stage, ...]:
+        """The stages that the report reads, method by method; scores first: the order is part of its fingerprint."""
+        kinds = sorted((kind for kind in KINDS if kind.shown), key=lambda kind: kind.name != "scores")
+        return tuple(
+            self.stage(kind.name, *names)
+            for method in self.settings.method_names
+            for kind in kinds
+            for names in kind.all_names(self.settings, method)
+        )
 
     def position(self, link: Link) -> int:
         """Where a link stands in the order of computation, from 0."""
@@ -237,17 +213,6 @@ class Chain:
                 reached.add(link.stage)
                 found.append(link)
         return tuple(found)
-
-
-def shown_stages(settings: Settings, card: DomainCard) -> tuple[Stage, ...]:
-    """The stages that a report reads, method by method. Scores stand first: the order is part of its fingerprint."""
-    shown = sorted((kind for kind in KINDS if kind.shown), key=lambda kind: kind.name != "scores")
-    return tuple(
-        kind.stage(settings, card, *names)
-        for method in settings.method_names
-        for kind in shown
-        for names in kind.all_names(settings, method)
-    )
 
 
 def check_methods(settings: Settings, card: DomainCard) -> None:

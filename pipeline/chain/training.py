@@ -16,39 +16,29 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED, LIST_VERSION
-from pipeline.chain.labels import labels_stage, read_values
-from pipeline.chain.latents import NAMING, id_range, latents_stage, naming_w, read_w, z_of
-from pipeline.domains import base
+from pipeline.chain.inputs import read_values, read_w
+from pipeline.chain.latents import naming_w
+from pipeline.chain.sets import NAMING, id_range, z_of
+from pipeline.chain.work import Kind, Part, Recipe, Work
 from pipeline.domains.base import DomainCard
 from pipeline.errors import BusyError, LatentbenchError, StageError
-from pipeline.execution.shards import Progress, run_shards, run_stage, use_threads
+from pipeline.execution.jobs import Progress
+from pipeline.execution.processes import use_threads
+from pipeline.execution.shards import run_shards, run_stage
 from pipeline.execution.throughput import store_seconds
-from pipeline.methods import masking, naming, registry
-from pipeline.methods.interface import Faces, FitData, Method
+from pipeline.methods import naming, registry
+from pipeline.methods.interface import FitData, Method
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import disk_full, is_full_disk
-from pipeline.storage.stages import (
-    CHECKPOINTS,
-    Builder,
-    Manifest,
-    ShardRecord,
-    Stage,
-    building,
-    check_shard,
-    is_complete,
-    shards_of,
-    write_shard,
-)
+from pipeline.storage.stages import CHECKPOINTS, Builder, Manifest, ShardRecord, building, is_complete, write_shard
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
+    from pipeline.domains.base import Domain
 
 log = logging.getLogger("latentbench")
 
@@ -56,29 +46,29 @@ FILES = ("method.safetensors", "method.json")  # what Method.save writes
 WHICH = "train"
 
 
-@dataclass(frozen=True)
-class TrainShard:
-    """The training of one method."""
-
-    name: str
-    method: str
-
-
-def train_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
-    """The stage of one trained method. Raises UnknownNameError."""
-    kind = registry.get(method)
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
+    """One trained method. Raises UnknownNameError."""
     parameters = {
         "method": method,
-        "method_version": kind.version,
+        "method_version": registry.get(method).version,
         "attribute_list": LIST_VERSION,
         "evaluated": list(EVALUATED),
         "seed": settings.experiment.seed,
         "naming": [naming.VERSION, *id_range(settings, NAMING)],
         **{f"parameter.{key}": value for key, value in build(settings, method).parameters().items()},
     }
-    weights = {role: card.weights[role] for role in ("generator", "scorer_a", "recognizer_a")}
-    upstream = (latents_stage(settings, card, WHICH), labels_stage(settings, card, WHICH))
-    return Stage("train", 1, parameters, weights, upstream, label=method)
+    reads = (("latents", WHICH), ("labels", WHICH))
+    return Recipe(1, parameters, ("generator", "scorer_a", "recognizer_a"), reads)
+
+
+def cut(settings: Settings, method: str) -> list[Part]:
+    """A method learns as a whole."""
+    return [Part(f"training of {method}", _steps(settings, method) or settings.experiment.n_latents)]
+
+
+def unit(settings: Settings, method: str) -> str:
+    """In what a training is counted: steps of optimisation, or without any the latents that it reads."""
+    return "steps" if _steps(settings, method) else "latents"
 
 
 def build(settings: Settings, method: str) -> Method:
@@ -90,67 +80,53 @@ def build(settings: Settings, method: str) -> Method:
         raise LatentbenchError(f"{settings.source}: [method.{method}]: {error}") from error
 
 
-def work(settings: Settings, method: str) -> tuple[int, str]:
-    """How much a training is, and in what unit: steps of optimisation, or without any the latents that it reads."""
+def _steps(settings: Settings, method: str) -> int:
     steps = build(settings, method).parameters().get("steps")
-    if isinstance(steps, int) and steps > 0:
-        return steps, "steps"
-    return settings.experiment.n_latents, "latents"
+    return steps if isinstance(steps, int) and steps > 0 else 0
 
 
 _failed_beside: dict[Path, LatentbenchError] = {}  # by the stage's folder, until its own turn
 
 
-def run_train(settings: Settings, method: str, beside: Sequence[str] = ()) -> Manifest:
-    """Publish a trained method, whose latents and labels must be published. Raises as `shards.run_stage`.
+def run_train(works: Sequence[Work]) -> list[Manifest]:
+    """Publish the first of these trained methods, whose latents and labels must be published. Raises as `run_stage`.
 
-    The manifest's `extra` holds the method's facts and the seconds that training took. Those of the methods `beside`
-    that are not trained yet, nor being trained elsewhere, are trained in the same pass; one that fails stops no other
-    and says why in its own turn: at once if it is an error of ours, of which a second training would find the same.
+    The manifest's `extra` holds the method's facts and the seconds that training took. Of the others, those that are
+    not trained yet, nor being trained elsewhere, are trained in the same pass; one that fails stops no other and says
+    why in its own turn: at once if it is an error of ours, of which a second training would find the same.
     """
-    stage = train_stage(settings, base.describe(settings.domain), method)
-    before = _failed_beside.pop(stage.folder(settings.outputs), None)
+    work = works[0]
+    machine = work.settings.machine
+    before = _failed_beside.pop(work.folder, None)
     if before is not None:
         raise before
-    if not is_complete(stage, settings.outputs) and settings.machine.trains_side_by_side:
-        _train_together(settings, method, beside)
-    units, unit = work(settings, method)
-    return run_stage(
-        stage,
-        settings,
-        train_shard,
-        [TrainShard(f"training of {method}", method)],
-        units=[units],
-        unit=unit,
-        threads=settings.machine.train_threads,
-        files=lambda shard: FILES,
-        extra=_facts,
-    )
+    if not is_complete(work.stage, work.settings.outputs) and machine.trains_side_by_side:
+        _train_together(works)
+    parts = cut(work.settings, work.name)
+    return [
+        run_stage(
+            work,
+            train_shard,
+            parts,
+            units=[part.units for part in parts],
+            unit=unit(work.settings, work.name),
+            threads=machine.train_threads,
+            files=lambda part: FILES,
+            extra=_facts,
+        )
+    ]
 
 
-def _train_together(settings: Settings, method: str, beside: Sequence[str]) -> None:
-    """Train a method and others and publish each as it is done. Raises what the method's own training raised."""
-    card = base.describe(settings.domain)
-    order = sorted(
-        {method, *beside}, key=lambda name: (work(settings, name)[1] != "steps", name)
-    )  # the long ones first
+def _train_together(works: Sequence[Work]) -> None:
+    """Train methods side by side, each published as it is done. Raises what the training of the first one raised."""
+    method, settings = works[0].name, works[0].settings
     with ExitStack() as held:
-        builders: dict[str, Builder] = {}
-        for name in sorted(order, key=lambda name: name != method):
-            stage = train_stage(settings, card, name)
-            try:
-                builder = held.enter_context(
-                    building(stage, settings if name == method else settings.on(lock_wait=0.0))
-                )
-            except BusyError:
-                if name == method:
-                    raise
-                continue  # somebody else trains it
-            if not (builder.published() or builder.finished(FILES[-1])):
-                builders[name] = builder
-        started = [name for name in order if name in builders]
-        if method not in started or len(started) < 2:
+        builders = _builders(works, held)
+        by_name = {work.name: work for work in works if work.name in builders}
+        if method not in by_name or len(by_name) < 2:
             return
+        # The long ones first.
+        started = sorted(by_name, key=lambda name: (unit(settings, name) != "steps", name))
         parallel = min(len(started), settings.machine.workers_of_our_own)
         failed: dict[str, BaseException] = {}
 
@@ -165,13 +141,13 @@ def _train_together(settings: Settings, method: str, beside: Sequence[str]) -> N
                 return
             facts = _facts(records)
             builders[name].publish(records, facts)
-            units, unit = work(settings, name)
-            store_seconds(settings, f"train {name}", unit, units, facts["seconds"] / units / parallel)
+            units = sum(part.units for part in cut(settings, name))
+            store_seconds(settings, f"train {name}", unit(settings, name), units, facts["seconds"] / units / parallel)
 
         try:
             run_shards(
                 train_shard_beside,
-                [TrainShard(f"training of {name}", name) for name in started],
+                [(by_name[name], part) for name in started for part in cut(settings, name)],
                 settings=settings,
                 label=f"train {len(started)} methods side by side",
                 unit="methods",
@@ -185,51 +161,48 @@ def _train_together(settings: Settings, method: str, beside: Sequence[str]) -> N
         raise failed[method]
 
 
-def load_method(settings: Settings, method: str) -> Method:
-    """A published, trained method on the run's device.
+def _builders(works: Sequence[Work], held: ExitStack) -> dict[str, Builder]:
+    """By method, the right to write it, where it is still to be trained. Raises BusyError if the first is not free."""
+    builders: dict[str, Builder] = {}
+    for place, work in enumerate(works):
+        try:
+            settings = work.settings.on(lock_wait=0.0) if place else work.settings
+            builder = held.enter_context(building(work.stage, settings))
+        except BusyError:
+            if not place:
+                raise
+            continue  # somebody else trains it
+        if not (builder.published() or builder.finished(FILES[-1])):
+            builders[work.name] = builder
+    return builders
 
-    Raises StageError if it is not trained, CorruptShardError naming a file that differs.
-    """
-    import torch
 
-    stage = train_stage(settings, base.describe(settings.domain), method)
-    for path, record in shards_of(stage, settings.outputs):
-        check_shard(path, record)
-    mask = settings.method_parameters(method).get(masking.SETTING, masking.NONE)
-    trained = masking.masked(registry.get(method).load(stage.folder(settings.outputs)), mask)
-    trained.to(torch.device(settings.machine.device))
-    return trained
-
-
-def train_shard(settings: Settings, shard: TrainShard, progress: Progress) -> list[ShardRecord]:
+def train_shard(work: Work, part: Part, progress: Progress) -> list[ShardRecord]:
     """Train and write one method; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
-    use_threads(settings.machine.train_threads)
-    stage = train_stage(settings, base.describe(settings.domain), shard.method)
-    folder = stage.folder(settings.outputs)
-    method = build(settings, shard.method)
-    method.fit(fit_data(settings, domain, folder / CHECKPOINTS, progress))
+    domain = work.domain()
+    use_threads(work.settings.machine.train_threads)
+    method = build(work.settings, work.name)
+    method.fit(fit_data(work, domain, progress))
     seconds = time.perf_counter() - started
-    return _save(method, folder, {"facts": method.facts(), "seconds": round(seconds, 3)}, seconds)
+    return _save(method, work.folder, {"facts": method.facts(), "seconds": round(seconds, 3)}, seconds)
 
 
-def train_shard_beside(
-    settings: Settings, shard: TrainShard, progress: Progress
-) -> tuple[str, list[ShardRecord] | BaseException]:
+def train_shard_beside(work: Work, part: Part, progress: Progress) -> tuple[str, list[ShardRecord] | BaseException]:
     """As `train_shard`, with what it raised for a result, so that it stops no other; runs on a worker."""
     try:
-        return shard.method, train_shard(settings, shard, progress)
+        return work.name, train_shard(work, part, progress)
     except Exception as error:
-        return shard.method, error
+        return work.name, error
 
 
-def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progress: Progress) -> FitData:
+def fit_data(work: Work, domain: Domain, progress: Progress) -> FitData:
     """What a method may learn from: the labelled and the naming latents, the generator, scorer A and recognizer A."""
     import torch
 
-    _, w = read_w(settings, WHICH)
-    _, values, _ = read_values(settings, WHICH)
+    _, w = read_w(work, WHICH)
+    _, values, _ = read_values(work, WHICH)
+    checkpoints = work.folder / CHECKPOINTS
     checkpoints.mkdir(parents=True, exist_ok=True)
     return FitData(
         w=torch.from_numpy(w),
@@ -237,48 +210,15 @@ def fit_data(settings: Settings, domain: base.Domain, checkpoints: Path, progres
         generator=domain.generator,
         scorer_a=domain.scorer_a,
         recognizer_a=domain.recognizer_a,
-        seed=settings.experiment.seed,
+        seed=work.experiment.seed,
         device=domain.device,
         progress=progress,
         checkpoints=checkpoints,
-        truncation_psi=settings.experiment.truncation_psi,
-        draw_z=partial(z_of, settings, WHICH),
-        naming_w=torch.from_numpy(naming_w(settings)),
+        truncation_psi=work.experiment.truncation_psi,
+        draw_z=partial(z_of, work.settings, WHICH),
+        naming_w=torch.from_numpy(naming_w(work.settings)),
         mean_distance=domain.mean_distance,
     )
-
-
-def read_faces(
-    settings: Settings, domain: base.Domain, first: int = 0, stop: int | None = None, which: str = "faces"
-) -> tuple[np.ndarray, Faces]:
-    """Ids (N,) of the faces `first` to `stop` - 1 of a set, counted from 0, and all that a method may know of them.
-
-    `which` is "faces", those of the grid over ranges, "matched", those edited to a matched change, or
-    "rates", those of the rate curves.
-
-    Raises StageError if their latents or labels are not published, CorruptShardError naming a file that differs.
-    """
-    import torch
-
-    start, count = id_range(settings, which)
-    stop = count if stop is None else stop
-    ids, w = read_w(settings, which, start + first, start + stop)
-    _, values, _ = read_values(settings, which)
-    faces = Faces(
-        ws=domain.generator.mapping.broadcast(torch.from_numpy(w).to(domain.device)),
-        values=torch.from_numpy(values[first:stop]).to(domain.device),
-        z=None if settings.experiment.faces_sha256 else _face_z(settings, domain, which, first, stop),
-        mapping=domain.generator.mapping,
-        truncation_psi=settings.experiment.truncation_psi,
-    )
-    return ids, faces
-
-
-def _face_z(settings: Settings, domain: base.Domain, which: str, first: int, stop: int) -> Tensor:
-    import numpy as np
-    import torch
-
-    return torch.from_numpy(z_of(settings, which, np.arange(first, stop))).to(domain.device)
 
 
 def _save(method: Method, folder: Path, extra: dict[str, Any], seconds: float) -> list[ShardRecord]:
@@ -308,3 +248,6 @@ def _save(method: Method, folder: Path, extra: dict[str, Any], seconds: float) -
 
 def _facts(records: list[ShardRecord]) -> dict[str, Any]:
     return dict(records[-1].extra)
+
+
+KIND = Kind("train", recipe, cut, train_shard, unit, methods=True, beside=True, together=run_train)

@@ -20,7 +20,8 @@ def sample(settings: Settings, domain: Domain, name: str, count: int) -> Subject
     import torch
 
     from pipeline.chain.labels import label_images
-    from pipeline.chain.latents import id_range, naming_w, z_of
+    from pipeline.chain.latents import naming_w
+    from pipeline.chain.sets import id_range, z_of
 
     experiment = settings.experiment
 

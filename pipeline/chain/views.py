@@ -7,16 +7,24 @@ gives the columns that every table of edits shares.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.attributes import NAMES, index_of
+import numpy as np
+
 from pipeline.domains.microbatches import by_microbatch
+from pipeline.execution.jobs import Progress
+from pipeline.settings.experiment import BATCH
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
 
 VIEW_ROLES = ("generator", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
 # Of a pixel in [-1, 1]: an image of one code differs by up to 3e-5 from batch to batch, and by 1.7e-3 and more from
@@ -72,7 +80,7 @@ def look(domain: Domain, images: Tensor, threshold: float) -> View:
 
 
 def look_at_codes(domain: Domain, ws: Tensor, threshold: float) -> View:
-    """What every judge sees in the images of codes (N, L, 512), made a lot at a time."""
+    """What every judge sees in the images of codes (N, L, 512), made a micro-batch at a time."""
     import torch
 
     views = by_microbatch(domain, lambda rows: look(domain, synthesise(domain, ws[rows]), threshold), len(ws))
@@ -120,11 +128,46 @@ def synthesise(domain: Domain, ws: Tensor) -> Tensor:
     return domain.generator.synthesis(ws).clamp(-1.0, 1.0)
 
 
-def strength_vectors(attribute: str, strengths: Tensor) -> Tensor:
-    """(N,) strengths of one attribute as the (N, 35) that methods take."""
-    vectors = strengths.new_zeros(len(strengths), len(NAMES))
-    vectors[:, index_of(attribute)] = strengths
-    return vectors
+def see_batches(
+    domain: Domain,
+    count: int,
+    make: Callable[[slice], Batch],
+    see: Callable[[Batch, slice], Result],
+    progress: Progress | None = None,
+) -> list[Result]:
+    """What is seen in `count` images, in order, a micro-batch at a time.
+
+    `make(rows)` gives what images of a batch of BATCH rows are made from, such as codes; `see(batch, rows)` makes those
+    of these rows of the batch and answers what is wanted of them.
+    """
+    results: list[Result] = []
+    for start in range(0, count, BATCH):
+        rows = slice(start, min(start + BATCH, count))
+        results += by_microbatch(domain, partial(see, make(rows)), rows.stop - rows.start)
+        if progress is not None:
+            progress(rows.stop, count, "")
+    return results
+
+
+def see_latents(
+    domain: Domain, w: np.ndarray, see: Callable[[Tensor], tuple[np.ndarray, ...]], progress: Progress
+) -> tuple[np.ndarray, ...]:
+    """The arrays (N, ...) that `see(ws)` makes of codes (M, L, 512), of all latents w (N, 512)."""
+    import torch
+
+    def make(rows: slice) -> Tensor:
+        return domain.generator.mapping.broadcast(torch.from_numpy(w[rows]).to(domain.device))
+
+    with torch.inference_mode():
+        parts = see_batches(domain, len(w), make, lambda ws, rows: see(ws[rows]), progress)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def joined(parts: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:
+    """Columns (N, ...) of all micro-batches, on the CPU."""
+    import torch
+
+    return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
 
 
 def displacement(domain: Domain, edited: Tensor, ws: Tensor) -> Tensor:

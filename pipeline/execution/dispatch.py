@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ClusterError, StageError
 from pipeline.execution import cluster
 from pipeline.execution.cluster import Workers
-from pipeline.execution.jobs import Fault, Job, Outcome, ShardFunction, compute_shard, shard_name
+from pipeline.execution.jobs import Call, Fault, Job, Outcome, ShardFunction, compute_shard
 from pipeline.execution.joining import Code, other_code, own_code
 
 if TYPE_CHECKING:
     from distributed import Future
-
-    from pipeline.settings.settings import Settings
 
 log = logging.getLogger("latentbench")
 
@@ -40,17 +38,16 @@ class Sent:
 
     def send(self, index: int) -> None:
         """Send a shard, after those of lower index."""
-        job, shard = self.job, self.job.shards[index]
+        job = self.job
         future = self.workers.client.submit(
             run_task,
             own_code(),
             job.function,
-            job.settings,
-            shard,
+            job.calls[index],
             job.threads,
             self.topic,
             index,
-            key=f"{job.label} {shard_name(shard)} {self.topic[-8:]}-{len(self.all)}",
+            key=f"{job.label} {job.name(index)} {self.topic[-8:]}-{len(self.all)}",
             pure=False,
             priority=-index,
             resources=self.workers.resources or None,
@@ -81,7 +78,7 @@ def run_on_dask(job: Job, workers: Workers) -> None:
     workers.client.subscribe_topic(topic, lambda event: job.heard(*event[1]))
     sent = Sent(job, workers, topic)
     try:
-        for index in range(len(job.shards)):
+        for index in range(len(job.calls)):
             sent.send(index)
         _collect(job, workers, sent)
     except BaseException as error:
@@ -106,8 +103,8 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
     suspects: list[int] = []
     alone = None
     tried: set[int] = set()
-    while len(job.finished) < len(job.shards):
-        if alone is None and len(job.finished) + len(suspects) == len(job.shards):
+    while len(job.finished) < len(job.calls):
+        if alone is None and len(job.finished) + len(suspects) == len(job.calls):
             alone = suspects.pop(0)
             sent.send(alone)
         taken = sent.take()
@@ -123,7 +120,7 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
                 suspects.append(index)
                 continue
             raise StageError(
-                f"{job.label}: shard {shard_name(job.shards[index])} killed its worker "
+                f"{job.label}: shard {job.name(index)} killed its worker "
                 f"{cluster.DEATHS_ALLOWED + 1} times with no other shard beside it (out of memory, or a crash in "
                 "native code). Finished shards are kept; run with --executor inline to see how it dies, or with "
                 "fewer workers if memory is short."
@@ -170,9 +167,7 @@ class _Watch:
             )
 
 
-def run_task(
-    code: Code, function: ShardFunction, settings: Settings, shard: Any, threads: int, topic: str, index: int
-) -> Outcome:
+def run_task(code: Code, function: ShardFunction, call: Call, threads: int, topic: str, index: int) -> Outcome:
     """What runs on a worker: a shard, if the worker's code is that of the process that asks."""
     from distributed import get_worker
 
@@ -190,6 +185,6 @@ def run_task(
             worker.log_event(topic, (index, float(done), float(total), str(message)))
 
     try:
-        return compute_shard(function, settings, shard, threads, progress)
+        return compute_shard(function, call, threads, progress)
     except Exception as error:
         return Outcome(None, 0.0, fault=Fault.of(error))

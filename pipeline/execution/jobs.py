@@ -14,7 +14,8 @@ from pipeline.progress import Display
 from pipeline.settings.settings import Settings
 
 Progress = Callable[[int, int, str], None]
-ShardFunction = Callable[[Settings, Any, Progress], Any]
+ShardFunction = Callable[[Any, Any, Progress], Any]  # work, shard, progress -> what came of it
+Call = tuple[Any, Any]  # work and shard: what a shard function is called with
 
 # OSErrors of which a second try finds the same.
 LASTING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -59,7 +60,7 @@ class Job:
     """One call of `run_shards`."""
 
     function: ShardFunction
-    shards: list[Any]
+    calls: list[Call]
     settings: Settings
     label: str
     units: list[float]
@@ -68,8 +69,8 @@ class Job:
     before: float = 0.0
 
     def __post_init__(self) -> None:
-        self.results: list[Any] = [None] * len(self.shards)
-        self.seconds = [0.0] * len(self.shards)
+        self.results: list[Any] = [None] * len(self.calls)
+        self.seconds = [0.0] * len(self.calls)
         self.finished: set[int] = set()
         self.inner: dict[int, tuple[float, str]] = {}  # share of a running shard, and its message
         self.display: Display | None = None
@@ -101,9 +102,13 @@ class Job:
         if self.display is not None:
             self.display.update(self.before + done, notes[-1] if notes else "")
 
+    def name(self, index: int) -> str:
+        """How errors call a shard."""
+        return shard_name(self.calls[index][1])
+
     def poisoned(self, index: int, fault: Fault) -> StageError:
         """The error of a shard that failed in a way that nobody foresaw."""
-        name = shard_name(self.shards[index])
+        name = self.name(index)
         place = f" (in {fault.place})" if fault.place else ""
         disk = ""
         if self.settings.machine.scheduler and fault.kind == "FileNotFoundError":
@@ -119,7 +124,7 @@ def shard_name(shard: Any) -> str:
     return str(getattr(shard, "name", shard))
 
 
-def compute_shard(function: ShardFunction, settings: Settings, shard: Any, threads: int, progress: Progress) -> Outcome:
+def compute_shard(function: ShardFunction, call: Call, threads: int, progress: Progress) -> Outcome:
     """One shard in this process, with its threads set and its time taken.
 
     An error of ours is in the outcome; any other is raised.
@@ -128,7 +133,7 @@ def compute_shard(function: ShardFunction, settings: Settings, shard: Any, threa
     use_threads(threads)
     started = time.perf_counter()
     try:
-        result = function(settings, shard, progress)
+        result = function(*call, progress)
     except LatentbenchError as error:
         return Outcome(None, 0.0, error)
     return Outcome(result, time.perf_counter() - started)

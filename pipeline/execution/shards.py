@@ -1,20 +1,20 @@
 """Shards on Dask workers, or in this process: scheduling, threads, faults, progress.
 
-A shard function is a module-level `function(settings, shard, progress)` that writes its own files
-(`stages.write_shard`) and returns their records, which are small: nothing large ever travels. The process
-that calls `run_shards` never needs torch unless the executor is inline.
+A shard function is a module-level `function(work, shard, progress)` that writes its own files (`stages.write_shard`)
+and returns their records. `work` is one small object that says all that a worker needs to know of a stage; it is passed
+through, and read by nobody here but for its settings and its stage. Nothing large ever travels. The process that calls
+`run_shards` never needs torch unless the executor is inline.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.execution.cluster import close, workers_for
 from pipeline.execution.dispatch import run_on_dask
-from pipeline.execution.jobs import Fault, Job, Progress, ShardFunction, compute_shard, shard_name
+from pipeline.execution.jobs import Call, Fault, Job, Progress, ShardFunction, compute_shard, shard_name
 from pipeline.execution.processes import use_threads
 from pipeline.execution.throughput import store_seconds
 from pipeline.progress import Display
@@ -24,9 +24,21 @@ from pipeline.storage.stages import Manifest, ShardRecord, Stage, building, is_c
 __all__ = ["Progress", "close", "run_shards", "run_stage", "shard_name", "use_threads"]
 
 
+class StageWork(Protocol):
+    """The work of a stage, as it is seen here. Its folder of outputs is absolute: workers may be in another one."""
+
+    @property
+    def settings(self) -> Settings:
+        """The run's settings."""
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that is computed."""
+
+
 def run_shards(
     function: ShardFunction,
-    shards: Sequence[Any],
+    calls: Sequence[Call],
     *,
     settings: Settings,
     label: str,
@@ -37,7 +49,7 @@ def run_shards(
     before: float = 0.0,
     measure: bool = True,
 ) -> list[Any]:
-    """Compute every shard and return the results in the shards' order.
+    """Compute `function(work, shard, progress)` for every (work, shard) and return the results in their order.
 
     `units` weighs the shards for rate and time left (one each by default) and `unit` names them; `before` units
     are already done. `threads` is torch's in each task (machine.threads by default). `keep(result)` is called
@@ -46,14 +58,13 @@ def run_shards(
     anything else and for a shard that kills its workers; ConfigError if there is no worker that could do it.
     Shards that are finished by then stay finished.
     """
-    if not shards:
+    if not calls:
         return []
-    weights = [1.0] * len(shards) if units is None else [float(weight) for weight in units]
-    if len(weights) != len(shards):
-        raise ValueError(f"{len(weights)} units for {len(shards)} shards")
-    absolute = replace(settings, outputs=settings.outputs.absolute())
-    job = Job(function, list(shards), absolute, label, weights, threads or settings.machine.threads, keep)
-    workers = None if settings.machine.executor == "inline" else workers_for(settings.machine, absolute.outputs)
+    weights = [1.0] * len(calls) if units is None else [float(weight) for weight in units]
+    if len(weights) != len(calls):
+        raise ValueError(f"{len(weights)} units for {len(calls)} shards")
+    job = Job(function, list(calls), settings, label, weights, threads or settings.machine.threads, keep)
+    workers = None if settings.machine.executor == "inline" else workers_for(settings.machine, settings.outputs)
     with Display(f"{settings.domain} {label}", before + sum(weights), unit, before=before) as display:
         job.display, job.before = display, before
         if workers is None:
@@ -62,14 +73,13 @@ def run_shards(
             run_on_dask(job, workers)
     per_unit = [spent / weight for spent, weight in zip(job.seconds, job.units, strict=True) if weight > 0]
     if measure and per_unit:
-        parallel = 1 if workers is None else max(1, min(len(shards), workers.count()))
-        store_seconds(absolute, label, unit, sum(job.units), statistics.median(per_unit) / parallel)
+        parallel = 1 if workers is None else max(1, min(len(calls), workers.count()))
+        store_seconds(settings, label, unit, sum(job.units), statistics.median(per_unit) / parallel)
     return job.results
 
 
 def run_stage(
-    stage: Stage,
-    settings: Settings,
+    work: StageWork,
     function: ShardFunction,
     shards: Sequence[Any],
     *,
@@ -85,6 +95,7 @@ def run_stage(
     that the shard writes (its `name` by default). `extra(records)` goes into the manifest. Raises BusyError and
     what `run_shards` raises.
     """
+    stage, settings = work.stage, work.settings
     if is_complete(stage, settings.outputs):
         return read_manifest(stage, settings.outputs)
     names = files or (lambda shard: (shard.name,))
@@ -97,7 +108,7 @@ def run_stage(
         todo = [index for index, shard in enumerate(shards) if not all(records[name] for name in names(shard))]
         results = run_shards(
             function,
-            [shards[index] for index in todo],
+            [(work, shards[index]) for index in todo],
             settings=settings,
             label=stage.title,
             units=[weights[index] for index in todo],
@@ -117,14 +128,14 @@ def run_stage(
 
 def _run_inline(job: Job) -> None:
     """Every shard in this process, one after the other."""
-    for index, shard in enumerate(job.shards):
+    for index, call in enumerate(job.calls):
 
         def progress(done: int, total: int, message: str, index: int = index) -> None:
             job.heard(index, done, total, message)
             job.show()
 
         try:
-            outcome = compute_shard(job.function, job.settings, shard, job.threads, progress)
+            outcome = compute_shard(job.function, call, job.threads, progress)
         except Exception as error:
             raise job.poisoned(index, Fault.of(error)) from error
         job.take(index, outcome)

@@ -8,28 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.chain.calibration import range_stage
-from pipeline.chain.consistency.edits import consistency_stage
-from pipeline.chain.curves.edits import rates_stage
-from pipeline.chain.curves.scores import rating_stage
-from pipeline.chain.grid.edits import edits_stage
-from pipeline.chain.grid.gallery import read_gallery
-from pipeline.chain.grid.scores import scores_stage
-from pipeline.chain.links import Chain, Link, shown_stages
-from pipeline.chain.matched.edits import matched_stage
-from pipeline.chain.matched.scores import rescoring_stage
-from pipeline.chain.spread import read_units
-from pipeline.chain.training import train_stage
+from pipeline.chain.inputs import units_of
+from pipeline.chain.links import Chain, Link
 from pipeline.domains import base
-from pipeline.domains.base import DomainCard
 from pipeline.errors import StageError
 from pipeline.report import page
 from pipeline.report.archive import (
@@ -63,6 +51,7 @@ from pipeline.tables.schemas import (
     CONSISTENCY,
     EDITS,
     FORMAT_VERSION,
+    GALLERY,
     MATCHED,
     PUBLISHED,
     RANGES,
@@ -71,6 +60,7 @@ from pipeline.tables.schemas import (
     RUN_COLUMNS,
     RUNS,
     SCORES,
+    SPREAD,
 )
 
 __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_report"]
@@ -81,11 +71,12 @@ VERSION = 3  # raise it when the page or the published tables change
 TRAIN = "train"  # the stage whose manifest tells what a method learned
 
 
-def report_stage(settings: Settings, card: DomainCard) -> Stage:
+def report_stage(chain: Chain) -> Stage:
     """What a report is made of: all settings that can change a number, the stages whose results it shows, the cards."""
+    settings = chain.settings
     parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain))}
     return Stage(
-        "report", VERSION, parameters, card.weights, shown_stages(settings, card), label=settings.experiment.profile
+        "report", VERSION, parameters, chain.card.weights, chain.shown_stages, label=settings.experiment.profile
     )
 
 
@@ -98,7 +89,7 @@ def run_report(settings: Settings, *, run_date: datetime | None = None, again: b
     stage or of the published run is damaged), BusyError (another process is publishing the same run).
     """
     chain = Chain(settings)
-    stage = report_stage(settings, chain.card)
+    stage = report_stage(chain)
     with building(stage, settings) as builder:
         found = None if again else _find(settings, stage, run_date)
         if found is None:
@@ -130,7 +121,7 @@ def find_report(settings: Settings, *, run_date: datetime | None = None) -> Path
     A run counts if its fingerprint is this run's and it was made of the very stage files that are published now, so
     invalidated stages lead to a new run. Raises CorruptShardError if a file of it is damaged.
     """
-    return _find(settings, report_stage(settings, Chain(settings).card), run_date)
+    return _find(settings, report_stage(Chain(settings)), run_date)
 
 
 def input_digests(stage: Stage, outputs: Path) -> dict[str, str]:
@@ -178,29 +169,24 @@ def _new_run_id(outputs: Path, stage: Stage, date: datetime) -> tuple[str, datet
 
 def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_id: str, date: datetime) -> None:
     """Write tables, page and manifest of a run into an empty folder."""
-    settings = chain.settings
     record = _record(chain, stage, run_id, date)
     tables = {
-        "scores": _scores(settings, chain.card, run_id, date),
-        "ranges": _ranges(settings, chain.card),
-        "edits": pa.concat_tables(_per_method(settings, lambda m: edits_stage(settings, chain.card, m), EDITS)),
-        "matched": pa.concat_tables(_per_method(settings, lambda m: matched_stage(settings, chain.card, m), MATCHED)),
-        "rescoring": pa.concat_tables(
-            _per_method(settings, lambda m: rescoring_stage(settings, chain.card, m), RESCORING)
-        ),
-        "rates": pa.concat_tables(_per_method(settings, lambda m: rates_stage(settings, chain.card, m), RATES)),
-        "consistency": pa.concat_tables(
-            _per_method(settings, lambda m: consistency_stage(settings, chain.card, m), CONSISTENCY)
-        ),
+        "scores": _scores(chain, run_id, date),
+        "ranges": _ranges(chain),
+        "edits": _of_methods(chain, "edits", EDITS),
+        "matched": _of_methods(chain, "matched", MATCHED),
+        "rescoring": _of_methods(chain, "rescoring", RESCORING),
+        "rates": _of_methods(chain, "rates", RATES),
+        "consistency": _of_methods(chain, "consistency", CONSISTENCY),
         "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
     }
-    tables |= _compared(settings, chain.card, tables)
+    tables |= _compared(chain, tables)
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
     rows = {
         f"{name}.parquet": write_table(table, PUBLISHED[name], folder / f"{name}.parquet", metadata=stamp)
         for name, table in tables.items()
     }
-    strips = strips_of(read_gallery(settings, method) for method in settings.method_names)
+    strips = strips_of(_per_method(chain, "gallery", GALLERY))
     html = page.render(contents_of(tables, strips), domain_summary=chain.card.summary)
     (folder / PAGE).write_text(html, encoding="utf-8")
     files = {
@@ -218,18 +204,24 @@ def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _per_method(settings: Settings, stage_of: Callable[[str], Stage], schema: pa.Schema, **more: Any) -> list[pa.Table]:
-    return [read_stage(stage_of(method), settings.outputs, schema, **more) for method in settings.method_names]
+def _per_method(chain: Chain, kind: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[pa.Table]:
+    settings = chain.settings
+    return [read_stage(chain.stage(kind, name), settings.outputs, schema, columns) for name in settings.method_names]
 
 
-def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -> pa.Table:
+def _of_methods(chain: Chain, kind: str, schema: pa.Schema) -> pa.Table:
+    """A table of every method, one after another."""
+    return pa.concat_tables(_per_method(chain, kind, schema))
+
+
+def _scores(chain: Chain, run_id: str, date: datetime) -> pa.Table:
     """The scores of every method by every protocol, with the run that publishes them."""
+    settings = chain.settings
     own = [name for name in SCORES.names if name not in RUN_COLUMNS]
-    found: list[pa.Table] = []
-    for stage_of in (scores_stage, rescoring_stage, rating_stage):
-        found += _per_method(settings, partial(stage_of, settings, card), SCORES, columns=own)
-    table = pa.concat_tables(found)
-    tried = {method: _naming_candidates(settings, card, method) for method in settings.method_names}
+    table = pa.concat_tables(
+        part for kind in ("scores", "rescoring", "rating") for part in _per_method(chain, kind, SCORES, own)
+    )
+    tried = {method: _naming_candidates(chain, method) for method in settings.method_names}
     stamped = {
         "run_id": pa.array([run_id] * table.num_rows, pa.string()),
         "profile": pa.array([settings.experiment.profile] * table.num_rows, pa.string()),
@@ -239,26 +231,28 @@ def _scores(settings: Settings, card: DomainCard, run_id: str, date: datetime) -
     return pa.table([stamped.get(name, table.column(name) if name in own else None) for name in SCORES.names], SCORES)
 
 
-def _naming_candidates(settings: Settings, card: DomainCard, method: str) -> int | None:
+def _naming_candidates(chain: Chain, method: str) -> int | None:
     """How many signed directions were tried to name the method's; None where they had names."""
-    learned = read_manifest(train_stage(settings, card, method), settings.outputs).extra.get("facts", {})
+    learned = read_manifest(chain.stage("train", method), chain.settings.outputs).extra.get("facts", {})
     return learned.get("naming_candidates")
 
 
-def _ranges(settings: Settings, card: DomainCard) -> pa.Table:
+def _ranges(chain: Chain) -> pa.Table:
+    settings = chain.settings
     return pa.concat_tables(
-        read_stage(range_stage(settings, card, method, attribute), settings.outputs, RANGES)
+        read_stage(chain.stage("range", method, attribute), settings.outputs, RANGES)
         for method in settings.method_names
         for attribute in settings.experiment.attributes
     )
 
 
-def _compared(settings: Settings, card: DomainCard, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+def _compared(chain: Chain, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
     """What is computed at publication from the edits' columns: means by face, differences, ranks; and the judges."""
-    experiment = settings.experiment
+    settings, experiment = chain.settings, chain.settings.experiment
     scores, edits = tables["scores"].to_pandas(), tables["edits"].to_pandas()
-    means = face_scores(tables["edits"], card)
-    judges = judges_table(card, base.measured(settings.domain), edits, read_units(settings))
+    means = face_scores(tables["edits"], chain.card)
+    units = units_of(read_stage(chain.stage("spread"), settings.outputs, SPREAD))
+    judges = judges_table(chain.card, base.measured(settings.domain), edits, units)
     bootstrap = Bootstrap(experiment.comparison_samples, experiment.confidence, experiment.seed)
     errors = judge_errors(judges.to_pandas())
     compared = comparison_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)

@@ -119,6 +119,16 @@ class IdRange:
         """How many ids it holds."""
         return self.stop - self.first
 
+    @property
+    def units(self) -> float:
+        """How much work it is: an image, or a latent, of each id."""
+        return float(self.count)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """What its record says of it, so that a reader knows which file holds an id."""
+        return {"first": self.first, "stop": self.stop}
+
 
 def cut_ids(table: str, first: int, count: int, size: int) -> list[IdRange]:
     """Shards of `size` ids (the last may be shorter) over first .. first + count - 1.

@@ -66,7 +66,19 @@ def shards(notes: Path, how: str = "", seconds: float = 0.0, size: int = 256) ->
     return [Shard(c.name, c.first, c.stop, how, str(notes), seconds) for c in cut_ids("latents", 0, 1024, size)]
 
 
-def compute(settings: Settings, shard: Shard, progress: Progress) -> ShardRecord:
+@dataclass(frozen=True)
+class Work:
+    """What a worker is handed: passed through as it is."""
+
+    settings: Settings
+    stage: Stage = STAGE
+
+
+def calls(settings: Settings, shards: list[Shard]) -> list[tuple[Work, Shard]]:
+    return [(Work(settings), shard) for shard in shards]
+
+
+def compute(work: Work, shard: Shard, progress: Progress) -> ShardRecord:
     """Random vectors of the shard's ids, as a real table; notes that it was computed, and by whom."""
     notes = Path(shard.notes)
     notes.mkdir(exist_ok=True, parents=True)
@@ -94,13 +106,13 @@ def compute(settings: Settings, shard: Shard, progress: Progress) -> ShardRecord
     w = np.stack([np.random.default_rng(int(i)).standard_normal(W_DIM, dtype=np.float32) for i in ids])
     extra = {"first": shard.first, "stop": shard.stop}
     table = {"latent_id": ids, "w": w}
-    folder = STAGE.folder(settings.outputs)
+    folder = STAGE.folder(work.settings.outputs)
     return write_shard(folder, shard.name, lambda path: write_table(table, LATENTS, path), extra)
 
 
 def run(settings: Settings, notes: Path, how: str = "", seconds: float = 0.0, size: int = 256) -> Manifest:
-    work = shards(notes, how, seconds, size)
-    return run_stage(STAGE, settings, compute, work, units=[256] * len(work), unit="latents")
+    cut = shards(notes, how, seconds, size)
+    return run_stage(Work(settings), compute, cut, units=[256] * len(cut), unit="latents")
 
 
 def computed(notes: Path) -> list[str]:

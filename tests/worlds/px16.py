@@ -9,14 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.chain.calibration import run_range
-from pipeline.chain.grid.edits import run_edits
-from pipeline.chain.grid.gallery import run_gallery
-from pipeline.chain.grid.reference import run_reference
-from pipeline.chain.grid.timing import run_timing
-from pipeline.chain.labels import run_labels
-from pipeline.chain.latents import run_latents
-from pipeline.chain.training import run_train
+from pipeline.chain.links import Chain
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.networks.detector import Detection
 from pipeline.networks.perception import Perception
@@ -24,6 +17,7 @@ from pipeline.networks.truth_reader import Reader
 from pipeline.settings.settings import Settings
 from pipeline.storage.fingerprint import digest
 from stylegan.generator import Generator
+from tests.builders.chains import compute
 from tests.builders.counting_stage import experiment
 from tests.builders.counting_stage import settings as shard_settings
 
@@ -119,14 +113,14 @@ def scene_settings(outputs: Path, methods: tuple[str, ...] = ("noop", "random"),
 def run_to_edits(settings: Settings) -> None:
     """Everything that scores read."""
     for which in ("train", "faces", "reference"):
-        run_latents(settings, which)
+        compute(settings, "latents", which)
     for which in ("train", "faces"):
-        run_labels(settings, which)
-    run_reference(settings)
-    run_reference(settings, "faces")
+        compute(settings, "labels", which)
+    compute(settings, "reference", "reference")
+    compute(settings, "reference", "faces")
     for method in settings.method_names:
-        run_train(settings, method)
-        run_range(settings, method, settings.experiment.attributes)
-        run_edits(settings, method)
-        run_timing(settings, method)
-        run_gallery(settings, method)
+        compute(settings, "train", method)
+        Chain(settings).calibrate_all(method, settings.experiment.attributes)
+        compute(settings, "edits", method)
+        compute(settings, "timing", method)
+        compute(settings, "gallery", method)

@@ -16,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.chain.labels import run_labels
-from pipeline.chain.latents import LatentShard, latent_shard, run_latents
-from pipeline.chain.training import TrainShard, run_train, train_shard_beside
+from pipeline.chain.latents import latent_shard
+from pipeline.chain.training import train_shard_beside
+from pipeline.chain.work import Part, Work
 from pipeline.domains import base
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.errors import TrainingDivergedError
@@ -27,8 +27,9 @@ from pipeline.methods import registry
 from pipeline.methods.interface import FitData, Method, Paper
 from pipeline.settings.settings import Settings
 from pipeline.storage.fingerprint import digest
-from pipeline.storage.stages import ShardRecord
+from pipeline.storage.stages import IdRange, ShardRecord
 from stylegan.generator import Generator
+from tests.builders.chains import compute
 from tests.builders.counting_stage import settings
 
 NAME = "tiny"
@@ -154,16 +155,16 @@ def tiny_settings(outputs: Path, *, method: tuple[tuple[str, Any], ...] = (), **
     return Settings(NAME, found.experiment, methods, found.machine, found.outputs, "test.cfg")
 
 
-def latent_shard_on_worker(settings: Settings, shard: LatentShard, progress: Progress) -> ShardRecord:
+def latent_shard_on_worker(work: Work, shard: IdRange, progress: Progress) -> ShardRecord:
     """`latents.latent_shard` on a worker, which has its own registries."""
     register()
-    return latent_shard(settings, shard, progress)
+    return latent_shard(work, shard, progress)
 
 
-def train_beside_on_worker(settings: Settings, shard: TrainShard, progress: Progress) -> tuple[str, Any]:
+def train_beside_on_worker(work: Work, shard: Part, progress: Progress) -> tuple[str, Any]:
     """`training.train_shard_beside` on a worker."""
     register()
-    return train_shard_beside(settings, shard, progress)
+    return train_shard_beside(work, shard, progress)
 
 
 def main() -> None:
@@ -172,9 +173,9 @@ def main() -> None:
     registry.get(METHOD).die_at = int(die_at)  # type: ignore[attr-defined]
     options = {"threads": int(threads), "train_threads": 1, "shard_size": int(shard_size)}
     run_settings = tiny_settings(Path(outputs), **options)
-    run_latents(run_settings, "train")
-    run_labels(run_settings, "train")
-    run_train(run_settings, METHOD)
+    compute(run_settings, "latents", "train")
+    compute(run_settings, "labels", "train")
+    compute(run_settings, "train", METHOD)
 
 
 if __name__ == "__main__":

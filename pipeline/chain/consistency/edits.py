@@ -16,24 +16,24 @@ Shards are blocks of faces whose limits are fixed, so that every bit is the same
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain.calibration import read_range
-from pipeline.chain.face_blocks import FaceBlock, blocks, upstream, write_block
-from pipeline.chain.spread import Spread, read_spread
+from pipeline.chain.face_blocks import FaceBlock, blocks, cut_faces, read_by_edits
+from pipeline.chain.inputs import Spread, load_method, read_faces, read_range, read_spread
 from pipeline.chain.views import displacement, synthesise
-from pipeline.domains import base
+from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import by_microbatch
-from pipeline.execution.shards import Progress, run_stage
+from pipeline.execution.jobs import Progress
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import keyed_rng
 from pipeline.statistics.units import logits_of
-from pipeline.storage.stages import Manifest, ShardRecord, Stage
+from pipeline.storage.stages import ShardRecord
 from pipeline.tables.schemas import CONSISTENCY
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ ROLES_READ = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
 SHARD_FACES = 16  # at most so many make one shard
 
 
-def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
     """A method's edits in every order, at once, and undone."""
     experiment = settings.experiment
     parameters = {
@@ -59,38 +59,36 @@ def consistency_stage(settings: Settings, card: DomainCard, method: str) -> Stag
         "shard_faces": SHARD_FACES,
     }
     own = ("lpips",) if "lpips" in card.weights else ()
-    weights = {role: card.weights[role] for role in (*ROLES_READ, *own)}
-    return Stage("consistency", VERSION, parameters, weights, upstream(settings, card, method, "rates"), label=method)
+    return Recipe(VERSION, parameters, (*ROLES_READ, *own), read_by_edits(settings, method, "rates"))
 
 
-def run_consistency(settings: Settings, method: str) -> Manifest:
-    """Publish a calibrated method's edits in every order. Raises as `shards.run_stage`."""
-    shards = blocks("consistency", method, settings.experiment.n_consistency_faces, SHARD_FACES)
-    stage = consistency_stage(settings, base.describe(settings.domain), method)
-    units = [shard.count for shard in shards]
-    return run_stage(stage, settings, consistency_shard, shards, units=units, unit="faces")
+def cut(settings: Settings, method: str) -> list[FaceBlock]:
+    """Blocks of faces, of all attributes."""
+    return blocks("consistency", cut_faces(settings.experiment.n_consistency_faces, SHARD_FACES))
 
 
-def consistency_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
+def consistency_shard(work: Work, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Edit, judge and write one block of faces; runs on a worker."""
-    stage = consistency_stage(settings, base.describe(settings.domain), block.method)
-    names, share = settings.experiment.attributes, settings.experiment.consistency_share
-    ranges = {name: read_range(settings, block.method, name) for name in names}
+    import torch
+
+    started = time.perf_counter()
+    domain, method = work.domain(), load_method(work)
+    names, spread = work.experiment.attributes, read_spread(work)
+    ranges = {name: read_range(work, name) for name in names}
     ends = {name: (limits["low"], limits["high"]) for name, limits in ranges.items()}
-    spread = read_spread(settings)
-
-    def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
-        triples = [triple_of(settings.experiment.seed, int(face), names) for face in ids]
-        strengths = strengths_of(triples, faces.values.cpu().numpy(), ends, share)
-        return reorder(domain, method, faces, triples, strengths, spread, progress) | {
-            "method": [block.method] * len(ids),
-            "face_id": ids,
-            "attributes": [list(triple) for triple in triples],
-            "strengths": strengths.tolist(),
-            "carried": [", ".join(method.carries) or None] * len(ids),
-        }
-
-    return write_block(settings, stage, block, "rates", CONSISTENCY, edit)
+    with torch.inference_mode():
+        ids, faces = read_faces(work, domain, block.first, block.stop, "rates")
+        triples = [triple_of(work.experiment.seed, int(face), names) for face in ids]
+        strengths = strengths_of(triples, faces.values.cpu().numpy(), ends, work.experiment.consistency_share)
+        columns = reorder(domain, method, faces, triples, strengths, spread, progress)
+    columns |= {
+        "method": [work.name] * len(ids),
+        "face_id": ids,
+        "attributes": [list(triple) for triple in triples],
+        "strengths": strengths.tolist(),
+        "carried": [", ".join(method.carries) or None] * len(ids),
+    }
+    return work.write(block.name, columns, CONSISTENCY, started)
 
 
 def triple_of(seed: int, face: int, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -144,11 +142,11 @@ def reorder(
     def mean(values: list[Tensor]) -> Tensor:
         return torch.stack(values).mean(dim=0)
 
-    def see(lot: slice) -> dict[str, Tensor]:
-        images = [synthesise(domain, ws[lot]) for ws in (*finals, at_once, undone, faces.ws)]
+    def see(rows: slice) -> dict[str, Tensor]:
+        images = [synthesise(domain, ws[rows]) for ws in (*finals, at_once, undone, faces.ws)]
         start = images.pop()
         logits = [
-            (logits_of(domain.scorer_b(image)) / sigma).gather(1, own[lot]) for image in images[: len(orders) + 1]
+            (logits_of(domain.scorer_b(image)) / sigma).gather(1, own[rows]) for image in images[: len(orders) + 1]
         ]
         scores = torch.stack(logits[:-1])
         person = (domain.recognizer_b(images[-1]) * domain.recognizer_b(start)).sum(dim=1)
@@ -180,5 +178,8 @@ def edited(domain: Domain, method: Method, faces: Faces, vectors: Tensor) -> Fac
     unknown = after.values.isnan()
     if not unknown.any():
         return after
-    read = by_microbatch(domain, lambda lot: domain.scorer_a(synthesise(domain, after.ws[lot])), len(after.ws))
+    read = by_microbatch(domain, lambda rows: domain.scorer_a(synthesise(domain, after.ws[rows])), len(after.ws))
     return replace(after, values=torch.where(unknown, torch.cat(read).to(after.values), after.values))
+
+
+KIND = Kind("consistency", recipe, cut, consistency_shard, "faces", methods=True, shown=True)

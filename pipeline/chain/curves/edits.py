@@ -16,24 +16,25 @@ number of workers.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.attributes import NAMES, index_of
-from pipeline.chain.calibration import read_range
-from pipeline.chain.face_blocks import FaceBlock, blocks, upstream, write_block
-from pipeline.chain.spread import Limits, read_limits
-from pipeline.chain.views import displacement, strength_vectors, synthesise
-from pipeline.domains import base
+from pipeline.attributes import NAMES
+from pipeline.chain.editor import Editor
+from pipeline.chain.face_blocks import FaceBlock, blocks, cut_faces, read_by_edits
+from pipeline.chain.inputs import Limits, load_method, read_faces, read_limits, read_range
+from pipeline.chain.views import displacement, synthesise
+from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import by_microbatch
-from pipeline.execution.shards import Progress, run_stage
+from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.statistics.units import LOGIT_NOISE, logits_of
-from pipeline.storage.stages import Manifest, ShardRecord, Stage
+from pipeline.storage.stages import ShardRecord
 from pipeline.tables.schemas import RATES
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class CurveRequest:
     threshold: float
 
 
-def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
     """The edits of a method for its rate curves, over every attribute of the protocol."""
     experiment = settings.experiment
     parameters = {
@@ -71,24 +72,23 @@ def rates_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "batch": BATCH,
         "shard_faces": SHARD_FACES,
     }
-    weights = {role: card.weights[role] for role in ROLES_READ}
-    return Stage("rates", VERSION, parameters, weights, upstream(settings, card, method, "rates"), label=method)
+    return Recipe(VERSION, parameters, ROLES_READ, read_by_edits(settings, method, "rates"))
 
 
-def run_rates(settings: Settings, method: str) -> Manifest:
-    """Publish the edits for a calibrated method's rate curves. Raises as `shards.run_stage`."""
+def cut(settings: Settings, method: str) -> list[FaceBlock]:
+    """Blocks of faces, attribute by attribute."""
     experiment = settings.experiment
-    shards = blocks("rates", method, experiment.n_rate_faces, SHARD_FACES, experiment.attributes)
-    units = [shard.count * experiment.rate_strengths for shard in shards]
-    stage = rates_stage(settings, base.describe(settings.domain), method)
-    return run_stage(stage, settings, rates_shard, shards, units=units, unit="images")
+    cuts = cut_faces(experiment.n_rate_faces, SHARD_FACES)
+    return blocks("rates", cuts, experiment.attributes, experiment.rate_strengths)
 
 
-def rates_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
+def rates_shard(work: Work, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Edit, judge and write one block of faces; runs on a worker."""
-    stage = rates_stage(settings, base.describe(settings.domain), block.method)
-    experiment, ends = settings.experiment, read_range(settings, block.method, block.attribute)
-    limits = read_limits(settings)
+    import torch
+
+    started = time.perf_counter()
+    domain, method = work.domain(), load_method(work)
+    experiment, ends = work.experiment, read_range(work, block.attribute)
     request = CurveRequest(
         block.attribute,
         ends["low"],
@@ -97,11 +97,10 @@ def rates_shard(settings: Settings, block: FaceBlock, progress: Progress) -> Sha
         experiment.false_accept_rate,
         experiment.detection_threshold,
     )
-
-    def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
-        return edit_across_label(domain, method, ids, faces, request, limits, progress)
-
-    return write_block(settings, stage, block, "rates", RATES, edit)
+    with torch.inference_mode():
+        ids, faces = read_faces(work, domain, block.first, block.stop, "rates")
+        columns = edit_across_label(domain, method, ids, faces, request, read_limits(work), progress)
+    return work.write(block.name, columns, RATES, started)
 
 
 def edit_across_label(
@@ -116,8 +115,8 @@ def edit_across_label(
     """Columns of `rates` of some faces, by face and strength; ids (N,)."""
     import torch
 
-    column = index_of(request.attribute)
-    cuts = torch.from_numpy(limits.cuts)
+    editor = Editor(domain, method, faces, request.attribute)
+    column, cuts = editor.column, torch.from_numpy(limits.cuts)
     largest_distance = limits.acceptance_distance(request.false_accept_rate)
     starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
     before = [part for rows in starts for part in _judged(domain, faces.ws[rows])]
@@ -132,17 +131,14 @@ def edit_across_label(
     for start in range(0, len(face), BATCH):
         rows = slice(start, start + BATCH)
         own = face[rows]
-        chosen = faces[own.to(domain.device)]
-        edited_ws = method.edit_faces(
-            chosen, strength_vectors(request.attribute, strength[rows].to(domain.device, torch.float32))
-        )
+        edited_ws = editor.edit(strength[rows].numpy(), own.numpy())
         judged = _judged(domain, edited_ws, request.threshold)
         logits, person, found = (torch.cat([part[place] for part in judged]) for place in range(3))
         distance = (1 - (person * persons[own]).sum(dim=1)).clamp(min=0.0)
         same = kept(labels[own], logits, cuts)
         parts.append(
             {
-                "displacement": displacement(domain, edited_ws, chosen.ws).cpu(),
+                "displacement": displacement(domain, edited_ws, faces.ws[own.to(domain.device)]).cpu(),
                 "detected": found,
                 "flipped": ~same[:, column] & found,
                 "preserved": same[:, others].float().mean(dim=1) * found,
@@ -170,8 +166,8 @@ def kept(labels: Tensor, logits: Tensor, cuts: Tensor) -> Tensor:
 
 
 def _judged(domain: Domain, ws: Tensor, threshold: float | None = None) -> list[tuple[Tensor, ...]]:
-    """Of each lot, on the CPU: logits (N, 35) by scorer B, embeddings (N, D) by recognizer B and, with a threshold,
-    whether a face is found (N,).
+    """Of each micro-batch, on the CPU: logits (N, 35) by scorer B, embeddings (N, D) by recognizer B; with a threshold
+    also whether a face is found (N,).
     """
 
     def see(rows: slice) -> tuple[Tensor, ...]:
@@ -182,3 +178,6 @@ def _judged(domain: Domain, ws: Tensor, threshold: float | None = None) -> list[
         return *judged, domain.detector.detect(images, threshold=threshold).found.cpu()
 
     return by_microbatch(domain, see, len(ws))
+
+
+KIND = Kind("rates", recipe, cut, rates_shard, methods=True, shown=True)

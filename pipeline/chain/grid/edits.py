@@ -9,64 +9,47 @@ same on any number of workers.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.attributes import NAMES, index_of
-from pipeline.chain.calibration import range_stage, read_range
-from pipeline.chain.grid.shards import write_columns
-from pipeline.chain.labels import labels_stage
-from pipeline.chain.training import load_method, read_faces, train_stage
+from pipeline.attributes import NAMES
+from pipeline.chain.editor import Editor
+from pipeline.chain.face_blocks import FaceBlock, blocks, ranges
+from pipeline.chain.inputs import load_method, read_faces, read_range
 from pipeline.chain.views import (
     VIEW_ROLES,
     VIEW_ROLES_OF_SOME,
     View,
     compare_views,
     displacement,
+    joined,
     local_change,
     look,
     look_at_codes,
-    strength_vectors,
+    see_batches,
     synthesise,
 )
-from pipeline.domains import base
+from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import by_microbatch
-from pipeline.execution.shards import Progress, run_stage
+from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
-from pipeline.storage.stages import Manifest, ShardRecord, Stage
+from pipeline.storage.stages import ShardRecord
 from pipeline.tables import schemas
 from pipeline.tables.parquet import value_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.domains.base import Domain
-    from pipeline.methods.interface import Method
-
 VERSION = 4
 SHARD_IMAGES = 512  # about so many images make one shard of edits
 LOCAL = {"local_share", "parts_area"}  # null where nothing changed
 
 
-@dataclass(frozen=True)
-class EditShard:
-    """The edits of one attribute by one method on the faces `first` to `stop` - 1, counted from 0."""
-
-    name: str
-    features: str
-    method: str
-    attribute: str
-    first: int
-    stop: int
-
-
-def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
-    """The measured edits of a method, over every attribute of the protocol."""
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
+    """The measured edits of a method, over every attribute of the experiment."""
     experiment = settings.experiment
     parameters = {
         "method": method,
@@ -76,25 +59,21 @@ def edits_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "batch": BATCH,
         "shard_images": SHARD_IMAGES,
     }
-    ranges = tuple(range_stage(settings, card, method, attribute) for attribute in experiment.attributes)
     judges = (*VIEW_ROLES, *(role for role in VIEW_ROLES_OF_SOME if role in card.weights))
-    weights = {role: card.weights[role] for role in judges}
-    upstream = (labels_stage(settings, card, "faces"), train_stage(settings, card, method), *ranges)
-    return Stage("edits", VERSION, parameters, weights, upstream, label=method)
+    reads = (("labels", "faces"), ("train", method), *ranges(settings, method))
+    return Recipe(VERSION, parameters, judges, reads)
 
 
-def run_edits(settings: Settings, method: str) -> Manifest:
-    """Publish the edits of a calibrated method. Raises as `shards.run_stage`."""
-    stage = edits_stage(settings, base.describe(settings.domain), method)
-    shards = [
-        _edit_shard(method, attribute, int(block[0]), int(block[-1]) + 1)
-        for attribute in settings.experiment.attributes
-        for block in face_blocks(settings.experiment.n_faces, settings.experiment.n_steps)
-    ]
-    units = [(shard.stop - shard.first) * settings.experiment.n_steps for shard in shards]
-    return run_stage(
-        stage, settings, edit_shard, shards, units=units, unit="images", files=lambda s: (s.name, s.features)
-    )
+def cut(settings: Settings, method: str) -> list[FaceBlock]:
+    """Blocks of faces, attribute by attribute."""
+    experiment = settings.experiment
+    cuts = [(int(block[0]), int(block[-1]) + 1) for block in face_blocks(experiment.n_faces, experiment.n_steps)]
+    return blocks("edits", cuts, experiment.attributes, experiment.n_steps)
+
+
+def files(block: FaceBlock) -> tuple[str, str]:
+    """A block's measures, and what the perception net saw of its images."""
+    return block.name, f"features{block.name.removeprefix('edits')}"
 
 
 def face_blocks(n_faces: int, n_steps: int) -> list[np.ndarray]:
@@ -103,72 +82,68 @@ def face_blocks(n_faces: int, n_steps: int) -> list[np.ndarray]:
     return [block for block in np.array_split(np.arange(n_faces), blocks) if len(block)]
 
 
-def _edit_shard(method: str, attribute: str, first: int, stop: int) -> EditShard:
-    faces = f"{attribute}-{first:06d}-{stop:06d}.parquet"
-    return EditShard(f"edits-{faces}", f"features-{faces}", method, attribute, first, stop)
-
-
-def edit_shard(settings: Settings, shard: EditShard, progress: Progress) -> list[ShardRecord]:
-    """Edit, generate, measure and write one block of faces: two files."""
+def edit_shard(work: Work, block: FaceBlock, progress: Progress) -> list[ShardRecord]:
+    """Edit, generate, measure and write one block of faces: two files; runs on a worker."""
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
-    method = load_method(settings, shard.method)
     with torch.inference_mode():
-        columns = measure(settings, domain, method, shard, progress)
-    folder = edits_stage(settings, domain.card, shard.method).folder(settings.outputs)
-    vectors = schemas.features(domain.card.feature_width, domain.card.classes)
-    own = {name: columns[name] for name in schemas.EDITS.names if name in columns}
-    seconds = time.perf_counter() - started
+        columns = measure(work, block, progress)
+    vectors = schemas.features(work.card.feature_width, work.card.classes)
+    tables = [{name: columns[name] for name in schema.names if name in columns} for schema in (schemas.EDITS, vectors)]
     return [
-        write_columns(folder, shard.name, own, schemas.EDITS, seconds),
-        write_columns(folder, shard.features, {name: columns[name] for name in vectors.names}, vectors, seconds),
+        work.write(name, table, schema, started)
+        for name, table, schema in zip(files(block), tables, (schemas.EDITS, vectors), strict=True)
     ]
 
 
-def measure(settings: Settings, domain: Domain, method: Method, shard: EditShard, progress: Progress) -> dict[str, Any]:
+def measure(work: Work, block: FaceBlock, progress: Progress) -> dict[str, Any]:
     """Columns of `edits` and `features` of a block of faces, by face and step."""
-    import torch
-
-    threshold, steps = settings.experiment.detection_threshold, settings.experiment.n_steps
-    ids, faces = read_faces(settings, domain, shard.first, shard.stop)
-    limits = read_range(settings, shard.method, shard.attribute)
-    strengths = np.linspace(limits["low"], limits["high"], steps)
-    unedited = look_at_codes(domain, faces.ws, threshold)
-    within = domain.parts(faces.ws[:, 0], NAMES[index_of(shard.attribute)]) if domain.parts else None
-    face = torch.arange(len(ids)).repeat_interleave(steps)
-    step = torch.arange(steps).repeat(len(ids))
-    parts: list[dict[str, Tensor]] = []
-    for start in range(0, len(face), BATCH):
-        rows = slice(start, start + BATCH)
-        own = face[rows].to(domain.device)
-        strength = torch.from_numpy(strengths)[step[rows]].to(faces.ws)
-        edited_ws = method.edit_faces(faces[own], strength_vectors(shard.attribute, strength))
-
-        def see(lot: slice, own: Tensor = own, edited_ws: Tensor = edited_ws) -> dict[str, Tensor]:
-            edited, before = look(domain, synthesise(domain, edited_ws[lot]), threshold), unedited[own[lot]]
-            columns = _own_columns(edited) | compare_views(domain, edited, before)
-            columns["displacement"] = displacement(domain, edited_ws[lot], faces.ws[own[lot]])
-            if within is not None:
-                columns |= local_change(edited.images, before.images, within[own[lot]])
-            return columns
-
-        parts += by_microbatch(domain, see, len(own))
-        progress(min(start + BATCH, len(face)), len(face), "")
-    columns: dict[str, Any] = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+    domain, method = work.domain(), load_method(work)
+    ids, faces = read_faces(work, domain, block.first, block.stop)
+    limits, steps = read_range(work, block.attribute), work.experiment.n_steps
+    editor = Editor(domain, method, faces, block.attribute)
+    face = np.arange(len(ids)).repeat(steps)
+    step = np.tile(np.arange(steps), len(ids))
+    strengths = np.linspace(limits["low"], limits["high"], steps)[step]
+    unedited = look_at_codes(domain, faces.ws, work.experiment.detection_threshold)
+    columns: dict[str, Any] = joined(_measured(work, editor, unedited, strengths, face, progress))
     columns.update(value_columns(columns.pop("values")))
     for name in LOCAL & columns.keys():
         columns[name] = pa.array(columns[name], mask=np.isnan(columns[name]))
-    start_values = unedited.values[:, index_of(shard.attribute)].cpu().numpy()
     return columns | {
-        "method": [shard.method] * len(face),
-        "attribute": [shard.attribute] * len(face),
-        "face_id": ids[face.numpy()],
-        "step": step.numpy().astype(np.int32),
-        "strength": strengths[step.numpy()],
-        "start_value": start_values[face.numpy()],
+        "method": [work.name] * len(face),
+        "attribute": [block.attribute] * len(face),
+        "face_id": ids[face],
+        "step": step.astype(np.int32),
+        "strength": strengths,
+        "start_value": unedited.values[:, editor.column].cpu().numpy()[face],
     }
+
+
+def _measured(
+    work: Work, editor: Editor, unedited: View, strengths: np.ndarray, face: np.ndarray, progress: Progress
+) -> list[dict[str, Tensor]]:
+    """What the judges see in the edits (M) of the faces at `face` (M,), a micro-batch at a time."""
+    import torch
+
+    domain, ws = editor.domain, editor.faces.ws
+    within = domain.parts(ws[:, 0], NAMES[editor.column]) if domain.parts else None
+
+    def make(rows: slice) -> tuple[Tensor, Tensor]:
+        return editor.edit(strengths[rows], face[rows]), torch.from_numpy(face[rows]).to(domain.device)
+
+    def see(batch: tuple[Tensor, Tensor], rows: slice) -> dict[str, Tensor]:
+        edited_ws, own = (part[rows] for part in batch)
+        edited = look(domain, synthesise(domain, edited_ws), work.experiment.detection_threshold)
+        before = unedited[own]
+        columns = _own_columns(edited) | compare_views(domain, edited, before)
+        columns["displacement"] = displacement(domain, edited_ws, ws[own])
+        if within is not None:
+            columns |= local_change(edited.images, before.images, within[own])
+        return columns
+
+    return see_batches(domain, len(face), make, see, progress)
 
 
 def _own_columns(view: View) -> dict[str, Tensor]:
@@ -185,3 +160,6 @@ def _own_columns(view: View) -> dict[str, Tensor]:
         "feature": view.features,
         "logits": view.logits,
     }
+
+
+KIND = Kind("edits", recipe, cut, edit_shard, methods=True, shown=True, files=files)

@@ -10,85 +10,62 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain.grid.edits import edits_stage
-from pipeline.chain.grid.shards import MethodShard, write_columns
-from pipeline.chain.training import load_method, read_faces
-from pipeline.chain.views import (
-    strength_vectors,
-    synthesise,
-)
-from pipeline.domains import base
+from pipeline.chain.editor import Editor
+from pipeline.chain.inputs import load_method, read_faces
+from pipeline.chain.views import see_batches, synthesise
+from pipeline.chain.work import Kind, Part, Recipe, Work
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import by_microbatch
-from pipeline.execution.shards import Progress, run_stage
-from pipeline.settings.experiment import BATCH
+from pipeline.execution.jobs import Progress
 from pipeline.settings.settings import Settings
-from pipeline.storage.stages import Manifest, ShardRecord, Stage
-from pipeline.tables import schemas
-from pipeline.tables.parquet import read_stage
+from pipeline.storage.stages import ShardRecord
+from pipeline.tables.schemas import EDITS, GALLERY, value_column
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from pipeline.domains.base import Domain
-    from pipeline.methods.interface import Faces, Method
 
 VERSION = 1
 FACES = 4
 STEPS = 9
 
 
-def gallery_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
     """Pictures of a few faces at a few steps, per attribute."""
-    parameters = {"faces": FACES, "steps": STEPS}
-    return Stage("gallery", VERSION, parameters, {}, (edits_stage(settings, card, method),), label=method)
+    return Recipe(VERSION, {"faces": FACES, "steps": STEPS}, (), (("edits", method),))
 
 
-def run_gallery(settings: Settings, method: str) -> Manifest:
-    """Publish the pictures of a method, whose edits must be published. Raises as `shards.run_stage`."""
-    stage = gallery_stage(settings, base.describe(settings.domain), method)
-    shards = [MethodShard(f"gallery-{name}.parquet", method, name) for name in settings.experiment.attributes]
-    return run_stage(stage, settings, gallery_shard, shards, unit="strips")
+def cut(settings: Settings, method: str) -> list[Part]:
+    """A strip of each attribute."""
+    return [Part(f"gallery-{name}.parquet", 1, name) for name in settings.experiment.attributes]
 
 
-def read_gallery(settings: Settings, method: str) -> pa.Table:
-    """The pictures of a method as `schemas.GALLERY`, by attribute, face and step. Raises as `parquet.read_stage`."""
-    stage = gallery_stage(settings, base.describe(settings.domain), method)
-    return read_stage(stage, settings.outputs, schemas.GALLERY)
-
-
-def gallery_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
-    """Generate again, as pictures, a few edits of an attribute."""
+def gallery_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
+    """Generate again, as pictures, a few edits of an attribute; runs on a worker."""
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
-    ids, faces = read_faces(settings, domain, 0, min(FACES, settings.experiment.n_faces))
-    edits = _gallery_rows(settings, domain.card, shard, ids, gallery_steps(settings.experiment.n_steps))
+    domain = work.domain()
+    ids, faces = read_faces(work, domain, 0, min(FACES, work.experiment.n_faces))
+    edits = _gallery_rows(work, part.attribute, ids)
     columns = {name: edits.column(name) for name in ("method", "attribute", "face_id", "step", "strength", "detected")}
-    columns["value"] = edits.column(schemas.value_column(NAMES[index_of(shard.attribute)]))
+    columns["value"] = edits.column(value_column(NAMES[index_of(part.attribute)]))
     rows = np.searchsorted(ids, edits.column("face_id").to_numpy())
-    columns["png"] = _pictures(domain, load_method(settings, shard.method), shard.attribute, faces[rows], edits)
-    folder = gallery_stage(settings, domain.card, shard.method).folder(settings.outputs)
-    return write_columns(folder, shard.name, columns, schemas.GALLERY, time.perf_counter() - started)
+    editor = Editor(domain, load_method(work), faces, part.attribute)
+    columns["png"] = _pictures(editor, np.array(edits.column("strength").to_pylist()), rows)
+    return work.write(part.name, columns, GALLERY, started)
 
 
-def _pictures(domain: Domain, method: Method, attribute: str, faces: Faces, edits: pa.Table) -> list[bytes]:
-    """The edits of the rows as PNG, of one face each."""
+def _pictures(editor: Editor, strengths: np.ndarray, faces: np.ndarray) -> list[bytes]:
+    """The edits (M) of the faces at `faces` (M,) as PNG."""
     import torch
 
     from pipeline.images import to_pil
 
-    strength = torch.tensor(edits.column("strength").to_pylist()).to(faces.ws)
-    pictures: list[bytes] = []
+    def make(rows: slice) -> Tensor:
+        return editor.edit(strengths[rows], faces[rows])
+
+    def see(ws: Tensor, rows: slice) -> list[bytes]:
+        return [_png(to_pil(image)) for image in synthesise(editor.domain, ws[rows])]
+
     with torch.inference_mode():
-        for start in range(0, len(strength), BATCH):
-            rows = slice(start, start + BATCH)
-            edited = method.edit_faces(faces[rows], strength_vectors(attribute, strength[rows]))
-
-            def see(lot: slice, edited: Tensor = edited) -> list[bytes]:
-                return [_png(to_pil(image)) for image in synthesise(domain, edited[lot])]
-
-            pictures += [picture for found in by_microbatch(domain, see, len(edited)) for picture in found]
-    return pictures
+        return [picture for found in see_batches(editor.domain, len(faces), make, see) for picture in found]
 
 
 def gallery_steps(n_steps: int) -> list[int]:
@@ -96,15 +73,13 @@ def gallery_steps(n_steps: int) -> list[int]:
     return sorted({round(step) for step in np.linspace(0, n_steps - 1, min(STEPS, n_steps)).tolist()})
 
 
-def _gallery_rows(
-    settings: Settings, card: DomainCard, shard: MethodShard, face_ids: np.ndarray, steps: list[int]
-) -> pa.Table:
+def _gallery_rows(work: Work, attribute: str, face_ids: np.ndarray) -> pa.Table:
     """The rows of the edits table that are drawn, by face and step."""
-    value = schemas.value_column(NAMES[index_of(shard.attribute)])
-    names = ["method", "attribute", "face_id", "step", "strength", "detected", value]
-    table = read_stage(edits_stage(settings, card, shard.method), settings.outputs, schemas.EDITS, names)
-    attribute, face, step = (table.column(name).to_numpy() for name in ("attribute", "face_id", "step"))
-    chosen = table.filter(pa.array((attribute == shard.attribute) & np.isin(face, face_ids) & np.isin(step, steps)))
+    names = ["method", "attribute", "face_id", "step", "strength", "detected"]
+    table = work.table("edits", work.name, EDITS, [*names, value_column(NAMES[index_of(attribute)])])
+    edited, face, step = (table.column(name).to_numpy() for name in ("attribute", "face_id", "step"))
+    steps = gallery_steps(work.experiment.n_steps)
+    chosen = table.filter(pa.array((edited == attribute) & np.isin(face, face_ids) & np.isin(step, steps)))
     return chosen.sort_by([("face_id", "ascending"), ("step", "ascending")])
 
 
@@ -112,3 +87,6 @@ def _png(picture: Any) -> bytes:
     data = io.BytesIO()
     picture.save(data, format="PNG", compress_level=9)
     return data.getvalue()
+
+
+KIND = Kind("gallery", recipe, cut, gallery_shard, "strips", methods=True, shown=True)

@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.chain.grid.shards import MethodShard, write_columns
-from pipeline.chain.labels import labels_stage
-from pipeline.chain.training import load_method, read_faces, train_stage
-from pipeline.chain.views import (
-    strength_vectors,
-    synthesise,
-)
-from pipeline.domains import base
+from pipeline.chain.editor import Editor
+from pipeline.chain.inputs import load_method, read_faces
+from pipeline.chain.views import synthesise
+from pipeline.chain.work import Kind, Part, Recipe, Work
 from pipeline.domains.base import DomainCard
-from pipeline.execution.shards import Progress, run_stage
+from pipeline.execution.jobs import Progress
 from pipeline.settings.settings import Settings
-from pipeline.storage.stages import Manifest, ShardRecord, Stage
-from pipeline.tables import schemas
+from pipeline.storage.stages import ShardRecord
+from pipeline.tables.schemas import TIMINGS
 
 if TYPE_CHECKING:
     from pipeline.domains.base import Domain
@@ -28,32 +24,28 @@ VERSION = 1
 WARM_UP = 3  # edits before the timed ones
 
 
-def timing_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
     """Seconds of single edits. Which machine measured them stands in the manifest, not in the fingerprint."""
     parameters = {"method": method, "n_timings": settings.experiment.n_timings, "warm_up": WARM_UP}
-    upstream = (train_stage(settings, card, method), labels_stage(settings, card, "faces"))
-    return Stage("timing", VERSION, parameters, {"generator": card.weights["generator"]}, upstream, label=method)
+    return Recipe(VERSION, parameters, ("generator",), (("train", method), ("labels", "faces")))
 
 
-def run_timing(settings: Settings, method: str) -> Manifest:
-    """Publish the seconds per edit of a trained method. Raises as `shards.run_stage`."""
-    stage = timing_stage(settings, base.describe(settings.domain), method)
-    shards = [MethodShard("timings.parquet", method)]
-    return run_stage(stage, settings, timing_shard, shards, units=[settings.experiment.n_timings], unit="edits")
+def cut(settings: Settings, method: str) -> list[Part]:
+    """One file: edits are timed one after another."""
+    return [Part("timings.parquet", settings.experiment.n_timings)]
 
 
-def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> ShardRecord:
-    """Time single edits of the first face, after a few that are not counted."""
+def timing_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
+    """Time single edits of the first face, after a few that are not counted; runs on a worker."""
     import torch
 
     started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
-    method = load_method(settings, shard.method)
-    _, faces = read_faces(settings, domain, 0, 1)
-    strengths = strength_vectors(settings.experiment.attributes[0], faces.ws.new_ones(1))
+    domain, method, timed = work.domain(), load_method(work), work.experiment.n_timings
+    _, faces = read_faces(work, domain, 0, 1)
+    strengths = Editor(domain, method, faces, work.experiment.attributes[0]).vectors(faces, np.ones(1))
     edit, both = [], []
     with torch.inference_mode():
-        for repetition in range(WARM_UP + settings.experiment.n_timings):
+        for repetition in range(WARM_UP + timed):
             begin = _clock(domain)
             edited = method.edit_faces(faces, strengths)
             middle = _clock(domain)
@@ -61,15 +53,14 @@ def timing_shard(settings: Settings, shard: MethodShard, progress: Progress) -> 
             end = _clock(domain)
             edit.append(middle - begin)
             both.append(end - begin)
-            progress(repetition + 1, WARM_UP + settings.experiment.n_timings, "")
+            progress(repetition + 1, WARM_UP + timed, "")
     columns = {
-        "method": [shard.method] * settings.experiment.n_timings,
-        "repetition": np.arange(settings.experiment.n_timings, dtype=np.int32),
+        "method": [work.name] * timed,
+        "repetition": np.arange(timed, dtype=np.int32),
         "seconds_per_edit": np.array(edit[WARM_UP:]),
         "seconds_per_edit_and_synthesis": np.array(both[WARM_UP:]),
     }
-    folder = timing_stage(settings, domain.card, shard.method).folder(settings.outputs)
-    return write_columns(folder, shard.name, columns, schemas.TIMINGS, time.perf_counter() - started)
+    return work.write(part.name, columns, TIMINGS, started)
 
 
 def _clock(domain: Domain) -> float:
@@ -79,3 +70,6 @@ def _clock(domain: Domain) -> float:
 
         torch.cuda.synchronize(domain.device)
     return time.perf_counter()
+
+
+KIND = Kind("timing", recipe, cut, timing_shard, "edits", methods=True, shown=True)

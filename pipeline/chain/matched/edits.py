@@ -13,35 +13,36 @@ number of workers.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.attributes import index_of
-from pipeline.chain.calibration import HALVINGS, read_range
-from pipeline.chain.face_blocks import FaceBlock, blocks, upstream, write_block
+from pipeline.chain.calibration.rule import HALVINGS
+from pipeline.chain.editor import Editor, halved
+from pipeline.chain.face_blocks import FaceBlock, blocks, cut_faces, read_by_edits
+from pipeline.chain.inputs import Spread, load_method, read_faces, read_range, read_spread
 from pipeline.chain.matched.search import Targets, find_crossings
-from pipeline.chain.spread import Spread, read_spread
 from pipeline.chain.views import (
     VIEW_ROLES,
     VIEW_ROLES_OF_SOME,
     compare_views,
     displacement,
+    joined,
     look,
     look_at_codes,
-    strength_vectors,
+    see_batches,
     synthesise,
 )
-from pipeline.domains import base
+from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import by_microbatch
-from pipeline.execution.shards import Progress, run_stage
+from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.statistics.units import LARGEST_LOGIT, logits_of
-from pipeline.storage.stages import Manifest, ShardRecord, Stage
+from pipeline.storage.stages import ShardRecord
 from pipeline.tables.parquet import value_columns
 from pipeline.tables.schemas import CHANGE_COLUMNS, MATCHED
 
@@ -71,7 +72,7 @@ class Matching:
     threshold: float
 
 
-def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
     """The edits of a method at matched change, over every attribute of the protocol."""
     experiment = settings.experiment
     parameters = {
@@ -86,34 +87,32 @@ def matched_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "shard_faces": SHARD_FACES,
     }
     judges = ("scorer_a", *VIEW_ROLES, *(role for role in VIEW_ROLES_OF_SOME if role in card.weights))
-    weights = {role: card.weights[role] for role in judges}
-    return Stage("matched", VERSION, parameters, weights, upstream(settings, card, method, "matched"), label=method)
+    return Recipe(VERSION, parameters, judges, read_by_edits(settings, method, "matched"))
 
 
-def run_matched(settings: Settings, method: str) -> Manifest:
-    """Publish the matched edits of a calibrated method. Raises as `shards.run_stage`."""
+def cut(settings: Settings, method: str) -> list[FaceBlock]:
+    """Blocks of faces, attribute by attribute."""
     experiment = settings.experiment
-    shards = blocks("matched", method, experiment.n_matched_faces, SHARD_FACES, experiment.attributes)
-    per_face = experiment.matched_per_method / len(experiment.attributes) / experiment.n_matched_faces
-    stage = matched_stage(settings, base.describe(settings.domain), method)
-    units = [per_face * shard.count for shard in shards]
-    return run_stage(stage, settings, matched_shard, shards, units=units, unit="edits")
+    edits = 2 * len(experiment.matched_levels)  # up and down
+    return blocks("matched", cut_faces(experiment.n_matched_faces, SHARD_FACES), experiment.attributes, edits)
 
 
-def matched_shard(settings: Settings, block: FaceBlock, progress: Progress) -> ShardRecord:
+def matched_shard(work: Work, block: FaceBlock, progress: Progress) -> ShardRecord:
     """Search, measure and write one block of faces; runs on a worker."""
-    stage = matched_stage(settings, base.describe(settings.domain), block.method)
-    matching, spread = matching_of(settings, block.method, block.attribute), read_spread(settings)
+    import torch
 
-    def edit(domain: Domain, method: Method, ids: np.ndarray, faces: Faces) -> dict[str, Any]:
-        return match(domain, method, ids, faces, matching, spread, progress)
+    started = time.perf_counter()
+    domain, method = work.domain(), load_method(work)
+    matching, spread = matching_of(work, block.attribute), read_spread(work)
+    with torch.inference_mode():
+        ids, faces = read_faces(work, domain, block.first, block.stop, "matched")
+        columns = match(domain, method, ids, faces, matching, spread, progress)
+    return work.write(block.name, columns, MATCHED, started)
 
-    return write_block(settings, stage, block, "matched", MATCHED, edit)
 
-
-def matching_of(settings: Settings, method: str, attribute: str) -> Matching:
+def matching_of(work: Work, attribute: str) -> Matching:
     """What the protocol and a calibrated range say of a search. Raises StageError without that range."""
-    experiment, limits = settings.experiment, read_range(settings, method, attribute)
+    experiment, limits = work.experiment, read_range(work, attribute)
     return Matching(
         attribute=attribute,
         low=min(limits["face_low"]),
@@ -136,7 +135,7 @@ def match(
     progress: Progress,
 ) -> dict[str, Any]:
     """Columns of `matched` of some faces, by face, direction (up first) and level; ids (N,)."""
-    editor = _Editor(domain, method, faces, matching, spread)
+    editor = _Searched(domain, method, faces, matching, spread)
     unedited = editor.unedited
     lows, highs = editor.farthest(matching.low), editor.farthest(matching.high)
     targets = Targets.of(len(ids), matching.levels)
@@ -190,37 +189,27 @@ def _spread_out(values: np.ndarray, places: np.ndarray, valid: np.ndarray) -> pa
     return pa.array(column, mask=~valid)
 
 
-class _Editor:
-    """A method's edits of some faces for one attribute, as scorer A and the judges see them.
-
-    Strengths are (M,) signed float64, of the faces at `rows` (M,).
-    """
+class _Searched(Editor):
+    """Edits as the search looks at them: what scorer A and the judges see, and how far a face may be moved."""
 
     def __init__(self, domain: Domain, method: Method, faces: Faces, matching: Matching, spread: Spread) -> None:
-        self.domain, self.method, self.faces, self.matching, self.spread = domain, method, faces, matching, spread
-        self.column = index_of(matching.attribute)
+        super().__init__(domain, method, faces, matching.attribute)
+        self.matching, self.spread = matching, spread
         self.unedited = look_at_codes(domain, faces.ws, matching.threshold)  # a shard's faces are one batch
         self.start_logits = self._logits_a(self.unedited.images)
         rows = np.arange(len(faces.ws))
         self.starts = np.zeros(len(rows)) if method.exact_identity else self.changes(np.zeros(len(rows)), rows)
 
-    def edit(self, strengths: np.ndarray, rows: np.ndarray) -> Tensor:
-        """Codes (M, L, 512)."""
-        import torch
-
-        faces = self.faces[rows]
-        signed = torch.from_numpy(strengths).to(faces.ws)
-        return self.method.edit_faces(faces, strength_vectors(self.matching.attribute, signed))
-
     def changes(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Signed change (M,) of the edited attribute's logit by scorer A, in standard deviations. One image each."""
-        cuts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
-        logits = [part for cut in cuts for part in self._logits_of_codes(self.edit(strengths[cut], rows[cut]))]
-        return self._change_a(np.concatenate([np.empty(0), *logits]), rows)
 
-    def _logits_of_codes(self, ws: Tensor) -> list[np.ndarray]:
-        """The edited attribute's logits by scorer A, of each lot of the images of codes."""
-        return by_microbatch(self.domain, lambda lot: self._logits_a(synthesise(self.domain, ws[lot])), len(ws))
+        def make(batch: slice) -> Tensor:
+            return self.edit(strengths[batch], rows[batch])
+
+        def see(ws: Tensor, rows: slice) -> np.ndarray:
+            return self._logits_a(synthesise(self.domain, ws[rows]))
+
+        return self._change_a(np.concatenate([np.empty(0), *see_batches(self.domain, len(rows), make, see)]), rows)
 
     def _logits_a(self, images: Tensor) -> np.ndarray:
         return logits_of(self.domain.scorer_a(images))[:, self.column].cpu().numpy()
@@ -235,44 +224,22 @@ class _Editor:
 
     def farthest(self, end: float) -> np.ndarray:
         """Each face's largest strength (N,) up to an end of the range at which its displacement is within the cap."""
-        rows = np.arange(len(self.faces.ws))
-        inside, outside = np.zeros(len(rows)), np.full(len(rows), end)
-        over = np.flatnonzero(self._beyond(outside, rows))
-        for _ in range(HALVINGS if len(over) else 0):
-            middle = (inside + outside)[over] / 2
-            out = self._beyond(middle, over)
-            inside[over], outside[over] = np.where(out, inside[over], middle), np.where(out, middle, outside[over])
-        outside[over] = inside[over]
-        return outside
+        largest = np.full(len(self.faces.ws), end)
+        over = np.flatnonzero(self._is_over_cap(largest, np.arange(len(largest))))
+        if len(over):
+            nothing = np.zeros(len(over))
+            largest[over], _ = halved(nothing, largest[over], lambda tried: self._is_over_cap(tried, over), HALVINGS)
+        return largest
 
-    def _beyond(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _is_over_cap(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         moved = displacement(self.domain, self.edit(strengths, rows), self.faces.ws[rows]).cpu().numpy()
         return ~(moved <= OVER_CAP * self.matching.cap)
 
     def measure(self, strengths: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Columns (M,) of `matched` that the images at these strengths have: the judges' pass of `edits`."""
-        import torch
-
         if not len(rows):
             return {"detected": np.zeros(0, bool)}
-        parts: list[dict[str, Tensor]] = []
-        for start in range(0, len(rows), BATCH):
-            cut = slice(start, start + BATCH)
-            edited_ws = self.edit(strengths[cut], rows[cut])
-            own = torch.from_numpy(rows[cut]).to(edited_ws.device)
-
-            def see(lot: slice, own: Tensor = own, edited_ws: Tensor = edited_ws) -> dict[str, Tensor]:
-                edited = look(self.domain, synthesise(self.domain, edited_ws[lot]), self.matching.threshold)
-                before = self.unedited[own[lot]]
-                part = compare_views(self.domain, edited, before)
-                part["displacement"] = displacement(self.domain, edited_ws[lot], self.faces.ws[own[lot]])
-                part["detected"], part["values"] = edited.found, edited.values
-                part["change"] = logits_of(edited.values) - logits_of(before.values)
-                part["logit_a"] = logits_of(self.domain.scorer_a(edited.images))[:, self.column]
-                return part
-
-            parts += by_microbatch(self.domain, see, len(own))
-        columns = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+        columns = joined(self._seen(strengths, rows))
         changes = columns.pop("change") / self.spread.b
         columns["strength"] = strengths
         columns["change_a"] = self._change_a(columns.pop("logit_a"), rows).astype(np.float32)
@@ -280,3 +247,28 @@ class _Editor:
             columns["change_b"] = changes[:, self.column].astype(np.float32)
         columns |= value_columns(columns.pop("values"))
         return columns | {name: changes[:, place].astype(np.float32) for place, name in enumerate(CHANGE_COLUMNS)}
+
+    def _seen(self, strengths: np.ndarray, rows: np.ndarray) -> list[dict[str, Tensor]]:
+        import torch
+
+        def make(batch: slice) -> tuple[Tensor, Tensor]:
+            edited_ws = self.edit(strengths[batch], rows[batch])
+            return edited_ws, torch.from_numpy(rows[batch]).to(edited_ws.device)
+
+        def see(batch: tuple[Tensor, Tensor], rows: slice) -> dict[str, Tensor]:
+            edited_ws, own = (part[rows] for part in batch)
+            edited, before = (
+                look(self.domain, synthesise(self.domain, edited_ws), self.matching.threshold),
+                self.unedited[own],
+            )
+            part = compare_views(self.domain, edited, before)
+            part["displacement"] = displacement(self.domain, edited_ws, self.faces.ws[own])
+            part["detected"], part["values"] = edited.found, edited.values
+            part["change"] = logits_of(edited.values) - logits_of(before.values)
+            part["logit_a"] = logits_of(self.domain.scorer_a(edited.images))[:, self.column]
+            return part
+
+        return see_batches(self.domain, len(rows), make, see)
+
+
+KIND = Kind("matched", recipe, cut, matched_shard, "edits", methods=True, shown=True)

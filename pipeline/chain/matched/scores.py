@@ -10,25 +10,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain.grid.scores import score_row
-from pipeline.chain.matched.edits import matched_stage
 from pipeline.chain.matched.search import DIRECTIONS
-from pipeline.domains import base
+from pipeline.chain.score_rows import bootstrap_of, score_row
+from pipeline.chain.work import Kind, Part, Recipe, Work
 from pipeline.domains.base import DomainCard, network_name
-from pipeline.execution.shards import Progress, run_stage
+from pipeline.execution.jobs import Progress
 from pipeline.metrics.base import ALL, MATCHED, Judgement, MatchedSet, Metric, get, names
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
-from pipeline.storage.stages import Manifest, ShardRecord, Stage, write_shard
+from pipeline.storage.stages import ShardRecord
 from pipeline.tables import schemas
-from pipeline.tables.parquet import read_stage, write_table
 
 VERSION = 2
 FILES = ("scores.parquet", "rescoring.parquet")
@@ -36,15 +34,7 @@ REACH = "unreached_share"  # the one score that is of all changes, not of those 
 ENOUGH = 0.5  # with less than this share reached, what was reached does not speak for the method
 
 
-@dataclass(frozen=True)
-class RescoringShard:
-    """All that is scored of one method's matched edits."""
-
-    name: str
-    method: str
-
-
-def rescoring_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
+def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
     """The scores and the matrix of a method at matched change."""
     experiment = settings.experiment
     parameters = {
@@ -55,47 +45,33 @@ def rescoring_stage(settings: Settings, card: DomainCard, method: str) -> Stage:
         "bootstrap_samples": experiment.bootstrap_samples,
         "confidence": experiment.confidence,
     }
-    return Stage("rescoring", VERSION, parameters, {}, (matched_stage(settings, card, method),), label=method)
+    return Recipe(VERSION, parameters, (), (("matched", method),))
 
 
-def run_rescoring(settings: Settings, method: str) -> Manifest:
-    """Publish the scores and the matrix of a method, whose matched edits must be published.
-
-    Raises as `shards.run_stage`.
-    """
-    stage = rescoring_stage(settings, base.describe(settings.domain), method)
-    shards = [RescoringShard(f"rescoring of {method}", method)]
-    units = [settings.experiment.matched_per_method]
-    return run_stage(stage, settings, rescoring_shard, shards, units=units, unit="edits", files=lambda _: FILES)
+def cut(settings: Settings, method: str) -> list[Part]:
+    """All in one piece."""
+    return [Part(f"rescoring of {method}", settings.experiment.matched_per_method)]
 
 
-def rescoring_shard(settings: Settings, shard: RescoringShard, progress: Progress) -> list[ShardRecord]:
+def rescoring_shard(work: Work, part: Part, progress: Progress) -> list[ShardRecord]:
     """Compute and write the scores and the matrix; runs on a worker."""
     started = time.perf_counter()
-    card, experiment = base.describe(settings.domain), settings.experiment
-    table = read_stage(matched_stage(settings, card, shard.method), settings.outputs, schemas.MATCHED)
-    bootstrap = Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed)
+    table = work.table("matched", work.name, schemas.MATCHED)
+    experiment, bootstrap = work.experiment, bootstrap_of(work.experiment)
     attributes = (*experiment.attributes, ALL)
     scores: list[dict[str, Any]] = []
     for done, attribute in enumerate(attributes):
         progress(done, len(attributes) + 1, attribute)
         for level in experiment.matched_levels:
-            edits = matched_set(table, shard.method, attribute, level, bootstrap)
-            scores += level_scores(card, edits)
-    rows = list(matrix(table, shard.method, experiment.attributes, experiment.matched_levels, bootstrap))
-    network = network_name(card, "scorer_b")
+            scores += level_scores(work.card, matched_set(table, work.name, attribute, level, bootstrap))
+    rows = list(matrix(table, work.name, experiment.attributes, experiment.matched_levels, bootstrap))
+    network = network_name(work.card, "scorer_b")
     tables = (
         pa.Table.from_pylist(scores, schema=schemas.STAGE_SCORES),
         pa.Table.from_pylist([row | {"network": network} for row in rows], schema=schemas.RESCORING),
     )
-    folder = rescoring_stage(settings, card, shard.method).folder(settings.outputs)
-    seconds = time.perf_counter() - started
-
-    def write(name: str, table: pa.Table, schema: pa.Schema) -> ShardRecord:
-        return write_shard(folder, name, lambda path: write_table(table, schema, path), seconds=seconds)
-
     kinds = (schemas.STAGE_SCORES, schemas.RESCORING)
-    return [write(*each) for each in zip(FILES, tables, kinds, strict=True)]
+    return [work.write(*each, started) for each in zip(FILES, tables, kinds, strict=True)]
 
 
 def matched_set(table: pa.Table, method: str, attribute: str, level: float, bootstrap: Bootstrap) -> MatchedSet:
@@ -166,3 +142,6 @@ def matrix(
 def _level(table: pa.Table, level: float) -> np.ndarray:
     """Which rows are of that level, (N,) bool."""
     return table.column("level").to_numpy() == level
+
+
+KIND = Kind("rescoring", recipe, cut, rescoring_shard, "edits", methods=True, shown=True, files=lambda part: FILES)

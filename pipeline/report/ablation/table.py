@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.chain.grid.edits import edits_stage
-from pipeline.chain.grid.scores import scores_stage
-from pipeline.chain.training import build, train_stage
-from pipeline.domains.base import DomainCard, describe, network_name
+from pipeline.chain.links import Chain
+from pipeline.chain.training import build
+from pipeline.domains.base import DomainCard, network_name
 from pipeline.methods import registry
 from pipeline.methods.variants import Variant, declared
 from pipeline.metrics.base import ALL, PAPER, EditSet, get, names
@@ -45,18 +44,15 @@ class VariantRun:
 
 def ablation_stage(method: str, runs: Sequence[VariantRun]) -> Stage:
     """What an ablation is made of: its variants, and the stages whose results it shows."""
-    card = describe(runs[0].settings.domain)
+    chains = [Chain(run.settings) for run in runs]
     base = build(runs[0].settings, method).parameters()
-    upstream: list[Stage] = []
-    for run in runs:
-        upstream += [train_stage(run.settings, card, method), edits_stage(run.settings, card, method)]
-        upstream.append(scores_stage(run.settings, card, method))
+    upstream = [chain.stage(kind, method) for chain in chains for kind in ("train", "edits", "scores")]
     parameters = {
         "method": method,
         "variants": {run.variant.name: run.variant.changed(base) for run in runs},
         "protocol": runs[0].settings.as_json()["protocol"],
     }
-    return Stage("ablation", VERSION, parameters, card.weights, tuple(upstream), label=method)
+    return Stage("ablation", VERSION, parameters, chains[0].card.weights, tuple(upstream), label=method)
 
 
 def ablation_table(method: str, runs: Sequence[VariantRun]) -> pa.Table:
@@ -99,12 +95,13 @@ class Results:
 
     def __init__(self, method: str, run: VariantRun) -> None:
         self.method, self.variant, self.settings = method, run.variant, run.settings
-        self.card: DomainCard = describe(run.settings.domain)
+        self.chain = Chain(run.settings)
+        self.card: DomainCard = self.chain.card
         experiment = run.settings.experiment
         self.bootstrap = Bootstrap(experiment.bootstrap_samples, experiment.confidence, experiment.seed)
         outputs = run.settings.outputs
-        self.training: Manifest = read_manifest(train_stage(run.settings, self.card, method), outputs)
-        self.scoring: Manifest = read_manifest(scores_stage(run.settings, self.card, method), outputs)
+        self.training: Manifest = read_manifest(self.chain.stage("train", method), outputs)
+        self.scoring: Manifest = read_manifest(self.chain.stage("scores", method), outputs)
         self._scores = [row for row in self._read(schemas.STAGE_SCORES) if row["protocol"] == PAPER]
         self._held_out = list(self._measured())
         self.values = {score_key(row): row["value"] for row in (*self._scores, *(row for row, _ in self._held_out))}
@@ -136,7 +133,7 @@ class Results:
         return [row for row, _ in self._held_out]
 
     def _read(self, schema: pa.Schema) -> list[dict[str, Any]]:
-        stage = scores_stage(self.settings, self.card, self.method)
+        stage = self.chain.stage("scores", self.method)
         return read_stage(stage, self.settings.outputs, schema).to_pylist()
 
     def _measured(self) -> Iterator[tuple[dict[str, Any], Samples]]:
@@ -164,7 +161,7 @@ class Results:
             yield row, (values, codes)
 
     def _means(self) -> Iterator[tuple[tuple[str, str, str, str], Samples]]:
-        stage = edits_stage(self.settings, self.card, self.method)
+        stage = self.chain.stage("edits", self.method)
         columns = edit_columns(read_stage(stage, self.settings.outputs, schemas.EDITS))
         means = [metric for metric in map(get, names(PAPER)) if metric.samples is not None]
         for attribute in (ALL, *self.settings.experiment.attributes):

@@ -12,17 +12,18 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import index_of
-from pipeline.chain import calibration
-from pipeline.chain.calibration import Faces, Limits, calibrate, read_range, run_range, shared_limit
-from pipeline.chain.labels import run_labels
-from pipeline.chain.latents import run_latents
-from pipeline.chain.training import run_train
+from pipeline.chain.calibration import rule
+from pipeline.chain.calibration import stage as calibration
+from pipeline.chain.calibration.rule import Limits, calibrate, shared_limit
+from pipeline.chain.inputs import read_range
+from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import BusyError, StageError
 from pipeline.methods.controls import NoOp
-from pipeline.methods.interface import FitData, Method, Paper, silent
+from pipeline.methods.interface import Faces, FitData, Method, Paper, silent
 from pipeline.settings.experiment import Experiment
 from pipeline.storage.stages import building, read_manifest
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px16, toy
 
 
@@ -162,7 +163,7 @@ def test_no_face_at_all_is_an_error() -> None:
 def test_each_round_makes_one_image_per_open_face_and_side() -> None:
     detector = toy.Detector(radius=12.0)
     run(Along(), detector, bisections=4)
-    most = 20 + 2 * 20 * (len(calibration.SHARES) + 4)
+    most = 20 + 2 * 20 * (len(rule.SHARES) + 4)
     assert detector.seen <= most
 
 
@@ -185,23 +186,25 @@ def test_ranges_are_published_once_per_attribute_and_kept(tmp_path: Path, monkey
     monkeypatch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
     settings = px16.scene_settings(tmp_path, methods=("noop", "random"))
     for which in ("train", "faces"):
-        run_latents(settings, which)
-        run_labels(settings, which)
-    run_train(settings, "random")
+        compute(settings, "latents", which)
+        compute(settings, "labels", which)
+    compute(settings, "train", "random")
     one, two = settings.experiment.attributes[:2]
-    first = run_range(settings, "random", [one])
-    both = run_range(settings, "random", [one, two])
+    chain = Chain(settings)
+    first = chain.calibrate_all("random", [one])
+    both = chain.calibrate_all("random", [one, two])
     assert both[0] == first[0] and [manifest.rows for manifest in both] == [1, 1]
-    row = read_range(settings, "random", one)
+    row = read_range(reading(settings, "range", "random", one), one)
     assert (row["method"], row["attribute"]) == ("random", one) and row["low"] < 0 < row["high"]
-    assert read_range(settings, "random", two)["attribute"] == two
+    assert read_range(reading(settings, "range", "random", two), two)["attribute"] == two
 
-    stage = calibration.range_stage(settings, px16.describe(), "random", two)
+    stage = stage_of(settings, "range", "random", two)
     (stage.folder(tmp_path) / "manifest.json").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(calibration, "range_shard", None)
-        assert run_range(settings, "random", [two])[0].shards == both[1].shards, "a finished file is published as it is"
+        (again,) = chain.calibrate_all("random", [two])
+        assert again.shards == both[1].shards, "a finished file is published as it is"
     with building(stage, settings), pytest.raises(BusyError):
         (stage.folder(tmp_path) / "manifest.json").unlink()
-        run_range(settings, "random", [one, two])
-    assert read_manifest(calibration.range_stage(settings, px16.describe(), "random", one), tmp_path) == first[0]
+        chain.calibrate_all("random", [one, two])
+    assert read_manifest(stage_of(settings, "range", "random", one), tmp_path) == first[0]

@@ -14,18 +14,18 @@ def test_blocks_cover_every_face_once() -> None:
 
 
 def test_blocks_are_named_by_kind_attribute_and_faces() -> None:
-    of_each = blocks("matched", "sefa", 20, 16, ("age", "glasses"))
+    of_each = blocks("matched", cut_faces(20, 16), ("age", "glasses"), 8)
     assert [block.name for block in of_each] == [
         "matched-age-000000-000016.parquet",
         "matched-age-000016-000020.parquet",
         "matched-glasses-000000-000016.parquet",
         "matched-glasses-000016-000020.parquet",
     ]
-    assert [(block.attribute, block.count) for block in of_each] == [
-        ("age", 16),
-        ("age", 4),
-        ("glasses", 16),
-        ("glasses", 4),
+    assert [(block.attribute, block.count, block.units) for block in of_each] == [
+        ("age", 16, 128),
+        ("age", 4, 32),
+        ("glasses", 16, 128),
+        ("glasses", 4, 32),
     ]
-    (of_all,) = blocks("consistency", "sefa", 16, 16)
-    assert (of_all.name, of_all.method, of_all.attribute) == ("consistency-000000-000016.parquet", "sefa", "")
+    (of_all,) = blocks("consistency", cut_faces(16, 16))
+    assert (of_all.name, of_all.attribute, of_all.units) == ("consistency-000000-000016.parquet", "", 16)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.chain.labels import labels_stage, read_values, run_labels
-from pipeline.chain.latents import read_w, run_latents
+from pipeline.chain.inputs import read_values, read_w
 from pipeline.domains import base
 from pipeline.errors import StageError, UnknownNameError
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8
 from tests.worlds.px8 import tiny_settings
 
@@ -24,13 +24,13 @@ def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_labels_are_scorer_a_and_the_detector(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path, shard_size=512)
-    run_latents(settings, "train")
-    manifest = run_labels(settings, "train")
-    ids, values, probability = read_values(settings, "train")
+    compute(settings, "latents", "train")
+    manifest = compute(settings, "labels", "train")
+    ids, values, probability = read_values(reading(settings, "labels", "train"), "train")
     assert manifest.rows == 1024 and ids.tolist() == list(range(1024))
     assert values.shape == (1024, 35) and values.dtype == probability.dtype == np.float32
     domain = base.load(px8.NAME, "cpu")
-    w = torch.from_numpy(read_w(settings, "train")[1])
+    w = torch.from_numpy(read_w(reading(settings, "latents", "train"), "train")[1])
     images = domain.generator.synthesis(domain.generator.mapping.broadcast(w))
     np.testing.assert_allclose(values, domain.scorer_a(images).numpy(), atol=1e-5)
     detection = domain.detector.detect(images, threshold=settings.experiment.detection_threshold)
@@ -43,9 +43,9 @@ def test_shard_size_changes_no_bit_of_a_label(tmp_path: Path) -> None:
     found = []
     for size in (256, 1024):
         settings = tiny_settings(tmp_path / str(size), shard_size=size)
-        run_latents(settings, "train")
-        run_labels(settings, "train")
-        found.append(read_values(settings, "train"))
+        compute(settings, "latents", "train")
+        compute(settings, "labels", "train")
+        found.append(read_values(reading(settings, "labels", "train"), "train"))
     assert all(len(read) for read in found[0])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -54,14 +54,14 @@ def test_shard_size_changes_no_bit_of_a_label(tmp_path: Path) -> None:
 def test_latents_come_first(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path)
     with pytest.raises(StageError, match="latents train is not computed"):
-        run_labels(settings, "train")
+        compute(settings, "labels", "train")
     with pytest.raises(UnknownNameError, match="labelled set"):
-        labels_stage(settings, px8.describe(), "reference")
+        stage_of(settings, "labels", "reference")
 
 
 def test_what_judges_later_is_not_in_the_fingerprint(tmp_path: Path) -> None:
     settings, card = tiny_settings(tmp_path), px8.describe()
-    stage = labels_stage(settings, card, "train")
+    stage = stage_of(settings, "labels", "train")
     for role, same in (("scorer_a", False), ("detector", False), ("generator", False), ("scorer_b", True)):
         other = replace(card, weights={**card.weights, role: "0"})
-        assert (labels_stage(settings, other, "train") == stage) is same
+        assert (stage_of(settings, "labels", "train", card=other) == stage) is same

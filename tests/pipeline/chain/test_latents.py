@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.chain import latents
-from pipeline.chain.latents import draw_z, latents_stage, read_w, run_latents
+from pipeline.chain.inputs import read_w
+from pipeline.chain.links import KIND
 from pipeline.domains import base
+from pipeline.domains.base import DomainCard
 from pipeline.errors import CorruptShardError, StageError, UnknownNameError
-from pipeline.execution import shards as compute
+from pipeline.execution import shards
 from pipeline.settings.settings import Settings
+from stylegan.sampling import draw_z
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8
 from tests.worlds.px8 import tiny_settings
 
@@ -29,12 +32,17 @@ def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def w_of(settings: Settings, which: str = "train") -> np.ndarray:
-    run_latents(settings, which)
-    return read_w(settings, which)[1]
+    compute(settings, "latents", which)
+    return read_w(reading(settings, "latents", which), which)[1]
 
 
 def with_protocol(settings: Settings, **changes: object) -> Settings:
     return replace(settings, experiment=replace(settings.experiment, **changes))  # type: ignore[arg-type]
+
+
+def with_weights(**sha256: str) -> DomainCard:
+    card = px8.describe()
+    return replace(card, weights={**card.weights, **sha256})
 
 
 def test_z_depends_on_seed_and_id_alone() -> None:
@@ -80,38 +88,38 @@ def test_w_is_the_generators_truncated(tmp_path: Path) -> None:
 
 def test_faces_and_training_latents_never_meet(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path)
-    run_latents(settings, "faces")
-    ids, w = read_w(settings, "faces")
+    compute(settings, "latents", "faces")
+    ids, w = read_w(reading(settings, "latents", "faces"), "faces")
     assert ids.tolist() == [1_000_000_000 + index for index in range(4)] and w.shape == (4, 512)
     with pytest.raises(UnknownNameError, match="Did you mean 'train'"):
-        run_latents(settings, "trian")
+        compute(settings, "latents", "trian")
 
 
 def test_what_can_change_a_latent_is_in_the_fingerprint_and_nothing_else(tmp_path: Path) -> None:
-    settings, card = tiny_settings(tmp_path), px8.describe()
-    stage = latents_stage(settings, card, "train")
-    assert stage == latents_stage(settings.on(workers=9, shard_size=512, device="cuda"), card, "train")
-    assert stage == latents_stage(with_protocol(settings, profile="other", n_faces=9, n_steps=8), card, "train")
+    settings = tiny_settings(tmp_path)
+    stage = stage_of(settings, "latents", "train")
+    assert stage == stage_of(settings.on(workers=9, shard_size=512, device="cuda"), "latents", "train")
+    assert stage == stage_of(with_protocol(settings, profile="other", n_faces=9, n_steps=8), "latents", "train")
     for change in ({"seed": 8}, {"n_latents": 512}, {"truncation_psi": 0.7}):
-        assert stage != latents_stage(with_protocol(settings, **change), card, "train")
-    assert stage != latents_stage(settings, replace(card, weights={**card.weights, "generator": "0"}), "train")
-    assert stage == latents_stage(settings, replace(card, weights={**card.weights, "scorer_a": "0"}), "train")
+        assert stage != stage_of(with_protocol(settings, **change), "latents", "train")
+    assert stage != stage_of(settings, "latents", "train", card=with_weights(generator="0"))
+    assert stage == stage_of(settings, "latents", "train", card=with_weights(scorer_a="0"))
 
 
 def test_a_part_is_read_from_the_files_that_hold_it(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path)
     with pytest.raises(StageError, match="not computed"):
-        read_w(settings, "train")
+        read_w(reading(settings, "latents", "train"), "train")
     whole = w_of(settings)
-    ids, part = read_w(settings, "train", 200, 300)
+    ids, part = read_w(reading(settings, "latents", "train"), "train", 200, 300)
     assert ids.tolist() == list(range(200, 300))
     np.testing.assert_array_equal(part, whole[200:300])
-    folder = latents_stage(settings, px8.describe(), "train").folder(tmp_path)
+    folder = stage_of(settings, "latents", "train").folder(tmp_path)
     victim = sorted(folder.glob("*.parquet"))[3]
     victim.write_bytes(victim.read_bytes()[:-1])
-    np.testing.assert_array_equal(read_w(settings, "train", 0, 768)[1], whole[:768])
+    np.testing.assert_array_equal(read_w(reading(settings, "latents", "train"), "train", 0, 768)[1], whole[:768])
     with pytest.raises(CorruptShardError, match=victim.name):
-        read_w(settings, "train")
+        read_w(reading(settings, "latents", "train"), "train")
     np.testing.assert_array_equal(w_of(settings), whole)
 
 
@@ -119,14 +127,15 @@ def test_another_process_with_other_threads_draws_the_same(tmp_path: Path) -> No
     reference = w_of(tiny_settings(tmp_path / "a"))
     command = [sys.executable, "-m", "tests.worlds.px8", str(tmp_path / "b"), "2", "512", "-1"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={"PATH": "", "OMP_NUM_THREADS": "2"})
-    np.testing.assert_array_equal(read_w(tiny_settings(tmp_path / "b"), "train")[1], reference)
+    drawn = reading(tiny_settings(tmp_path / "b"), "latents", "train")
+    np.testing.assert_array_equal(read_w(drawn, "train")[1], reference)
 
 
 def test_dask_workers_draw_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = w_of(tiny_settings(tmp_path / "a", shard_size=1024))
-    monkeypatch.setattr(latents, "latent_shard", px8.latent_shard_on_worker)
+    monkeypatch.setitem(KIND, "latents", replace(KIND["latents"], compute=px8.latent_shard_on_worker))
     try:
         settings = tiny_settings(tmp_path / "b", executor="dask", workers=2, shard_size=256)
         np.testing.assert_array_equal(w_of(settings), reference)
     finally:
-        compute.close()
+        shards.close()

@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from pipeline.chain import training
-from pipeline.chain.labels import run_labels
-from pipeline.chain.latents import run_latents
-from pipeline.chain.training import load_method, run_train, train_stage
+from pipeline.chain.inputs import load_method
+from pipeline.chain.links import Chain
 from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
-from pipeline.execution import shards as compute
+from pipeline.execution import shards
 from pipeline.execution.throughput import measured_seconds
-from pipeline.storage.stages import Stage, building, is_complete
+from pipeline.settings.settings import Settings
+from pipeline.storage.stages import Manifest, Stage, building, is_complete
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8
 from tests.worlds.px8 import METHOD, Average, tiny_settings
 
@@ -32,39 +33,45 @@ def tiny_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Average, "seen", [])
 
 
-def labelled(outputs: Path):  # type: ignore[no-untyped-def]
+def labelled(outputs: Path) -> Settings:
     settings = tiny_settings(outputs)
-    run_latents(settings, "train")
-    run_labels(settings, "train")
+    compute(settings, "latents", "train")
+    compute(settings, "labels", "train")
     return settings
 
 
+def trained(settings: Settings, *names: str) -> Manifest:
+    """Train the first of these methods, and the others beside it."""
+    chain = Chain(settings)
+    return training.run_train([chain.work("train", name) for name in names])[0]
+
+
 def folder(outputs: Path) -> Path:
-    return train_stage(tiny_settings(outputs), px8.describe(), METHOD).folder(outputs)
+    return stage_of(tiny_settings(outputs), "train", METHOD).folder(outputs)
 
 
 def test_a_trained_method_is_kept_and_loaded(tmp_path: Path) -> None:
     settings = labelled(tmp_path)
-    manifest = run_train(settings, METHOD)
+    manifest = compute(settings, "train", METHOD)
     assert manifest.extra["facts"]["norm"] > 0 and manifest.extra["seconds"] >= 0
     assert [record.name for record in manifest.shards] == ["method.safetensors", "method.json"]
     assert not (folder(tmp_path) / "checkpoints").exists()
-    assert run_train(settings, METHOD) == manifest and Average.seen == list(range(20))
-    method = load_method(settings, METHOD)
+    assert compute(settings, "train", METHOD) == manifest and Average.seen == list(range(20))
+    method = load_method(reading(settings, "train", METHOD))
     assert isinstance(method, Average) and method.facts() == manifest.extra["facts"]
     assert method.edit(torch.zeros(2, 4, 512), torch.zeros(2, 35), torch.zeros(2, 35)).shape == (2, 4, 512)
 
 
 def test_a_killed_training_goes_on_and_learns_the_same(tmp_path: Path) -> None:
     settings = labelled(tmp_path / "a")
-    run_train(settings, METHOD)
+    compute(settings, "train", METHOD)
     command = [sys.executable, "-m", "tests.worlds.px8", str(tmp_path / "b"), "1", "256", "13"]
     killed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     other = tiny_settings(tmp_path / "b")
-    assert not is_complete(train_stage(other, px8.describe(), METHOD), tmp_path / "b")
+    assert not is_complete(stage_of(other, "train", METHOD), tmp_path / "b")
     Average.seen.clear()
-    run_train(other, METHOD)
+    compute(other, "train", METHOD)
     assert Average.seen == list(range(13, 20)), "steps before the kill are not computed again"
     content = [(folder(tmp_path / name) / "method.safetensors").read_bytes() for name in ("a", "b")]
     assert content[0] == content[1]
@@ -75,22 +82,22 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two real workers, which know the tiny domain."""
     monkeypatch.setattr(training, "train_shard_beside", px8.train_beside_on_worker)
     yield
-    compute.close()
+    shards.close()
 
 
-def stage_of(name: str) -> Stage:
-    return train_stage(tiny_settings(Path()), px8.describe(), name)
+def of_method(name: str) -> Stage:
+    return stage_of(tiny_settings(Path()), "train", name)
 
 
 def test_methods_are_trained_side_by_side_as_they_are_alone(tmp_path: Path, side_by_side: None) -> None:
     alone = labelled(tmp_path / "alone")
     for name in (METHOD, "slower"):
-        run_train(alone, name)
+        compute(alone, "train", name)
     together = labelled(tmp_path / "together").on(executor="dask", workers=2)
-    manifest = run_train(together, METHOD, (METHOD, "slower", "diverging"))
-    assert manifest.stage == "train" and is_complete(stage_of("slower"), together.outputs)
+    manifest = trained(together, METHOD, "slower", "diverging")
+    assert manifest.stage == "train" and is_complete(of_method("slower"), together.outputs)
     for name in (METHOD, "slower"):
-        found, expected = (stage_of(name).folder(s.outputs) / "method.safetensors" for s in (together, alone))
+        found, expected = (of_method(name).folder(s.outputs) / "method.safetensors" for s in (together, alone))
         assert found.read_bytes() == expected.read_bytes()
     rates = measured_seconds(together.outputs)
     assert rates["tiny/train average"] > 0 and rates["tiny/train slower"] > 0
@@ -101,62 +108,62 @@ def test_a_training_that_fails_stops_no_other_and_says_why_in_its_turn(
     tmp_path: Path, side_by_side: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = labelled(tmp_path).on(executor="dask", workers=2)
-    run_train(settings, METHOD, ("diverging", "slower"))
-    assert not is_complete(stage_of("diverging"), tmp_path) and not caplog.records
+    trained(settings, METHOD, "diverging", "slower")
+    assert not is_complete(of_method("diverging"), tmp_path) and not caplog.records
     with monkeypatch.context() as nothing_computes, pytest.raises(TrainingDivergedError, match="as expected of it"):
         nothing_computes.setattr(training, "run_shards", None)
         nothing_computes.setattr(training, "run_stage", None)
-        run_train(settings, "diverging", (METHOD, "slower"))
+        trained(settings, "diverging", METHOD, "slower")
     with pytest.raises(TrainingDivergedError, match="as expected of it"):  # and is tried when it is asked for again
-        run_train(settings, "diverging", (METHOD, "slower"))
+        trained(settings, "diverging", METHOD, "slower")
     again = labelled(tmp_path / "again").on(executor="dask", workers=2)
     with pytest.raises(TrainingDivergedError, match="as expected of it"):
-        run_train(again, "diverging", (METHOD, "slower"))
-    assert is_complete(stage_of(METHOD), again.outputs) and is_complete(stage_of("slower"), again.outputs)
+        trained(again, "diverging", METHOD, "slower")
+    assert is_complete(of_method(METHOD), again.outputs) and is_complete(of_method("slower"), again.outputs)
 
 
 def test_a_method_that_somebody_else_trains_is_left_to_them(tmp_path: Path, side_by_side: None) -> None:
     settings = labelled(tmp_path).on(executor="dask", workers=2, lock_wait=60.0)
-    with building(stage_of("slower"), settings):
-        run_train(settings, METHOD, ("slower", "diverging"))
-    assert is_complete(stage_of(METHOD), tmp_path) and not is_complete(stage_of("slower"), tmp_path)
+    with building(of_method("slower"), settings):
+        trained(settings, METHOD, "slower", "diverging")
+    assert is_complete(of_method(METHOD), tmp_path) and not is_complete(of_method("slower"), tmp_path)
 
 
 def test_more_threads_than_a_worker_has_mean_one_training_at_a_time(tmp_path: Path) -> None:
     settings = labelled(tmp_path).on(train_threads=2)
-    run_train(settings, METHOD, ("slower",))
-    assert not is_complete(stage_of("slower"), tmp_path)
+    trained(settings, METHOD, "slower")
+    assert not is_complete(of_method("slower"), tmp_path)
 
 
 def test_labels_come_first(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="not computed"):
-        run_train(tiny_settings(tmp_path), METHOD)
+        compute(tiny_settings(tmp_path), "train", METHOD)
 
 
 def test_a_corrupt_method_is_named_and_trained_again(tmp_path: Path) -> None:
     settings = labelled(tmp_path)
-    run_train(settings, METHOD)
+    compute(settings, "train", METHOD)
     path = folder(tmp_path) / "method.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:100])
     with pytest.raises(CorruptShardError, match="method.safetensors"):
-        load_method(settings, METHOD)
-    run_train(settings, METHOD)
+        load_method(reading(settings, "train", METHOD))
+    compute(settings, "train", METHOD)
     assert path.read_bytes() == content
 
 
 def test_what_judges_is_not_in_the_fingerprint_and_what_teaches_is(tmp_path: Path) -> None:
     settings, card = tiny_settings(tmp_path), px8.describe()
-    stage = train_stage(settings, card, METHOD)
+    stage = stage_of(settings, "train", METHOD)
     for role, same in (("recognizer_a", False), ("scorer_a", False), ("recognizer_b", True), ("scorer_b", True)):
         other = replace(card, weights={**card.weights, role: "0"})
-        assert (train_stage(settings, other, METHOD) == stage) is same
+        assert (stage_of(settings, "train", METHOD, card=other) == stage) is same
     longer = tiny_settings(tmp_path, method=(("steps", 30),))
-    assert train_stage(longer, card, METHOD) != stage
-    assert train_stage(tiny_settings(tmp_path, method=(("steps", 20),)), card, METHOD) == stage, "the default"
+    assert stage_of(longer, "train", METHOD) != stage
+    assert stage_of(tiny_settings(tmp_path, method=(("steps", 20),)), "train", METHOD) == stage, "the default"
 
 
 def test_a_setting_that_the_method_does_not_know_is_named(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path, method=(("stepps", 3),))
     with pytest.raises(LatentbenchError, match=r"test.cfg: \[method.average\].*stepps"):
-        run_train(settings, METHOD)
+        compute(settings, "train", METHOD)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.chain.grid.edits import EditShard, measure
+from pipeline.chain.face_blocks import FaceBlock
+from pipeline.chain.grid.edits import measure
 from pipeline.chain.labels import label_images
-from pipeline.chain.training import load_method
+from pipeline.chain.links import Chain
 from pipeline.domains import base, microbatches
 from pipeline.domains.microbatches import image_bytes, in_microbatches, microbatch_size
 from pipeline.errors import StageError
@@ -104,13 +105,13 @@ def test_the_tensors_of_a_failed_attempt_are_let_go() -> None:
 def test_labels_and_edits_differ_by_float_noise_alone(tmp_path: Path) -> None:
     settings = scene_settings(tmp_path, methods=("random",))
     run_to_edits(settings)
-    domain, method = base.load(px16.NAME, "cpu"), load_method(settings, "random")
+    domain, work = base.load(px16.NAME, "cpu"), Chain(settings).work("edits", "random")
     w = np.random.default_rng(0).standard_normal((10, 512), dtype=np.float32)
-    shard = EditShard("a", "b", "random", "age", 0, 3)
+    block = FaceBlock("edits-age.parquet", 0, 3, "age")
     with torch.inference_mode():
-        whole = label_images(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
+        whole = label_images(domain, w, 0.9), measure(work, block, lambda *_: None)
         microbatches._sizes[px16.SIZE, "cpu"] = 4
-        parts = label_images(domain, w, 0.9), measure(settings, domain, method, shard, lambda *_: None)
+        parts = label_images(domain, w, 0.9), measure(work, block, lambda *_: None)
     for one, other in zip(whole[0], parts[0], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert list(whole[1]) == list(parts[1])

@@ -148,7 +148,7 @@ def test_devices_are_counted_among_those_that_are_visible(
 def test_devices_that_are_not_there_are_an_error_before_anything_starts(tmp_path: Path) -> None:
     run = settings(tmp_path, executor="dask", device="cuda", devices=("cuda:0", "cuda:1"))
     with pytest.raises(ConfigError, match=r"expected 2 CUDA devices \(cuda:0, cuda:1\), found 0\."):
-        run_shards(environment, [0, 1], settings=run, label="gpus")
+        run_shards(environment, [(run, 0), (run, 1)], settings=run, label="gpus")
     assert not list(tmp_path.iterdir())
 
 
@@ -169,7 +169,7 @@ def test_real_workers_have_their_own_device_in_their_environment(
     three_gpus: None, cluster_ends: None, tmp_path: Path
 ) -> None:
     run = settings(tmp_path, executor="dask", device="cuda", devices=("cuda:2", "cuda:1"))
-    found = run_shards(environment, [0, 1, 2, 3], settings=run, label="gpus")
+    found = run_shards(environment, [(run, place) for place in range(4)], settings=run, label="gpus")
     assert {visible for _, visible in found} == {"2", "1"}
     assert len(set(found)) == 2, "one process a device, and each keeps to it"
     assert os.getpid() not in {process for process, _ in found}

@@ -53,7 +53,8 @@ def test_workers_are_started_once_and_keep_to_their_threads(tmp_path: Path) -> N
     run(dask(tmp_path / "b"), tmp_path / "notes")
     assert len({pid for pid, _ in who(tmp_path / "notes")}) <= 2
     assert {threads for _, threads in who(tmp_path / "notes")} == {"1"}
-    run_shards(toy.compute, shards(tmp_path / "training")[:1], settings=dask(tmp_path / "a"), label="a", threads=2)
+    training = toy.calls(dask(tmp_path / "a"), shards(tmp_path / "training")[:1])
+    run_shards(toy.compute, training, settings=dask(tmp_path / "a"), label="a", threads=2)
     assert {threads for _, threads in who(tmp_path / "training")} == {"2"}
 
 
@@ -61,7 +62,8 @@ def test_results_are_kept_as_they_arrive(tmp_path: Path) -> None:
     STAGE.folder(tmp_path).mkdir(parents=True)
     seen: list = []
     work = shards(tmp_path / "notes")
-    found = run_shards(toy.compute, work, settings=settings(tmp_path), label="a", keep=seen.append)
+    calls = toy.calls(settings(tmp_path), work)
+    found = run_shards(toy.compute, calls, settings=settings(tmp_path), label="a", keep=seen.append)
     assert [record.name for record in found] == [shard.name for shard in work]
     assert seen == found
     assert run_shards(toy.compute, [], settings=settings(tmp_path), label="a") == []
@@ -73,7 +75,8 @@ def test_progress_inside_a_shard_reaches_the_display(
     monkeypatch.setattr("pipeline.progress.PLAIN_SECONDS", 0.0)
     STAGE.folder(tmp_path).mkdir(parents=True)
     work = shards(tmp_path / "notes", seconds=2.5)[:1]
-    run_shards(toy.compute, work, settings=dask(tmp_path), label="training", units=[1000], unit="steps")
+    calls = toy.calls(dask(tmp_path), work)
+    run_shards(toy.compute, calls, settings=dask(tmp_path), label="training", units=[1000], unit="steps")
     shown = capsys.readouterr().err
     assert "part 0" in shown and "toy training: 250 of 1,000 steps (25 %)" in shown and " left" in shown
     assert "toy training: 1,000 steps in " in shown
@@ -93,7 +96,8 @@ def test_a_dead_worker_costs_one_shard_at_most(tmp_path: Path, caplog: pytest.Lo
 def test_a_poison_shard_is_named_and_the_others_are_kept(tmp_path: Path, executor: str) -> None:
     with pytest.raises(StageError) as caught:
         run(settings(tmp_path, executor=executor, workers=2), tmp_path / "notes", how="poison")
-    for part in ("latents-000000000768-000000001024.parquet", "ValueError: there is a bad number in it", "shards.py"):
+    shard = "latents-000000000768-000000001024.parquet"
+    for part in (shard, "ValueError: there is a bad number in it", "counting_stage.py"):
         assert part in str(caught.value)
     assert not is_complete(STAGE, tmp_path)
     assert len(files(tmp_path)) >= 2

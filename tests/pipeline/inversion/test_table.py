@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.chain.labels import labels_stage, read_values, run_labels
-from pipeline.chain.latents import FACES, SETS, latents_stage, read_w, run_latents, z_of
+from pipeline.chain.inputs import read_faces, read_values, read_w
 from pipeline.chain.links import Chain
-from pipeline.chain.training import read_faces
+from pipeline.chain.sets import FACES, SETS, z_of
 from pipeline.domains import base
 from pipeline.errors import ConfigError, StageError
 from pipeline.inversion import table as photographs
@@ -27,6 +26,7 @@ from pipeline.settings.settings import Settings, load_settings
 from pipeline.storage.files import file_sha256
 from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.schemas import INVERTED
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8
 from tests.worlds.px8 import tiny_settings
 
@@ -60,30 +60,31 @@ def with_photographs(outputs: Path, path: Path, **sizes: int) -> Settings:
 def test_the_edited_faces_are_the_tables_codes_under_the_usual_ids(tmp_path: Path) -> None:
     settings = with_photographs(tmp_path / "out", table(tmp_path / "faces.parquet"))
     for which, count in (("faces", 4), ("rates", 5)):
-        run_latents(settings, which)
-        ids, w = read_w(settings, which)
+        compute(settings, "latents", which)
+        ids, w = read_w(reading(settings, "latents", which), which)
         assert ids.tolist() == [settings.experiment.first_face_id + place for place in range(count)]
         np.testing.assert_array_equal(w, CODES[:count])
-    run_labels(settings, "faces")
+    compute(settings, "labels", "faces")
     domain = base.load(px8.NAME, "cpu")
-    _, faces = read_faces(settings, domain, 1, 3)
+    work = reading(settings, "labels", "faces")
+    _, faces = read_faces(work, domain, 1, 3)
     np.testing.assert_array_equal(faces.ws[:, 0].numpy(), CODES[1:3])
-    np.testing.assert_array_equal(faces.values.numpy(), read_values(settings, "faces")[1][1:3])
+    np.testing.assert_array_equal(faces.values.numpy(), read_values(work, "faces")[1][1:3])
     assert faces.z is None
     with pytest.raises(StageError, match="no z is known"):
         z_of(settings, "faces", np.arange(2))
 
 
 def test_the_tables_bytes_are_in_the_fingerprint_and_its_place_is_not(tmp_path: Path) -> None:
-    card, sampled = px8.describe(), tiny_settings(tmp_path)
-    one = with_photographs(tmp_path, table(tmp_path / "a.parquet"), n_rate_faces=1000, n_consistency_faces=200)
-    moved = with_photographs(tmp_path, table(tmp_path / "b.parquet"), n_rate_faces=1000, n_consistency_faces=200)
-    other = with_photographs(tmp_path, table(tmp_path / "c.parquet", CODES + 1), n_rate_faces=1000)
+    sampled = tiny_settings(tmp_path)
+    one = with_photographs(tmp_path, table(tmp_path / "a.parquet"))
+    moved = with_photographs(tmp_path, table(tmp_path / "b.parquet"))
+    other = with_photographs(tmp_path, table(tmp_path / "c.parquet", CODES + 1))
     for which in SETS:
-        stages = [latents_stage(each, card, which) for each in (sampled, one, moved, other)]
+        stages = [stage_of(each, "latents", which) for each in (sampled, one, moved, other)]
         assert stages[1] == stages[2]
         assert (stages[0] == stages[1]) == (stages[1] == stages[3]) == (which not in FACES)
-    assert labels_stage(one, card, "faces") != labels_stage(other, card, "faces")
+    assert stage_of(one, "labels", "faces") != stage_of(other, "labels", "faces")
     assert one.as_json() == moved.as_json() != other.as_json()
     assert "faces_sha256" in one.as_json()["protocol"] and "faces_from" not in one.as_json()["protocol"]
     assert not [name for name in sampled.as_json()["protocol"] if name.startswith("faces_")]
@@ -119,7 +120,7 @@ def test_a_table_that_is_replaced_during_the_run_is_noticed(tmp_path: Path) -> N
     settings = with_photographs(tmp_path, table(tmp_path / "a.parquet"))
     table(tmp_path / "a.parquet", CODES + 1)
     with pytest.raises(StageError, match="was replaced during the run"):
-        run_latents(settings, "faces")
+        compute(settings, "latents", "faces")
 
 
 def test_methods_of_space_z_are_refused_before_anything_runs(tmp_path: Path) -> None:

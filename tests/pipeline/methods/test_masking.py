@@ -11,14 +11,12 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import EVALUATED, NAMES, index_of
-from pipeline.chain.grid.edits import edits_stage
-from pipeline.chain.training import train_stage
-from pipeline.domains import base
 from pipeline.errors import ConfigError
 from pipeline.methods import registry
 from pipeline.methods.interface import Method
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.masking import masked
+from tests.builders.chains import stage_of
 from tests.worlds import px8, toy
 
 
@@ -114,14 +112,13 @@ def test_what_is_saved_is_the_inner_method(tmp_path: Path) -> None:
 
 def test_a_mask_has_stages_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training and edits are published apart from those without it, whose fingerprints stay."""
-    monkeypatch.setitem(base.MODULES, px8.NAME, "tests.worlds.px8")
-    monkeypatch.setitem(registry.BUILT_IN, px8.METHOD, "tests.worlds.px8:Average")
+    px8.lend(monkeypatch)
     plain = px8.tiny_settings(tmp_path)
     found = {}
     for mask in (None, "none", "styleflow"):
         extra = () if mask is None else (("layer_mask", mask),)
         methods = tuple((name, (*own, *extra)) for name, own in plain.methods)
         settings = replace(plain, methods=methods)
-        found[mask] = [stage(settings, px8.describe(), px8.METHOD).fingerprint for stage in (train_stage, edits_stage)]
+        found[mask] = [stage_of(settings, kind, px8.METHOD).fingerprint for kind in ("train", "edits")]
     assert found[None] == found["none"]
     assert all(one != other for one, other in zip(found["none"], found["styleflow"], strict=True))

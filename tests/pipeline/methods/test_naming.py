@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain.latents import SETS, id_range, naming_w, read_w, run_latents
-from pipeline.chain.training import train_stage
+from pipeline.chain.inputs import read_w
+from pipeline.chain.latents import naming_w
+from pipeline.chain.sets import SETS, id_range
 from pipeline.chain.views import displacement as published_displacement
-from pipeline.domains import base
 from pipeline.errors import StageError
-from pipeline.methods import naming, registry
+from pipeline.methods import naming
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import (
     LEAST_SELECTIVITY,
@@ -33,6 +33,7 @@ from pipeline.methods.naming import (
     selectivities,
 )
 from pipeline.statistics.units import Units, logits_of
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8, toy
 
 
@@ -237,10 +238,10 @@ def test_no_candidates_are_an_error() -> None:
 
 
 def test_naming_codes_are_those_of_their_own_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(base.MODULES, px8.NAME, "tests.worlds.px8")
+    px8.lend(monkeypatch)
     settings = px8.tiny_settings(tmp_path)
-    run_latents(settings, "naming")
-    ids, as_stage = read_w(settings, "naming")
+    compute(settings, "latents", "naming")
+    ids, as_stage = read_w(reading(settings, "latents", "naming"), "naming")
     found = naming_w(settings)
     assert found.shape == (settings.experiment.n_naming_codes, 512) and found.tobytes() == as_stage.tobytes()
     for which in SETS:
@@ -249,8 +250,8 @@ def test_naming_codes_are_those_of_their_own_ids(tmp_path: Path, monkeypatch: py
 
 
 def test_the_naming_codes_are_in_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.BUILT_IN, px8.METHOD, "tests.worlds.px8:Average")
+    px8.lend(monkeypatch)
     settings = px8.tiny_settings(tmp_path)
     fewer = replace(settings, experiment=replace(settings.experiment, n_naming_codes=16))
-    stages = [train_stage(each, px8.describe(), px8.METHOD).fingerprint for each in (settings, fewer)]
+    stages = [stage_of(each, "train", px8.METHOD).fingerprint for each in (settings, fewer)]
     assert stages[0] != stages[1]

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import archive, figures, page, publish
@@ -209,7 +210,7 @@ def test_stages_say_whether_they_were_reused(settings: Settings, published: Path
 
 
 def test_invalidated_stages_lead_to_a_new_run(settings: Settings, published: Path) -> None:
-    stage = publish.report_stage(settings, random_stages.describe()).upstream[0]
+    stage = publish.report_stage(Chain(settings)).upstream[0]
     assert stage.name == "scores"
     invalidate([stage], settings.outputs)
     assert publish.find_report(settings) is None
@@ -227,7 +228,7 @@ def test_a_missing_stage_is_named(settings: Settings) -> None:
 
 def test_a_damaged_stage_file_is_not_published(settings: Settings) -> None:
     random_stages.lay_down(settings)
-    stage = publish.report_stage(settings, random_stages.describe()).upstream[0]
+    stage = publish.report_stage(Chain(settings)).upstream[0]
     path = stage.folder(settings.outputs) / read_manifest(stage, settings.outputs).shards[0].name
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptShardError, match=path.name):

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import index_of
-from pipeline.chain.consistency.edits import consistency_stage, reorder, strengths_of, triple_of
-from pipeline.chain.curves.scores import rating_stage
-from pipeline.chain.spread import Spread
+from pipeline.chain.consistency.edits import reorder, strengths_of, triple_of
+from pipeline.chain.inputs import Spread
 from pipeline.chain.views import displacement, synthesise
 from pipeline.domains import base
 from pipeline.methods.controls import NoOp
@@ -27,6 +26,7 @@ from pipeline.metrics.base import Measured, get
 from pipeline.statistics.units import logits_of
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
+from tests.builders.chains import stage_of
 from tests.pipeline.chain.curves.test_edits import rated
 from tests.pipeline.chain.test_calibration import Along
 from tests.worlds import px16, toy
@@ -182,10 +182,10 @@ def test_a_face_is_edited_where_it_has_room() -> None:
 
 def test_the_chain_scores_it(tmp_path: Path) -> None:
     settings = rated(tmp_path, ("random",))
-    table = read_stage(consistency_stage(settings, px16.describe(), "random"), settings.outputs, schemas.CONSISTENCY)
+    table = read_stage(stage_of(settings, "consistency", "random"), settings.outputs, schemas.CONSISTENCY)
     assert table.num_rows == settings.experiment.n_consistency_faces
     assert table.column("carried").null_count == table.num_rows, "vectors in w carry nothing"
-    stage = rating_stage(settings, px16.describe(), "random")
+    stage = stage_of(settings, "rating", "random")
     scores = read_stage(stage, settings.outputs, schemas.STAGE_SCORES).to_pandas()
     own = scores[scores["protocol"] == "consistency-1"].set_index("metric")
     assert own["value"]["undo_displacement"] == pytest.approx(np.mean(table.column("undo_displacement").to_pylist()))

@@ -11,19 +11,14 @@ import pytest
 import torch
 
 from pipeline.attributes import ATTRIBUTES, index_of
-from pipeline.chain.calibration import read_range, run_range
-from pipeline.chain.consistency.edits import run_consistency
 from pipeline.chain.curves import edits as rates
-from pipeline.chain.curves.edits import rates_stage, run_rates
-from pipeline.chain.curves.scores import rating_stage, run_rating
-from pipeline.chain.labels import read_values, run_labels
-from pipeline.chain.latents import read_w, run_latents
-from pipeline.chain.spread import Limits, read_limits, run_spread
-from pipeline.chain.training import load_method, run_train
+from pipeline.chain.inputs import Limits, load_method, read_limits, read_range, read_values, read_w
+from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.settings.settings import Settings
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px16
 from tests.worlds.px16 import scene_settings
 
@@ -38,16 +33,16 @@ def rated(outputs: Path, methods: tuple[str, ...] = ("noop", "random")) -> Setti
     )
     settings = replace(settings, experiment=sizes)
     for which in ("train", "faces", "reference", "rates"):
-        run_latents(settings, which)
+        compute(settings, "latents", which)
     for which in ("train", "faces", "rates"):
-        run_labels(settings, which)
-    run_spread(settings)
+        compute(settings, "labels", which)
+    compute(settings, "spread")
     for method in methods:
-        run_train(settings, method)
-        run_range(settings, method, settings.experiment.attributes)
-        run_rates(settings, method)
-        run_consistency(settings, method)
-        run_rating(settings, method)
+        compute(settings, "train", method)
+        Chain(settings).calibrate_all(method, settings.experiment.attributes)
+        compute(settings, "rates", method)
+        compute(settings, "consistency", method)
+        compute(settings, "rating", method)
     return settings
 
 
@@ -64,14 +59,15 @@ def scene_domain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def table(settings: Settings, method: str) -> pd.DataFrame:
-    return read_stage(rates_stage(settings, px16.describe(), method), settings.outputs, schemas.RATES).to_pandas()
+    return read_stage(stage_of(settings, "rates", method), settings.outputs, schemas.RATES).to_pandas()
 
 
 @torch.no_grad()
 def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
-    domain, method, limits = base.load(px16.NAME, "cpu"), load_method(run, "random"), read_limits(run)
-    ids, w = read_w(run, "rates")
-    _, values, _ = read_values(run, "rates")
+    domain, method = base.load(px16.NAME, "cpu"), load_method(reading(run, "train", "random"))
+    limits = read_limits(reading(run, "spread"))
+    ids, w = read_w(reading(run, "latents", "rates"), "rates")
+    _, values, _ = read_values(reading(run, "labels", "rates"), "rates")
     rows = table(run, "random").to_dict("records")
     assert len(rows) == 2 * FACES * STRENGTHS
     for row in rows[:: len(rows) // 9]:
@@ -79,7 +75,7 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
         ws = domain.generator.mapping.broadcast(torch.from_numpy(w[face : face + 1]))
         before = domain.generator.synthesis(ws).clamp(-1, 1)
         labels = domain.scorer_b(before).logit()[0] > torch.from_numpy(limits.cuts)
-        ends = read_range(run, "random", row["attribute"])
+        ends = read_range(reading(run, "range", "random", row["attribute"]), row["attribute"])
         strength = (ends["low"] if labels[column] else ends["high"]) * row["strength_index"] / STRENGTHS
         assert (row["label"], row["strength"]) == (bool(labels[column]), pytest.approx(strength))
         strengths = torch.zeros(1, 35)
@@ -99,7 +95,7 @@ def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
 
 def test_no_edit_flips_nothing_and_scores_no_area(run: Settings) -> None:
     assert not table(run, "noop")["flipped"].any()
-    scores = read_stage(rating_stage(run, px16.describe(), "noop"), run.outputs, schemas.STAGE_SCORES).to_pandas()
+    scores = read_stage(stage_of(run, "rating", "noop"), run.outputs, schemas.STAGE_SCORES).to_pandas()
     assert set(scores["protocol"]) == {"rates-1", "consistency-1"}
     scores = scores[scores["protocol"] == "rates-1"]
     areas = scores[scores["metric"].isin(["preservation_area", "acceptance_area", "target_change_rate"])]
@@ -111,7 +107,8 @@ def test_no_edit_flips_nothing_and_scores_no_area(run: Settings) -> None:
 
 
 def test_the_first_faces_are_those_of_the_other_protocols(run: Settings) -> None:
-    assert read_w(run, "rates")[0][:6].tolist() == read_w(run, "faces")[0].tolist()
+    rated, faces = (read_w(reading(run, "latents", which), which)[0].tolist() for which in ("rates", "faces"))
+    assert rated[:6] == faces
 
 
 def test_shards_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +122,7 @@ def test_shards_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: pytest
 
 
 def test_lines_are_drawn_by_unedited_images(run: Settings) -> None:
-    limits = read_limits(run)
+    limits = read_limits(reading(run, "spread"))
     for column, attribute in enumerate(ATTRIBUTES):
         if attribute.kind == "binary":
             assert limits.cuts[column] == 0

@@ -14,15 +14,10 @@ import torch
 from PIL import Image
 
 from pipeline.attributes import index_of
-from pipeline.chain.calibration import read_range
 from pipeline.chain.grid import edits as editing
-from pipeline.chain.grid.edits import edits_stage, face_blocks
-from pipeline.chain.grid.gallery import FACES, STEPS, gallery_steps, read_gallery
-from pipeline.chain.grid.reference import reference_stage
-from pipeline.chain.grid.timing import timing_stage
-from pipeline.chain.labels import read_values
-from pipeline.chain.latents import read_w
-from pipeline.chain.training import load_method
+from pipeline.chain.grid.edits import face_blocks
+from pipeline.chain.grid.gallery import FACES, STEPS, gallery_steps
+from pipeline.chain.inputs import load_method, read_range, read_values, read_w
 from pipeline.chain.views import PIXEL_NOISE
 from pipeline.domains import base
 from pipeline.images import to_uint8
@@ -31,6 +26,7 @@ from pipeline.settings.settings import Settings
 from pipeline.storage.stages import read_manifest
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage, values_of, vectors
+from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px16
 from tests.worlds.px16 import run_to_edits, scene_settings
 
@@ -46,11 +42,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def edits(settings: Settings, method: str):
-    return read_stage(edits_stage(settings, px16.describe(), method), settings.outputs, schemas.EDITS)
+    return read_stage(stage_of(settings, "edits", method), settings.outputs, schemas.EDITS)
 
 
 def features(settings: Settings, method: str):
-    stage = edits_stage(settings, px16.describe(), method)
+    stage = stage_of(settings, "edits", method)
     return read_stage(stage, settings.outputs, schemas.features(px16.WIDTH, px16.CLASSES))
 
 
@@ -65,7 +61,7 @@ def test_every_face_step_and_attribute_is_there_once(run: Settings) -> None:
 
 def test_strengths_cut_the_range_in_equal_steps(run: Settings) -> None:
     table = edits(run, "random")
-    limits = read_range(run, "random", "age")
+    limits = read_range(reading(run, "range", "random", "age"), "age")
     strength = table.column("strength").to_numpy()[:5]
     np.testing.assert_allclose(strength, np.linspace(limits["low"], limits["high"], 5))
 
@@ -73,9 +69,9 @@ def test_strengths_cut_the_range_in_equal_steps(run: Settings) -> None:
 @torch.no_grad()
 def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
     """One image at a time, from the codes up."""
-    domain, method = base.load(px16.NAME, "cpu"), load_method(run, "random")
-    ids, w = read_w(run, "faces")
-    _, labels, _ = read_values(run, "faces")
+    domain, method = base.load(px16.NAME, "cpu"), load_method(reading(run, "train", "random"))
+    ids, w = read_w(reading(run, "latents", "faces"), "faces")
+    _, labels, _ = read_values(reading(run, "labels", "faces"), "faces")
     rows = edits(run, "random").to_pylist()
     values, seen = values_of(edits(run, "random")), features(run, "random")
     vector, logits = vectors(seen, "feature"), vectors(seen, "logits")
@@ -147,7 +143,7 @@ def test_a_domain_that_knows_no_truth_has_null(run: Settings, tmp_path: Path, mo
     assert all(table.column(name).null_count == table.num_rows for name in known)
     monkeypatch.undo()
     assert table.drop(known).equals(edits(run, "random").drop(known))
-    assert edits_stage(run, unread, "random") != edits_stage(run, card, "random")
+    assert stage_of(run, "edits", "random", card=unread) != stage_of(run, "edits", "random")
 
 
 def test_where_no_face_is_found_the_box_is_the_image(run: Settings) -> None:
@@ -172,13 +168,13 @@ def copy(run: Settings, tmp_path: Path) -> Settings:
 
 
 def test_a_lost_file_alone_is_computed_again(copy: Settings) -> None:
-    stage = edits_stage(copy, px16.describe(), "noop")
+    stage = stage_of(copy, "edits", "noop")
     before = {record.name: record for record in read_manifest(stage, copy.outputs).shards}
     lost = next(name for name in before if name.startswith("features-glasses"))
     kept = stage.folder(copy.outputs) / next(name for name in before if name.startswith("edits-age"))
     changed = kept.stat().st_mtime_ns
     (stage.folder(copy.outputs) / lost).write_bytes(b"PAR1")
-    editing.run_edits(copy, "noop")
+    compute(copy, "edits", "noop")
     after = {record.name: record for record in read_manifest(stage, copy.outputs).shards}
     assert {name: record.sha256 for name, record in before.items()} == {n: r.sha256 for n, r in after.items()}
     assert kept.stat().st_mtime_ns == changed
@@ -195,9 +191,9 @@ def test_blocks_cover_every_face_once() -> None:
 
 @torch.no_grad()
 def test_reference_holds_unedited_images(run: Settings) -> None:
-    stage = reference_stage(run, px16.describe())
+    stage = stage_of(run, "reference", "reference")
     table = read_stage(stage, run.outputs, schemas.features(px16.WIDTH, px16.CLASSES))
-    ids, w = read_w(run, "reference")
+    ids, w = read_w(reading(run, "latents", "reference"), "reference")
     assert table.column("face_id").to_pylist() == ids.tolist()
     assert set(table.column("attribute").to_pylist()) == {""}
     domain = base.load(px16.NAME, "cpu")
@@ -206,7 +202,7 @@ def test_reference_holds_unedited_images(run: Settings) -> None:
 
 
 def test_timings_are_of_single_edits(run: Settings) -> None:
-    table = read_stage(timing_stage(run, px16.describe(), "random"), run.outputs, schemas.TIMINGS)
+    table = read_stage(stage_of(run, "timing", "random"), run.outputs, schemas.TIMINGS)
     edit, both = (table.column(name).to_numpy() for name in schemas.TIMINGS.names[2:])
     assert len(edit) == run.experiment.n_timings
     assert (0 < edit).all() and (edit < both).all()
@@ -214,13 +210,13 @@ def test_timings_are_of_single_edits(run: Settings) -> None:
 
 @torch.no_grad()
 def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
-    gallery = read_gallery(run, "random")
+    gallery = read_stage(stage_of(run, "gallery", "random"), run.outputs, schemas.GALLERY)
     rows = edits(run, "random").to_pylist()
     known = {(row["attribute"], row["face_id"], row["step"]): row for row in rows}
     assert gallery.num_rows == 2 * FACES * len(gallery_steps(5))
-    domain, method = base.load(px16.NAME, "cpu"), load_method(run, "random")
-    ids, w = read_w(run, "faces")
-    _, labels, _ = read_values(run, "faces")
+    domain, method = base.load(px16.NAME, "cpu"), load_method(reading(run, "train", "random"))
+    ids, w = read_w(reading(run, "latents", "faces"), "faces")
+    _, labels, _ = read_values(reading(run, "labels", "faces"), "faces")
     for row in gallery.to_pylist()[::7]:
         edit = known[row["attribute"], row["face_id"], row["step"]]
         value = schemas.value_column({"age": "age", "glasses": "glasses"}[row["attribute"]])

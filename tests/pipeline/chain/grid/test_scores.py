@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.chain.grid.edits import edits_stage
-from pipeline.chain.grid.scores import read_edits, run_scores, scores_stage
+from pipeline.chain.grid.scores import read_edits
+from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.domains.base import network_name
 from pipeline.errors import UnknownNameError
@@ -18,6 +18,7 @@ from pipeline.metrics.base import get, names
 from pipeline.settings.settings import Settings
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
+from tests.builders.chains import compute, stage_of
 from tests.worlds import px16
 from tests.worlds.px16 import run_to_edits, scene_settings
 
@@ -29,13 +30,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = scene_settings(tmp_path_factory.mktemp("scenes"))
     run_to_edits(settings)
     for method in settings.method_names:
-        run_scores(settings, method)
+        compute(settings, "scores", method)
     yield settings
     patch.undo()
 
 
 def scores(settings: Settings, method: str) -> pd.DataFrame:
-    stage = scores_stage(settings, px16.describe(), method)
+    stage = stage_of(settings, "scores", method)
     return read_stage(stage, settings.outputs, schemas.STAGE_SCORES).to_pandas()
 
 
@@ -77,7 +78,7 @@ def test_networks_are_named_by_the_domain(run: Settings) -> None:
 
 def test_means_are_those_of_the_edits_table(run: Settings) -> None:
     found = scores(run, "random").query("protocol != 'llf-2026'").set_index(["metric", "attribute", "network"])["value"]
-    edits = read_stage(edits_stage(run, px16.describe(), "random"), run.outputs, schemas.EDITS).to_pandas()
+    edits = read_stage(stage_of(run, "edits", "random"), run.outputs, schemas.EDITS).to_pandas()
     seen = edits[edits["detected"]]
     distance = found["identity_distance"]
     assert distance["all", "scenes-onet"] == pytest.approx(seen["identity_mtcnn"].mean(), rel=1e-6)
@@ -109,16 +110,15 @@ def test_few_faces_are_flagged(run: Settings) -> None:
 
 
 def test_the_same_edits_score_the_same_bits(run: Settings) -> None:
-    card = px16.describe()
     for name in ("fid", "kid", "inception_score", "identity_distance"):
-        one, other = (get(name).score(read_edits(run, card, "random", "all")) for _ in range(2))
+        one, other = (get(name).score(read_edits(Chain(run).work("scores", "random"), "all")) for _ in range(2))
         assert one == other
 
 
 def test_what_changes_a_score_changes_the_stage_and_what_does_not_does_not(run: Settings) -> None:
-    card, stage = px16.describe(), scores_stage(run, px16.describe(), "noop")
+    stage = stage_of(run, "scores", "noop")
     more = replace(run, experiment=replace(run.experiment, bootstrap_samples=77))
-    assert scores_stage(more, card, "noop") != stage
-    assert edits_stage(more, card, "noop") == edits_stage(run, card, "noop")
-    assert scores_stage(run.on(workers=5, shard_size=512), card, "noop") == stage
-    assert scores_stage(replace(run, experiment=replace(run.experiment, profile="mine")), card, "noop") == stage
+    assert stage_of(more, "scores", "noop") != stage
+    assert stage_of(more, "edits", "noop") == stage_of(run, "edits", "noop")
+    assert stage_of(run.on(workers=5, shard_size=512), "scores", "noop") == stage
+    assert stage_of(replace(run, experiment=replace(run.experiment, profile="mine")), "scores", "noop") == stage

@@ -15,14 +15,11 @@ import pytest
 import torch
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain.calibration import read_range, run_range
-from pipeline.chain.labels import read_values, run_labels
-from pipeline.chain.latents import read_w, run_latents
+from pipeline.chain.inputs import Spread, load_method, read_range, read_spread, read_values, read_w
+from pipeline.chain.links import Chain
 from pipeline.chain.matched import edits as matched
-from pipeline.chain.matched.edits import Matching, match, matched_stage, run_matched
+from pipeline.chain.matched.edits import Matching, match
 from pipeline.chain.matched.scores import matched_set, matrix
-from pipeline.chain.spread import Spread, read_spread, run_spread
-from pipeline.chain.training import load_method, run_train
 from pipeline.domains import base
 from pipeline.methods.controls import NoOp
 from pipeline.methods.interface import Method, silent
@@ -34,6 +31,7 @@ from pipeline.storage.stages import read_manifest
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage, write_table
 from pipeline.tables.schemas import CHANGE_COLUMNS, MATCHED, change_column
+from tests.builders.chains import compute, reading, stage_of
 from tests.pipeline.chain.test_calibration import Along
 from tests.worlds import px16, toy
 
@@ -174,14 +172,14 @@ def test_batches_of_faces_do_not_change_the_strengths() -> None:
 def run_to_matched(settings: Settings) -> None:
     """Everything that matched edits are made from, and they."""
     for which in ("train", "reference", "faces", "matched"):
-        run_latents(settings, which)
+        compute(settings, "latents", which)
     for which in ("train", "faces", "matched"):
-        run_labels(settings, which)
-    run_spread(settings)
+        compute(settings, "labels", which)
+    compute(settings, "spread")
     for method in settings.method_names:
-        run_train(settings, method)
-        run_range(settings, method, settings.experiment.attributes)
-        run_matched(settings, method)
+        compute(settings, "train", method)
+        Chain(settings).calibrate_all(method, settings.experiment.attributes)
+        compute(settings, "matched", method)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +195,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 def rows(settings: Settings, method: str) -> pa.Table:
-    return read_stage(matched_stage(settings, px16.describe(), method), settings.outputs, MATCHED)
+    return read_stage(stage_of(settings, "matched", method), settings.outputs, MATCHED)
 
 
 def test_every_change_has_its_row(run: Settings) -> None:
@@ -217,9 +215,10 @@ def test_every_change_has_its_row(run: Settings) -> None:
 @torch.no_grad()
 def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
     """One image at a time, from the codes up."""
-    domain, method, spread = base.load(px16.NAME, "cpu"), load_method(run, "random"), read_spread(run)
-    ids, w = read_w(run, "matched")
-    _, labels, _ = read_values(run, "matched")
+    domain, method = base.load(px16.NAME, "cpu"), load_method(reading(run, "train", "random"))
+    spread = read_spread(reading(run, "spread"))
+    ids, w = read_w(reading(run, "latents", "matched"), "matched")
+    _, labels, _ = read_values(reading(run, "labels", "matched"), "matched")
     reached = [row for row in rows(run, "random").to_pylist() if row["reached"]]
 
     def logit(values: torch.Tensor) -> np.ndarray:
@@ -251,7 +250,7 @@ def test_no_strength_is_beyond_what_a_calibrated_face_could_bear(run: Settings) 
     table = rows(run, "random").to_pandas()
     assert run.experiment.attributes
     for attribute in run.experiment.attributes:
-        limits = read_range(run, "random", attribute)
+        limits = read_range(reading(run, "range", "random", attribute), attribute)
         found = table[table["attribute"] == attribute]["strength"].dropna()
         assert len(found)
         assert found.between(min(limits["face_low"]), max(limits["face_high"])).all()
@@ -259,12 +258,12 @@ def test_no_strength_is_beyond_what_a_calibrated_face_could_bear(run: Settings) 
 
 def test_spread_is_that_of_the_reference_images(run: Settings) -> None:
     domain = base.load(px16.NAME, "cpu")
-    _, w = read_w(run, "reference")
+    _, w = read_w(reading(run, "latents", "reference"), "reference")
     chosen = torch.from_numpy(w[: run.experiment.n_spread])
     with torch.inference_mode():
         images = domain.generator.synthesis(domain.generator.mapping.broadcast(chosen)).clamp(-1, 1)
         logits = [scorer(images).double().logit().clamp(-7, 7).numpy() for scorer in (domain.scorer_a, domain.scorer_b)]
-    spread = read_spread(run)
+    spread = read_spread(reading(run, "spread"))
     np.testing.assert_allclose(spread.a, logits[0].std(axis=0), rtol=1e-4)
     np.testing.assert_allclose(spread.b, logits[1].std(axis=0), rtol=1e-4)
 
@@ -277,7 +276,7 @@ def test_order_of_shards_and_machine_change_no_bit(run: Settings, tmp_path: Path
     run_to_matched(other)
     keys = [("attribute", "ascending"), ("face_id", "ascending"), ("direction", "ascending"), ("level", "ascending")]
     assert rows(other, "random").sort_by(keys).equals(rows(run, "random").sort_by(keys))
-    assert matched_stage(other, px16.describe(), "random") == matched_stage(run, px16.describe(), "random")
+    assert stage_of(other, "matched", "random") == stage_of(run, "matched", "random")
 
 
 @pytest.fixture
@@ -287,7 +286,7 @@ def copy(run: Settings, tmp_path: Path) -> Settings:
 
 
 def test_a_lost_file_alone_is_computed_again(copy: Settings) -> None:
-    stage = matched_stage(copy, px16.describe(), "random")
+    stage = stage_of(copy, "matched", "random")
     before = {record.name: record.sha256 for record in read_manifest(stage, copy.outputs).shards}
     lost, kept = (
         "matched-glasses-000002-000004.parquet",
@@ -295,21 +294,21 @@ def test_a_lost_file_alone_is_computed_again(copy: Settings) -> None:
     )
     changed = kept.stat().st_mtime_ns
     (stage.folder(copy.outputs) / lost).write_bytes(b"PAR1")
-    run_matched(copy, "random")
+    compute(copy, "matched", "random")
     assert before == {record.name: record.sha256 for record in read_manifest(stage, copy.outputs).shards}
     assert kept.stat().st_mtime_ns == changed
 
 
 def test_an_interrupted_run_goes_on_with_what_is_missing(copy: Settings, monkeypatch: Any) -> None:
     """Killed before it published, with one shard unwritten: that one is computed, and the result is the same."""
-    stage = matched_stage(copy, px16.describe(), "random")
+    stage = stage_of(copy, "matched", "random")
     before, folder = rows(copy, "random"), stage.folder(copy.outputs)
     for name in ("manifest.json", "matched-age-000004-000006.parquet", "matched-age-000004-000006.parquet.json"):
         (folder / name).unlink()
     computed = []
     real = matched.match
     monkeypatch.setattr(matched, "match", lambda *given: computed.append(given[2].tolist()) or real(*given))
-    run_matched(copy, "random")
+    compute(copy, "matched", "random")
     assert len(computed) == 1 and rows(copy, "random").equals(before)
 
 

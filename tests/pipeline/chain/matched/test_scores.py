@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.attributes import NAMES, index_of
-from pipeline.chain.matched.edits import matched_stage
-from pipeline.chain.matched.scores import matched_set, matrix, rescoring_stage, run_rescoring
+from pipeline.chain.matched.scores import matched_set, matrix
 from pipeline.domains import base
 from pipeline.metrics.base import MATCHED, names
 from pipeline.settings.settings import Settings
@@ -20,6 +19,7 @@ from pipeline.storage.stages import building, write_shard
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage, write_table
 from pipeline.tables.schemas import CHANGE_COLUMNS
+from tests.builders.chains import compute, stage_of
 from tests.worlds import px16
 
 LEVELS = (0.05, 0.1, 0.2, 0.4)  # those of the scenes
@@ -64,18 +64,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = px16.scene_settings(tmp_path_factory.mktemp("rescoring"))
     for method in settings.method_names:
         table = rows(method, settings)
-        with building(matched_stage(settings, px16.describe(), method), settings) as builder:
+        with building(stage_of(settings, "matched", method), settings) as builder:
             record = write_shard(
                 builder.folder, "matched-all.parquet", lambda path, t=table: write_table(t, schemas.MATCHED, path)
             )
             builder.publish([record])
-        run_rescoring(settings, method)
+        compute(settings, "rescoring", method)
     yield settings
     patch.undo()
 
 
 def published(settings: Settings, method: str, schema: pa.Schema) -> pd.DataFrame:
-    stage = rescoring_stage(settings, px16.describe(), method)
+    stage = stage_of(settings, "rescoring", method)
     return read_stage(stage, settings.outputs, schema).to_pandas()
 
 

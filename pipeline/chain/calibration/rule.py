@@ -18,48 +18,24 @@ A method without effect gets the range [-1, 1], set by "none".
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.attributes import NAMES, index_of
-from pipeline.chain.labels import labels_stage
-from pipeline.chain.latents import latents_stage
-from pipeline.chain.training import load_method, read_faces, train_stage
-from pipeline.domains import base
-from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import by_microbatch
+from pipeline.chain.editor import Editor, halved
+from pipeline.chain.views import see_batches, synthesise
 from pipeline.errors import StageError
-from pipeline.execution.shards import Progress, run_shards
-from pipeline.methods.interface import Faces
+from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH, Experiment
-from pipeline.settings.settings import Settings
-from pipeline.storage.stages import (
-    Builder,
-    Manifest,
-    ShardRecord,
-    Stage,
-    building,
-    is_complete,
-    read_manifest,
-    write_shard,
-)
-from pipeline.tables.parquet import read_stage, write_table
-from pipeline.tables.schemas import RANGES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import Domain
-    from pipeline.methods.interface import Method
+    from pipeline.methods.interface import Faces, Method
 
-VERSION = 1
-FILE = "ranges.parquet"
 DETECTOR, CAP, PLATEAU, NONE = "detector", "cap", "plateau", "none"
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the farthest strength, tried in this order
 EXPONENTS = range(-12, 21)  # strengths 2^k, in any unit, between which displacements are looked for
@@ -69,109 +45,11 @@ STOPPED = 1.1  # where twice the strength moves by less than this factor, a meth
 
 
 @dataclass(frozen=True)
-class RangeShard:
-    """The calibration of one method for one attribute."""
-
-    name: str
-    method: str
-    attribute: str
-
-
-@dataclass(frozen=True)
 class Limits:
     """One side's limits: strengths (N,), not signed, and what set each: detector, cap, plateau or none."""
 
     strengths: np.ndarray
     set_by: tuple[str, ...]
-
-
-# The stage
-
-
-def range_stage(settings: Settings, card: DomainCard, method: str, attribute: str) -> Stage:
-    """The stage of one method's range for one evaluated attribute. Raises UnknownNameError."""
-    experiment = settings.experiment
-    index_of(attribute)
-    parameters = {
-        "method": method,
-        "attribute": attribute,
-        "found_share": experiment.found_share,
-        "detection_threshold": experiment.detection_threshold,
-        "displacement_cap": experiment.displacement_cap,
-        "bisections": experiment.bisections,
-        "batch": BATCH,
-    }
-    weights = {role: card.weights[role] for role in ("generator", "detector")}
-    upstream = (
-        train_stage(settings, card, method),
-        latents_stage(settings, card, "faces"),
-        labels_stage(settings, card, "faces"),
-    )
-    return Stage("range", VERSION, parameters, weights, upstream, label=f"{method}-{attribute}")
-
-
-def run_range(settings: Settings, method: str, attributes: Sequence[str]) -> list[Manifest]:
-    """Publish the ranges of a trained method for some attributes, in parallel over them, in their order.
-
-    Raises BusyError, and what `shards.run_shards` raises.
-    """
-    card = base.describe(settings.domain)
-    stages = [range_stage(settings, card, method, attribute) for attribute in attributes]
-    with ExitStack() as held:
-        builders: list[Builder] = []
-        todo: list[RangeShard] = []
-        for stage, attribute in zip(stages, attributes, strict=True):
-            if is_complete(stage, settings.outputs):
-                continue
-            builder = held.enter_context(building(stage, settings))
-            record = builder.finished(FILE)
-            if builder.published() is None and record is not None:
-                builder.publish([record])
-            elif record is None:
-                builders.append(builder)
-                todo.append(RangeShard(f"{method}, {attribute}", method, attribute))
-        _compute(settings, method, builders, todo)
-    return [read_manifest(stage, settings.outputs) for stage in stages]
-
-
-def _compute(settings: Settings, method: str, builders: Sequence[Builder], todo: Sequence[RangeShard]) -> None:
-    records = run_shards(
-        range_shard,
-        todo,
-        settings=settings,
-        label=f"range {method}",
-        units=[settings.experiment.n_faces] * len(todo),
-        unit="faces",
-    )
-    for builder, record in zip(builders, records, strict=True):
-        builder.publish([record])
-
-
-def read_range(settings: Settings, method: str, attribute: str) -> dict[str, Any]:
-    """The row of RANGES of a method and attribute. Raises StageError if it is not calibrated."""
-    stage = range_stage(settings, base.describe(settings.domain), method, attribute)
-    return read_stage(stage, settings.outputs, RANGES).to_pylist()[0]
-
-
-def range_shard(settings: Settings, shard: RangeShard, progress: Progress) -> ShardRecord:
-    """Calibrate and write one range; runs on a worker."""
-    import torch
-
-    started = time.perf_counter()
-    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
-    method = load_method(settings, shard.method)
-    with torch.inference_mode():
-        ids, faces = read_faces(settings, domain)
-        row = calibrate(domain, method, shard.attribute, ids, faces, settings.experiment, progress)
-
-    def write(path: Path) -> int:
-        return write_table({name: [row[name]] for name in RANGES.names}, RANGES, path)
-
-    stage = range_stage(settings, domain.card, shard.method, shard.attribute)
-    return write_shard(stage.folder(settings.outputs), FILE, write, seconds=time.perf_counter() - started)
-
-
-# The rule
 
 
 def calibrate(
@@ -187,7 +65,7 @@ def calibrate(
 
     Raises StageError if the detector finds none of them unedited.
     """
-    editor = _Editor(domain, method, index_of(attribute), faces, experiment)
+    editor = _Calibrated(domain, method, faces, attribute, experiment)
     usable = editor.found_unedited()
     if not usable.any():
         raise StageError(
@@ -231,42 +109,30 @@ def shared_limit(limits: Limits, found_share: float) -> tuple[float, str]:
     return float(limits.strengths[last]), limits.set_by[last]
 
 
-class _Editor:
-    """A method's edits of some faces for one attribute: how far they move, and whether a face is still found.
+class _Calibrated(Editor):
+    """Edits as calibration looks at them: how far they move, and whether a face is still found."""
 
-    Strengths are (M,) signed float64, of the faces at `rows` (M,).
-    """
-
-    def __init__(self, domain: Domain, method: Method, column: int, faces: Faces, experiment: Experiment) -> None:
-        self.domain, self.method, self.column, self.faces = domain, method, column, faces
+    def __init__(self, domain: Domain, method: Method, faces: Faces, attribute: str, experiment: Experiment) -> None:
+        super().__init__(domain, method, faces, attribute)
         self.exact = method.exact_identity  # then the edit of strength 0 is the code itself
         self.cap = experiment.displacement_cap
         self.bisections = experiment.bisections
         self.threshold = experiment.detection_threshold
 
-    def edit(self, strengths: np.ndarray, rows: np.ndarray) -> Tensor:
-        import torch
-
-        faces = self.faces[rows]
-        vectors = faces.ws.new_zeros(len(rows), len(NAMES))
-        vectors[:, self.column] = torch.from_numpy(strengths).to(vectors)
-        return self.method.edit_faces(faces, vectors)
-
     def found_unedited(self) -> np.ndarray:
         """Whether the detector finds a face in each unedited image, (N,) bool."""
-        rows = np.arange(len(self.faces.ws))
-        return _in_batches(lambda _, rows: self._look(self.faces.ws[rows]), np.zeros(len(rows)), rows)
+        return self._found(len(self.faces.ws), lambda rows: self.faces.ws[rows])
 
     def found(self, strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Whether the detector finds a face in each edit, (M,) bool. One image each."""
-        return _in_batches(lambda strengths, rows: self._look(self.edit(strengths, rows)), strengths, rows)
+        return self._found(len(rows), lambda batch: self.edit(strengths[batch], rows[batch]))
 
-    def _look(self, ws: Tensor) -> np.ndarray:
-        def see(rows: slice) -> np.ndarray:
-            images = self.domain.generator.synthesis(ws[rows]).clamp(-1.0, 1.0)
+    def _found(self, count: int, make: Callable[[slice], Tensor]) -> np.ndarray:
+        def see(ws: Tensor, rows: slice) -> np.ndarray:
+            images = synthesise(self.domain, ws[rows])
             return self.domain.detector.detect(images, threshold=self.threshold).found.cpu().numpy()
 
-        return np.concatenate(by_microbatch(self.domain, see, len(ws)))
+        return np.concatenate(see_batches(self.domain, count, make, see))
 
     def moved(self, strengths: np.ndarray, rows: np.ndarray, *, from_no_edit: bool = False) -> np.ndarray:
         """||w' - w||, or with `from_no_edit` the distance to the edit of strength 0, (M,) float64.
@@ -274,23 +140,16 @@ class _Editor:
         Root mean square over the layers, in mean distances of two random w; infinite where it is not a number.
         """
 
-        def measure(strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
-            edited = self.edit(strengths, rows)
-            origin = self.edit(np.zeros(len(rows)), rows) if from_no_edit else self.faces.ws[rows]
+        def measure(batch: slice) -> np.ndarray:
+            edited, own = self.edit(strengths[batch], rows[batch]), rows[batch]
+            origin = self.edit(np.zeros(len(own)), own) if from_no_edit else self.faces.ws[own]
             length = (edited - origin).double().norm(dim=2).square().mean(dim=1).sqrt() / self.domain.mean_distance
             return length.nan_to_num(nan=math.inf).cpu().numpy()
 
-        return _in_batches(measure, strengths, rows)
+        return np.concatenate([measure(slice(start, start + BATCH)) for start in range(0, len(rows), BATCH)])
 
 
-def _in_batches(
-    function: Callable[[np.ndarray, np.ndarray], np.ndarray], strengths: np.ndarray, rows: np.ndarray
-) -> np.ndarray:
-    cuts = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
-    return np.concatenate([function(strengths[cut], rows[cut]) for cut in cuts])
-
-
-def _side_limits(editor: _Editor, kept: np.ndarray, progress: Progress) -> tuple[Limits, Limits]:
+def _side_limits(editor: _Calibrated, kept: np.ndarray, progress: Progress) -> tuple[Limits, Limits]:
     """Limits of the faces at `kept` (N,) below and above zero: both sides are searched at once."""
     rows = np.concatenate([kept, kept])
     signs = np.repeat([-1.0, 1.0], len(kept))
@@ -308,7 +167,7 @@ def _filled(limits: np.ndarray, set_by: np.ndarray) -> Limits:
     return Limits(np.where(still, ceiling, limits), tuple(str(reason) for reason in set_by))
 
 
-def _farthest(editor: _Editor, signs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _farthest(editor: _Calibrated, signs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The farthest strength (M,) of each face and side, not signed, and what sets it: cap, plateau or none."""
     grid = np.array([2.0**exponent for exponent in EXPONENTS])
     total = np.stack([editor.moved(signs * strength, rows) for strength in grid])
@@ -328,10 +187,7 @@ def _farthest(editor: _Editor, signs: np.ndarray, rows: np.ndarray) -> tuple[np.
         return np.where(reasons == CAP, capped, (twice < STOPPED * once) & (once > NO_EFFECT))
 
     inside, outside = np.where(first > 0, grid[first - 1], 0.0), grid[first]
-    for _ in range(HALVINGS):
-        middle = (inside + outside) / 2
-        out = beyond(middle)
-        inside, outside = np.where(out, inside, middle), np.where(out, middle, outside)
+    inside, outside = halved(inside, outside, beyond, HALVINGS)
     return np.where(reasons == PLATEAU, outside, inside), np.where(reached.any(axis=0), reasons, NONE)
 
 
@@ -341,7 +197,12 @@ def _at(table: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def _bracketed(
-    editor: _Editor, signs: np.ndarray, rows: np.ndarray, farthest: np.ndarray, reasons: np.ndarray, progress: Progress
+    editor: _Calibrated,
+    signs: np.ndarray,
+    rows: np.ndarray,
+    farthest: np.ndarray,
+    reasons: np.ndarray,
+    progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Limits (M,), not signed, and whether the detector set them. Each round makes one image per open face and side."""
     rounds = len(SHARES) + editor.bisections
@@ -358,7 +219,7 @@ def _bracketed(
 
 
 def _try(
-    editor: _Editor,
+    editor: _Calibrated,
     signs: np.ndarray,
     rows: np.ndarray,
     strengths: np.ndarray,
