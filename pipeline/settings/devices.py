@@ -7,7 +7,7 @@ import re
 
 CPU, CUDA = "cpu", "cuda"
 NAMES = (CPU, CUDA, "cuda:0")
-OTHERS = {"gpu": CUDA, "nvidia": CUDA}  # what people call CUDA's devices
+ALIASES = {"gpu": CUDA, "nvidia": CUDA}  # names that people write for CUDA devices
 EXPECTED = f"{CPU}, {CUDA}, or one GPU such as cuda:0"
 
 
@@ -17,8 +17,8 @@ def is_device(text: str) -> bool:
 
 
 def closest(text: str) -> str:
-    """What people who wrote another name may have meant, as a sentence with a blank before it; empty if unknown."""
+    """The device name closest to a wrong one, as a sentence after a blank; empty if none is close."""
     name = text.strip().lower().rstrip("0123456789:-")
     close = difflib.get_close_matches(text.lower(), NAMES, n=1, cutoff=0.6)
-    meant = OTHERS.get(name) or (text.lower() if is_device(text.lower()) else "") or (close[0] if close else "")
+    meant = ALIASES.get(name) or (text.lower() if is_device(text.lower()) else "") or (close[0] if close else "")
     return f" Did you mean {meant!r}?" if meant else ""

@@ -192,7 +192,7 @@ class Experiment:
         "has.",
         default="",
     )
-    faces_sha256: str = ""  # of that table: what of it changes numbers
+    faces_sha256: str = ""  # of the table's content, which changes numbers
 
     @property
     def rendering(self) -> dict[str, str]:
@@ -242,7 +242,7 @@ def _table_sha256(path: str, rules: Section) -> str:
 
 
 def _check_apart(experiment: Experiment, path: Path) -> None:
-    """Raises ConfigError if an id is in two sets of latents: what is trained or named on would be judged too."""
+    """Raises ConfigError if an id is in two sets of latents: training or naming faces would be judged too."""
     n_edited = max(experiment.n_faces, experiment.n_matched_faces, experiment.n_rate_faces)
     sets = sorted(
         [

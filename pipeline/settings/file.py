@@ -23,16 +23,16 @@ OWN = "latentbench"  # the section that makes a luigi.cfg one of ours
 COMMAND_LINE = "command line"
 LEVELS = ("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 CODES = ("already_running", "missing_data", "not_run", "task_failed", "scheduling_error", "unhandled_exception")
-# Luigi's own sections, with the keys that it gets from our file.
+# Luigi's sections, and the keys of each that are passed on to Luigi.
 LUIGI = {
     "core": ("log_level", "autoload_range"),
     "worker": ("cache_task_completion",),
     "RangeDaily": ("days_back", "task_limit"),
     "retcode": CODES,
 }
-# Sections beside Luigi's, [profile.*], [domain.*] and [method.*].
+# Our sections of fixed name; [profile.*], [domain.*] and [method.*] come on top.
 SECTIONS = (OWN, "protocol", "machine", "weights")
-# What --set may change: the rest is read from the file by more than the run that --set belongs to.
+# Sections that --set may change. More than one run reads the others from the file.
 CHANGEABLE = (OWN, "protocol", "machine", "profile.*", "domain.*", "method.*")
 
 
@@ -50,11 +50,11 @@ def find_config() -> Path:
     for path in (Path("luigi.cfg"), *packaged()):
         if path.is_file():
             return path
-    raise ConfigError("No luigi.cfg found: expected in this folder or beside the installed package.")
+    raise ConfigError("No luigi.cfg found: expected in this folder or in the installed package.")
 
 
 def packaged() -> tuple[Path, Path]:
-    """Where the copy that comes with us lies: in the installed package, or in the checkout."""
+    """Paths of the packaged copy: in the installed package, and in a checkout."""
     here = Path(__file__).resolve()
     return here.parents[1] / "luigi.cfg", here.parents[2] / "luigi.cfg"
 
@@ -67,7 +67,7 @@ def read_config(path: Path) -> configparser.ConfigParser:
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror or error}.") from error
     except configparser.Error as error:
-        raise ConfigError(f"Cannot read {path}{_told(error)}") from error
+        raise ConfigError(f"Cannot read {path}{_parse_fault(error)}") from error
     if parser.defaults():
         raise ConfigError(
             f"{path}: [{parser.default_section}] would be a part of every section, and is not read: put "
@@ -94,8 +94,8 @@ def _decoded(path: Path) -> str:
     return text
 
 
-def _told(error: configparser.Error) -> str:
-    """Where a file could not be parsed, what was found there and what was expected."""
+def _parse_fault(error: configparser.Error) -> str:
+    """The line of a parse error, with the expected and the found text."""
     if isinstance(error, configparser.DuplicateSectionError):
         return f", line {error.lineno}: the section [{error.section}] already exists. Join the two."
     if isinstance(error, configparser.DuplicateOptionError):
@@ -117,23 +117,23 @@ def profiles(parser: configparser.ConfigParser) -> tuple[str, ...]:
 class Section:
     """One section of the file, read key by key with the checks that each key needs.
 
-    `changed` are the keys whose text the command line gave; errors about them do not blame the file. `asked` are the
-    keys that were looked for, which are those that the section can have.
+    changed: keys whose text came from the command line; errors name the command line for them, not the file.
+    asked: keys that were read so far.
     """
 
     def __init__(self, parser: configparser.ConfigParser, name: str, path: Path, changed: Collection[str] = ()) -> None:
         self.name, self.path, self.changed = name, path, changed
-        self.there = parser.has_section(name)
-        self.values: dict[str, str] = dict(parser[name]) if self.there else {}
+        self.exists = parser.has_section(name)
+        self.values: dict[str, str] = dict(parser[name]) if self.exists else {}
         self.asked: set[str] = set()
 
     def source(self, *keys: str) -> str:
-        """Where these keys come from, to be named in an error: the command line if it gave one of them, or the file."""
+        """The source that an error about these keys names: the command line if it gave one of them, else the file."""
         return COMMAND_LINE if any(key in self.changed for key in keys) else str(self.path)
 
     def fail(self, key: str, expected: str) -> ConfigError:
-        """The error that says what was expected of a key, and what was found."""
-        if not self.there:
+        """An error with the expected and the found value of a key."""
+        if not self.exists:
             return ConfigError(f"{self.path} has no section [{self.name}]; {key}: expected {expected}.")
         found = repr(self.values[key]) if key in self.values else self._nothing(key)
         return ConfigError(f"{self.source(key)}: [{self.name}] {key}: expected {expected}, found {found}.")
@@ -192,7 +192,7 @@ class Section:
             values = tuple(float(part) for part in self.names(key))
         except ValueError:
             raise self.fail(key, expected) from None
-        rises = all(one < other for one, other in pairwise(values))
+        rises = all(lower < upper for lower, upper in pairwise(values))
         if not values or not rises or not low <= values[0] <= values[-1] <= high:
             raise self.fail(key, expected)
         return values
@@ -213,7 +213,7 @@ def check_sections(
 ) -> None:
     """Raise ConfigError or UnknownNameError for a section that we do not know, and for a file that is not ours.
 
-    `methods` and `domains` are those that can have a section.
+    methods, domains: names that may have a section.
     """
     known = (*SECTIONS, *LUIGI, *(f"domain.{name}" for name in domains), *(f"method.{name}" for name in methods))
     known += tuple(f"profile.{name}" for name in profiles(parser))
@@ -222,7 +222,7 @@ def check_sections(
         if close or parser.has_section("protocol"):
             found = f"found [{close[0]}]" if close else "found none"
             raise ConfigError(f"{path}: expected a section [{OWN}], {found}.")
-        ours = next((place for place in packaged() if place.is_file()), Path("luigi.cfg"))
+        ours = next((path for path in packaged() if path.is_file()), Path("luigi.cfg"))
         raise ConfigError(
             f"{path} has no section [{OWN}]: it is the settings file of another program. Name one of Latentbench's "
             f"in ${VARIABLE} (its own is {ours}), or work in another folder."
@@ -245,13 +245,13 @@ def _advice(section: str, known: Sequence[str]) -> str:
 
 
 def luigi_settings(parser: configparser.ConfigParser, path: Path) -> Mapping[str, Mapping[str, str]]:
-    """Section -> key -> text: what Luigi gets of the file. Raises ConfigError, UnknownNameError for any other key."""
-    found: dict[str, dict[str, str]] = {}
+    """Section -> key -> text for Luigi. Raises ConfigError, and UnknownNameError for any other key."""
+    passed_on: dict[str, dict[str, str]] = {}
     for name, keys in LUIGI.items():
         section = Section(parser, name, path)
         section.refuse_others(keys)
-        found[name] = {key: _checked(section, key) for key in keys if key in section.values}
-    return found
+        passed_on[name] = {key: _checked(section, key) for key in keys if key in section.values}
+    return passed_on
 
 
 def _checked(section: Section, key: str) -> str:

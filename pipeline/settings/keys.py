@@ -30,7 +30,7 @@ class Key:
 
 
 def key(section: str, read: Reader, comment: str, *, default: Any = MISSING) -> Any:
-    """A field that is a key of luigi.cfg, read by a function of its own."""
+    """A field that is a key of luigi.cfg, read by the function `read`."""
     metadata = {KEY: Key(section, read, comment)}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
@@ -84,7 +84,7 @@ def flag(section: str, comment: str, *, default: bool) -> Any:
 
 
 def text(section: str, comment: str, *, expected: str = "", default: Any = MISSING) -> Any:
-    """A text; one that is not empty where it says what was `expected`."""
+    """A text. With `expected`, the noun of error messages, it may not be empty."""
 
     def read(of: Section, name: str) -> Any:
         return of.some_text(name, expected) if expected else of.text(name)

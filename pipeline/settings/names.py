@@ -1,4 +1,4 @@
-"""Names that become parts of paths: of methods, profiles and whatever else a settings file or a package can bring."""
+"""Names that become parts of paths: names of methods, profiles and other things of a settings file or a package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def fits(name: str) -> bool:
 
 
 def in_path(text: str) -> str:
-    """A text of any kind as a part of a path: every other character becomes `_`, and what is too long is cut.
+    """A text of any kind as a part of a path: every other character becomes `_`, and a long text is cut at 100.
 
     A name that `fits` is left as it is.
     """

@@ -1,4 +1,4 @@
-"""Paths that people write, and names of files that others wrote."""
+"""Paths that people write, and file names that come from files."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def readable(path: str | Path) -> str:
 
 
 def folder_to_be(path: Path) -> Path:
-    """The path, if it is a folder or one can be made there. Raises ConfigError, saying what is in the way."""
+    """The path, if it is a folder or one can be made there. Raises ConfigError that names the obstacle."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         if path.is_symlink():
-            raise ConfigError(f"{path}: expected a folder, found a link to what is not there.") from None
+            raise ConfigError(f"{path}: expected a folder, found a broken symbolic link.") from None
         longest = os.pathconf(_nearest(path), "PC_NAME_MAX")
         if any(len(os.fsencode(part)) > longest for part in path.parts):
             raise ConfigError(f"{path}: a name in it has more than {longest} bytes: choose a shorter one.") from None
@@ -72,16 +72,16 @@ def folder_to_be(path: Path) -> Path:
         reason = f"{files[0]} is a file" if files else error.strerror
         raise ConfigError(f"{path}: expected a folder, or the name of one that can be made; {reason}.") from error
     if not stat.S_ISDIR(mode):
-        raise ConfigError(f"{path}: expected a folder, found something else there: move it, or name another folder.")
+        raise ConfigError(f"{path}: expected a folder, found another kind of file: move it, or name another folder.")
     return path
 
 
 def unwritable_folder(path: Path) -> str:
-    """What keeps files from being written in a folder, or in the one it would be made in; empty if nothing does."""
-    there = _nearest(path)
-    if os.access(there, os.W_OK | os.X_OK):
+    """Why no file can be written in a folder or in its nearest parent; empty if files can be written."""
+    folder = _nearest(path)
+    if os.access(folder, os.W_OK | os.X_OK):
         return ""
-    return f"Nothing can be written in {there}: ask its owner for the right to, or name another folder with --outputs."
+    return f"Nothing can be written in {folder}: ask its owner for the right to, or name another folder with --outputs."
 
 
 def _nearest(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Settings: luigi.cfg -> frozen dataclasses. What can change a number is apart from what cannot.
+"""Settings: luigi.cfg -> frozen dataclasses. `Experiment` can change numbers, `Machine` and `Downloads` cannot.
 
 No torch, no Luigi. Every value is checked here, so that a wrong one is reported as this key of this file
 before anything is computed.
@@ -36,7 +36,7 @@ OF_EVERY_METHOD = ("layer_mask",)  # keys that every [method.*] may have (pipeli
 
 @dataclass(frozen=True)
 class Choice:
-    """[latentbench]: the plain run. Names are checked where it is known which there are."""
+    """[latentbench]: the plain run. `load_settings` checks the names."""
 
     domain: str = keys.text(OWN, "Domain of a plain `latentbench run`.", expected="the name of a domain")
     profile: str = keys.text(OWN, "Profile of a plain run: the sizes of every stage.", expected="the name of a profile")
@@ -52,7 +52,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Settings:
-    """A whole run: what is computed (domain, experiment, methods), where and how."""
+    """A whole run: domain, experiment and methods, the machine that computes it, and the outputs folder."""
 
     domain: str
     experiment: Experiment
@@ -75,7 +75,7 @@ class Settings:
         raise UnknownNameError("method in this run", name, self.method_names)
 
     def source_of(self, method: str) -> str:
-        """Where a method's parameters came from, as errors about them say it."""
+        """The source of a method's parameters, as errors name it."""
         asked = any(name.startswith(f"method.{method}.") for name in self.changed)
         return f"{COMMAND_LINE} and {self.source}" if asked else self.source
 
@@ -144,7 +144,7 @@ def _change(parser: configparser.ConfigParser, path: Path, name: str, text: str)
 def _methods(
     parser: configparser.ConfigParser, profile: str, names: Sequence[str], changed: Collection[str]
 ) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
-    """(name, parameters) of each method: its section, then the profile's `METHOD.KEY`, then what is `changed`."""
+    """(name, parameters) of each method: its section, then the profile's `METHOD.KEY`, then the `changed` keys."""
     chosen = []
     for name in names:
         parameters = dict(parser[f"method.{name}"]) if parser.has_section(f"method.{name}") else {}
@@ -189,7 +189,7 @@ def load_settings(
     overrides: Mapping[str, str] | None = None,
     path: Path | None = None,
 ) -> Settings:
-    """Read and check every setting; empty arguments mean what the file says.
+    """Read and check every setting; an empty argument leaves the file's value.
 
     `overrides` maps "section.key" to a text that takes the place of the file's, such as
     {"machine.workers": "1", "profile.smoke.n_faces": "4"}; a "method.NAME.key" also beats the profile's. `files_of`

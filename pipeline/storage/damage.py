@@ -1,7 +1,7 @@
 """Files checked against their records, and set aside where they differ.
 
-Damage is what the file itself shows: it is not there, or has another size or sha256. That a file cannot be read (no
-right to it, too many files open, a disk that does not answer) says nothing of it, and changes nothing.
+A file is damaged if it is missing, or has another size or sha256. A file that cannot be read (no right to it, too many
+files open, a disk that does not answer) may be sound, and stays as it is.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def check_shard(path: Path, record: ShardRecord) -> None:
     A file's sha256 is computed once per process, and again when its size or time of change differ. Raises StageError
     if it cannot be read.
     """
-    found = fault(path.parent, record)
-    if found:
-        raise CorruptShardError(f"{path}: {found}. Run again: this file alone will be computed again.")
+    reason = fault(path.parent, record)
+    if reason:
+        raise CorruptShardError(f"{path}: {reason}. Run again: this file alone will be computed again.")
 
 
 def fault(folder: Path, record: ShardRecord) -> str:
-    """What is wrong with a recorded file; empty if nothing is. Raises StageError if it cannot be read."""
+    """The fault of a recorded file; empty if it is sound. Raises StageError if it cannot be read."""
     path = folder / record.name
     try:
         status = path.stat()
@@ -56,8 +56,8 @@ def fault(folder: Path, record: ShardRecord) -> str:
 
 
 def faults(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """What is wrong with each file of a published stage, by name, of those that differ from their record."""
-    return {record.name: found for record in manifest.shards if (found := fault(folder, record))}
+    """Name -> fault of every damaged file of a published stage."""
+    return {record.name: reason for record in manifest.shards if (reason := fault(folder, record))}
 
 
 def remember(path: Path, sha256: str) -> None:
@@ -69,16 +69,16 @@ def remember(path: Path, sha256: str) -> None:
 def quarantine(folder: Path, fingerprint: str) -> None:
     """Set aside every file that differs from the manifest, then drop the manifest. Call with the lock held.
 
-    A manifest that is damaged, or is another stage's, is dropped alone: the files have their own records.
+    A manifest that is damaged, or belongs to another stage, is dropped alone: the files keep their records.
     """
     manifest = load_manifest(folder)
     if manifest is None or manifest.fingerprint != fingerprint:
         _drop_manifest(folder)
         return
-    found = faults(folder, manifest)
-    if found:
+    damaged = faults(folder, manifest)
+    if damaged:
         _drop_manifest(folder)
-    for name, reason in found.items():
+    for name, reason in damaged.items():
         set_aside(folder, name, reason)
 
 
@@ -94,7 +94,7 @@ def set_aside(folder: Path, name: str, reason: str) -> None:
 
 
 def _drop_manifest(folder: Path) -> None:
-    """Remove what stands in the manifest's place; something that is no file is set aside."""
+    """Remove the manifest; a folder of that name is set aside."""
     path = folder / MANIFEST
     if path.is_dir() and not path.is_symlink():
         set_aside(folder, MANIFEST, "it is a folder")

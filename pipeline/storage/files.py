@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, their sha256, and what to say of a disk that is full."""
+"""Atomic writes, sha256 of files, and errors of the disk in words."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def file_sha256(path: Path) -> str:
 def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tuple[Path, str, int]:
     """Path, sha256 and size of a file that appears by one rename, after its bytes reached the disk.
 
-    `write(path)` writes to a temporary path in the same folder. The file has the rights that a new file gets here,
-    whatever the writer does: safetensors' own keeps others from reading. Raises StageError if it cannot be written,
-    with nothing left.
+    `write(path)` writes to a temporary path in the same folder. The file gets the rights of a new file in that folder:
+    safetensors' writer would keep other users from reading it. Raises StageError, with nothing left, if it cannot be
+    written.
     """
     path = folder / name
     with _explained(path) as temporary:
@@ -52,7 +52,7 @@ def write_whole(folder: Path, name: str, write: Callable[[Path], object]) -> tup
 def write_alone(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Replace a large file that one process alone writes, such as a checkpoint, by one rename; it is not hashed.
 
-    What earlier processes left of it when they were killed is removed. Raises StageError if it cannot be written, with
+    Temporary files of earlier, killed processes are removed. Raises StageError if it cannot be written, with
     the old file in its place.
     """
     with _explained(path) as temporary:
@@ -100,7 +100,7 @@ def _explained(path: Path) -> Iterator[Path]:
 
 
 def leftovers(folder: Path, name: str = "") -> list[Path]:
-    """What writers that were killed left of a file, or of any file, in a folder."""
+    """Temporary files of killed writers in a folder: of one file, or of all."""
     return sorted(folder.glob(f".{glob.escape(name) or '*'}.tmp-*"))
 
 
@@ -124,10 +124,10 @@ def sync(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
-    Raises FileNotFoundError where nothing is, ValueError, saying why, where something else is, and StageError if the
-    file cannot be read, which says nothing of what is in it.
+    Raises FileNotFoundError if there is no file, ValueError with the reason if it is no JSON file, and StageError if
+    the disk cannot read it, in which case it may be sound.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -146,7 +146,7 @@ def read_json(path: Path) -> Any:
 
 
 def unreadable(path: Path, error: OSError) -> StageError:
-    """The error of a file that is there and cannot be read, with what to do."""
+    """The error of an existing file that cannot be read, with a remedy."""
     remedy = "Run again when it can be read."
     if error.errno in NO_RIGHT:
         remedy = "Ask its owner for the right to read it (chmod g+r), or name another folder with --outputs."
@@ -167,7 +167,7 @@ def unwritable(path: Path, error: OSError) -> StageError:
 
 
 def told(error: OSError) -> str:
-    """What to tell of an error that no place in the code foresaw and a user can mend; empty if it is ours to mend."""
+    """A sentence for an unforeseen error of the disk that a user can mend; empty for any other error."""
     if error.errno not in (*FULL_DISK, *MENDABLE) or error.filename is None:
         return ""
     if error.errno in FULL_DISK:
@@ -185,9 +185,9 @@ def is_full_disk(error: BaseException) -> bool:
 
 
 def disk_full(path: Path, written: int, error: BaseException) -> StageError:
-    """The error of a disk, quota or file size limit that is reached, with what is needed to go on."""
-    there = next(folder for folder in path.absolute().parents if folder.exists())
-    free = shutil.disk_usage(there).free
+    """The error of a full disk, quota or file size limit, with the bytes that are needed to go on."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return StageError(
         f"Disk full: wrote {written:,} bytes of {path} and could not go on ({reason}; "

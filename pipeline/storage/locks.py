@@ -79,7 +79,7 @@ def holder_of(path: Path) -> str:
 
 
 def try_locks(folder: Path) -> None:
-    """Write and lock a file in a folder, which is removed again. Raises OSError if that does not work there."""
+    """Write, lock and remove a file in a folder. Raises OSError if the folder or its disk does not allow it."""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".latentbench-lock-") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -87,7 +87,7 @@ def try_locks(folder: Path) -> None:
 def open_shared(path: Path) -> IO[str]:
     """A file to be locked, made with its folder if it is not there. Raises OSError.
 
-    All who may write in its folder may lock it, whoever made it.
+    Every user who may write in its folder may lock it, also if another user made it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

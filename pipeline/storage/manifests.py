@@ -1,4 +1,4 @@
-"""What lies beside the files of a stage: a record of each, and the manifest, which alone makes the stage exist.
+"""The record of each file of a stage, and the manifest: a stage exists if its manifest does.
 
 Both are JSON that others could have written or damaged, so every field is looked at before it is believed.
 """
@@ -23,7 +23,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """One finished file of a stage: its name in the stage's folder, what it holds and what it cost.
+    """One finished file of a stage: its name in the stage's folder, rows, sha256, bytes and seconds.
 
     `code` is the digest of the code that computed it (`provenance.code_digest`), empty where none was noted.
     """
@@ -49,7 +49,7 @@ class ShardRecord:
 class Manifest:
     """What a published stage is: the only thing that makes it exist. `started` is UTC, ISO 8601.
 
-    `wall_seconds`, `commit` and `code` are those of the process that published; the seconds of each shard, and the code
+    `wall_seconds`, `commit` and `code` are of the process that published; the seconds of each shard, and the code
     that computed it, stand in its record.
     """
 
@@ -83,7 +83,7 @@ class Manifest:
 def load_manifest(folder: Path) -> Manifest | None:
     """The manifest in a folder, or None; one that is damaged is named in a warning.
 
-    Raises StageError, naming the file, if it is there and cannot be read.
+    Raises StageError, naming the file, if it exists and cannot be read.
     """
     path = folder / MANIFEST
     try:
@@ -96,9 +96,9 @@ def load_manifest(folder: Path) -> Manifest | None:
 
 
 def load_record(folder: Path, name: str) -> ShardRecord | None:
-    """The record beside a file, or None where there is none, or one that is damaged or of another file.
+    """The record of a file; None if it is missing, damaged or of another file.
 
-    Raises StageError, naming it, if it is there and cannot be read.
+    Raises StageError, naming it, if it exists and cannot be read.
     """
     try:
         record = ShardRecord.from_json(read_json(folder / f"{name}.json"))
@@ -108,7 +108,7 @@ def load_record(folder: Path, name: str) -> ShardRecord | None:
 
 
 def checked(kind: type[Kind], value: Any) -> Kind:
-    """A dataclass of JSON, every field there and of its type. Raises ValueError that names the first that is not."""
+    """A dataclass of JSON, every field present and of its type. Raises ValueError that names the first fault."""
     if not isinstance(value, dict):
         raise ValueError(f"expected an object, found {_shown(value)}")
     hints, known = get_type_hints(kind), {field.name for field in fields(kind)}  # type: ignore[arg-type]
@@ -117,7 +117,7 @@ def checked(kind: type[Kind], value: Any) -> Kind:
         raise ValueError(f"unknown field {unknown[0]!r}")
     try:
         return kind(**{name: _as(hints[name], name, found) for name, found in value.items()})
-    except TypeError as error:  # a field without a default is not there
+    except TypeError as error:  # a field without a default is missing
         raise ValueError(str(error).partition(") ")[2] or str(error)) from error
 
 
@@ -138,12 +138,12 @@ def _as(hint: Any, name: str, value: Any) -> Any:
     if hint is float and is_finite(value):
         return value
     if get_origin(hint) is dict and isinstance(value, dict):
-        if get_args(hint)[1] is Any or all(isinstance(one, str) for one in value.values()):
+        if get_args(hint)[1] is Any or all(isinstance(text, str) for text in value.values()):
             return value
     if get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(get_args(hint)[0].from_json(one) for one in value)
-    wanted = getattr(get_origin(hint) or hint, "__name__", hint)
-    raise ValueError(f"{name} is {_shown(value)}, expected {wanted}")
+        return tuple(get_args(hint)[0].from_json(entry) for entry in value)
+    expected = getattr(get_origin(hint) or hint, "__name__", hint)
+    raise ValueError(f"{name} is {_shown(value)}, expected {expected}")
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What computed a number: the commit, the packages, the machine. Kept beside every result."""
+"""Provenance of a result: commit, packages and machine, kept in every manifest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PACKAGES = (
 )
 
 
-# What decides a number beside packages and weights (which have a sha256 of their own): sources, cards, tables.
+# Files that decide a number, apart from packages and weights (which have their own sha256): sources, cards, tables.
 CODE = ("stylegan", "pipeline", "tasks")
 CODE_SUFFIXES = (".py", ".json", ".toml", ".npz")
 
@@ -54,14 +54,14 @@ def digest_of(root: Path) -> str:
 
 @lru_cache(maxsize=1)
 def package_versions() -> dict[str, str]:
-    """Installed version of Python and of every package that computes; what is not installed is left out."""
-    found = {"python": platform.python_version()}
+    """Installed version of Python and of every package that computes; packages that are not installed are left out."""
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @lru_cache(maxsize=1)
@@ -83,7 +83,7 @@ def code_commit() -> str:
 
 
 def machine_facts(machine: Machine) -> dict[str, Any]:
-    """Host, processor, cores, memory, device, workers and threads: what the speed depends on."""
+    """Host, processor, cores, memory, device, workers and threads, on which the speed depends."""
     return {
         "host": platform.node(),
         "system": f"{platform.system()} {platform.release()}",
@@ -103,7 +103,7 @@ def machine_facts(machine: Machine) -> dict[str, Any]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints, or None where there is no git, no checkout, or nothing to be told."""
+    """The output of git; None without git, without a checkout, and for an empty output."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20, check=False

@@ -26,35 +26,35 @@ def run_stage(settings: Settings) -> Stage:
 @contextmanager
 def alone(settings: Settings, stages: Iterable[Stage]) -> Iterator[None]:
     """Hold the right to run these settings, and say which stages the run builds on. Raises BusyError, StageError."""
-    own = run_stage(settings)
+    stage = run_stage(settings)
     try:
-        with building(own, settings.on(lock_wait=0.0)) as builder:
+        with building(stage, settings.on(lock_wait=0.0)) as builder:
             write_json(builder.folder, BUILDS_ON, {"folders": [_key(stage) for stage in stages]})
             yield
     except BusyError:
-        holder = holder_of(own.folder(settings.outputs) / LOCK) or "another process"
+        holder = holder_of(stage.folder(settings.outputs) / LOCK) or "another process"
         raise BusyError(f"The very same run is being computed by {holder}: `latentbench status` shows it.") from None
 
 
 def invalidate(stages: Iterable[Stage], outputs: Path) -> list[Path]:
-    """Remove the stages' folders, in the given order, the manifest of each first. Returns those that were there.
+    """Remove the stages' folders, in the given order, the manifest of each first. Returns the folders that existed.
 
     All or none: every lock is held before the first is removed. Raises BusyError if a process is building one of
     them, or a run builds on one, and StageError if one cannot be removed.
     """
-    there = [stage for stage in stages if stage.folder(outputs).is_dir()]
+    present = [stage for stage in stages if stage.folder(outputs).is_dir()]
     with ExitStack() as locks:
-        for stage in there:
+        for stage in present:
             locks.enter_context(held(stage.folder(outputs), stage.title, wait=0.0))
-        _check_no_run(there, outputs)
-        for stage in there:
+        _check_no_run(present, outputs)
+        for stage in present:
             folder = stage.folder(outputs)
             try:
                 (folder / MANIFEST).unlink(missing_ok=True)
                 shutil.rmtree(folder)
             except OSError as error:
                 raise StageError(f"Cannot remove {folder}: {error.strerror} ({error.filename}).") from error
-    return [stage.folder(outputs) for stage in there]
+    return [stage.folder(outputs) for stage in present]
 
 
 def _check_no_run(stages: list[Stage], outputs: Path) -> None:
@@ -67,7 +67,7 @@ def _check_no_run(stages: list[Stage], outputs: Path) -> None:
         needed: object = None
         with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StageError):
             needed = read_json(folder / BUILDS_ON)["folders"]
-        # A run that does not say what it builds on may build on all.
+        # A run without a list of its stages may read any of them.
         shared = [title for key, title in titles.items() if not isinstance(needed, list) or key in needed]
         if shared:
             raise BusyError(
@@ -78,5 +78,5 @@ def _check_no_run(stages: list[Stage], outputs: Path) -> None:
 
 
 def _key(stage: Stage) -> str:
-    """A stage's folder, below that of all stages."""
+    """A stage's folder, relative to the folder of all stages."""
     return str(stage.folder(Path()).relative_to(STAGES))

@@ -62,9 +62,9 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One step of a run, known by what can change its numbers.
+    """One step of a run, known by everything that can change its numbers.
 
-    name: what is computed, such as "latents". version: raised when the code's results change. parameters:
+    name: the noun of its result, such as "latents". version: raised when the code's results change. parameters:
     JSON-compatible. weights: role -> sha256. upstream: the stages that it reads. label: a readable prefix of
     the folder that changes no fingerprint.
     """
@@ -145,14 +145,14 @@ def cut_ids(table: str, first: int, count: int, size: int) -> list[IdRange]:
 
 
 def read_manifest(stage: Stage, outputs: Path) -> Manifest:
-    """The manifest of a published stage. Raises StageError if there is none, or if it is another stage's."""
+    """The manifest of a published stage. Raises StageError if it is missing or belongs to another stage."""
     folder = stage.folder(outputs)
     manifest = load_manifest(folder)
     if manifest is None:
         raise StageError(f"Stage {stage.title} is not computed: expected {folder / MANIFEST}. Run it first.")
     if manifest.fingerprint != stage.fingerprint:
         raise StageError(
-            f"{folder / MANIFEST} is that of fingerprint {manifest.fingerprint}, expected {stage.fingerprint}. "
+            f"{folder / MANIFEST} has the fingerprint {manifest.fingerprint}, expected {stage.fingerprint}. "
             f"Remove the folder, or: latentbench invalidate --from {stage.name}"
         )
     return manifest
@@ -163,14 +163,14 @@ def is_complete(stage: Stage, outputs: Path) -> bool:
 
     A file that has not is named in a warning and moved to NAME.corrupt, and the manifest is dropped, so that
     the next build computes that one again and keeps the rest. Raises StageError, naming it, for a file that cannot be
-    read, which says nothing of what is in it.
+    read: it may be sound.
     """
     folder = stage.folder(outputs)
     manifest = load_manifest(folder)
     if manifest is None or manifest.fingerprint != stage.fingerprint:
         return False
-    found = faults(folder, manifest)
-    if not found:
+    damaged = faults(folder, manifest)
+    if not damaged:
         return True
     try:
         with held(folder, stage.title, wait=0.0):
@@ -178,7 +178,7 @@ def is_complete(stage: Stage, outputs: Path) -> bool:
     except BusyError:
         pass
     except (OSError, StageError) as error:  # somebody else's folder: a warning here, an error where it is written
-        name, reason = next(iter(found.items()))
+        name, reason = next(iter(damaged.items()))
         log.warning("%s: %s. It could not be set aside: %s", folder / name, reason, error)
     return False
 
@@ -203,7 +203,7 @@ def find_stages(outputs: Path) -> list[Manifest]:
 
     One that is damaged or cannot be read is named in a warning.
     """
-    found = []
+    manifests = []
     for path in sorted((outputs / STAGES).glob(f"*/*/{MANIFEST}")):
         try:
             manifest = load_manifest(path.parent)
@@ -211,8 +211,8 @@ def find_stages(outputs: Path) -> list[Manifest]:
             log.warning("%s", error)
             continue
         if manifest is not None:
-            found.append(manifest)
-    return found
+            manifests.append(manifest)
+    return manifests
 
 
 # Building
@@ -249,7 +249,7 @@ class Builder:
     def publish(self, records: Sequence[ShardRecord], extra: dict[str, Any] | None = None) -> Manifest:
         """Write the manifest, after which the stage exists. Files that no record names are removed first.
 
-        Raises StageError if a recorded file is not there (a worker that writes to another file system).
+        Raises StageError if a recorded file is missing (a worker that writes to another file system).
         """
         for record in records:
             path = self.folder / record.name
@@ -281,7 +281,7 @@ class Builder:
         return manifest
 
     def _sweep(self, keep: set[str]) -> None:
-        """Remove checkpoints and the shards of other cuts; what was set aside as corrupt stays to be looked at."""
+        """Remove checkpoints and the shards of other cuts; files set aside as corrupt stay for inspection."""
         kept = keep | {f"{name}.json" for name in keep} | {LOCK, MANIFEST}
         for path in self.folder.iterdir():
             if path.name in kept or path.suffix == ".corrupt":
@@ -315,10 +315,10 @@ def write_shard(
     *,
     seconds: float | None = None,
 ) -> ShardRecord:
-    """Write one file of a stage so that it is there whole, with its record, or not at all.
+    """Write one file of a stage and its record atomically.
 
-    `write(path)` writes to a temporary path in the same folder and returns the rows. `seconds` is what the
-    shard cost, where computing it took longer than writing. Raises StageError on a full disk, with nothing
+    `write(path)` writes to a temporary path in the same folder and returns the rows. `seconds` is the
+    cost of the shard, if computing it took longer than writing. Raises StageError on a full disk, with nothing
     of the file left.
     """
     started = time.perf_counter()

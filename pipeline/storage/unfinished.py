@@ -38,14 +38,14 @@ class Unfinished:
 
 
 def note_failure(stage: Stage, outputs: Path, error: BaseException) -> None:
-    """Write beside a stage's shards why its last attempt failed, if that can be written."""
+    """Write into a stage's folder why its last attempt failed; a disk that refuses is ignored."""
     folder = stage.folder(outputs)
     note = {
         "error": str(error) or type(error).__name__,
         "title": stage.title,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    with suppress(OSError):  # a full disk is told by the error itself
+    with suppress(OSError):  # the error itself reports a full disk
         if folder.is_dir() and not (folder / MANIFEST).exists():
             (folder / FAILURE).write_text(json.dumps(note, indent=1) + "\n")
 
@@ -53,8 +53,8 @@ def note_failure(stage: Stage, outputs: Path, error: BaseException) -> None:
 def find_unfinished(outputs: Path) -> list[Unfinished]:
     """Every stage under `outputs` that is begun and not published."""
     folders = sorted(path.parent for path in (outputs / STAGES).glob(f"*/*/{LOCK}"))
-    found = [_unfinished(folder) for folder in folders if not (folder / MANIFEST).exists()]
-    return [entry for entry in found if entry.holder or entry.error or entry.shards]
+    entries = [_unfinished(folder) for folder in folders if not (folder / MANIFEST).exists()]
+    return [entry for entry in entries if entry.holder or entry.error or entry.shards]
 
 
 def _unfinished(folder: Path) -> Unfinished:
@@ -62,6 +62,6 @@ def _unfinished(folder: Path) -> Unfinished:
     label = folder.name.rpartition("-")[0]
     note = {"title": f"{folder.parent.name} {label}".strip(), "error": "", "time": ""}
     with suppress(FileNotFoundError, ValueError, StageError):
-        found = read_json(folder / FAILURE)
-        note |= {key: str(found[key]) for key in note if isinstance(found, dict) and key in found}
+        failure = read_json(folder / FAILURE)
+        note |= {key: str(failure[key]) for key in note if isinstance(failure, dict) and key in failure}
     return Unfinished(note["title"], str(folder), shards, holder_of(folder / LOCK), note["error"], note["time"])

@@ -56,7 +56,7 @@ def number(name: str, unit: str, meaning: str, *, nullable: bool = False) -> pa.
 
 
 def measure(name: str, unit: str, meaning: str, *, nullable: bool = False) -> pa.Field:
-    """A column of what a network or an image gave, float32."""
+    """A column of measurements of a network or an image, float32."""
     return column(name, pa.float32(), unit, meaning, nullable=nullable)
 
 

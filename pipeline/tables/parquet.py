@@ -22,7 +22,7 @@ from pipeline.storage.stages import ShardRecord, Stage, check_shard, shards_of
 from pipeline.tables.schemas import VALUE_COLUMNS
 
 ROW_GROUP = 16_384  # rows; 32 MiB of 512-vectors
-BATCH = 1_024  # rows that are decoded at once where only the first are wanted; 2 MiB of 512-vectors
+BATCH = 1_024  # rows that are decoded at once where only the first are read; 2 MiB of 512-vectors
 SUFFIX = ".parquet"
 
 
@@ -56,12 +56,12 @@ def write_table(
 def read_table(paths: Path | Sequence[Path], schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of one or more files, in order, by a schema; `columns` picks some of its columns.
 
-    A nullable column that a file is too old to have is null. Raises CorruptShardError, naming the file, if it
+    A nullable column that an older file lacks is null. Raises CorruptShardError, naming the file, if it
     cannot be read or has other columns.
     """
     files = [paths] if isinstance(paths, Path) else list(paths)
-    wanted = _chosen(schema, columns)
-    return pa.concat_tables([_read_file(path, wanted) for path in files] or [wanted.empty_table()])
+    expected = _chosen(schema, columns)
+    return pa.concat_tables([_read_file(path, expected) for path in files] or [expected.empty_table()])
 
 
 def read_first(path: Path, schema: pa.Schema, count: int, columns: Sequence[str] | None = None) -> tuple[pa.Table, int]:
@@ -69,10 +69,10 @@ def read_first(path: Path, schema: pa.Schema, count: int, columns: Sequence[str]
 
     Raises CorruptShardError, naming the file, if it cannot be read or has other columns.
     """
-    wanted = _chosen(schema, columns)
+    expected = _chosen(schema, columns)
     try:
         with open_regular(path) as opened, pq.ParquetFile(opened) as file:
-            present = [field.name for field in wanted if field.name in file.schema_arrow.names]
+            present = [field.name for field in expected if field.name in file.schema_arrow.names]
             batches, left = [], count
             for batch in file.iter_batches(batch_size=min(BATCH, count), columns=present) if count else ():
                 batches.append(batch.slice(0, left))
@@ -81,8 +81,12 @@ def read_first(path: Path, schema: pa.Schema, count: int, columns: Sequence[str]
                     break
             kinds = pa.schema([file.schema_arrow.field(name) for name in present])
             table = pa.Table.from_batches(batches, schema=kinds)
-            return _by_schema(table, present, wanted, path), int(file.metadata.num_rows)
-    except (pa.ArrowException, OSError, KeyError) as error:  # a column that is there twice is a KeyError
+            return _by_schema(table, present, expected, path), int(file.metadata.num_rows)
+    except (
+        pa.ArrowException,
+        OSError,
+        KeyError,
+    ) as error:  # KeyError: a column name occurs twice
         raise CorruptShardError(f"{path} cannot be read as Parquet: {error}") from error
 
 
@@ -151,7 +155,7 @@ def value_columns(values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def local(path: Path) -> str:
-    """The path as pyarrow takes it for that very file: of a relative one it expands `~` and takes `a:b/c` for a URI."""
+    """An absolute path for pyarrow, which expands `~` in a relative path and reads `a:b/c` as a URI."""
     return str(path.absolute())
 
 
@@ -214,30 +218,30 @@ def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
     return pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
 
 
-def _read_file(path: Path, wanted: pa.Schema) -> pa.Table:
+def _read_file(path: Path, expected: pa.Schema) -> pa.Table:
     """One file by a schema. Opened directly, so that pyarrow infers no partition columns from the path."""
     try:
         with pq.ParquetFile(local(path)) as file:
-            present = [field.name for field in wanted if field.name in file.schema_arrow.names]
+            present = [field.name for field in expected if field.name in file.schema_arrow.names]
             held = table_name(file.schema_arrow)
             table = file.read(columns=present)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
             raise unreadable(path, error) from error
         raise CorruptShardError(f"{path} cannot be read as Parquet: {error}") from error
-    if held and held != table_name(wanted):
-        raise CorruptShardError(f"{path} holds the table {held!r}, expected {table_name(wanted)!r}.")
-    return _by_schema(table, present, wanted, path)
+    if held and held != table_name(expected):
+        raise CorruptShardError(f"{path} holds the table {held!r}, expected {table_name(expected)!r}.")
+    return _by_schema(table, present, expected, path)
 
 
-def _by_schema(table: pa.Table, present: Sequence[str], wanted: pa.Schema, path: Path) -> pa.Table:
-    """The columns that were read of a file, by a schema. Raises CorruptShardError for others."""
+def _by_schema(table: pa.Table, present: Sequence[str], expected: pa.Schema, path: Path) -> pa.Table:
+    """The columns of a file in the order and types of a schema. Raises CorruptShardError if they differ."""
     columns = []
-    for field in wanted:
+    for field in expected:
         if field.name not in present and not field.nullable:
             raise CorruptShardError(f"{path} has no column {field.name}, which its table must have.")
         column = table.column(field.name) if field.name in present else pa.nulls(table.num_rows, field.type)
         if column.type != field.type:
             raise CorruptShardError(f"{path}: column {field.name} is {column.type}, expected {field.type}.")
         columns.append(column)
-    return pa.table(columns, schema=wanted)
+    return pa.table(columns, schema=expected)

@@ -38,10 +38,10 @@ def test_what_is_in_the_way_of_a_folder_is_told(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "new" / "folder", tmp_path / "link" / "new"):
         assert folder_to_be(path) == path
     for name, told in (
-        ("file", "found something else"),
+        ("file", "found another kind of file"),
         ("file/x", f"{tmp_path}/file is a file"),
         ("loop/x", "symbolic links"),
-        ("lost", "link to what is not there"),
+        ("lost", "broken symbolic link"),
         ("x" * 300, "too long"),
         (f"new/{'x' * 300}/y", "more than 255 bytes"),
     ):
