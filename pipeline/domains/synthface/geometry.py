@@ -241,40 +241,63 @@ def _relief(faces: Faces, shape: Proportions, across: Tensor, y: Tensor) -> tupl
     return height, slope_x, slope_y
 
 
-def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
-    """Cranium, jaw and nose as a smooth union of ellipsoids, with relief on top."""
-    cranium = intersect(
-        rays,
-        points(shape.width * 0, 0.135, -0.06),
-        points(shape.width, shape.skull, 0.60),
-    )
-    jaw_top = 0.27
+# The ellipsoids that make the head: places (x to the right, y up, z out of the face) and radii, in head units, of a
+# head of average measures. The widths follow `Proportions`.
+CRANIUM_Y, CRANIUM_Z, CRANIUM_DEPTH = 0.135, -0.06, 0.60
+JAW_TOP, JAW_Z, JAW_DEPTH = 0.27, 0.05, 0.485  # it reaches from JAW_TOP down to the chin
+CHEEKS = 0.02  # by which the jaw's ellipsoid is wider than the jaw that one sees
+RIDGE_ABOVE_TIP, RIDGE_Z, RIDGE_WIDTH, RIDGE_DEPTH = 0.11, 0.490, 0.066, 0.098
+RIDGE_LENGTH, RIDGE_ROOT = 0.165, 0.03  # of the part that stands out, and of the part that runs into the brow
+RIDGE_TILT = 0.26  # rad about x
+TIP_Z, TIP_HEIGHT, TIP_DEPTH = 0.533, 0.060, 0.088
+# How soft the union of two ellipsoids is, in head units.
+HEAD_SOFTNESS, NOSE_SOFTNESS, FACE_SOFTNESS = 0.10, 0.08, 0.14
+FRONT_FROM, FRONT_WIDTH = 0.06, 0.12  # z at which the face begins, and over which it does
+HOLLOW = 2.6  # darkening of sockets and creases, for each head unit that they are deep
+FAR_BEHIND = -9.0  # in place of a distance where there is no head
+
+
+def _skull(shape: Proportions, rays: Rays) -> Hit:
+    """Cranium and jaw, as a smooth union."""
+    middle = shape.width * 0
+    cranium = intersect(rays, points(middle, CRANIUM_Y, CRANIUM_Z), points(shape.width, shape.skull, CRANIUM_DEPTH))
     jaw = intersect(
         rays,
-        points(shape.width * 0, (jaw_top + shape.chin_y) / 2, 0.05),
-        points(shape.jaw + 0.02, (jaw_top - shape.chin_y) / 2, 0.485),
+        points(middle, (JAW_TOP + shape.chin_y) / 2, JAW_Z),
+        points(shape.jaw + CHEEKS, (JAW_TOP - shape.chin_y) / 2, JAW_DEPTH),
     )
-    head, _ = _blend(cranium, jaw, 0.10)
-    bridge = 0.026 * faces.signed("nose_bridge")
-    nose_length = 0.165 * (1 - 0.18 * shape.child)
+    return _blend(cranium, jaw, HEAD_SOFTNESS)[0]
+
+
+def _nose(faces: Faces, shape: Proportions, rays: Rays) -> Hit:
+    """Ridge and tip, as a smooth union. Children's are shorter and flatter, old people's tips taller."""
+    middle = shape.width * 0
+    bridge = 0.026 * faces.signed("nose_bridge")  # by which the ridge stands out further
+    length = RIDGE_LENGTH * (1 - 0.18 * shape.child)
     ridge = intersect(
         rays,
-        points(shape.width * 0, shape.nose_y + 0.11, 0.490 + bridge),
-        points(0.066 + 0.008 * faces.signed("nose_width"), nose_length + 0.03, 0.098),
-        torch.full((faces.count,), 0.26),
+        points(middle, shape.nose_y + RIDGE_ABOVE_TIP, RIDGE_Z + bridge),
+        points(RIDGE_WIDTH + 0.008 * faces.signed("nose_width"), length + RIDGE_ROOT, RIDGE_DEPTH),
+        torch.full((faces.count,), RIDGE_TILT),
     )
     tip = intersect(
         rays,
-        points(shape.width * 0, shape.nose_y, 0.533 + 0.6 * bridge - 0.02 * shape.child),
-        points(shape.nose_width * 0.95, 0.060 + 0.01 * shape.old, 0.088),
+        points(middle, shape.nose_y, TIP_Z + 0.6 * bridge - 0.02 * shape.child),
+        points(shape.nose_width * 0.95, TIP_HEIGHT + 0.01 * shape.old, TIP_DEPTH),
     )
-    nose_hit, _ = _blend(ridge, tip, 0.08)
-    whole, nose = _blend(head, nose_hit, 0.14)
+    return _blend(ridge, tip, NOSE_SOFTNESS)[0]
+
+
+def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
+    """Cranium, jaw and nose as a smooth union of ellipsoids, with relief on top."""
+    whole, nose = _blend(_skull(shape, rays), _nose(faces, shape, rays), FACE_SOFTNESS)
     distance = whole.distance
+    # Where the ray meets the head: its foot, and `distance` from there toward the camera.
     foot = [rays.plane(rays.right[:, i], rays.up[:, i], torch.zeros(faces.count)) for i in range(3)]
     x, y, z = (torch.addcmul(foot[i], distance, rays.toward[:, i, None, None]) for i in range(3))
     across, side = x.abs(), x.sign()
-    front = step(z - 0.06, 0.12)
+    front = step(z - FRONT_FROM, FRONT_WIDTH)
+    # Relief tilts the normal of the face's skin; the nose, whose shape is its own, and the back have none.
     height, slope_x, slope_y = _relief(faces, shape, across, y)
     skin = (1 - nose).mul_(front)
     normal_x = whole.normal[0] - slope_x * side * skin
@@ -292,7 +315,7 @@ def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
         cover=cover,
         front=front * cover,
         nose=nose,
-        hollow=1 + 2.6 * height.clamp(max=0) * skin,
+        hollow=1 + HOLLOW * height.clamp(max=0) * skin,
         pixel=rays.pixel,
-        seen=distance.masked_fill(cover < 0.5, -9.0),
+        seen=distance.masked_fill(cover < 0.5, FAR_BEHIND),
     )
