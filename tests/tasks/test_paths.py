@@ -59,7 +59,7 @@ def test_a_folder_that_no_run_can_write_is_refused_in_a_line(monkeypatch: pytest
         assert told.exit_code == 2 and "is a file" in told.output and "Traceback" not in told.output, verb
     (tmp_path / "reports").touch()
     chosen = ["--profile", "smoke", "--method", "noop", "--attribute", "age", "--outputs", str(tmp_path)]
-    assert "expected a folder, found something else" in CliRunner().invoke(app, ["plan", *chosen]).output
+    assert "expected a folder, found another kind of file" in CliRunner().invoke(app, ["plan", *chosen]).output
     told = CliRunner().invoke(app, ["run", *chosen])
     assert told.exit_code == 2 and "Nothing was computed" in told.output and not (tmp_path / "stages").exists()
 

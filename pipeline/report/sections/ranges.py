@@ -17,8 +17,7 @@ def range_lines(contents: Contents) -> list[dict[str, Any]]:
     order = {name: place for place, name in enumerate(contents.methods)}
     places = {name: place for place, name in enumerate(contents.attributes)}
     ends = ends.assign(_a=ends["attribute"].map(places), _m=ends["method"].map(order)).sort_values(["_a", "_m"])
-    lines: list[dict[str, Any]] = ends.drop(columns=["_a", "_m"]).to_dict("records")
-    return lines
+    return ends.drop(columns=["_a", "_m"]).to_dict("records")
 
 
 def _values(contents: Contents) -> dict[str, Any]:
