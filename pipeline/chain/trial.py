@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.methods.contract import FACES, Subject
 from pipeline.methods.interface import Faces, FitData
+from pipeline.methods.subject import FACES, Subject
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.attributes import EVALUATED, NAMES, index_of
+from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, LatentbenchError, StageError
 from pipeline.methods import registry
-from pipeline.methods.interface import Faces, FitData, Method
+from pipeline.methods.interface import Faces
+from pipeline.methods.subject import Subject, copied, strengths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,72 +28,10 @@ UNDONE = 1e-3  # mean distances that undoing may leave, where it is exact
 FELT = 0.2  # mean distances that an edit must move, to tell whether it is undone
 STRENGTHS = tuple(2.0**exponent for exponent in range(-1, 7))
 TWO_AT_ONCE = 0.6  # strength of each of two edits made together
-FACES = 6
 
 
 class BrokenContract(LatentbenchError):  # noqa: N818
     """A promise that a method does not keep: what was expected, what was found."""
-
-
-@dataclass
-class Subject:
-    """A method to check: its settings, what it learns from, at least two faces to edit, the unit of displacement.
-
-    `data` must give the same FitData every time.
-    """
-
-    name: str
-    data: Callable[[], FitData]
-    faces: Faces
-    mean_distance: float
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    def fit(self) -> Method:
-        """The method, freshly fitted."""
-        method = registry.build(self.name, self.parameters)
-        method.fit(self.data())
-        return method
-
-    @cached_property
-    def fitted(self) -> Method:
-        """The method, fitted once."""
-        return self.fit()
-
-    def edit(self, method: Method | None = None, faces: Faces | None = None, **named: float) -> Tensor:
-        """Edited codes (N, L, 512) of the faces, by these strengths of named attributes."""
-        faces = copied(self.faces if faces is None else faces)
-        return (method or self.fitted).edit_faces(faces, strengths(faces, **named))
-
-    def chain(self, faces: Faces, *changes: Tensor) -> Faces:
-        """The faces after edits of strengths (N, 35) in a row; scorer A reads the values that no edit carries."""
-        import torch
-
-        data = self.data()
-        for change in changes:
-            faces = self.fitted.edited(faces, change)
-            with torch.no_grad():
-                read = data.scorer_a(data.generator.synthesis(faces.ws).clamp(-1.0, 1.0))
-            faces = replace(faces, values=torch.where(faces.values.isnan(), read, faces.values))
-        return faces
-
-    def distance(self, ws: Tensor, other: Tensor) -> float:
-        """The largest distance of codes (N, L, 512) in any layer, in mean distances of two random w."""
-        return float((ws - other).norm(dim=2).max()) / self.mean_distance
-
-
-def copied(faces: Faces) -> Faces:
-    """The same faces in tensors of their own, so that a method that modifies them breaks one promise and not all."""
-    z = None if faces.z is None else faces.z.clone()
-    carried = {name: tensor.clone() for name, tensor in faces.carried.items()}
-    return replace(faces, ws=faces.ws.clone(), values=faces.values.clone(), z=z, carried=carried)
-
-
-def strengths(faces: Faces, **named: float) -> Tensor:
-    """(N, 35) strengths of named attributes, the same for every face."""
-    vectors = faces.ws.new_zeros(len(faces.ws), len(NAMES))
-    for name, strength in named.items():
-        vectors[:, index_of(name)] = strength
-    return vectors
 
 
 def _expect(kept: bool, message: str) -> None:

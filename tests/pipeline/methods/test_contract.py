@@ -13,6 +13,7 @@ from pipeline.domains.base import describe
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import contract, registry
 from pipeline.methods.cost import FACTS_BYTES
+from pipeline.methods.subject import Subject
 from tests.worlds import toy
 
 # What makes a method quick to fit on the toy; others are fitted as they come.
@@ -35,9 +36,9 @@ each_method = pytest.mark.parametrize("name", registry.names())
 
 
 @lru_cache
-def subject(name: str) -> contract.Subject:
+def subject(name: str) -> Subject:
     """The method on the toy, fitted when first needed."""
-    return contract.Subject(name, lambda: toy.fit_data(600), toy.faces(6), toy.MEAN_DISTANCE, QUICK.get(name, {}))
+    return Subject(name, lambda: toy.fit_data(600), toy.faces(6), toy.MEAN_DISTANCE, QUICK.get(name, {}))
 
 
 @each_method

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.methods.contract import strengths
 from pipeline.methods.controls import RandomDirection
 from pipeline.methods.interface import Faces, Method
 from pipeline.methods.masking import masked
+from pipeline.methods.subject import strengths
 from tests.worlds import toy
 
 

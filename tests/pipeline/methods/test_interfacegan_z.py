@@ -13,6 +13,7 @@ from pipeline.errors import StageError
 from pipeline.methods import contract
 from pipeline.methods.interface import Faces, Method
 from pipeline.methods.interfacegan_z import InterFaceGANZ, scaled
+from pipeline.methods.subject import Subject, strengths
 from stylegan.generator import Generator
 from tests.worlds import toy
 
@@ -70,7 +71,7 @@ def test_a_face_that_is_not_edited_keeps_its_code_beside_one_that_is(generator: 
 def test_edits_in_a_row_are_one_edit_of_their_sum(generator: Generator) -> None:
     """z is scaled before the first edit and never again: the authors' `preprocess`, then z + s n, then z' + s n."""
     faces, method = faces_of(generator, 0.7), method_of(unit_rows(1))
-    age, yaw = (contract.strengths(faces, **change) for change in ({"age": 12.0}, {"yaw": -9.0, "age": 3.0}))
+    age, yaw = (strengths(faces, **change) for change in ({"age": 12.0}, {"yaw": -9.0, "age": 3.0}))
     once = method.edited(faces, age)
     twice = method.edited(once[torch.tensor([3, 1])], yaw[:2])
     expected = method.edited(faces, age + yaw)[torch.tensor([3, 1])]
@@ -82,8 +83,8 @@ def test_edits_in_a_row_are_one_edit_of_their_sum(generator: Generator) -> None:
     assert torch.allclose(back.ws, faces.ws, atol=1e-5)
 
 
-def subject_of(method: Method, faces: Faces) -> contract.Subject:
-    subject = contract.Subject("interfacegan_z", lambda: toy.fit_data(64), faces, 20.0)
+def subject_of(method: Method, faces: Faces) -> Subject:
+    subject = Subject("interfacegan_z", lambda: toy.fit_data(64), faces, 20.0)
     vars(subject)["fitted"] = method
     return subject
 
@@ -109,9 +110,9 @@ def test_the_contract_tells_a_method_that_forgets_z(generator: Generator) -> Non
 def test_faces_that_another_edit_moved_are_refused(generator: Generator) -> None:
     faces, method = faces_of(generator, 1.0), method_of(unit_rows(1))
     moved = faces.moved(torch.cat([faces.ws[:1] + 1, faces.ws[1:]]))
-    assert torch.isfinite(method.edited(moved[1:], contract.strengths(moved[1:], age=1.0)).ws).all()
+    assert torch.isfinite(method.edited(moved[1:], strengths(moved[1:], age=1.0)).ws).all()
     with pytest.raises(StageError, match="another edit moved them"):
-        method.edited(moved, contract.strengths(moved, age=1.0))
+        method.edited(moved, strengths(moved, age=1.0))
 
 
 def test_far_steps_end_at_the_code_of_the_normal(generator: Generator) -> None:
