@@ -34,7 +34,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Thresholds:
     """Where judges draw lines, by unedited images.
 
     cuts (35,) float32: the logit by scorer B over which an attribute's label is true, as `label_cuts`. persons (N, D)
@@ -136,8 +136,8 @@ def units_of(spread: pa.Table) -> dict[str, Units]:
     return {f"scorer_{name}": Units.of(vectors(spread, f"logits_{name}")) for name in ("a", "b")}
 
 
-def read_limits(work: Work) -> Limits:
+def read_thresholds(work: Work) -> Thresholds:
     """Where judges draw lines."""
     table = work.table("spread", "", SPREAD)
     cuts = label_cuts(vectors(table, "logits_b"))
-    return Limits(cuts, np.stack(table.column("identity_b").to_numpy(zero_copy_only=False)))
+    return Thresholds(cuts, np.stack(table.column("identity_b").to_numpy(zero_copy_only=False)))

@@ -278,7 +278,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What came of one check: `fault` is empty where the promise is kept."""
 
     check: str
@@ -286,7 +286,7 @@ class Verdict:
     fault: str
 
 
-def verdicts(subject: Subject) -> Iterator[Verdict]:
+def verdicts(subject: Subject) -> Iterator[CheckResult]:
     """Every check, one after the other; what a method raises is its fault, told by its type and message."""
     for name, check in CHECKS.items():
         fault = ""
@@ -296,4 +296,4 @@ def verdicts(subject: Subject) -> Iterator[Verdict]:
             fault = str(error)
         except Exception as error:  # whatever a method raises
             fault = f"{type(error).__name__}: {error}"
-        yield Verdict(name, (check.__doc__ or "").strip(), fault)
+        yield CheckResult(name, (check.__doc__ or "").strip(), fault)

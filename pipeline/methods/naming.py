@@ -123,7 +123,7 @@ class LinearCandidates(Candidates):
 
 
 @dataclass(frozen=True)
-class Name:
+class NamedCandidate:
     """The candidate that one attribute got.
 
     `sign`, 1 or -1, raises the attribute; `strength` is the unsigned strength of a step of STEP, in the method's unit;
@@ -144,7 +144,7 @@ class Name:
 class Naming:
     """One name per attribute, in the order of the attributes; `tried`: candidates x signs; `codes`: how many codes."""
 
-    names: tuple[Name, ...]
+    names: tuple[NamedCandidate, ...]
     tried: int
     codes: int
 
@@ -162,7 +162,11 @@ class Naming:
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> Naming:
         """The naming that gave these facts."""
-        return cls(tuple(Name(**entry) for entry in facts["naming"]), facts["naming_candidates"], facts["naming_codes"])
+        return cls(
+            tuple(NamedCandidate(**entry) for entry in facts["naming"]),
+            facts["naming_candidates"],
+            facts["naming_codes"],
+        )
 
 
 def name_directions(data: FitData, candidates: Candidates, method: Method | None = None) -> Naming:
@@ -182,7 +186,7 @@ def name_directions(data: FitData, candidates: Candidates, method: Method | None
     names = []
     for column, attribute in enumerate(data.attributes):
         index, side, qualified = pick(changes[:, :, column], selectivity[:, :, column])
-        name = Name(
+        name = NamedCandidate(
             attribute=attribute,
             candidate=index,
             label=candidates.label(index),

@@ -58,7 +58,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Remaining:
     """Seconds that the missing stages take together, and titles of those whose rate is not known."""
 
     seconds: float
@@ -134,10 +134,10 @@ def _total(values: list[Number | None], of: Callable[[list[Number]], Number]) ->
     return of(known) if len(known) == len(values) else None
 
 
-def estimate(rows: Sequence[Planned]) -> Estimate:
+def estimate(rows: Sequence[Planned]) -> Remaining:
     """The sum over a plan's rows."""
     known = sum(row.seconds for row in rows if row.seconds is not None)
-    return Estimate(known, tuple(row.title for row in rows if row.seconds is None))
+    return Remaining(known, tuple(row.title for row in rows if row.seconds is None))
 
 
 def without_size(rows: Sequence[Planned]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.report.contents import Contents
 from pipeline.report.grids import ARROWS, Cell, Grid, Row, number, short
-from pipeline.report.sections import Section, sections
+from pipeline.report.sections import PageSection, sections
 
 
 def markdown(contents: Contents) -> str:
@@ -29,11 +29,11 @@ def markdown(contents: Contents) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _order(section: Section) -> int:
+def _order(section: PageSection) -> int:
     return section.order if section.markdown_order is None else section.markdown_order
 
 
-def _tables(section: Section, contents: Contents) -> Iterator[str]:
+def _tables(section: PageSection, contents: Contents) -> Iterator[str]:
     """A section's tables of scores that Markdown shows."""
     grids = [grid for grid in section.tables(contents) if grid.markdown]
     if grids:
@@ -44,7 +44,7 @@ def _tables(section: Section, contents: Contents) -> Iterator[str]:
             yield from (*_grid(grid), "")
 
 
-def _lists(section: Section, contents: Contents) -> Iterator[str]:
+def _lists(section: PageSection, contents: Contents) -> Iterator[str]:
     """A section's tables of texts."""
     for table in section.lists(contents):
         if table.rows:

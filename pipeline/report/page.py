@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.report import figures
 from pipeline.report.contents import Contents
-from pipeline.report.sections import Section, sections, template_folders
+from pipeline.report.sections import PageSection, sections, template_folders
 from pipeline.report.templates import comparability, environment, inlined
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def render(contents: Contents, *, domain_summary: str = "") -> str:
     return templates.get_template(TEMPLATE).render(**facts, shown=shown, **inlined())
 
 
-def _shown(section: Section, contents: Contents, templates: Environment, facts: dict[str, Any]) -> Shown | None:
+def _shown(section: PageSection, contents: Contents, templates: Environment, facts: dict[str, Any]) -> Shown | None:
     """A section's HTML; None if it has nothing of this run."""
     from markupsafe import Markup
 

@@ -39,11 +39,11 @@ def llf_clusters(
         latentbench methods llf-clusters --tap b32 --k 9
     """
     from pipeline.methods import registry
-    from pipeline.methods.contrastive.llf_clusters import Report, report_clusters
+    from pipeline.methods.contrastive.llf_clusters import ClusterReport, report_clusters
 
     settings = options.request(domain=domain, device=device, methods=["llf"]).settings
     configured = registry.unfitted("llf", settings.method_parameters("llf"), settings.source_of("llf")).parameters()
-    report: Report = report_clusters(
+    report: ClusterReport = report_clusters(
         settings,
         folder,
         tap=tap or configured["tap"],

@@ -187,11 +187,13 @@ def train(
         typer.echo(f"every name: {write_report(found, place)}", err=True)
     found.problems.check(len(found), most_bad)
 
-    from pipeline.scorer_training.training.build import Job, train_scorer
+    from pipeline.scorer_training.training.build import ScorerTraining, train_scorer
     from pipeline.scorer_training.training.fit import Recipe
 
     recipe = Recipe(chosen, width, resolution, epochs, batch, rate, seeded, validation_share)
-    job = Job(images, role, to, recipe, place, floor, floor_auc, most_bad, device, threads or cores(), fresh=fresh)
+    job = ScorerTraining(
+        images, role, to, recipe, place, floor, floor_auc, most_bad, device, threads or cores(), fresh=fresh
+    )
     card = train_scorer(job, found, lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(card, indent=1))

@@ -25,7 +25,7 @@ import numpy as np
 from pipeline.attributes import NAMES
 from pipeline.chain.editor import Editor
 from pipeline.chain.face_blocks import FaceBlock, blocks, cut_faces, read_by_edits
-from pipeline.chain.inputs import Limits, load_method, read_faces, read_limits, read_range
+from pipeline.chain.inputs import Thresholds, load_method, read_faces, read_range, read_thresholds
 from pipeline.chain.views import displacement, synthesise
 from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains.base import DomainCard
@@ -99,7 +99,7 @@ def rates_shard(work: Work, block: FaceBlock, progress: Progress) -> ShardRecord
     )
     with torch.inference_mode():
         ids, faces = read_faces(work, domain, block.first, block.stop, "rates")
-        columns = edit_across_label(domain, method, ids, faces, request, read_limits(work), progress)
+        columns = edit_across_label(domain, method, ids, faces, request, read_thresholds(work), progress)
     return work.write(block.name, columns, RATES, started)
 
 
@@ -109,7 +109,7 @@ def edit_across_label(
     ids: np.ndarray,
     faces: Faces,
     request: CurveRequest,
-    limits: Limits,
+    limits: Thresholds,
     progress: Progress,
 ) -> dict[str, Any]:
     """Columns of `rates` of some faces, by face and strength; ids (N,)."""

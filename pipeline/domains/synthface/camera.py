@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.attributes import get
-from pipeline.domains.synthface.canvas import Faces
+from pipeline.domains.synthface.canvas import FactorPlanes
 from pipeline.domains.synthface.geometry import Proportions, Rays, points
 
 NOISE_SEED = 20261122
@@ -16,7 +16,7 @@ FARTHEST = {"yaw": 62.0, "pitch": 40.0}  # degrees that a turned head comes near
 FEATURE_DEPTH = 0.50  # z of eyes and mouth
 
 
-def angle(faces: Faces, name: str) -> Tensor:
+def angle(faces: FactorPlanes, name: str) -> Tensor:
     """By how much the head is drawn turned, radians (N,): pitch, roll or yaw, the first and last bent by FARTHEST.
 
     Small turns are drawn as they are, 45 degrees of yaw as 38.5 and 90 as 55.6, since estimators that reach 90 on
@@ -36,7 +36,7 @@ def _grid(resolution: int) -> tuple[Tensor, Tensor]:
     return line[None, None, :].expand(1, resolution, -1), -line[None, :, None].expand(1, -1, resolution)
 
 
-def aligned_rays(faces: Faces, shape: Proportions, resolution: int) -> Rays:
+def aligned_rays(faces: FactorPlanes, shape: Proportions, resolution: int) -> Rays:
     """FFHQ's frame: centre e + 0.1 (m - e), half side max(2 |eye to eye|, 1.8 |e to m|).
 
     e and m are the projected middles of eyes and mouth. Yaw turns the nose to the image's right,
@@ -66,7 +66,7 @@ def aligned_rays(faces: Faces, shape: Proportions, resolution: int) -> Rays:
     return frame
 
 
-def key_light(faces: Faces, rays: Rays) -> Tensor:
+def key_light(faces: FactorPlanes, rays: Rays) -> Tensor:
     """The unit direction to the key light in head coordinates, (N, 3, 1, 1)."""
     x = 0.75 * faces.signed("light_x")[:, 0, 0]
     y = 0.10 + 0.55 * faces("light_y")[:, 0, 0]
@@ -94,7 +94,7 @@ def blurred(picture: Tensor, amount: Tensor) -> Tensor:
     return kernel @ picture @ kernel.transpose(2, 3)
 
 
-def develop(picture: Tensor, faces: Faces) -> Tensor:
+def develop(picture: Tensor, faces: FactorPlanes) -> Tensor:
     """Blur, exposure (just under two stops from dark to bright) and noise; (N, 3, H, W) in [0, 1]."""
     picture = blurred(picture, faces("blur")[:, 0, 0])
     gain = torch.exp2((faces("exposure") - 0.62) * 1.6)[:, None]

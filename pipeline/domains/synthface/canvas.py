@@ -8,7 +8,7 @@ from pipeline.domains.synthface.factors import FACTOR_NAMES, PARTS
 PART_INDEX = {part: place for place, part in enumerate(PARTS)}
 
 
-class Faces:
+class FactorPlanes:
     """The factors of a block of faces by name: `faces("smile")` is (N, 1, 1), ready for planes."""
 
     def __init__(self, factors: Tensor) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pipeline.domains.synthface.canvas import Faces
+from pipeline.domains.synthface.canvas import FactorPlanes
 from pipeline.domains.synthface.geometry import Proportions
 
 
@@ -30,7 +30,7 @@ class Expression:
     cheeks: Tensor
 
 
-def expression(faces: Faces, shape: Proportions) -> Expression:
+def expression(faces: FactorPlanes, shape: Proportions) -> Expression:
     """The sum of what smile and emotions ask for; `neutral` closes and straightens the mouth."""
     smile, anger, fear = faces("smile"), faces("anger"), faces("fear")
     disgust, sad, surprise = faces("disgust"), faces("sadness"), faces("surprise")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.domains.synthface.canvas import Canvas, Faces, palette, rgb
+from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, palette, rgb
 from pipeline.domains.synthface.expression import Expression
 from pipeline.domains.synthface.geometry import Proportions, Rays, Surface, ramp, spot, step
 
@@ -12,7 +12,7 @@ FRAMES = ((0.04, 0.04, 0.05), (0.32, 0.13, 0.07), (0.55, 0.56, 0.60))
 LENS_DEPTH = 0.56  # z of the glasses' plane
 
 
-def paint_eyes(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface) -> None:
+def paint_eyes(canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Expression, surface: Surface) -> None:
     """Lids, eyeball, iris, lashes, and eye make-up."""
     pixel, front = surface.pixel, surface.front
     wide = 0.088 * shape.eye_size.sqrt()
@@ -46,7 +46,7 @@ def paint_eyes(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressio
 
 
 def paint_mouth(
-    canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface, skin: Tensor
+    canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Expression, surface: Surface, skin: Tensor
 ) -> None:
     """Lips, the dark of an open mouth, and teeth."""
     pixel, front = surface.pixel, surface.front
@@ -86,7 +86,7 @@ def paint_mouth(
     canvas.tint(1 - corner * 0.30)
 
 
-def paint_glasses(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface) -> None:
+def paint_glasses(canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, surface: Surface) -> None:
     """Frames with bridge and temples; reading glasses have a thicker rim, sunglasses dark lenses."""
     reading, sun = faces("reading_glasses"), faces("sunglasses")
     worn = torch.maximum(torch.maximum(reading, sun), faces("glasses"))
@@ -116,13 +116,13 @@ def paint_glasses(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, 
     canvas.paint("glasses", palette(faces("frame_colour") * (1 - 0.6 * reading), FRAMES), frame * worn)
 
 
-def cloth_colour(faces: Faces) -> Tensor:
+def cloth_colour(faces: FactorPlanes) -> Tensor:
     """(N, 3, 1, 1): the colour of hats and masks, once round the hues."""
     turn = faces("cloth_hue")[:, None] * 5.2 - torch.tensor([0.0, 2.09, 4.19])[None, :, None, None]
     return 0.42 + 0.30 * torch.cos(turn)
 
 
-def paint_mouth_cover(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface, shade: Tensor) -> None:
+def paint_mouth_cover(canvas: Canvas, faces: FactorPlanes, shape: Proportions, surface: Surface, shade: Tensor) -> None:
     """A cloth mask that climbs from the chin to the middle of the nose."""
     amount = faces("mouth_occluded")
     top = shape.chin_y - 0.05 + (shape.nose_y - shape.chin_y) * amount.sqrt()

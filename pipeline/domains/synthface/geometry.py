@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.domains.synthface.canvas import Faces
+from pipeline.domains.synthface.canvas import FactorPlanes
 
 
 def step(distance: Tensor, width: Tensor | float) -> Tensor:
@@ -138,7 +138,7 @@ class Proportions:
     mouth_y: Tensor
 
 
-def proportions(faces: Faces) -> Proportions:
+def proportions(faces: FactorPlanes) -> Proportions:
     """Measures that follow identity, age and gender: children have low, large eyes and no jaw."""
     years = faces("age") * 75
     child = (1 - years / 28).clamp(min=0)
@@ -213,7 +213,7 @@ def _blend(first: Hit, second: Hit, softness: float) -> tuple[Hit, Tensor]:
     return hit, share
 
 
-def _relief(faces: Faces, shape: Proportions, across: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _relief(faces: FactorPlanes, shape: Proportions, across: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Height, and its slopes along |x| and y, of sockets, brow ridge, cheeks, chin and mouth."""
     smile = faces("smile")
     bumps = (
@@ -269,7 +269,7 @@ def _skull(shape: Proportions, rays: Rays) -> Hit:
     return _blend(cranium, jaw, HEAD_SOFTNESS)[0]
 
 
-def _nose(faces: Faces, shape: Proportions, rays: Rays) -> Hit:
+def _nose(faces: FactorPlanes, shape: Proportions, rays: Rays) -> Hit:
     """Ridge and tip, as a smooth union. Children's are shorter and flatter, old people's tips taller."""
     middle = shape.width * 0
     bridge = 0.026 * faces.signed("nose_bridge")  # by which the ridge stands out further
@@ -288,7 +288,7 @@ def _nose(faces: Faces, shape: Proportions, rays: Rays) -> Hit:
     return _blend(ridge, tip, NOSE_SOFTNESS)[0]
 
 
-def face_surface(faces: Faces, shape: Proportions, rays: Rays) -> Surface:
+def face_surface(faces: FactorPlanes, shape: Proportions, rays: Rays) -> Surface:
     """Cranium, jaw and nose as a smooth union of ellipsoids, with relief on top."""
     whole, nose = _blend(_skull(shape, rays), _nose(faces, shape, rays), FACE_SOFTNESS)
     distance = whole.distance

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.domains.synthface.canvas import Canvas, Faces, rgb
+from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, rgb
 from pipeline.domains.synthface.features import cloth_colour
 from pipeline.domains.synthface.geometry import (
     Hit,
@@ -29,7 +29,7 @@ COLOURS: dict[str, tuple[tuple[float, float, float], float]] = {
 UNDECIDED = ((0.42, 0.36, 0.30), 0.12)
 
 
-def hair_colour(faces: Faces) -> Tensor:
+def hair_colour(faces: FactorPlanes) -> Tensor:
     """(N, 3, 1, 1): the mean of six colours weighted by squared confidence, see COLOURS."""
     total = torch.full((faces.count, 1, 1, 1), UNDECIDED[1])
     colour = total * rgb(*UNDECIDED[0])
@@ -40,14 +40,14 @@ def hair_colour(faces: Faces) -> Tensor:
     return colour / total
 
 
-def hair_length(faces: Faces) -> Tensor:
+def hair_length(faces: FactorPlanes) -> Tensor:
     """(N, 1, 1) in [0, 1]: longer in women, gone with baldness."""
     length = 0.78 - 0.72 * faces("gender") + 0.30 * faces.signed("hair_length")
     return length.clamp(0, 1) * (1 - ramp(faces("baldness"), 0.1, 0.7))
 
 
 def paint_long_hair(
-    canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, colour: Tensor, *, beside: bool
+    canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, colour: Tensor, *, beside: bool
 ) -> None:
     """Hair behind the head, or (beside) the two curtains that fall in front of the shoulders."""
     length = hair_length(faces)
@@ -69,7 +69,7 @@ def paint_long_hair(
     canvas.paint("hair", colour * strand[:, None], mask * step(length - 0.10, 0.06))
 
 
-def hair_shell(faces: Faces, shape: Proportions, rays: Rays) -> tuple[Hit, tuple[Tensor, Tensor, Tensor]]:
+def hair_shell(faces: FactorPlanes, shape: Proportions, rays: Rays) -> tuple[Hit, tuple[Tensor, Tensor, Tensor]]:
     """Where rays meet the ellipsoid of hair around the skull, and the head coordinates there."""
     thick = (0.035 + 0.055 * faces("hair_volume")) * (1 - 0.8 * faces("baldness")) + 0.012
     shell = intersect(
@@ -86,7 +86,7 @@ def hair_shell(faces: Faces, shape: Proportions, rays: Rays) -> tuple[Hit, tuple
     return shell, (x, y, z)
 
 
-def paint_back_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, colour: Tensor) -> None:
+def paint_back_hair(canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, colour: Tensor) -> None:
     """The far side of the shell, seen past the head: what of it the face will not cover."""
     shell, (_, y, _) = hair_shell(faces, shape, rays)
     gone = (faces("baldness") + 1e-4).sqrt()
@@ -98,7 +98,7 @@ def paint_back_hair(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays
 
 
 def paint_hair(
-    canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor, light: Tensor
+    canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor, light: Tensor
 ) -> None:
     """The shell on the skull, a lock over one eye, a fringe on the forehead."""
     bald, plain = faces("baldness"), colour
@@ -133,7 +133,7 @@ def paint_hair(
 
 
 def _paint_locks(
-    canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor, part: Tensor
+    canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor, part: Tensor
 ) -> None:
     # fringe: descends from the hairline to the brows
     fringe = faces("forehead_occluded")
@@ -150,7 +150,7 @@ def _paint_locks(
     canvas.paint("hair", colour * (0.55 + 0.07 * torch.sin(tilted * 80))[:, None], inside * ramp(lock, 0.0, 0.5))
 
 
-def paint_headwear(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, light: Tensor) -> None:
+def paint_headwear(canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, light: Tensor) -> None:
     """A knitted hat whose brim descends from the crown to the forehead."""
     worn = faces("headwear")
     hat = intersect(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.domains.synthface import camera
-from pipeline.domains.synthface.canvas import PART_INDEX, Faces
+from pipeline.domains.synthface.canvas import PART_INDEX, FactorPlanes
 from pipeline.domains.synthface.factors import FACTORS, PARTS, column
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.truth import truth_factors
@@ -32,7 +32,7 @@ def inside(masks: Tensor, faces: Tensor, parts: tuple[str, ...]) -> Tensor:
     masks (N, len(PARTS), H, W) as `render` gives them, faces (N, N_FACTORS) whose blur they get.
     """
     share = masks[:, [PART_INDEX[part] for part in parts]].sum(dim=1, keepdim=True)
-    blurred = camera.blurred(share, Faces(faces)("blur")[:, 0, 0])
+    blurred = camera.blurred(share, FactorPlanes(faces)("blur")[:, 0, 0])
     return blurred[:, 0] >= INSIDE_SHARE
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.domains.synthface import camera, features, hair, skin
-from pipeline.domains.synthface.canvas import Canvas, Faces
+from pipeline.domains.synthface.canvas import Canvas, FactorPlanes
 from pipeline.domains.synthface.expression import expression
 from pipeline.domains.synthface.factors import N_FACTORS, PARTS
 from pipeline.domains.synthface.geometry import (
@@ -32,7 +32,7 @@ class Rendered:
     masks: Tensor | None
 
 
-def _background(faces: Faces, rays: Rays) -> Tensor:
+def _background(faces: FactorPlanes, rays: Rays) -> Tensor:
     tall = torch.linspace(1, -1, rays.y.shape[1])[None, :, None]
     shade = 0.85 + 0.25 * faces.signed("background_gradient") * -tall
     colour = faces.colour("background")
@@ -40,7 +40,7 @@ def _background(faces: Faces, rays: Rays) -> Tensor:
     return (colour * shade[:, None]).expand(-1, -1, -1, rays.x.shape[2]).contiguous()
 
 
-def _paint_body(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, colour: Tensor) -> None:
+def _paint_body(canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, colour: Tensor) -> None:
     x0, _ = rays.project(points(shape.width * 0, 0.0, -0.15))
     _, chin = rays.project(points(shape.width * 0, shape.chin_y, 0.25))
     dx, pixel = rays.x - x0, rays.pixel
@@ -59,7 +59,9 @@ def _paint_body(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, co
     canvas.paint("clothing", (0.08 + 0.8 * torch.lerp(dye.mean(1, keepdim=True), dye, 0.6)) * fold[:, None], cloth)
 
 
-def _paint_ears(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor) -> None:
+def _paint_ears(
+    canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, surface: Surface, colour: Tensor
+) -> None:
     size = 1.05 + 0.5 * faces.signed("ear_size")
     for side in (-1.0, 1.0):
         hit = intersect(
@@ -73,7 +75,7 @@ def _paint_ears(canvas: Canvas, faces: Faces, shape: Proportions, rays: Rays, su
 
 
 def _render_block(factors: Tensor, resolution: int, masks: bool) -> tuple[Tensor, Tensor | None]:
-    faces = Faces(factors)
+    faces = FactorPlanes(factors)
     shape = proportions(faces)
     mood = expression(faces, shape)
     rays = camera.aligned_rays(faces, shape, resolution)
@@ -136,7 +138,7 @@ def render(factors: Tensor, resolution: int = 64, *, masks: bool = False, supers
         picture, share = _render_block(rows, fine, masks)
         if supersample > 1:
             picture = torch.nn.functional.avg_pool2d(picture, supersample)
-        picture = camera.develop(picture, Faces(rows))
+        picture = camera.develop(picture, FactorPlanes(rows))
         images[start : start + real] = (picture * 2 - 1)[:real]
         if shares is not None and share is not None:
             if supersample > 1:

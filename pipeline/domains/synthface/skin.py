@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from pipeline.domains.synthface.canvas import Canvas, Faces, palette, rgb
+from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, palette, rgb
 from pipeline.domains.synthface.expression import Expression
 from pipeline.domains.synthface.geometry import Proportions, Surface, ramp, spot, step
 
 SKIN = ((1.0, 0.87, 0.79), (0.97, 0.81, 0.71), (0.91, 0.72, 0.59), (0.69, 0.48, 0.35), (0.50, 0.34, 0.25))
 
 
-def skin_colour(faces: Faces) -> Tensor:
+def skin_colour(faces: FactorPlanes) -> Tensor:
     """(N, 3, 1, 1): tone from light to dark, undertone from pink to yellow."""
     warm = faces.signed("skin_undertone")[:, None]
     colour = palette(faces("skin_tone"), SKIN)
@@ -25,7 +25,7 @@ def grain(surface: Surface) -> Tensor:
     return (waves + torch.sin(x * 167 + y * 71 + 2) + torch.sin(x * 29 - y * 187)).mul_(0.25)
 
 
-def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface) -> None:
+def paint_skin(canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Expression, surface: Surface) -> None:
     """Blush, freckles, the marks of age and the creases of expression."""
     across, y = surface.across, surface.y
     blush = spot(across - 0.26, y + 0.12, 0.13, 0.09) * (0.5 + 0.4 * shape.child)
@@ -66,7 +66,7 @@ def paint_skin(canvas: Canvas, faces: Faces, shape: Proportions, mood: Expressio
     canvas.claim("nose", surface.nose * surface.front)
 
 
-def _paint_mood(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface) -> None:
+def _paint_mood(canvas: Canvas, faces: FactorPlanes, shape: Proportions, surface: Surface) -> None:
     """What blood and tears tell: anger flushes, fear blanches, disgust sallows, sadness weeps."""
     across, y, front = surface.across, surface.y, surface.front
     flush = front * (0.24 * faces("anger")) * (1 - 0.7 * spot(across, y - shape.mouth_y, 0.3, 0.12))
@@ -79,7 +79,7 @@ def _paint_mood(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surfa
     canvas.paint(None, rgb(0.72, 0.86, 1.0), tear * front)
 
 
-def paint_beard(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surface, colour: Tensor) -> None:
+def paint_beard(canvas: Canvas, faces: FactorPlanes, shape: Proportions, surface: Surface, colour: Tensor) -> None:
     """Beard on chin and jaw, moustache on the upper lip, sideburns before the ears."""
     across, y, pixel = surface.across, surface.y, surface.pixel
     edge = pixel * 1.5 + 0.02
@@ -101,7 +101,7 @@ def paint_beard(canvas: Canvas, faces: Faces, shape: Proportions, surface: Surfa
 
 
 def paint_brows(
-    canvas: Canvas, faces: Faces, shape: Proportions, mood: Expression, surface: Surface, colour: Tensor
+    canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Expression, surface: Surface, colour: Tensor
 ) -> None:
     """Both brows: thicker in men, arched by identity, moved by expression."""
     along = (surface.across - shape.eye_x - 0.005) * (1 / 0.13)

@@ -17,7 +17,7 @@ from pipeline.methods.contrastive.candidates import (
     parse_groups,
     rebuild_candidates,
 )
-from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, contrastive_loss, unit_rows
+from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, contrastive_loss, unit_rows
 from pipeline.methods.cost import Cost
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import Unnamed
@@ -164,7 +164,7 @@ class LatentCLR(Unnamed):
         networks = Directions(self.directions, data.w.shape[1], depth=self.network_depth, rng=data.rng(START))
         models = nn.ModuleList([networks.to(data.device)])
 
-        def objective(turn: int, w: Tensor, rng: torch.Generator) -> Outcome:
+        def objective(turn: int, w: Tensor, rng: torch.Generator) -> StepLoss:
             return self.objective(data, networks, w, fed, rng)
 
         with frozen(data.generator):
@@ -190,7 +190,7 @@ class LatentCLR(Unnamed):
         w: Tensor,
         fed: list[tuple[int, int]],
         rng: torch.Generator,
-    ) -> Outcome:
+    ) -> StepLoss:
         """The contrastive loss of codes w (B, 512) on the device."""
         drawn = 1 if self.model == "global" else self.directions
         alphas = draw_alphas(drawn, self.alpha_low, self.alpha_high, rng).expand(self.directions)
@@ -200,7 +200,7 @@ class LatentCLR(Unnamed):
             before, after = unit_rows(before)[0], unit_rows(after)[0]
         rows, there = unit_rows(after - before)
         loss, accuracy = contrastive_loss(rows, there)
-        return Outcome(loss, float(loss.detach()), accuracy, 1 - float(there.float().mean()))
+        return StepLoss(loss, float(loss.detach()), accuracy, 1 - float(there.float().mean()))
 
     def rebuild(self, state: dict[str, Tensor], facts: dict[str, Any]) -> DirectionCandidates:
         """The candidates that `state` and `facts` describe."""

@@ -26,7 +26,7 @@ from pipeline.methods.contrastive.llf_masks import (
     seed_of,
     spread_over,
 )
-from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, contrastive_loss, unit_rows
+from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, contrastive_loss, unit_rows
 from pipeline.methods.cost import Cost
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import Unnamed
@@ -214,7 +214,7 @@ class LLF(Unnamed):
         region: int,
         fed: list[tuple[int, int]],
         rng: torch.Generator,
-    ) -> tuple[Outcome, tuple[float, float]]:
+    ) -> tuple[StepLoss, tuple[float, float]]:
         """The masked loss of codes w (B, 512), and the mean squared change of features in and outside the region."""
         alphas = draw_alphas(self.directions, self.alpha, self.alpha, rng)
         before, after = feature_changes(data, networks(w), w, self.tap, alphas, fed)
@@ -226,7 +226,7 @@ class LLF(Unnamed):
         contrast = float(loss.detach())
         if self.outside_weight:
             loss = loss + self.outside_weight * (change * ~mask).square().mean()
-        return Outcome(loss, contrast, accuracy, 1 - float(there.float().mean())), inside_and_outside(
+        return StepLoss(loss, contrast, accuracy, 1 - float(there.float().mean())), inside_and_outside(
             change.detach(), inside
         )
 

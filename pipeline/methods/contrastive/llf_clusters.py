@@ -27,7 +27,7 @@ INK, LINES = "#333333", ("#2f7ed8", "#e07b00")
 
 
 @dataclass(frozen=True)
-class Choice:
+class Clustering:
     """What one k gives. `explained`: share of the variance between clusters. Purity and IoU: None without truth."""
 
     k: int
@@ -55,12 +55,12 @@ class Overlap:
 
 
 @dataclass
-class Report:
+class ClusterReport:
     """The choice of k on a domain's feature maps: `k_by` is what each rule says, `regions` the `shown` clusters."""
 
     tap: str
     images: int
-    choices: list[Choice]
+    choices: list[Clustering]
     k_by: dict[str, int]
     shown: int
     one_cluster: float | None = None
@@ -127,7 +127,7 @@ def canopies(points: np.ndarray, rng: np.random.Generator) -> int:
 
 def choose_k(
     maps: Tensor, ks: Sequence[int], seed: int, parts: Tensor | None = None
-) -> tuple[list[Choice], dict[str, int]]:
+) -> tuple[list[Clustering], dict[str, int]]:
     """A row per k of `ks`, ascending, for feature maps (N, C, h, w), and the k of each rule.
 
     parts: (N, H, H) int64 true parts, of another resolution if need be.
@@ -151,7 +151,7 @@ def choose_k(
             against = overlap_with_parts(found, parts, k)
             scores = {"purity": against.purity, "iou": against.mean_iou}
         choices.append(
-            Choice(
+            Clustering(
                 k=k,
                 inertia=inertia,
                 explained=1 - inertia / max(total, 1e-30),
@@ -174,7 +174,7 @@ def overlap_with_parts(labels: Tensor, parts: Tensor, clusters: int) -> Overlap:
     return overlap(grown, flat, clusters, int(flat.max()) + 1)
 
 
-def draw_choice(report: Report, path: Path) -> None:
+def draw_choice(report: ClusterReport, path: Path) -> None:
     """Inertia with its elbow and silhouette with its peak over k, and the number of canopies as a line; as PNG."""
     from matplotlib.figure import Figure
 
@@ -206,7 +206,7 @@ def report_clusters(
     ks: Sequence[int],
     shown: int,
     progress: Callable[[str], None] = print,
-) -> Report:
+) -> ClusterReport:
     """Choose k on a domain's feature maps; writes choice.png, masks.png and clusters.json into `folder`.
 
     The codes are the first training ids at the domain's truncation; `shown` is the k of the masks. Raises ConfigError
@@ -237,7 +237,7 @@ def report_clusters(
     parts, names = base.true_parts(settings.domain, w, generator.resolution)
     progress(f"K-means for k = {', '.join(str(k) for k in ks)}")
     choices, k_by = choose_k(maps, ks, seed, parts)
-    report = Report(tap, images, choices, k_by, shown)
+    report = ClusterReport(tap, images, choices, k_by, shown)
     labels = label_maps(maps, fit_clusters(maps, shown, seed))
     shares = torch.bincount(labels.flatten(), minlength=shown) / labels.numel()
     report.regions = [{"region": region, "share": round(float(share), 4)} for region, share in enumerate(shares)]

@@ -25,7 +25,7 @@ VALIDATION = FIRST_STEP - 1  # purpose of the random stream of the validations
 
 
 @dataclass
-class Outcome:
+class StepLoss:
     """The loss to minimise, its contrastive part, the share of right rows, and the share of rows left out as zero."""
 
     loss: Tensor
@@ -90,7 +90,7 @@ class ContrastiveTraining(MethodTraining):
         method: Method,
         data: FitData,
         models: nn.ModuleList,
-        objective: Callable[[int, Tensor, torch.Generator], Outcome],
+        objective: Callable[[int, Tensor, torch.Generator], StepLoss],
         *,
         steps: int,
         batch: int,

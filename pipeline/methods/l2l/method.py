@@ -9,7 +9,7 @@ from pipeline.attributes import NAMES
 from pipeline.methods import validation
 from pipeline.methods.cost import Cost, gradient_bytes, layers_of, stepped_cost
 from pipeline.methods.interface import FitData, Paper
-from pipeline.methods.l2l.training import LOSSES, Trainable, Training
+from pipeline.methods.l2l.training import LOSSES, L2LTraining, TrainableL2L
 from pipeline.optimisation.stepped import frozen
 from pipeline.tables.fields import W_DIM
 
@@ -26,7 +26,7 @@ WARM_UP = 0.02  # share of the steps in which the learning rate rises
 LAST_RATE = 0.05  # share of the learning rate at the last step
 
 
-class L2L(Trainable):
+class L2L(TrainableL2L):
     """w' = f(w, da; theta), a fully connected tanh network; da is the wanted change of all 35 attribute values.
 
     Khodadadeh et al., "Latent to Latent: A Learned Mapper for Identity Preserving Editing of Multiple Face Attributes
@@ -125,7 +125,7 @@ class L2L(Trainable):
         depends on (seed, k) alone. Raises TrainingDivergedError.
         """
         with frozen(data.generator, data.scorer_a, data.recognizer_a):
-            training = Training(self, data)
+            training = L2LTraining(self, data)
             training.run()
         self.mapper_ = training.mapper.requires_grad_(False)
         self.facts_ = training.facts()

@@ -22,7 +22,7 @@ START, PAIRS, PROBE_CHANGES = 0, 1, 2  # purposes of random streams
 LOSSES = ("attribute", "cycle", "identity", "neighbourhood", "face")
 
 
-class Trainable(Method):
+class TrainableL2L(Method):
     """What the training needs of the method that it trains."""
 
     steps: int
@@ -58,10 +58,10 @@ class Trainable(Method):
         """The learning rate of a step."""
 
 
-class Training(MethodTraining):
+class L2LTraining(MethodTraining):
     """One training of the mapper."""
 
-    def __init__(self, method: Trainable, data: FitData) -> None:
+    def __init__(self, method: TrainableL2L, data: FitData) -> None:
         import torch
 
         self.method = method

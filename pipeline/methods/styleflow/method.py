@@ -13,7 +13,7 @@ from pipeline.methods import validation
 from pipeline.methods.cost import Cost, stepped_cost
 from pipeline.methods.interface import Faces, FitData, Paper
 from pipeline.methods.layer_table import layer_masks
-from pipeline.methods.styleflow.training import PROBE, Trainable, Training
+from pipeline.methods.styleflow.training import PROBE, StyleFlowTraining, TrainableStyleFlow
 from pipeline.tables.fields import W_DIM
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ GAINS = {"gender": 1.5, "glasses": 2.5, "baldness": 2.0, "beard": 1.7, "age": 0.
 LEAST_SPREAD = 1e-3  # that a condition's standard deviation is taken for
 
 
-class StyleFlow(Trainable):
+class StyleFlow(TrainableStyleFlow):
     """z = Phi(w, a), w' = Phi^-1(z, a + g da), kept in the layers of the changed attribute; w elsewhere.
 
     Abdal et al., "StyleFlow: Attribute-conditioned Exploration of StyleGAN-Generated Images using Conditional
@@ -130,7 +130,7 @@ class StyleFlow(Trainable):
         centre, scale = self.scaling(names, values)
         self.facts_ = {"conditions": list(names)}
         self.centre_, self.scale_ = centre.to(data.device), scale.to(data.device)
-        training = Training(self, data, held_out)
+        training = StyleFlowTraining(self, data, held_out)
         training.run()
         self.flow_ = training.flow.eval().requires_grad_(False)
         self.facts_ |= training.facts()

@@ -23,7 +23,7 @@ ROUND_TRIP = 1e-3  # largest difference, in W, that encoding and decoding again 
 START, PROBE_NOISE = 0, 1  # purposes of random streams
 
 
-class Trainable(Method):
+class TrainableStyleFlow(Method):
     """What the training needs of the method that it trains."""
 
     steps: int
@@ -42,13 +42,13 @@ class Trainable(Method):
         """The flow's conditions (N, conditions) of values (N, 35)."""
 
 
-class Training(MethodTraining):
+class StyleFlowTraining(MethodTraining):
     """One training of the flow."""
 
     remedy: ClassVar[str] = "training_tolerance"
     start: float = math.nan
 
-    def __init__(self, method: Trainable, data: FitData, held_out: int) -> None:
+    def __init__(self, method: TrainableStyleFlow, data: FitData, held_out: int) -> None:
         import torch
 
         self.method = method

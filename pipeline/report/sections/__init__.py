@@ -31,7 +31,7 @@ class TextTable:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """One section of the page.
 
     key: its id on the page; no other section has it. order: the page's sections stand by it, from the smallest.
@@ -60,7 +60,7 @@ class Section:
     folded_title: str = ""
 
 
-def sections() -> list[Section]:
+def sections() -> list[PageSection]:
     """Every section, in the order of the page. Raises ValueError for two of one key."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     found = [getattr(import_module(f"{__name__}.{name}"), "SECTION", None) for name in names]

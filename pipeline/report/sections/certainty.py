@@ -13,7 +13,7 @@ from pipeline.report.contents import Contents
 from pipeline.report.controls import Check, control_checks
 from pipeline.report.grids import ARROWS, decimals_for, label, number, short
 from pipeline.report.judges import OF_LOGITS
-from pipeline.report.sections import Section, TextTable
+from pipeline.report.sections import PageSection, TextTable
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Standing:
+class MetricRanks:
     """The ranks of every method by one metric and network, over all attributes; `places` in the methods' order."""
 
     title: str
@@ -44,7 +44,7 @@ class Certainty:
     """The section of the page. `few` says that no difference can be significant with this run's faces."""
 
     checks: list[Check]
-    standings: list[Standing]
+    standings: list[MetricRanks]
     differences: list[dict[str, Any]]
     judges: list[dict[str, Any]]
     counted: str
@@ -63,7 +63,7 @@ def certainty(contents: Contents) -> Certainty:
     )
 
 
-def standings(contents: Contents) -> list[Standing]:
+def standings(contents: Contents) -> list[MetricRanks]:
     """Ranks over all attributes on the grid over ranges, one standing per metric and network."""
     ranks = contents.ranks
     chosen = ranks[(ranks["attribute"] == ALL) & ranks["protocol"].isin([PAPER, LOCALITY])]
@@ -73,7 +73,7 @@ def standings(contents: Contents) -> list[Standing]:
         rows = {row["method"]: _place(row) for row in part.to_dict("records")}
         places = tuple(rows.get(method) for method in contents.methods)
         name = "" if network == "none" else short(network, contents.run.domain)
-        found.append(Standing(label(metric), name, ARROWS.get(better.get(metric, ""), ""), places))
+        found.append(MetricRanks(label(metric), name, ARROWS.get(better.get(metric, ""), ""), places))
     return found
 
 
@@ -160,7 +160,7 @@ def _controls(contents: Contents) -> list[TextTable]:
     return [TextTable("Controls", ("control", "expected", "found", ""), tuple(rows))]
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="certainty",
     title="How sure",
     order=70,

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.metrics.base import ALL, LOCALITY, MATCHED, PAPER, RATES, noise_of
 from pipeline.report.contents import Contents
 from pipeline.report.grids import IDENTITY, label, short
-from pipeline.report.sections import Section, TextTable
+from pipeline.report.sections import PageSection, TextTable
 from pipeline.report.sections.matched import shown_level
 
 L2L_PAPER = "Khodadadeh et al., WACV 2022"
@@ -228,7 +228,7 @@ def _lists(contents: Contents) -> list[TextTable]:
     ]
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="claims",
     title="Claims and rankings",
     order=80,

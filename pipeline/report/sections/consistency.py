@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.metrics.base import CONSISTENCY
 from pipeline.report.contents import Contents
 from pipeline.report.grids import METRICS, Grid, decimals_for, grid_of, label, row_of
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 CARRIED = "What a method carries from edit to edit: {}. Values that it does not carry are read again by scorer A."
 
@@ -30,7 +30,7 @@ def carried_note(contents: Contents) -> str:
     return CARRIED.format(", ".join(f"{name} ({what})" for name, what in sorted(carried.items()))) if carried else ""
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="consistency",
     title="Consistency",
     order=60,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.metrics.base import PAPER, PERCEPTION
 from pipeline.report.contents import Contents
 from pipeline.report.grids import ALL, CHANGE, IDENTITY, SECONDS, Grid, attribute_grid, metric_grid, titled
-from pipeline.report.sections import Section, sections
+from pipeline.report.sections import PageSection, sections
 from pipeline.report.sections.paper import QUALITY
 
 READ_FIRST = (CHANGE, "locality", "lpips", "ssim")  # without which no identity distance can be read
@@ -51,7 +51,7 @@ def further_tables(contents: Contents) -> list[Grid]:
     return grids if perception is None else [*grids, perception]
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="further",
     title="Further measures",
     order=120,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.report.contents import Contents
 from pipeline.report.glossary import Entry, glossary
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 
 def used_glossary(contents: Contents) -> list[Entry]:
@@ -15,7 +15,7 @@ def used_glossary(contents: Contents) -> list[Entry]:
     return glossary(facts, {metric: [str(name) for name in names] for metric, names in networks.items()})
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="glossary",
     title="Glossary",
     order=150,

@@ -26,7 +26,7 @@ from pipeline.report.grids import (
     titled,
 )
 from pipeline.report.judges import attributes_left_out
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 SHOWN_LEVEL = 1.0
 BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity_distance", "unreached_share")
@@ -135,7 +135,7 @@ def rescoring_plot(contents: Contents) -> Plot | None:
     return Plot("rescoring", "Re-scoring at matched change", caption, drawn)
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="matched",
     title="At matched change",
     order=40,

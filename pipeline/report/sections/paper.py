@@ -7,7 +7,7 @@ from dataclasses import replace
 from pipeline.metrics.base import PAPER
 from pipeline.report.contents import PAPERS_ROLE, Contents
 from pipeline.report.grids import IDENTITY, SECONDS, Grid, attribute_grid, doubtful, metric_grid, short
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 INCEPTION = ("inception_score", "inception_score_spread", "inception_score_difference")
 QUALITY = ("kid_same_codes", "fid_same_codes", "kid", "fid", *INCEPTION)
@@ -61,7 +61,7 @@ def paper_tables(contents: Contents) -> list[Grid]:
     return [*identity_grids(contents), *(grid for grid in further if grid is not None)]
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="tables",
     title="The paper's tables",
     order=20,

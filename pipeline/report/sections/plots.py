@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pipeline.report import figures
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
-SECTION = Section(key="plots", title="Plots", order=90, plots=lambda contents: figures.plots(contents))
+SECTION = PageSection(key="plots", title="Plots", order=90, plots=lambda contents: figures.plots(contents))

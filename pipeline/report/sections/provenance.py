@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline.report.contents import Contents
 from pipeline.report.method_facts import method_facts
-from pipeline.report.sections import Section, TextTable
+from pipeline.report.sections import PageSection, TextTable
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _trainings(contents: Contents) -> list[TextTable]:
     return [TextTable("Training", ("method", "seconds", "candidates for names"), tuple(rows))]
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="provenance",
     title="Provenance",
     order=140,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.report.contents import Contents
 from pipeline.report.paper_numbers import papers_of
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 
 def _values(contents: Contents) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def _values(contents: Contents) -> dict[str, Any]:
     return {"published": papers} if papers else {}
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="published",
     title="Next to published numbers",
     order=30,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 from pipeline.tables.schemas import PUBLISHED
 
-SECTION = Section(
+SECTION = PageSection(
     key="query",
     title="Query the tables",
     order=160,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.report import figures
 from pipeline.report.contents import Contents
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 
 def range_lines(contents: Contents) -> list[dict[str, Any]]:
@@ -25,4 +25,4 @@ def _values(contents: Contents) -> dict[str, Any]:
     return {"ranges": lines} if lines else {}
 
 
-SECTION = Section(key="ranges", title="Ranges", order=110, template="ranges.html.j2", values=_values)
+SECTION = PageSection(key="ranges", title="Ranges", order=110, template="ranges.html.j2", values=_values)

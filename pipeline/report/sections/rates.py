@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.metrics.base import RATES
 from pipeline.report.contents import Contents
 from pipeline.report.grids import ALL, Grid, attribute_grid, level_grid, titled
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 BY_ATTRIBUTE = ("preservation_area", "acceptance_area", "target_change_rate")
 BY_RATE = ("preservation_rate", "acceptance_rate")
@@ -36,7 +36,7 @@ def rate_tables(contents: Contents) -> list[Grid]:
     return grids
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="rates",
     title="Rate curves",
     order=50,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.report.contents import PROTOCOL_SIZES, Contents
 from pipeline.report.method_facts import method_facts
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 
 def size_lines(contents: Contents) -> list[tuple[str, int, int]]:
@@ -12,7 +12,7 @@ def size_lines(contents: Contents) -> list[tuple[str, int, int]]:
     return [(noun, getattr(contents.run, name), full) for name, (full, noun) in PROTOCOL_SIZES.items()]
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="run",
     title="What was run",
     order=10,

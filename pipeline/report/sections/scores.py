@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
-SECTION = Section(
+SECTION = PageSection(
     key="all",
     title="Every score",
     order=130,

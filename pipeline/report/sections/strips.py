@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.attributes import EVALUATED, get
 from pipeline.report.contents import Contents, Strip
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
 
 def strips_by_attribute(contents: Contents) -> list[tuple[str, list[tuple[int, list[Strip]]]]]:
@@ -40,7 +40,7 @@ def _values(contents: Contents) -> dict[str, Any]:
     return {"strips": strips, "reading": reading} if strips else {}
 
 
-SECTION = Section(
+SECTION = PageSection(
     key="strips",
     title="Edits",
     order=100,

@@ -39,7 +39,7 @@ HOW = (
 
 
 @dataclass(frozen=True)
-class Job:
+class ScorerTraining:
     """One training. `folder` holds decoded pictures, checkpoint and report; device, threads and folder change no number
     beyond rounding.
     """
@@ -58,7 +58,7 @@ class Job:
     save_seconds: float = 60.0
 
 
-def train_scorer(job: Job, labels: Labels, say: Callable[[str], None]) -> dict[str, Any]:
+def train_scorer(job: ScorerTraining, labels: Labels, say: Callable[[str], None]) -> dict[str, Any]:
     """Train, measure on the validation part, and write `job.to` and its card; answers the card's own part.
 
     Raises LabelsError (too many broken, too few faces), StageError (checkpoint of other settings, or no attribute
@@ -71,7 +71,7 @@ def train_scorer(job: Job, labels: Labels, say: Callable[[str], None]) -> dict[s
         return _train(job, labels, device, say)
 
 
-def _train(job: Job, labels: Labels, device: torch.device, say: Callable[[str], None]) -> dict[str, Any]:
+def _train(job: ScorerTraining, labels: Labels, device: torch.device, say: Callable[[str], None]) -> dict[str, Any]:
     started = time.monotonic()
     pixels = prepare(labels.pictures, job.images, job.recipe.resolution, job.folder, job.threads)
     for row, wrong in pixels.unreadable.items():
@@ -148,7 +148,7 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _source(labels: Labels, parts: np.ndarray, job: Job, data: dict[str, str]) -> dict[str, Any]:
+def _source(labels: Labels, parts: np.ndarray, job: ScorerTraining, data: dict[str, str]) -> dict[str, Any]:
     return {
         "kind": labels.kind,
         "files": labels.files,

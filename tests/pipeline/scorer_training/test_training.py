@@ -25,7 +25,7 @@ from pipeline.scorer_training import reading
 from pipeline.scorer_training.labels import Labels
 from pipeline.scorer_training.split import VALIDATION, split
 from pipeline.scorer_training.training import build, fit
-from pipeline.scorer_training.training.build import Job, train_scorer
+from pipeline.scorer_training.training.build import ScorerTraining, train_scorer
 from pipeline.scorer_training.training.fit import Recipe, epoch_batches
 from pipeline.scorer_training.training.objective import loss_of, mirrored, undo_positive_weight, weigh
 from pipeline.scorer_training.training.pixels import decode, prepare
@@ -61,8 +61,8 @@ def small(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return images, reading.read_labels("table", images, path)
 
 
-def job(images: Path, folder: Path, **changes: Any) -> Job:
-    return replace(Job(images, "a", folder / "scorer.safetensors", RECIPE, folder / "work"), **changes)
+def job(images: Path, folder: Path, **changes: Any) -> ScorerTraining:
+    return replace(ScorerTraining(images, "a", folder / "scorer.safetensors", RECIPE, folder / "work"), **changes)
 
 
 def said(_: str) -> None:

@@ -22,7 +22,7 @@ from pipeline.domains.synthface.domain import ROLES, card_of, weights_path
 from pipeline.domains.synthface.factors import IDENTITY_INDEX, N_FACTORS
 from pipeline.domains.synthface.training import generator as distil
 from pipeline.domains.synthface.training import judges, measures, reader
-from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
+from pipeline.domains.synthface.training.sets import RenderedSet, RenderSet, rendered
 from pipeline.errors import StageError, UnknownNameError
 from pipeline.networks.files import load_network, save_network
 from pipeline.networks.perception import Perception
@@ -107,7 +107,7 @@ class Workshop:
     share: float = 1.0
     further: bool = False
 
-    def set(self, name: str) -> Rendered:
+    def set(self, name: str) -> RenderedSet:
         """A set by name, rendered where it is not yet."""
         return rendered(self.wanted(name), self.folder / "sets", self.workers, self.say)
 

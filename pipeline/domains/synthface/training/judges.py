@@ -14,7 +14,7 @@ from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.training.loop import batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
-from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered
+from pipeline.domains.synthface.training.sets import PER_PERSON, RenderedSet
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
@@ -33,7 +33,7 @@ SMALLEST_VARIANCE = 0.003  # of a value, so that the rarest attributes do not dr
 class Mixed:
     """Several rendered sets as one; rows run through them in order."""
 
-    def __init__(self, parts: list[Rendered]) -> None:
+    def __init__(self, parts: list[RenderedSet]) -> None:
         self.parts = parts
         self.starts = np.cumsum([0, *(len(part.images) for part in parts)])
 
@@ -91,7 +91,7 @@ def train_scorer(scorer: Scorer, faces: Mixed, schedule: Schedule, name: str, fo
 
 
 def train_recognizer(
-    recognizer: Recognizer, faces: Rendered, schedule: Schedule, name: str, folder: Path, say: Say
+    recognizer: Recognizer, faces: RenderedSet, schedule: Schedule, name: str, folder: Path, say: Say
 ) -> None:
     """CosFace over the persons of a set of kind `identities`, and their true identity factors from the embedding.
 
@@ -153,7 +153,7 @@ def train_one(
     helper: nn.Module,
     loss_of: Callable[[int], Tensor],
     schedule: Schedule,
-    faces: Mixed | Rendered,
+    faces: Mixed | RenderedSet,
     name: str,
     folder: Path,
     say: Say,

@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.training.judges import kind_of
-from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered
+from pipeline.domains.synthface.training.sets import PER_PERSON, RenderedSet
 from pipeline.networks.detector import Detector
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
@@ -40,7 +40,7 @@ def agreement(found: np.ndarray, truth: np.ndarray) -> dict[str, dict[str, float
     return table
 
 
-def measure_scorer(scorer: Scorer, natural: Rendered, broad: Rendered) -> dict[str, object]:
+def measure_scorer(scorer: Scorer, natural: RenderedSet, broad: RenderedSet) -> dict[str, object]:
     """On held-out renders with FFHQ's statistics, and with evenly drawn attributes."""
     result: dict[str, object] = {}
     for name, part in (("natural", natural), ("broad", broad)):
@@ -51,7 +51,7 @@ def measure_scorer(scorer: Scorer, natural: Rendered, broad: Rendered) -> dict[s
 
 
 @torch.no_grad()
-def measure_recognizer(recognizer: Recognizer, people: Rendered, pairs: int = 20_000) -> dict[str, float]:
+def measure_recognizer(recognizer: Recognizer, people: RenderedSet, pairs: int = 20_000) -> dict[str, float]:
     """Verification of held-out persons: area under the ROC curve, equal-error rate, correlation with truth."""
     images, drawn = people.batch(np.arange(len(people.images)))
     embedding = torch.cat([recognizer(part) for part in images.split(BATCH)]).numpy()
@@ -77,7 +77,7 @@ def measure_recognizer(recognizer: Recognizer, people: Rendered, pairs: int = 20
 
 
 @torch.no_grad()
-def measure_perception(perception: Perception, natural: Rendered) -> dict[str, float]:
+def measure_perception(perception: Perception, natural: RenderedSet) -> dict[str, float]:
     """Share of held-out renders whose kind it tells."""
     images, drawn = natural.batch(np.arange(len(natural.images)))
     told = torch.cat([perception.logits(part).argmax(dim=1) for part in images.split(BATCH)])
@@ -86,7 +86,7 @@ def measure_perception(perception: Perception, natural: Rendered) -> dict[str, f
 
 @torch.no_grad()
 def measure_generator(
-    generator: Generator, scorer_b: Scorer, held_out: Rendered, z_seed: int, found_of: int = 2000
+    generator: Generator, scorer_b: Scorer, held_out: RenderedSet, z_seed: int, found_of: int = 2000
 ) -> dict[str, object]:
     """On held-out z: share of faces that MTCNN finds, scorer B against the truth, pixels against the renders."""
     count = len(held_out.images)

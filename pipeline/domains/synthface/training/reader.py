@@ -27,7 +27,7 @@ from pipeline.domains.synthface.training.judges import (
     train_one,
 )
 from pipeline.domains.synthface.training.loop import batch_of
-from pipeline.domains.synthface.training.sets import PER_PERSON, POSE_LIMITS, Rendered
+from pipeline.domains.synthface.training.sets import PER_PERSON, POSE_LIMITS, RenderedSet
 from pipeline.networks.truth_reader import Reader, distance
 from pipeline.optimisation.schedule import Schedule
 from stylegan.generator import Generator
@@ -58,7 +58,7 @@ def train_reader(reader: Reader, faces: Mixed, schedule: Schedule, name: str, fo
 
 
 @torch.no_grad()
-def calibrate_reader(reader: Reader, people: Rendered) -> None:
+def calibrate_reader(reader: Reader, people: RenderedSet) -> None:
     """Set weight, scale and error of a trained reader on persons of kind `identities` that it did not train on."""
     images, _ = people.batch(np.arange(len(people.images)))
     reader.weight.fill_(1.0)
@@ -90,7 +90,7 @@ def pair_distances(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def measure_reader(
-    reader: Reader, natural: Rendered, people: Rendered, generator: Generator, made_of: Rendered, z_seed: int
+    reader: Reader, natural: RenderedSet, people: RenderedSet, generator: Generator, made_of: RenderedSet, z_seed: int
 ) -> dict[str, object]:
     """Its error per factor on held-out renders and held-out G(z), its distance against the true one, its error.
 

@@ -230,7 +230,7 @@ def _render_block(task: tuple[RenderSet, int]) -> tuple[int, np.ndarray, np.ndar
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedSet:
     """A set on disk: `images` (N, 3, H, W) uint8 and `factors` (N, N_FACTORS) float32, memory-mapped."""
 
     images: np.ndarray
@@ -246,7 +246,7 @@ class Rendered:
         return torch.from_numpy(self.images[rows]).float().div_(127.5).sub_(1), torch.from_numpy(self.factors[rows])
 
 
-def rendered(wanted: RenderSet, folder: Path, workers: int, say: Callable[[str], None] = print) -> Rendered:
+def rendered(wanted: RenderSet, folder: Path, workers: int, say: Callable[[str], None] = print) -> RenderedSet:
     """The set, rendered where it is not yet; blocks that an interrupted call finished are kept."""
     if wanted.kind not in KINDS:
         raise ValueError(f"Unknown kind of set {wanted.kind!r}: expected one of {', '.join(KINDS)}.")
@@ -271,7 +271,7 @@ def rendered(wanted: RenderSet, folder: Path, workers: int, say: Callable[[str],
                     left = (len(missing) - count) * RENDER_BLOCK / rate
                     say(f"{wanted.name}: {count * RENDER_BLOCK:,} rendered, {rate:.0f} images/s, {left:.0f} s left")
                     last = now
-    return Rendered(images, drawn)
+    return RenderedSet(images, drawn)
 
 
 def _mapped(path: Path, kind: type, shape: tuple[int, ...]) -> np.ndarray:

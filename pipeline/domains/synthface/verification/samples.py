@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.domains.synthface.training.sets import Rendered, RenderSet, rendered
+from pipeline.domains.synthface.training.sets import RenderedSet, RenderSet, rendered
 from pipeline.domains.synthface.verification.figures import Bench
 from pipeline.storage.fingerprint import bytes_sha256
 from stylegan.generator import Generator
@@ -34,7 +34,7 @@ BATCH, JUDGED_BATCH = 32, 64  # images that go at once through the generator, an
 Tell = Callable[[float, str], None]
 
 
-def held_out(name: str, bench: Bench) -> Rendered:
+def held_out(name: str, bench: Bench) -> RenderedSet:
     """A set by name, rendered where this version of the world has not been rendered yet."""
     folder = bench.folder / "verify" / world_digest()
     return rendered(HELD_OUT[name], folder, bench.workers, lambda text: bench.say(f"    {text}"))

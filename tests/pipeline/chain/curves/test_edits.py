@@ -12,7 +12,7 @@ import torch
 
 from pipeline.attributes import ATTRIBUTES, index_of
 from pipeline.chain.curves import edits as rates
-from pipeline.chain.inputs import Limits, load_method, read_limits, read_range, read_values, read_w
+from pipeline.chain.inputs import Thresholds, load_method, read_range, read_thresholds, read_values, read_w
 from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.settings.settings import Settings
@@ -65,7 +65,7 @@ def table(settings: Settings, method: str) -> pd.DataFrame:
 @torch.no_grad()
 def test_rows_are_what_a_plain_loop_computes(run: Settings) -> None:
     domain, method = base.load(px16.NAME, "cpu"), load_method(reading(run, "train", "random"))
-    limits = read_limits(reading(run, "spread"))
+    limits = read_thresholds(reading(run, "spread"))
     ids, w = read_w(reading(run, "latents", "rates"), "rates")
     _, values, _ = read_values(reading(run, "labels", "rates"), "rates")
     rows = table(run, "random").to_dict("records")
@@ -122,14 +122,14 @@ def test_shards_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: pytest
 
 
 def test_lines_are_drawn_by_unedited_images(run: Settings) -> None:
-    limits = read_limits(reading(run, "spread"))
+    limits = read_thresholds(reading(run, "spread"))
     for column, attribute in enumerate(ATTRIBUTES):
         if attribute.kind == "binary":
             assert limits.cuts[column] == 0
     rng = np.random.default_rng(0)
     persons = rng.normal(size=(60, 8)).astype(np.float32)
     persons /= np.linalg.norm(persons, axis=1, keepdims=True)
-    distance = Limits(limits.cuts, persons).acceptance_distance(0.1)
+    distance = Thresholds(limits.cuts, persons).acceptance_distance(0.1)
     pairs = [1 - float(persons[i] @ persons[j]) for i in range(60) for j in range(i)]
     assert np.mean([pair <= distance for pair in pairs]) == pytest.approx(0.1, abs=0.002)
 

@@ -16,7 +16,7 @@ from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.training import reader as training
 from pipeline.domains.synthface.training.judges import Mixed
-from pipeline.domains.synthface.training.sets import PER_PERSON, Rendered, RenderSet
+from pipeline.domains.synthface.training.sets import PER_PERSON, RenderedSet, RenderSet
 from pipeline.errors import WeightsError
 from pipeline.networks.files import load_network
 from pipeline.networks.truth_reader import Reader, distance
@@ -26,7 +26,7 @@ from stylegan.generator import Generator
 SHOWN = ("skin_tone", "chin", "ear_size")  # the factors that a flat picture shows, one per colour
 
 
-def flat_people(seed: int, persons: int = 400) -> Rendered:
+def flat_people(seed: int, persons: int = 400) -> RenderedSet:
     """Pictures of one colour, whose channels are three identity factors; the rest of a face cannot be seen."""
     rng = np.random.default_rng(seed)
     drawn = rng.random((persons, PER_PERSON, face_factors.N_FACTORS)).astype(np.float32)
@@ -34,7 +34,7 @@ def flat_people(seed: int, persons: int = 400) -> Rendered:
     drawn = drawn.reshape(-1, face_factors.N_FACTORS)
     colours = drawn[:, [face_factors.column(name) for name in SHOWN]]
     images = np.broadcast_to(colours[:, :, None, None] * 255, (len(drawn), 3, 16, 16))
-    return Rendered(images.astype(np.uint8), drawn)
+    return RenderedSet(images.astype(np.uint8), drawn)
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +87,10 @@ def test_pairs_by_the_double_loop() -> None:
 def test_a_set_that_ends_within_a_person_leaves_that_one_out(trained: Reader) -> None:
     """As a set does that is shortened for a trial."""
     cut = flat_people(2, persons=6)
-    cut = Rendered(cut.images[:-7], cut.factors[:-7])
+    cut = RenderedSet(cut.images[:-7], cut.factors[:-7])
     short, full = copy.deepcopy(trained), copy.deepcopy(trained)
     training.calibrate_reader(short, cut)
-    training.calibrate_reader(full, Rendered(cut.images[:50], cut.factors[:50]))
+    training.calibrate_reader(full, RenderedSet(cut.images[:50], cut.factors[:50]))
     assert len(cut.images) == 53
     torch.testing.assert_close(short.state_dict(), full.state_dict())
 

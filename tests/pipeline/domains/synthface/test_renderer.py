@@ -6,7 +6,7 @@ from facenet_pytorch import MTCNN
 
 from pipeline import attributes
 from pipeline.domains.synthface.camera import FARTHEST, FEATURE_DEPTH, aligned_rays, angle
-from pipeline.domains.synthface.canvas import Faces
+from pipeline.domains.synthface.canvas import FactorPlanes
 from pipeline.domains.synthface.factors import (
     FACTOR_NAMES,
     FACTORS,
@@ -133,7 +133,7 @@ def test_a_supersampled_picture_is_nearly_the_same() -> None:
 def test_eyes_and_mouth_lie_where_ffhq_has_them(yaw: float) -> None:
     face = plain_face()[None]
     face[:, column("yaw")] = yaw
-    faces = Faces(face)
+    faces = FactorPlanes(face)
     shape = proportions(faces)
     rays = aligned_rays(faces, shape, 64)
     eyes = [rays.project(points(s * shape.eye_x, shape.eye_y, FEATURE_DEPTH)) for s in (-1, 1)]
@@ -150,7 +150,7 @@ def test_eyes_and_mouth_lie_where_ffhq_has_them(yaw: float) -> None:
 def test_positive_yaw_turns_the_nose_to_the_right_and_pitch_up() -> None:
     face = plain_face().repeat(3, 1)
     face[1, column("yaw")], face[2, column("pitch")] = 0.6, 0.6
-    faces = Faces(face)
+    faces = FactorPlanes(face)
     shape = proportions(faces)
     rays = aligned_rays(faces, shape, 8)
     x, y = rays.project(points(shape.width * 0, 0.0, 1.0))
@@ -182,7 +182,7 @@ def test_attribute_columns_are_the_first_of_the_factors() -> None:
 def test_heads_turn_as_far_as_an_aligned_crop_can_show() -> None:
     faces = plain_face().repeat(5, 1)
     faces[:, column("yaw")] = torch.tensor([0.0, 0.25, 0.5, 0.52, 1.0])
-    turned = angle(Faces(faces), "yaw") * (180 / torch.pi)
+    turned = angle(FactorPlanes(faces), "yaw") * (180 / torch.pi)
     assert (turned.diff() > 0).all()
     assert turned[2].abs() < 1e-5
     limits = attributes.get("yaw")

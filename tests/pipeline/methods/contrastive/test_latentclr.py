@@ -16,7 +16,7 @@ from pipeline.methods.contrastive import training as contrastive
 from pipeline.methods.contrastive.candidates import DirectionCandidates, feature_changes
 from pipeline.methods.contrastive.directions import Directions
 from pipeline.methods.contrastive.latentclr import MODELS, LatentCLR
-from pipeline.methods.contrastive.training import ContrastiveTraining, Outcome, unit_rows
+from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, unit_rows
 from pipeline.optimisation import stepped
 from stylegan.generator import Generator
 from tests.worlds import toy
@@ -235,9 +235,9 @@ def test_a_held_out_loss_that_rises_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(stepped, "SAVE_SECONDS", 0.0)
     networks = Directions(2, 512, depth=0, rng=torch.Generator().manual_seed(1))
 
-    def objective(turn: int, w: torch.Tensor, rng: torch.Generator) -> Outcome:
+    def objective(turn: int, w: torch.Tensor, rng: torch.Generator) -> StepLoss:
         loss = networks.weights[0].square().mean()
-        return Outcome(-loss if networks.training else loss, 0.0, 0.0, 0.0)
+        return StepLoss(-loss if networks.training else loss, 0.0, 0.0, 0.0)
 
     training = ContrastiveTraining(
         small(),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pipeline.errors import ConfigError
 from pipeline.methods.contrastive import llf_clusters
 from pipeline.methods.contrastive.llf_clusters import (
-    Report,
+    ClusterReport,
     canopies,
     choose_k,
     draw_choice,
@@ -92,7 +92,7 @@ def test_canopies_are_counted_and_noise_is_not() -> None:
 def test_plot_and_masks_are_pictures(tmp_path: Path) -> None:
     maps, parts = blobs(size=8)
     choices, k_by = choose_k(maps, range(2, 5), 1)
-    draw_choice(Report("b16", 6, choices, k_by, 4), tmp_path / "choice.png")
+    draw_choice(ClusterReport("b16", 6, choices, k_by, 4), tmp_path / "choice.png")
     with Image.open(tmp_path / "choice.png") as picture:
         assert picture.format == "PNG" and len(np.unique(np.asarray(picture).reshape(-1, 4), axis=0)) > 10
     sheet = mask_sheet(torch.zeros(3, 3, 16, 16), parts[:3], ["a", "b"], size=32)
