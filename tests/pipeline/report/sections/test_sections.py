@@ -22,9 +22,9 @@ from tests.pipeline.report.test_page import read
 
 NEW_SECTION = """
 from pipeline.report.grids import attribute_grid
-from pipeline.report.sections import Section
+from pipeline.report.sections import PageSection
 
-SECTION = Section(
+SECTION = PageSection(
     key="new",
     title="A new protocol",
     order=65,
