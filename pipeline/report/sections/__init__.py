@@ -1,7 +1,7 @@
 """The sections of a run's page. A module of this folder with a SECTION is one; nothing else lists it.
 
 `PageSection.order` gives its position. The page shows every section that has something to show of the run; Markdown and
-the terminal show its tables with `Grid.markdown` and `Grid.terminal`. So the section of a new protocol is one file here;
+the terminal show its tables with `Grid.markdown` and `Grid.terminal`. So a new protocol's section is one file here;
 it needs a template, in the same folder, only for what is neither a table of scores nor a plot.
 """
 
