@@ -19,77 +19,89 @@ Reader = Callable[[Section, str], Any]
 
 @dataclass(frozen=True)
 class Key:
-    """How a key is read, and the comment that luigi.cfg has above it.
+    """How a key is read, and what luigi.cfg says of it in the comment above.
 
-    section: "protocol", "machine", ..., or "profile" and "domain" for [profile.NAME] and [domain.NAME].
+    section: "protocol", "machine", ..., or "profile" and "domain" for [profile.NAME] and [domain.NAME]. bounds: the
+    smallest and the largest value of a number, None for other keys.
     """
 
     section: str
     read: Reader
-    comment: str
+    meaning: str
+    bounds: tuple[float, float] | None = None
+    multiple: int = 1
+    unit: str = ""
+
+    @property
+    def comment(self) -> str:
+        """Meaning, bounds and unit in sentences."""
+        if self.bounds is None:
+            return self.meaning
+        low, high = (f"{end:,.10g}" if end < 10**10 else f"{end:g}" for end in self.bounds)
+        multiple = f", a multiple of {self.multiple}" if self.multiple > 1 else ""
+        return f"{self.meaning} {f'From {low} to {high} {self.unit}'.rstrip()}{multiple}."
 
 
-def key(section: str, read: Reader, comment: str, *, default: Any = MISSING) -> Any:
-    """A field that is a key of luigi.cfg, read by the function `read`."""
-    metadata = {KEY: Key(section, read, comment)}
+def key(section: str, read: Reader, meaning: str, *, default: Any = MISSING, **bounds: Any) -> Any:
+    """A field that is a key of luigi.cfg, read by the function `read`; `bounds` are further fields of its `Key`."""
+    metadata = {KEY: Key(section, read, meaning, **bounds)}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
 
 def whole(
-    section: str, comment: str, low: int, high: int, *, unit: str = "", multiple: int = 1, default: Any = MISSING
+    section: str, meaning: str, low: int, high: int, *, unit: str = "", multiple: int = 1, default: Any = MISSING
 ) -> Any:
     """A whole number in [low, high], a multiple of `multiple`."""
 
     def read(of: Section, name: str) -> Any:
         return of.number(name, int, low, high, multiple=multiple)
 
-    bounds = _bounds(low, high, unit) + (f", a multiple of {multiple}" if multiple > 1 else "")
-    return key(section, read, f"{comment} {bounds}.", default=default)
+    return key(section, read, meaning, default=default, bounds=(low, high), multiple=multiple, unit=unit)
 
 
-def number(section: str, comment: str, low: float, high: float, *, unit: str = "", default: Any = MISSING) -> Any:
+def number(section: str, meaning: str, low: float, high: float, *, unit: str = "", default: Any = MISSING) -> Any:
     """A number in [low, high]."""
 
     def read(of: Section, name: str) -> Any:
         return of.number(name, float, low, high)
 
-    return key(section, read, f"{comment} {_bounds(low, high, unit)}.", default=default)
+    return key(section, read, meaning, default=default, bounds=(low, high), unit=unit)
 
 
-def rising(section: str, comment: str, low: float, high: float) -> Any:
+def rising(section: str, meaning: str, low: float, high: float) -> Any:
     """Rising numbers in [low, high], at least one."""
 
     def read(of: Section, name: str) -> Any:
         return of.rising(name, low, high)
 
-    return key(section, read, f"{comment} Rising, {_bounds(low, high, '').lower()}.")
+    return key(section, read, f"{meaning} Rising.", bounds=(low, high))
 
 
-def choice(section: str, comment: str, options: Sequence[str], *, default: Any = MISSING) -> Any:
+def choice(section: str, meaning: str, options: Sequence[str], *, default: Any = MISSING) -> Any:
     """One of these words."""
 
     def read(of: Section, name: str) -> Any:
         return of.choice(name, options)
 
-    return key(section, read, comment, default=default)
+    return key(section, read, meaning, default=default)
 
 
-def flag(section: str, comment: str, *, default: bool) -> Any:
+def flag(section: str, meaning: str, *, default: bool) -> Any:
     """True or false."""
 
     def read(of: Section, name: str) -> Any:
         return of.flag(name, default)
 
-    return key(section, read, comment, default=default)
+    return key(section, read, meaning, default=default)
 
 
-def text(section: str, comment: str, *, expected: str = "", default: Any = MISSING) -> Any:
+def text(section: str, meaning: str, *, expected: str = "", default: Any = MISSING) -> Any:
     """A text. With `expected`, the noun of error messages, it may not be empty."""
 
     def read(of: Section, name: str) -> Any:
         return of.some_text(name, expected) if expected else of.text(name)
 
-    return key(section, read, comment, default=default)
+    return key(section, read, meaning, default=default)
 
 
 def declared(kind: type, section: str = "") -> dict[str, Field[Any]]:
@@ -109,8 +121,3 @@ def read_keys(kind: type[Kind], sections: Mapping[str, Section], **values: Any) 
         missing = name not in section.values and entry.default is not MISSING
         values[name] = entry.default if missing else entry.metadata[KEY].read(section, name)
     return kind(**values)
-
-
-def _bounds(low: float, high: float, unit: str) -> str:
-    ends = (f"{end:,.10g}" if end < 10**10 else f"{end:g}" for end in (low, high))
-    return f"From {' to '.join(ends)} {unit}".rstrip()

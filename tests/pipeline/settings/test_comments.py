@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.settings.comments import KINDS, declared_keys, with_comments
 from pipeline.settings.downloads import OF_A_RUN, WEIGHTS, Downloads
 from pipeline.settings.experiment import DOMAIN, RULES, SIZES, Experiment
@@ -66,3 +67,24 @@ def test_a_field_is_declared_once_and_says_what_it_means() -> None:
     keys = [entry.metadata[KEY] for kind in KINDS for entry in declared(kind).values()]
     assert len(keys) > 40 and all(key.comment.endswith(".") and key.section for key in keys)
     assert len({key.comment for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize("kind", [RULES, SIZES, MACHINE, WEIGHTS, DOMAIN])
+def test_a_number_beyond_its_bounds_or_between_its_multiples_is_refused(kind: str) -> None:
+    name_of = "domain.synthface" if kind == DOMAIN else sections_of(kind)[0]
+    numbers = {name: key for name, key in declared_keys(kind).items() if key.bounds is not None}
+    assert numbers
+    for name, key in numbers.items():
+        assert key.bounds is not None
+        low, high = key.bounds
+        for end in (low, high):
+            section = Section(PARSER, name_of, FILE)
+            section.values[name] = f"{end}"
+            assert key.read(section, name) in (end, (end,))
+        beyond = [low - key.multiple, high + max(key.multiple, high / 2**50), "nan", ""]
+        for text in (*beyond, *([low + 1] if key.multiple > 1 else [])):
+            section = Section(PARSER, name_of, FILE)
+            section.values[name] = f"{text:.0f}" if isinstance(text, float) and text.is_integer() else f"{text}"
+            with pytest.raises(ConfigError) as caught:
+                key.read(section, name)
+            assert f"{FILE}: [{name_of}] {name}: expected " in str(caught.value)
