@@ -187,11 +187,11 @@ def train(
         typer.echo(f"every name: {write_report(found, place)}", err=True)
     found.problems.check(len(found), most_bad)
 
-    from pipeline.scorer_training.training.build import ScorerTraining, train_scorer
-    from pipeline.scorer_training.training.fit import Recipe
+    from pipeline.scorer_training.training.build import ScorerJob, train_scorer
+    from pipeline.scorer_training.training.fit import ScorerRecipe
 
-    recipe = Recipe(chosen, width, resolution, epochs, batch, rate, seeded, validation_share)
-    job = ScorerTraining(
+    recipe = ScorerRecipe(chosen, width, resolution, epochs, batch, rate, seeded, validation_share)
+    job = ScorerJob(
         images, role, to, recipe, place, floor, floor_auc, most_bad, device, threads or cores(), fresh=fresh
     )
     card = train_scorer(job, found, lambda text: typer.echo(text, err=True))

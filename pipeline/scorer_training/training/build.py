@@ -21,7 +21,7 @@ from pipeline.scorer_training.labels import UNREADABLE, Labels, is_yes_or_no
 from pipeline.scorer_training.reading import write_report
 from pipeline.scorer_training.split import TRAINING, VALIDATION, check_sizes, rule, split
 from pipeline.scorer_training.training import figures
-from pipeline.scorer_training.training.fit import LONGEST_AVERAGE, Recipe, fit
+from pipeline.scorer_training.training.fit import LONGEST_AVERAGE, ScorerRecipe, fit
 from pipeline.scorer_training.training.objective import undo_positive_weight, weigh
 from pipeline.scorer_training.training.pixels import HOW as PIXELS_HOW
 from pipeline.scorer_training.training.pixels import prepare
@@ -39,7 +39,7 @@ HOW = (
 
 
 @dataclass(frozen=True)
-class ScorerTraining:
+class ScorerJob:
     """One training. `folder` holds decoded pictures, checkpoint and report; device, threads and folder change no number
     beyond rounding.
     """
@@ -47,7 +47,7 @@ class ScorerTraining:
     images: Path
     role: str
     to: Path
-    recipe: Recipe
+    recipe: ScorerRecipe
     folder: Path
     floor_r2: float = 0.5
     floor_auc: float = 0.7
@@ -58,7 +58,7 @@ class ScorerTraining:
     save_seconds: float = 60.0
 
 
-def train_scorer(job: ScorerTraining, labels: Labels, say: Callable[[str], None]) -> dict[str, Any]:
+def train_scorer(job: ScorerJob, labels: Labels, say: Callable[[str], None]) -> dict[str, Any]:
     """Train, measure on the validation part, and write `job.to` and its card; answers the card's own part.
 
     Raises LabelsError (too many broken, too few faces), StageError (checkpoint of other settings, or no attribute
@@ -71,7 +71,7 @@ def train_scorer(job: ScorerTraining, labels: Labels, say: Callable[[str], None]
         return _train(job, labels, device, say)
 
 
-def _train(job: ScorerTraining, labels: Labels, device: torch.device, say: Callable[[str], None]) -> dict[str, Any]:
+def _train(job: ScorerJob, labels: Labels, device: torch.device, say: Callable[[str], None]) -> dict[str, Any]:
     started = time.monotonic()
     pixels = prepare(labels.pictures, job.images, job.recipe.resolution, job.folder, job.threads)
     for row, wrong in pixels.unreadable.items():
@@ -97,7 +97,7 @@ def _train(job: ScorerTraining, labels: Labels, device: torch.device, say: Calla
     found = figures.values_of(scorer, pixels, held_out, device)
     by_auc = figures.judged_by_auc(is_yes_or_no(kept.values))
     table = figures.figures_of(found, labels.values[held_out], by_auc)
-    known, left_out = figures.judge(table, job.floor_r2, job.floor_auc)
+    known, left_out = figures.known_attributes(table, job.floor_r2, job.floor_auc)
     if not known:
         raise StageError(
             "No attribute reaches its floor, so nothing is written: "
@@ -127,7 +127,7 @@ def _train(job: ScorerTraining, labels: Labels, device: torch.device, say: Calla
     return card | {"sha256": sha256}
 
 
-def new_scorer(recipe: Recipe) -> Scorer:
+def new_scorer(recipe: ScorerRecipe) -> Scorer:
     """A scorer with start values that depend on the recipe's seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -148,7 +148,7 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _source(labels: Labels, parts: np.ndarray, job: ScorerTraining, data: dict[str, str]) -> dict[str, Any]:
+def _source(labels: Labels, parts: np.ndarray, job: ScorerJob, data: dict[str, str]) -> dict[str, Any]:
     return {
         "kind": labels.kind,
         "files": labels.files,

@@ -54,7 +54,7 @@ def judged_by_auc(labels_are_yes_or_no: np.ndarray) -> np.ndarray:
     return labels_are_yes_or_no | np.array([attribute.kind == "binary" for attribute in ATTRIBUTES])
 
 
-def judge(figures: Figures, floor_r2: float, floor_auc: float) -> tuple[list[str], dict[str, str]]:
+def known_attributes(figures: Figures, floor_r2: float, floor_auc: float) -> tuple[list[str], dict[str, str]]:
     """The attributes that reach their floor, in order, and why each of the others does not."""
     reasons = {name: _reason(figures.get(name), floor_r2, floor_auc) for name in NAMES}
     left_out = {name: reason for name, reason in reasons.items() if reason}

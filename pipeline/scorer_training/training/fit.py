@@ -24,7 +24,7 @@ LONGEST_AVERAGE = 200  # steps
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ScorerRecipe:
     """What a training's result hangs on besides its data."""
 
     architecture: str
@@ -64,7 +64,7 @@ class ScorerTraining(SteppedTraining):
         values: np.ndarray,
         rows: np.ndarray,
         weights: Weights,
-        recipe: Recipe,
+        recipe: ScorerRecipe,
         checkpoint: Checkpoint,
         device: torch.device,
         save_seconds: float | None = None,
@@ -126,7 +126,7 @@ def fit(
     values: np.ndarray,
     rows: np.ndarray,
     weights: Weights,
-    recipe: Recipe,
+    recipe: ScorerRecipe,
     checkpoint: Checkpoint,
     device: torch.device,
     save_seconds: float | None = None,

@@ -25,14 +25,14 @@ from pipeline.scorer_training import reading
 from pipeline.scorer_training.labels import Labels
 from pipeline.scorer_training.split import VALIDATION, split
 from pipeline.scorer_training.training import build, fit
-from pipeline.scorer_training.training.build import ScorerTraining, train_scorer
-from pipeline.scorer_training.training.fit import Recipe, epoch_batches
+from pipeline.scorer_training.training.build import ScorerJob, train_scorer
+from pipeline.scorer_training.training.fit import ScorerRecipe, epoch_batches
 from pipeline.scorer_training.training.objective import loss_of, mirrored, undo_positive_weight, weigh
 from pipeline.scorer_training.training.pixels import decode, prepare
 from tests.builders.labelled_photos import write_celeba, write_ffhq, write_table
 
 COUNT = 280
-RECIPE = Recipe("residual", 8, 32, epochs=10, batch=32, rate=4e-3, seed=7, validation_share=0.25)
+RECIPE = ScorerRecipe("residual", 8, 32, epochs=10, batch=32, rate=4e-3, seed=7, validation_share=0.25)
 BRIEF = replace(RECIPE, epochs=2)
 
 Faces = tuple[Tensor, np.ndarray]
@@ -61,8 +61,8 @@ def small(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return images, reading.read_labels("table", images, path)
 
 
-def job(images: Path, folder: Path, **changes: Any) -> ScorerTraining:
-    return replace(ScorerTraining(images, "a", folder / "scorer.safetensors", RECIPE, folder / "work"), **changes)
+def job(images: Path, folder: Path, **changes: Any) -> ScorerJob:
+    return replace(ScorerJob(images, "a", folder / "scorer.safetensors", RECIPE, folder / "work"), **changes)
 
 
 def said(_: str) -> None:
