@@ -208,4 +208,12 @@ class StageTask(RunTask):
 
 def task_of(run: RunTask, link: Link) -> StageTask:
     """The task of a link of the same run."""
-    return run.clone(StageTask.by_kind[link.stage.name], **link.names)
+    kind = link.stage.name
+    return run.clone(StageTask.by_kind.get(kind) or plain_task(kind, tuple(link.names)), **link.names)
+
+
+def plain_task(kind: str, names: tuple[str, ...]) -> type[StageTask]:
+    """The task of a kind that has no class of its own: named after it, with a parameter for each of `names`."""
+    parameters = {name: luigi.Parameter(positional=False) for name in names}
+    facts = {"kind": kind, "__doc__": f"Stage `{kind}`.", "__module__": __name__}
+    return type(kind.title().replace("_", ""), (StageTask,), facts | parameters)

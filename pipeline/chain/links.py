@@ -180,6 +180,17 @@ class Chain:
             for names in kind.all_names(self.settings, method)
         )
 
+    @property
+    def tables(self) -> dict[str, list[Stage]]:
+        """Published table -> the stages that hold its rows: kind by kind, and method by method."""
+        held: dict[str, list[Stage]] = {}
+        for kind in KINDS:
+            for method in self.settings.method_names if kind.methods else ("",):
+                stages = [self.stage(kind.name, *names) for names in kind.all_names(self.settings, method)]
+                for table in kind.tables:
+                    held.setdefault(table, []).extend(stages)
+        return held
+
     def position(self, link: Link) -> int:
         """Where a link stands in the order of computation, from 0."""
         return self._place(link.stage)

@@ -58,4 +58,4 @@ def rating_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
     return work.write(part.name, scores, schemas.STAGE_SCORES, started)
 
 
-KIND = Kind("rating", recipe, cut, rating_shard, methods=True, shown=True)
+KIND = Kind("rating", recipe, cut, rating_shard, methods=True, shown=True, tables=("scores",))

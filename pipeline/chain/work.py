@@ -138,7 +138,7 @@ class Kind:
 
     `together(works)` computes stages of one shard each, so that several share the workers: it publishes the first, and
     others in the same pass. `beside`: the others are those of all methods. `threads`: torch's in each shard, by default
-    machine.threads. `shown`: the report reads it.
+    machine.threads. `shown`: the report reads it. `tables`: the published tables that its stages hold rows of.
     """
 
     name: str
@@ -150,6 +150,7 @@ class Kind:
     methods: bool = False
     attributes: bool = False
     shown: bool = False
+    tables: Names = ()
     beside: bool = False
     threads: int | None = None
     files: Callable[[Any], Sequence[str]] | None = None

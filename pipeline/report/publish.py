@@ -39,29 +39,14 @@ from pipeline.report.controls import broken, control_checks
 from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.method_differences import comparison_tables
 from pipeline.report.pictures import strips_of
-from pipeline.report.workshop import point_latest, publishing
+from pipeline.report.workshop import point_latest, publishing, write_publication
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
-from pipeline.storage.files import file_sha256
 from pipeline.storage.fingerprint import digest
 from pipeline.storage.provenance import code_commit, machine_facts, package_versions
-from pipeline.storage.stages import MANIFEST, Stage, building, read_manifest
-from pipeline.tables.parquet import read_stage, write_table
-from pipeline.tables.schemas import (
-    CONSISTENCY,
-    EDITS,
-    FORMAT_VERSION,
-    GALLERY,
-    MATCHED,
-    PUBLISHED,
-    RANGES,
-    RATES,
-    RESCORING,
-    RUN_COLUMNS,
-    RUNS,
-    SCORES,
-    SPREAD,
-)
+from pipeline.storage.stages import Stage, building, read_manifest
+from pipeline.tables.parquet import read_stage
+from pipeline.tables.schemas import GALLERY, PUBLISHED, RUN_COLUMNS, RUNS, SCORES, SPREAD
 
 __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_report"]
 
@@ -170,80 +155,48 @@ def _new_run_id(outputs: Path, stage: Stage, date: datetime) -> tuple[str, datet
 def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_id: str, date: datetime) -> None:
     """Write tables, page and manifest of a run into an empty folder."""
     record = _record(chain, stage, run_id, date)
-    tables = {
-        "scores": _scores(chain, run_id, date),
-        "ranges": _ranges(chain),
-        "edits": _of_methods(chain, "edits", EDITS),
-        "matched": _of_methods(chain, "matched", MATCHED),
-        "rescoring": _of_methods(chain, "rescoring", RESCORING),
-        "rates": _of_methods(chain, "rates", RATES),
-        "consistency": _of_methods(chain, "consistency", CONSISTENCY),
-        "runs": pa.Table.from_pylist([_encoded(record)], schema=RUNS),
-    }
+    tables = {name: _held(chain, name, stages) for name, stages in chain.tables.items()}
+    tables["scores"] = _stamped(chain, tables["scores"], run_id, date)
+    tables["runs"] = pa.Table.from_pylist([_encoded(record)], schema=RUNS)
     tables |= _compared(chain, tables)
-    stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
-    rows = {
-        f"{name}.parquet": write_table(table, PUBLISHED[name], folder / f"{name}.parquet", metadata=stamp)
-        for name, table in tables.items()
-    }
-    strips = strips_of(_per_method(chain, "gallery", GALLERY))
-    html = page.render(contents_of(tables, strips), domain_summary=chain.card.summary)
-    (folder / PAGE).write_text(html, encoding="utf-8")
-    files = {
-        name: {"rows": rows.get(name), "bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
-        for name in (*rows, PAGE)
-    }
-    manifest = {
-        **record,
-        "run_date": date.isoformat(),
-        "schema_version": FORMAT_VERSION,
-        "report_version": VERSION,
-        "files": files,
-        "inputs": inputs,
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _per_method(chain: Chain, kind: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[pa.Table]:
-    settings = chain.settings
-    return [read_stage(chain.stage(kind, name), settings.outputs, schema, columns) for name in settings.method_names]
-
-
-def _of_methods(chain: Chain, kind: str, schema: pa.Schema) -> pa.Table:
-    """A table of every method, one after another."""
-    return pa.concat_tables(_per_method(chain, kind, schema))
-
-
-def _scores(chain: Chain, run_id: str, date: datetime) -> pa.Table:
-    """The scores of every method by every protocol, with the run that publishes them."""
-    settings = chain.settings
-    own = [name for name in SCORES.names if name not in RUN_COLUMNS]
-    table = pa.concat_tables(
-        part for kind in ("scores", "rescoring", "rating") for part in _per_method(chain, kind, SCORES, own)
+    outputs = chain.settings.outputs
+    strips = strips_of(
+        read_stage(chain.stage("gallery", name), outputs, GALLERY) for name in chain.settings.method_names
     )
+    html = page.render(contents_of(tables, strips), domain_summary=chain.card.summary)
+    manifest = record | {"run_date": date.isoformat(), "report_version": VERSION, "inputs": inputs}
+    stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
+    write_publication(
+        folder, {f"{name}.parquet": (tables[name], PUBLISHED[name]) for name in tables}, (PAGE, html), manifest, stamp
+    )
+
+
+def _held(chain: Chain, table: str, stages: Sequence[Stage]) -> pa.Table:
+    """The rows of a published table that stages hold; of scores without the columns that publication adds."""
+    schema = PUBLISHED[table]
+    columns = [name for name in schema.names if name not in RUN_COLUMNS] if table == "scores" else None
+    return pa.concat_tables(read_stage(stage, chain.settings.outputs, schema, columns) for stage in stages)
+
+
+def _stamped(chain: Chain, scores: pa.Table, run_id: str, date: datetime) -> pa.Table:
+    """The scores of every method by every protocol, with the run that publishes them."""
+    settings, rows = chain.settings, scores.num_rows
     tried = {method: _naming_candidates(chain, method) for method in settings.method_names}
     stamped = {
-        "run_id": pa.array([run_id] * table.num_rows, pa.string()),
-        "profile": pa.array([settings.experiment.profile] * table.num_rows, pa.string()),
-        "run_date": pa.array([date] * table.num_rows, SCORES.field("run_date").type),
-        "naming_candidates": pa.array([tried[name] for name in table.column("method").to_pylist()], pa.int64()),
+        "run_id": pa.array([run_id] * rows, pa.string()),
+        "profile": pa.array([settings.experiment.profile] * rows, pa.string()),
+        "run_date": pa.array([date] * rows, SCORES.field("run_date").type),
+        "naming_candidates": pa.array([tried[name] for name in scores.column("method").to_pylist()], pa.int64()),
     }
-    return pa.table([stamped.get(name, table.column(name) if name in own else None) for name in SCORES.names], SCORES)
+    known = scores.column_names
+    columns = [stamped.get(name, scores.column(name) if name in known else None) for name in SCORES.names]
+    return pa.table(columns, SCORES)
 
 
 def _naming_candidates(chain: Chain, method: str) -> int | None:
     """How many signed directions were tried to name the method's; None where they had names."""
     learned = read_manifest(chain.stage("train", method), chain.settings.outputs).extra.get("facts", {})
     return learned.get("naming_candidates")
-
-
-def _ranges(chain: Chain) -> pa.Table:
-    settings = chain.settings
-    return pa.concat_tables(
-        read_stage(chain.stage("range", method, attribute), settings.outputs, RANGES)
-        for method in settings.method_names
-        for attribute in settings.experiment.attributes
-    )
 
 
 def _compared(chain: Chain, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:

@@ -7,19 +7,25 @@ outputs/latest -> reports/run_id=...
 from __future__ import annotations
 
 import glob
+import json
 import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from pipeline.errors import BusyError, StageError
 from pipeline.report.archive import LATEST, REPORTS, newest_report
-from pipeline.storage.files import FULL_DISK, sync, unwritable
+from pipeline.storage.files import FULL_DISK, file_sha256, sync, unwritable
 from pipeline.storage.locks import held
-from pipeline.storage.stages import STAGES, Stage
+from pipeline.storage.stages import MANIFEST, STAGES, Stage
+from pipeline.tables.parquet import write_table
+from pipeline.tables.schemas import FORMAT_VERSION
 
 log = logging.getLogger("latentbench")
 
@@ -57,6 +63,28 @@ def publishing(outputs: Path, stage: Stage, target: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_publication(
+    folder: Path,
+    tables: Mapping[str, tuple[pa.Table, pa.Schema]],
+    page: tuple[str, str],
+    record: Mapping[str, Any],
+    stamp: Mapping[str, str],
+) -> None:
+    """Write tables and a page into an empty folder, and the manifest that names each file with its size and sha256.
+
+    tables: file name -> rows and schema; `stamp` joins each file's metadata. page: its file name and HTML. record: the
+    manifest's other fields.
+    """
+    rows = {name: write_table(table, schema, folder / name, metadata=stamp) for name, (table, schema) in tables.items()}
+    (folder / page[0]).write_text(page[1], encoding="utf-8")
+    files = {
+        name: {"rows": rows.get(name), "bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
+        for name in (*rows, page[0])
+    }
+    manifest = {**record, "schema_version": FORMAT_VERSION, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def point_latest(outputs: Path) -> None:

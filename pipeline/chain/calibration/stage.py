@@ -99,5 +99,6 @@ KIND = Kind(
     methods=True,
     attributes=True,
     shown=True,
+    tables=("ranges",),
     together=run_ranges,
 )

@@ -182,4 +182,4 @@ def edited(domain: Domain, method: Method, faces: Faces, vectors: Tensor) -> Fac
     return replace(after, values=torch.where(unknown, torch.cat(read).to(after.values), after.values))
 
 
-KIND = Kind("consistency", recipe, cut, consistency_shard, "faces", methods=True, shown=True)
+KIND = Kind("consistency", recipe, cut, consistency_shard, "faces", methods=True, shown=True, tables=("consistency",))

@@ -180,4 +180,4 @@ def _judged(domain: Domain, ws: Tensor, threshold: float | None = None) -> list[
     return by_microbatch(domain, see, len(ws))
 
 
-KIND = Kind("rates", recipe, cut, rates_shard, methods=True, shown=True)
+KIND = Kind("rates", recipe, cut, rates_shard, methods=True, shown=True, tables=("rates",))

@@ -162,4 +162,4 @@ def _own_columns(view: View) -> dict[str, Tensor]:
     }
 
 
-KIND = Kind("edits", recipe, cut, edit_shard, methods=True, shown=True, files=files)
+KIND = Kind("edits", recipe, cut, edit_shard, methods=True, shown=True, tables=("edits",), files=files)

@@ -106,4 +106,4 @@ def _reference(stage: Stage, outputs: Path, width: int, classes: int) -> Referen
     return Reference(vectors(table, "feature"), vectors(table, "logits"))
 
 
-KIND = Kind("scores", recipe, cut, score_shard, methods=True, shown=True)
+KIND = Kind("scores", recipe, cut, score_shard, methods=True, shown=True, tables=("scores",))

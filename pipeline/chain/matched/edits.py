@@ -271,4 +271,4 @@ class _Searched(Editor):
         return see_batches(self.domain, len(rows), make, see)
 
 
-KIND = Kind("matched", recipe, cut, matched_shard, "edits", methods=True, shown=True)
+KIND = Kind("matched", recipe, cut, matched_shard, "edits", methods=True, shown=True, tables=("matched",))

@@ -144,4 +144,14 @@ def _level(table: pa.Table, level: float) -> np.ndarray:
     return table.column("level").to_numpy() == level
 
 
-KIND = Kind("rescoring", recipe, cut, rescoring_shard, "edits", methods=True, shown=True, files=lambda part: FILES)
+KIND = Kind(
+    "rescoring",
+    recipe,
+    cut,
+    rescoring_shard,
+    "edits",
+    methods=True,
+    shown=True,
+    tables=("rescoring", "scores"),
+    files=lambda part: FILES,
+)

@@ -8,7 +8,6 @@ another one.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,14 +20,14 @@ from pipeline.domains.base import describe
 from pipeline.report.ablation.page import render
 from pipeline.report.ablation.table import VERSION, VariantRun, ablation_stage, ablation_table
 from pipeline.report.publish import input_digests
-from pipeline.report.workshop import publishing
+from pipeline.report.workshop import publishing, write_publication
 from pipeline.settings.paths import is_bare_name
 from pipeline.storage.files import file_sha256, read_json, unreadable
 from pipeline.storage.fingerprint import digest
 from pipeline.storage.provenance import code_commit, machine_facts, package_versions
 from pipeline.storage.stages import MANIFEST, building
 from pipeline.tables import schemas
-from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.parquet import read_table
 
 log = logging.getLogger("latentbench")
 
@@ -92,22 +91,11 @@ def _fill(folder: Path, method: str, runs: Sequence[VariantRun], identity: dict[
         "weights": dict(card.weights),
         "packages": package_versions(),
         "machine": machine_facts(settings.machine),
-        "schema_version": schemas.FORMAT_VERSION,
         "ablation_version": VERSION,
     }
     stamp = {"latentbench.ablation": identity["name"], "latentbench.commit": record["commit"]}
-    rows = write_table(table, schemas.ABLATION, folder / TABLE, metadata=stamp)
     html = render(table.to_pandas(), runs, record, domain_summary=card.summary)
-    (folder / PAGE).write_text(html, encoding="utf-8")
-    record["files"] = {
-        name: {
-            "rows": rows if name == TABLE else None,
-            "bytes": (folder / name).stat().st_size,
-            "sha256": file_sha256(folder / name),
-        }
-        for name in (TABLE, PAGE)
-    }
-    (folder / MANIFEST).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_publication(folder, {TABLE: (table, schemas.ABLATION)}, (PAGE, html), record, stamp)
 
 
 def read_ablation(folder: Path) -> pd.DataFrame:
