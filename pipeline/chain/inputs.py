@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.chain.sets import id_range, is_inverted, z_of
 from pipeline.chain.work import Work
-from pipeline.methods import masking, registry
+from pipeline.methods import registry
 from pipeline.methods.interface import Faces, Method
 from pipeline.statistics.units import Units, label_cuts
 from pipeline.storage.stages import check_shard, shards_of
@@ -114,8 +114,8 @@ def load_method(work: Work) -> Method:
     stage = work.read("train", work.name)
     for path, record in shards_of(stage, work.settings.outputs):
         check_shard(path, record)
-    mask = work.settings.method_parameters(work.name).get(masking.SETTING, masking.NONE)
-    trained = masking.masked(registry.get(work.name).load(stage.folder(work.settings.outputs)), mask)
+    folder = stage.folder(work.settings.outputs)
+    trained = registry.load(work.name, folder, work.settings.method_parameters(work.name))
     trained.to(torch.device(work.settings.machine.device))
     return trained
 

@@ -234,7 +234,7 @@ def check_methods(settings: Settings, card: DomainCard) -> None:
     layers = 2 * int(log2(card.resolution)) - 2
     for name, pairs in settings.methods:
         source = settings.source_of(name)
-        groups = registry.build(name, dict(pairs), source).parameters().get("groups")
+        groups = registry.unfitted(name, dict(pairs), source).parameters().get("groups")
         if name in registry.BUILT_IN and groups is not None and not layer_groups(name, "groups", groups, layers, 1):
             raise ConfigError(
                 f"{source}: [method.{name}] groups: expected a group of the layers 0 to {layers - 1}, found {groups!r}."

@@ -55,7 +55,7 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
         "evaluated": list(EVALUATED),
         "seed": settings.experiment.seed,
         "naming": [naming.VERSION, *id_range(settings, NAMING)],
-        **{f"parameter.{key}": value for key, value in build(settings, method).parameters().items()},
+        **{f"parameter.{key}": value for key, value in as_configured(settings, method).parameters().items()},
     }
     reads = (("latents", WHICH), ("labels", WHICH))
     return Recipe(1, parameters, ("generator", "scorer_a", "recognizer_a"), reads)
@@ -71,17 +71,13 @@ def unit(settings: Settings, method: str) -> str:
     return "steps" if _steps(settings, method) else "latents"
 
 
-def build(settings: Settings, method: str) -> Method:
-    """The method as this run sets it, not yet trained. Raises LatentbenchError for a setting that it does not know."""
-    parameters = settings.method_parameters(method)
-    try:
-        return registry.build(method, parameters, settings.source_of(method))
-    except (TypeError, ValueError) as error:
-        raise LatentbenchError(f"{settings.source}: [method.{method}]: {error}") from error
+def as_configured(settings: Settings, method: str) -> Method:
+    """The method as this run sets it, to be asked for its facts. Raises ConfigError for a setting it does not know."""
+    return registry.unfitted(method, settings.method_parameters(method), settings.source_of(method))
 
 
 def _steps(settings: Settings, method: str) -> int:
-    steps = build(settings, method).parameters().get("steps")
+    steps = as_configured(settings, method).parameters().get("steps")
     return steps if isinstance(steps, int) and steps > 0 else 0
 
 
@@ -182,7 +178,7 @@ def train_shard(work: Work, part: Part, progress: Progress) -> list[ShardRecord]
     started = time.perf_counter()
     domain = work.domain()
     use_threads(work.settings.machine.train_threads)
-    method = build(work.settings, work.name)
+    method = registry.build(work.name, work.settings.method_parameters(work.name), work.settings.source_of(work.name))
     method.fit(fit_data(work, domain, progress))
     seconds = time.perf_counter() - started
     return _save(method, work.folder, {"facts": method.facts(), "seconds": round(seconds, 3)}, seconds)

@@ -19,7 +19,7 @@ from pipeline.chain.grid import gallery
 from pipeline.chain.grid.edits import face_blocks
 from pipeline.chain.links import Link
 from pipeline.chain.matched.edits import SHARD_FACES as MATCHED_FACES
-from pipeline.chain.training import build
+from pipeline.chain.training import as_configured
 from pipeline.domains.base import DomainCard
 from pipeline.domains.microbatches import image_bytes, microbatch_size
 from pipeline.planning.table_bytes import MANIFEST_BYTES, MIB, row_bytes, table_bytes
@@ -115,7 +115,7 @@ def _embedding(card: DomainCard) -> int:
 
 
 def _train(settings: Settings, card: DomainCard, link: Link) -> Size | None:
-    cost = build(settings, link.method).cost(card)
+    cost = as_configured(settings, link.method).cost(card)
     if cost is None:
         return None
     latents = settings.experiment.n_latents

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.chain.links import Chain
-from pipeline.chain.training import build
+from pipeline.chain.training import as_configured
 from pipeline.domains.base import DomainCard, network_name
 from pipeline.methods import registry
 from pipeline.methods.variants import Variant, declared
@@ -45,7 +45,7 @@ class VariantRun:
 def ablation_stage(method: str, runs: Sequence[VariantRun]) -> Stage:
     """What an ablation is made of: its variants, and the stages whose results it shows."""
     chains = [Chain(run.settings) for run in runs]
-    base = build(runs[0].settings, method).parameters()
+    base = as_configured(runs[0].settings, method).parameters()
     upstream = [chain.stage(kind, method) for chain in chains for kind in ("train", "edits", "scores")]
     parameters = {
         "method": method,
@@ -64,7 +64,7 @@ def ablation_table(method: str, runs: Sequence[VariantRun]) -> pa.Table:
     rows: list[dict[str, Any]] = []
     for run in runs:
         results = base if run is runs[0] else Results(method, run)
-        facts = results.facts(build(runs[0].settings, method).parameters())
+        facts = results.facts(as_configured(runs[0].settings, method).parameters())
         for row in (*results.scores(), *results.held_out()):
             rows.append(facts | row | difference(results, base, row))
     return pa.Table.from_pylist(rows, schema=schemas.ABLATION)
