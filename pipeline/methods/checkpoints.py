@@ -21,10 +21,10 @@ def method_checkpoint(
     tensors: Sequence[Tensor] = (),
     also: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """NAME.pt in `data.checkpoints`, or NAME-PART.pt of a part of the training; without that folder nothing is kept.
+    """The checkpoint NAME.pt in `data.checkpoints`, or NAME-PART.pt for a part; without that folder nothing is kept.
 
-    It depends on the method's version and parameters, the seed, the codes and labels, and on `tensors` and `also`
-    (JSON-compatible) besides. A file of other values, or a damaged one, is a warning, and the training starts over.
+    It depends on the method's version and parameters, the seed, codes and labels, and also on `tensors` and `also`
+    (JSON-compatible). A file with other values, or a damaged one, gives a warning, and the training starts over.
     """
     file = f"{method.name}-{part}.pt" if part else f"{method.name}.pt"
     path = None if data.checkpoints is None else data.checkpoints / file

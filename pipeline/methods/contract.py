@@ -1,6 +1,11 @@
-"""The contract that every method keeps, as checks that run on any registered one: ours and those of plug-ins alike.
+"""The contract that every method keeps, as checks that run on any registered method, ours or a plug-in.
 
-A check takes a `Subject` and raises BrokenContract, or whatever the method raises; its docstring is the promise.
+A check takes a `Subject` and raises BrokenContract, or any error of the method. Its docstring is the promise that
+`latentbench methods check` prints.
+
+>>> from pipeline.methods.contract import CHECKS
+>>> print(CHECKS["inputs_are_not_modified"].__doc__)
+Codes, values, z and strengths are as they were after an edit.
 """
 
 from __future__ import annotations
@@ -22,16 +27,16 @@ from pipeline.methods.subject import Subject, copied, strengths
 if TYPE_CHECKING:
     from torch import Tensor
 
-NOISE = 1e-4  # of sums in another order
-STILL = 0.1  # mean distances that a zero edit may move, where it is not exactly the identity
-UNDONE = 1e-3  # mean distances that undoing may leave, where it is exact
-FELT = 0.2  # mean distances that an edit must move, to tell whether it is undone
+NOISE = 1e-4  # largest difference that another order of summation makes
+STILL = 0.1  # largest displacement by a zero edit that is not exactly the identity, in mean distances
+UNDONE = 1e-3  # largest displacement after an exact undoing, in mean distances
+FELT = 0.2  # smallest displacement by an edit that is to be undone, in mean distances
 STRENGTHS = tuple(2.0**exponent for exponent in range(-1, 7))
 TWO_AT_ONCE = 0.6  # strength of each of two edits made together
 
 
 class BrokenContract(LatentbenchError):  # noqa: N818
-    """A promise that a method does not keep: what was expected, what was found."""
+    """A promise that a method breaks: what was expected and what was found."""
 
 
 def _expect(kept: bool, message: str) -> None:
@@ -49,14 +54,14 @@ def facts_are_declared(subject: Subject) -> None:
 
 
 def parameters_build_the_same(subject: Subject) -> None:
-    """The constructor takes what `parameters()` answers, JSON-compatible, and answers the same again."""
+    """The constructor takes what `parameters()` returns, JSON-compatible, and returns the same again."""
     parameters = registry.build(subject.name, subject.parameters).parameters()
     again = registry.build(subject.name, json.loads(json.dumps(parameters))).parameters()
     _expect(again == parameters, f"parameters() is {parameters}, and {again} once they went through the constructor")
 
 
 def unknown_settings_are_named(subject: Subject) -> None:
-    """A setting that the constructor does not have is a ConfigError, so no **kwargs that swallow it."""
+    """An unknown setting is a ConfigError, so the constructor takes no **kwargs."""
     try:
         registry.build(subject.name, {"speling": 1})
     except ConfigError:
@@ -65,7 +70,7 @@ def unknown_settings_are_named(subject: Subject) -> None:
 
 
 def zero_changes_nothing(subject: Subject) -> None:
-    """Strength 0 returns the very same codes, or, where exact_identity is False, nearly; and never the same tensor."""
+    """Strength 0 returns the very same codes, or nearly so where exact_identity is False, in a new tensor."""
     ws, faces = subject.faces.ws, copied(subject.faces)
     edited = subject.fitted.edit_faces(faces, strengths(faces))
     if subject.fitted.exact_identity:
@@ -149,7 +154,7 @@ def save_and_load_agree(subject: Subject) -> None:
 
 
 def another_version_is_refused(subject: Subject) -> None:
-    """What another version saved is not loaded."""
+    """A method saved by another version is not loaded."""
     with tempfile.TemporaryDirectory() as name:
         subject.fitted.save(Path(name))
         path = Path(name) / "method.json"
@@ -163,7 +168,7 @@ def another_version_is_refused(subject: Subject) -> None:
 
 
 def faces_do_not_depend_on_their_batch(subject: Subject) -> None:
-    """A face is edited the same alone and among others, once and once more."""
+    """A face is edited the same alone and in a batch, once and twice."""
     import torch
 
     faces, count = copied(subject.faces), len(subject.faces.ws)
@@ -198,7 +203,7 @@ def moved_attributes(subject: Subject) -> Iterator[str]:
 
 
 def an_edit_answers_faces(subject: Subject) -> None:
-    """`edited` answers the codes of `edit_faces`, and of a face that it moved what it `carries`; all else is NaN."""
+    """`edited` returns the codes of `edit_faces` and, for a face that moved, what it `carries`; all else is NaN."""
     import torch
 
     method, faces = subject.fitted, copied(subject.faces)
@@ -221,7 +226,7 @@ def an_edit_answers_faces(subject: Subject) -> None:
 
 
 def zero_keeps_what_an_edit_carries(subject: Subject) -> None:
-    """Where strength 0 returns the very same codes, the next edit is what it would be without it."""
+    """Where strength 0 returns the very same codes, it does not change the next edit."""
     faces = copied(subject.faces)
     zero, first, second = (strengths(faces, **change) for change in ({}, {"age": 0.5}, {"yaw": -0.5, "age": 0.2}))
     if not subject.fitted.exact_identity:
@@ -232,7 +237,7 @@ def zero_keeps_what_an_edit_carries(subject: Subject) -> None:
 
 
 def edits_undo(subject: Subject) -> None:
-    """Where `exact_undo` is declared, edits of one attribute each, undone the last one first, return the codes."""
+    """Where `exact_undo` is declared, edits of one attribute each, undone in reverse order, return the codes."""
     if not subject.fitted.exact_undo:
         return
     faces = copied(subject.faces)
@@ -243,7 +248,7 @@ def edits_undo(subject: Subject) -> None:
 
 
 def felt(subject: Subject, name: str) -> float:
-    """The smallest of STRENGTHS at which an attribute's edit moves every face far enough, or the largest."""
+    """The smallest of STRENGTHS at which an edit of the attribute moves every face by FELT, or the largest."""
     tried = STRENGTHS[:1] if subject.fitted.value_bounded else STRENGTHS
 
     def far(strength: float) -> bool:
@@ -279,7 +284,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came of one check: `fault` is empty where the promise is kept."""
+    """The result of one check; `fault` is empty if the promise is kept."""
 
     check: str
     promise: str
@@ -287,7 +292,7 @@ class CheckResult:
 
 
 def verdicts(subject: Subject) -> Iterator[CheckResult]:
-    """Every check, one after the other; what a method raises is its fault, told by its type and message."""
+    """The result of every check in turn; an error of the method is its fault, with type and message."""
     for name, check in CHECKS.items():
         fault = ""
         try:

@@ -1,4 +1,9 @@
-"""What a method takes: bytes of what it learns, and of what its training holds. No torch."""
+"""The cost of a method: bytes of its trained files, and of its training in memory. No torch.
+
+>>> from pipeline.methods.cost import linear_cost
+>>> linear_cost(vectors=2).trained_bytes - linear_cost(vectors=1).trained_bytes  # 512 floats of 4 bytes
+2048
+"""
 
 from __future__ import annotations
 
@@ -15,19 +20,19 @@ if TYPE_CHECKING:
 FLOAT_BYTES = 4
 FACTS_BYTES = 16 * 2**10  # of method.json and the headers of method.safetensors
 ADAM = 3  # a weight and its two moments, in a checkpoint and in memory
-GRADIENT_MAPS = 5  # times `image_bytes` that an image keeps for its gradient: 4.4 were measured at 1024 px
+GRADIENT_MAPS = 5  # an image keeps so many times `image_bytes` for its gradient; measured: 4.4 at 1024 px
 CODES_AT_ONCE = 65_536  # the most training codes that a linear method copies at once
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a trained method and its training take, besides the domain's networks and the table of training latents.
+    """Bytes of a trained method and its training, without the domain's networks and the table of training latents.
 
     trained_bytes: of the files that `Method.save` writes.
-    checkpoint_bytes: of the checkpoint of an unfinished training, and as much in memory.
-    images_per_step: images that a step of optimisation makes with the generator and keeps for the gradient.
-    image_bytes: that each of these images keeps on the device.
-    codes_at_once: training codes that `fit` copies at once, centred and for a solver.
+    checkpoint_bytes: of the checkpoint of an unfinished training, which takes as much in memory.
+    images_per_step: images that a step of optimisation generates and keeps for the gradient.
+    image_bytes: of each of these images on the device.
+    codes_at_once: number of training codes that `fit` copies at once, for a solver.
     """
 
     trained_bytes: int
@@ -43,12 +48,12 @@ class Cost:
 
 
 def linear_cost(vectors: int = len(NAMES), codes_at_once: int = CODES_AT_ONCE) -> Cost:
-    """The cost of so many vectors in W, by default one for every attribute."""
+    """The cost of a number of vectors in W, by default one per attribute."""
     return Cost(vectors * W_DIM * FLOAT_BYTES + FACTS_BYTES, codes_at_once=codes_at_once)
 
 
 def stepped_cost(weights: int, images_per_step: int = 0, image_bytes: int = 0) -> Cost:
-    """The cost of so many weights, trained by Adam."""
+    """The cost of a number of weights, trained by Adam."""
     learned = weights * FLOAT_BYTES
     return Cost(learned + FACTS_BYTES, ADAM * learned, images_per_step, image_bytes)
 
@@ -56,7 +61,7 @@ def stepped_cost(weights: int, images_per_step: int = 0, image_bytes: int = 0) -
 def gradient_bytes(card: DomainCard, tap: str = "") -> int:
     """Bytes that an image of the domain keeps for its gradient; with `tap`, its feature map after a block such as b16.
 
-    Of a block that is not named so, the whole image counts.
+    For a block with another name, the whole image counts.
     """
     resolution = tap.removeprefix("b")
     if tap.startswith("b") and resolution.isdecimal():
@@ -65,5 +70,5 @@ def gradient_bytes(card: DomainCard, tap: str = "") -> int:
 
 
 def layers_of(card: DomainCard) -> int:
-    """How many layers the generator of a domain feeds with codes: two of each resolution from 4 px, less two."""
+    """The number of layers of a domain's generator: two per resolution from 4 px, minus two."""
     return 2 * (card.resolution.bit_length() - 1) - 2

@@ -1,4 +1,4 @@
-"""What the contract is tried on: a method, what it learns from, and faces to edit."""
+"""The subject of the contract: a method with its data, and faces to edit."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pipeline.methods.interface import Faces, FitData, Method
 if TYPE_CHECKING:
     from torch import Tensor
 
-FACES = 6  # that a method is tried on
+FACES = 6  # to edit in a check
 
 
 @dataclass
 class Subject:
-    """A method to check: its settings, what it learns from, at least two faces to edit, the unit of displacement.
+    """A method to check: its name and settings, its data, at least two faces to edit, the unit of displacement.
 
     `data` must give the same FitData every time.
     """
@@ -42,12 +42,12 @@ class Subject:
         return self.fit()
 
     def edit(self, method: Method | None = None, faces: Faces | None = None, **named: float) -> Tensor:
-        """Edited codes (N, L, 512) of the faces, by these strengths of named attributes."""
+        """Edited codes (N, L, 512) of the faces, by strengths of named attributes."""
         faces = copied(self.faces if faces is None else faces)
         return (method or self.fitted).edit_faces(faces, strengths(faces, **named))
 
     def chain(self, faces: Faces, *changes: Tensor) -> Faces:
-        """The faces after edits of strengths (N, 35) in a row; scorer A reads the values that no edit carries."""
+        """The faces after edits by strengths (N, 35) in a row; scorer A reads the values that no edit carries."""
         import torch
 
         data = self.data()
@@ -64,14 +64,14 @@ class Subject:
 
 
 def copied(faces: Faces) -> Faces:
-    """The same faces in tensors of their own, so that a method that modifies them breaks one promise and not all."""
+    """A copy of the faces, so that a method that modifies its input breaks one promise and not all."""
     z = None if faces.z is None else faces.z.clone()
     carried = {name: tensor.clone() for name, tensor in faces.carried.items()}
     return replace(faces, ws=faces.ws.clone(), values=faces.values.clone(), z=z, carried=carried)
 
 
 def strengths(faces: Faces, **named: float) -> Tensor:
-    """(N, 35) strengths of named attributes, the same for every face."""
+    """Strengths (N, 35) of named attributes, the same for every face."""
     vectors = faces.ws.new_zeros(len(faces.ws), len(NAMES))
     for name, strength in named.items():
         vectors[:, index_of(name)] = strength

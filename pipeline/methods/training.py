@@ -19,9 +19,9 @@ FIRST_STEP = 1000  # step k draws from the random stream of purpose FIRST_STEP +
 
 
 class MethodTraining(SteppedTraining):
-    """A training that tells `data.progress`, keeps its checkpoint in `data.checkpoints`, and diverges in luigi's words.
+    """A training that reports to `data.progress`, keeps its checkpoint in `data.checkpoints`, and names luigi.cfg keys.
 
-    `slack`: how far the loss on held-out codes may end above its start.
+    `slack`: by how much the loss on held-out codes may end above its start. `remedy`: for the error of a divergence.
     """
 
     remedy: ClassVar[str] = "raise steps"
@@ -47,7 +47,7 @@ class MethodTraining(SteppedTraining):
 
     @abstractmethod
     def noted(self, loss: float) -> tuple[list[float], str]:
-        """What the curve keeps of the step before, whose loss this is, and the words that tell it."""
+        """The numbers of a step with this loss for the curve, and the words for `progress`."""
 
     def rate(self, step: int) -> float:
         return self.learning_rate
@@ -64,7 +64,7 @@ class MethodTraining(SteppedTraining):
             self.diverge(loss, when)
 
     def diverge(self, loss: float, when: str) -> NoReturn:
-        """Raise TrainingDivergedError; the checkpoint goes, so that a retry does not go on from it."""
+        """Discard the checkpoint, so that a retry starts over, and raise TrainingDivergedError."""
         self.checkpoint.discard()
         raise TrainingDivergedError(
             f"{self.method_name}: the loss on held-out codes was {self.start_loss:.5g} before training and the loss is "

@@ -1,7 +1,13 @@
-"""How many clusters LLF shall have: the elbow, the silhouette and canopies, as a table, a plot and masks over faces.
+"""The number of clusters for LLF: elbow, silhouette and canopies, as a table, a plot and masks over faces.
 
-The authors' reference list has all three; their code applies none of them to feature maps. Where the true part of
-every pixel is known, in the embedded domain, the masks are scored against it as well.
+The authors' reference list has all three rules; their code applies none of them to feature maps. Where the true part of
+every pixel is known, in the embedded domain, the masks are scored against it too.
+
+The inertia falls steeply up to three clusters:
+
+>>> from pipeline.methods.contrastive.llf_clusters import elbow
+>>> elbow([2, 3, 4, 5], [100.0, 20.0, 15.0, 10.0])
+3
 """
 
 from __future__ import annotations
@@ -19,8 +25,8 @@ if TYPE_CHECKING:
 
     from pipeline.settings.settings import Settings
 
-SAMPLE = 2000  # points that silhouette and canopies look at, since both compare every pair
-SMALLEST_CANOPY = 0.01  # of the points; smaller ones are taken for noise
+SAMPLE = 2000  # points for silhouette and canopies, which compare every pair
+SMALLEST_CANOPY = 0.01  # share of the points; smaller canopies count as noise
 TIGHT = 0.5  # McCallum's inner distance T2 in units of the outer one T1
 SHOWN = 8  # faces with masks
 INK, LINES = "#333333", ("#2f7ed8", "#e07b00")
@@ -28,7 +34,7 @@ INK, LINES = "#333333", ("#2f7ed8", "#e07b00")
 
 @dataclass(frozen=True)
 class Clustering:
-    """What one k gives. `explained`: share of the variance between clusters. Purity and IoU: None without truth."""
+    """The figures of one k. `explained`: share of the variance between clusters. Purity and IoU: None without truth."""
 
     k: int
     inertia: float
@@ -42,8 +48,8 @@ class Clustering:
 class Overlap:
     """Clusters against true parts. `counts` (K, P) pixels; `iou` (K, P); `best` (K,) the part of the highest IoU.
 
-    `purity`: share of pixels whose part is the commonest of their cluster. `mean_iou`: over the parts that occur, of
-    the best cluster's. `one_cluster`: the purity of a single cluster, the least that any can have.
+    `purity`: share of pixels whose part is the most common one of their cluster. `mean_iou`: over the parts that occur,
+    of the cluster with the highest IoU. `one_cluster`: the purity of a single cluster, the smallest possible.
     """
 
     counts: np.ndarray
@@ -73,7 +79,12 @@ class ClusterReport:
 
 
 def overlap(labels: np.ndarray, parts: np.ndarray, clusters: int, kinds: int) -> Overlap:
-    """Cluster (N,) of every pixel against its true part (N,): whole numbers below `clusters` and `kinds`."""
+    """Clusters (N,) of pixels against their true parts (N,): whole numbers below `clusters` and `kinds`.
+
+    >>> import numpy as np
+    >>> overlap(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]), clusters=2, kinds=2).purity
+    0.75
+    """
     import numpy as np
 
     counts = np.bincount(labels * kinds + parts, minlength=clusters * kinds).reshape(clusters, kinds)
@@ -108,8 +119,8 @@ def elbow(ks: Sequence[int], inertias: Sequence[float]) -> int:
 def canopies(points: np.ndarray, rng: np.random.Generator) -> int:
     """How many canopies cover points (N, C): McCallum, Nigam & Ungar, KDD 2000.
 
-    A point drawn from those that are left is a centre; all within T1 of it are its canopy, and those within T2 of it
-    are left no more. T1 is the mean distance of two points, T2 = TIGHT T1. Canopies whose inner part holds less than
+    A centre is drawn from the remaining points; points within T1 of it are its canopy, and points within T2 of it are
+    removed. T1 is the mean distance of two points, T2 = TIGHT T1. Canopies whose inner part holds less than
     SMALLEST_CANOPY of the points are noise and do not count.
     """
     import numpy as np
@@ -168,7 +179,7 @@ def choose_k(
 
 
 def overlap_with_parts(labels: Tensor, parts: Tensor, clusters: int) -> Overlap:
-    """Label maps (N, h, w), enlarged to the resolution of the true parts (N, H, H), against these."""
+    """Label maps (N, h, w), enlarged to the resolution of the true parts (N, H, H), against these parts."""
     grown = enlarge(labels.cpu(), parts.shape[1]).flatten().numpy()
     flat = parts.cpu().flatten().numpy()
     return overlap(grown, flat, clusters, int(flat.max()) + 1)

@@ -1,4 +1,4 @@
-"""Latent to latent: one mapper f(w, delta a) for all attributes."""
+"""L2L, Latent to Latent: one mapper f(w, da) that edits all attributes."""
 
 from __future__ import annotations
 
@@ -21,43 +21,49 @@ if TYPE_CHECKING:
     from pipeline.methods.l2l.mapper import Mapper
 
 
-W, W_PLUS = "W", "W+"  # what `codes` may be
+W, W_PLUS = "W", "W+"  # the values of `codes`
 WARM_UP = 0.02  # share of the steps in which the learning rate rises
 LAST_RATE = 0.05  # share of the learning rate at the last step
 
 
 class L2L(TrainableL2L):
-    """w' = f(w, da; theta), a fully connected tanh network; da is the wanted change of all 35 attribute values.
+    """w' = f(w, da; theta), a fully connected tanh network; da is the requested change of all 35 attribute values.
 
     Khodadadeh et al., "Latent to Latent: A Learned Mapper for Identity Preserving Editing of Multiple Face Attributes
     in StyleGAN-generated Images", WACV 2022. Trained through the frozen generator G, scorer H and recognizer F, with
     w' = f(w, da) and a' = a + da, on the weighted sum of
 
-    - target attribute  ||H(G(w')) - a'||^2, over all 35 values, so that what should stay is held too
+    - target attribute  ||H(G(w')) - a'||^2, over all 35 values, so that the other attributes are kept
     - cycle             ||w - f(w', -da)||, not squared
     - identity          ||w - f(w, 0)||, not squared
     - neighbourhood     ||w - w'||^2
     - face identity     ||F(G(w)) - F(G(w'))||^2
 
-    da is sparse: a' is the values of another code of the batch; where they differ by less than `threshold` from
-    a, a' is a. A share `noop_share` of the samples has da = 0; a share `single_share` changes a single attribute, drawn
-    evenly, to a value drawn evenly from those at least `threshold` away.
+    da is sparse: a' has the values of another code of the batch; where they differ by less than `threshold` from a, a'
+    is a. A share `noop_share` of the samples has da = 0. A share `single_share` changes a single attribute, drawn
+    evenly, to a value drawn evenly from all values at least `threshold` away.
 
-    What the paper leaves open, and what is ours (loss weights, threshold, depth, optimiser are in no source we could
-    read; those of the losses follow the one unofficial implementation):
+    The paper leaves open, and we chose (loss weights, threshold, depth and optimiser are in no source we could read;
+    the loss weights follow the one unofficial implementation):
 
-    - f takes and gives one code in W, put into every layer (`codes = W`); codes that differ between layers go through
-      it one by one. With `codes = W+` f gives a code per layer, by a last layer of the mapper for each of them;
+    - f maps one code in W, which feeds every layer (`codes = W`); codes that differ between layers are mapped one by
+      one. With `codes = W+`, f gives a code per layer, and the mapper has a last layer for each of them;
     - norms in W are in units of the mean distance of two training codes, so that the weights mean the same for any
-      generator; those of codes per layer are root mean squares over the layers, as in the tables. The mapper
+      generator. Norms of codes per layer are root mean squares over the layers, as in the tables. The mapper
       standardises codes by their mean and standard deviation;
-    - the residual form w + g(w, da) is the default, `residual = false` the plain one;
-    - the start values of the weights that da meets are larger (`networks/mapper.py`): with equal ones, 150 steps on the
-      embedded domain lowered the target loss by less than 2 %, with these by more than 40 %;
-    - Adam with a short warm-up and a cosine to a twentieth of the learning rate.
+    - the residual form w + g(w, da) is the default; `residual = false` gives the plain form;
+    - the weights that read da start larger (`mapper.py`): with equal start values, 150 steps on the embedded domain
+      lowered the target loss by less than 2 %; with these, by more than 40 %;
+    - Adam with a short warm-up and a cosine decay to a twentieth of the learning rate.
 
-    An edit of zero is close to w, not equal: `facts` have the error, on codes that were not trained on. Strengths
-    beyond +-1 ask for values outside [0, 1]; the mapper was never trained on them.
+    An edit of zero is close to w, not equal: `facts` give the error on held-out codes. Strengths beyond +-1 ask for
+    values outside [0, 1], on which the mapper was never trained.
+
+    The learning rate rises over 2 % of the steps:
+
+    >>> method = L2L(steps=100, learning_rate=0.1)
+    >>> [round(method.rate(step), 3) for step in (0, 1, 99)]
+    [0.05, 0.1, 0.005]
     """
 
     name: ClassVar[str] = "l2l"
@@ -119,10 +125,10 @@ class L2L(TrainableL2L):
         return stepped_cost(weights, self.batch, gradient_bytes(card))
 
     def fit(self, data: FitData) -> None:
-        """Train the mapper, going on from a checkpoint of the same settings and data if there is one.
+        """Train the mapper. Resumes from a checkpoint of the same settings and data if there is one.
 
-        A resumed training gives the very bits of an undisturbed one (on as many threads): what step k draws
-        depends on (seed, k) alone. Raises TrainingDivergedError.
+        A resumed training gives the same bits as an uninterrupted one (on as many threads), because the draws of step k
+        depend on (seed, k) only. Raises TrainingDivergedError.
         """
         with frozen(data.generator, data.scorer_a, data.recognizer_a):
             training = L2LTraining(self, data)
@@ -131,7 +137,7 @@ class L2L(TrainableL2L):
         self.facts_ = training.facts()
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
-        """f(w, strengths) of ws (N, L, 512), strengths (N, 35); layer by layer where layers differ."""
+        """f(w, strengths) of ws (N, L, 512) and strengths (N, 35), layer by layer where layers differ."""
         import torch
 
         change = strengths.to(ws)
@@ -145,11 +151,11 @@ class L2L(TrainableL2L):
             return each.reshape(count, layers, width)
 
     def state(self) -> dict[str, Tensor]:
-        """The mapper's weights and buffers."""
+        """The weights and buffers of the mapper."""
         return dict(self.mapper_.state_dict())
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back the mapper and the facts."""
+        """Restore the mapper and the facts."""
         w_dim = len(state["mean"])
         attributes = state["hidden.0.weight"].shape[1] - w_dim
         num_layers = len(state["last.weight"]) if self.codes == W_PLUS else 0
@@ -159,14 +165,14 @@ class L2L(TrainableL2L):
         self.facts_ = facts
 
     def facts(self) -> dict[str, Any]:
-        """`curve`: steps and losses; `start`, `end`: the mean losses on held-out codes; errors in mean distances.
+        """`curve`: steps and losses; `start`, `end`: mean losses on held-out codes; errors in mean distances.
 
         `held_out_losses`: after training, every loss of each held-out code.
         """
         return self.facts_
 
     def new_mapper(self, w_dim: int, attributes: int, num_ws: int, rng: torch.Generator | None) -> Mapper:
-        """An untrained mapper of these hyper-parameters; `num_ws`, the generator's layers, is for codes in W+ alone."""
+        """An untrained mapper with these hyper-parameters; `num_ws`, the generator's layers, is used for W+ only."""
         from pipeline.methods.l2l.mapper import LayerMapper, Mapper
 
         if self.codes == W_PLUS:
@@ -176,7 +182,7 @@ class L2L(TrainableL2L):
         return Mapper(w_dim, attributes, width=self.width, layers=self.layers, residual=self.residual, rng=rng)
 
     def draw_changes(self, values: Tensor, rng: torch.Generator) -> Tensor:
-        """Wanted changes da (N, 35) of values (N, 35) on the CPU; values + da stays in [0, 1]."""
+        """Changes da (N, 35) for training, of values (N, 35) on the CPU; values + da stays in [0, 1]."""
         import torch
 
         count, attributes = values.shape
@@ -185,24 +191,24 @@ class L2L(TrainableL2L):
         kind = torch.rand(count, generator=rng)
         column = torch.randint(attributes, (count,), generator=rng)
         share = torch.rand(count, generator=rng)
-        own = values.gather(1, column[:, None])[:, 0]
-        alone = torch.zeros_like(values).scatter_(1, column[:, None], self._single_change(own, share)[:, None])
-        change = torch.where((kind < self.noop_share + self.single_share)[:, None], alone, change)
+        before = values.gather(1, column[:, None])[:, 0]
+        single = torch.zeros_like(values).scatter_(1, column[:, None], self._single_change(before, share)[:, None])
+        change = torch.where((kind < self.noop_share + self.single_share)[:, None], single, change)
         return change.masked_fill((kind < self.noop_share)[:, None], 0.0)
 
-    def _single_change(self, own: Tensor, share: Tensor) -> Tensor:
-        """Changes (N,) to values even in [0, own - threshold] and [own + threshold, 1]; `share` is even in [0, 1)."""
+    def _single_change(self, value: Tensor, share: Tensor) -> Tensor:
+        """Changes (N,) of values (N,), even in [0, value - threshold] and [value + threshold, 1]; `share` is even."""
         import torch
 
-        below = (own - self.threshold).clamp(min=0.0)
-        above = (1.0 - self.threshold - own).clamp(min=0.0)
-        place = share * (below + above)
-        return torch.where(place < below, place, own + self.threshold + place - below) - own
+        below = (value - self.threshold).clamp(min=0.0)
+        above = (1.0 - self.threshold - value).clamp(min=0.0)
+        drawn = share * (below + above)
+        return torch.where(drawn < below, drawn, value + self.threshold + drawn - below) - value
 
     def losses(
         self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
     ) -> Tensor:
-        """The five losses (5,), in the order of LOSSES, batch means of `each_loss`, not weighted."""
+        """The five losses (5,), in the order of LOSSES: batch means of `each_loss`, not weighted."""
         import torch
 
         return torch.stack([loss.mean() for loss in self.each_loss(mapper, data, w, values, change, unit)])
@@ -210,7 +216,7 @@ class L2L(TrainableL2L):
     def each_loss(
         self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
     ) -> tuple[Tensor, ...]:
-        """The five losses, in the order of LOSSES, of every code, (N,) each, not weighted.
+        """The five losses of every code, (N,) each, in the order of LOSSES, not weighted.
 
         w (N, 512), values and change (N, 35) on the device; `unit` is the mean distance of two codes.
         """
@@ -224,7 +230,7 @@ class L2L(TrainableL2L):
 
         w = broadcast(w) if per_layer else w
         edited = mapper(w, change)
-        # One pass of the mapper for the two other terms in W.
+        # One pass of the mapper for the cycle and the identity.
         back, same = mapper(torch.cat([edited, w]), torch.cat([-change, torch.zeros_like(change)])).chunk(2)
         images = synthesis(broadcast(edited))
         with torch.no_grad():
@@ -240,11 +246,11 @@ class L2L(TrainableL2L):
         return attribute, cycle, identity, neighbourhood, face
 
     def weights(self) -> list[float]:
-        """The losses' weights, in the order of LOSSES."""
+        """The weights of the losses, in the order of LOSSES."""
         return [getattr(self, f"weight_{name}") for name in LOSSES]
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, from 0."""
+        """The learning rate of a step, numbered from 0."""
         rising = max(1, round(WARM_UP * self.steps))
         if step < rising:
             return self.learning_rate * (step + 1) / rising

@@ -1,4 +1,4 @@
-"""The training of L2L's mapper, through the frozen networks."""
+"""The training of L2L's mapper, through the frozen generator, scorer A and recognizer A."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from pipeline.methods.l2l.mapper import Mapper
 
-PROBE = 64  # held-out codes on which the mapper is measured before and after training
-DISTANCE_PAIRS = 20_000  # of codes, whose mean distance is the unit of the losses in W
+PROBE = 64  # held-out codes that measure the mapper before and after training
+DISTANCE_PAIRS = 20_000  # pairs of codes; their mean distance is the unit of the losses in W
 START, PAIRS, PROBE_CHANGES = 0, 1, 2  # purposes of random streams
-# In the order in which they are stacked.
+# In the order of stacking.
 LOSSES = ("attribute", "cycle", "identity", "neighbourhood", "face")
 
 
 class TrainableL2L(Method):
-    """What the training needs of the method that it trains."""
+    """The part of a method that its training uses."""
 
     steps: int
     batch: int
@@ -35,7 +35,7 @@ class TrainableL2L(Method):
 
     @abstractmethod
     def draw_changes(self, values: Tensor, rng: torch.Generator) -> Tensor:
-        """Changes (N, 35) that values (N, 35) are trained with."""
+        """Changes (N, 35) of values (N, 35) for training."""
 
     @abstractmethod
     def losses(
@@ -47,11 +47,11 @@ class TrainableL2L(Method):
     def each_loss(
         self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
     ) -> tuple[Tensor, ...]:
-        """The losses of every code, in the order of LOSSES."""
+        """The losses of every code, (N,) each, in the order of LOSSES."""
 
     @abstractmethod
     def weights(self) -> list[float]:
-        """The losses' weights, in the order of LOSSES."""
+        """The weights of the losses, in the order of LOSSES."""
 
     @abstractmethod
     def rate(self, step: int) -> float:
@@ -118,7 +118,7 @@ class L2LTraining(MethodTraining):
         self.check(self.end["total"], "at the end")
 
     def measure_each(self) -> tuple[Tensor, ...]:
-        """The losses of every held-out code, always with the same changes, in the order of LOSSES."""
+        """The losses of every held-out code, in the order of LOSSES; the changes are always the same."""
         import torch
 
         data = self.data
@@ -129,7 +129,7 @@ class L2LTraining(MethodTraining):
             return self.method.each_loss(self.mapper, data, w, values, change, self.unit)
 
     def total(self, each: tuple[Tensor, ...]) -> dict[str, float]:
-        """The means of `measure_each`: their weighted `total` and each."""
+        """The mean of each loss of `measure_each`, and their weighted `total`."""
         import torch
 
         losses = torch.stack([loss.mean() for loss in each])
@@ -137,7 +137,7 @@ class L2LTraining(MethodTraining):
         return {"total": total, **dict(zip(LOSSES, losses.tolist(), strict=True))}
 
     def facts(self) -> dict[str, Any]:
-        """What the training came to."""
+        """Losses at start and end, errors, the number of held-out codes and their losses, the curve."""
         return {
             "mean_distance": self.unit,
             "start": self.start,

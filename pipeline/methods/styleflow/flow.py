@@ -1,4 +1,18 @@
-"""StyleFlow's continuous normalising flow: codes and conditions <-> codes of a standard normal distribution."""
+"""StyleFlow's continuous normalising flow: codes and conditions <-> codes of a standard normal distribution.
+
+Encoding and decoding with the same condition returns the code; with another condition it is an edit:
+
+>>> import torch
+>>> flow = Flow(2, (4,), 1, rng=torch.Generator().manual_seed(0)).eval()
+>>> x, condition = torch.tensor([[1.0, -0.5]]), torch.tensor([[0.3]])
+>>> with torch.no_grad():
+...     z = flow.encode(x, condition, tolerance=1e-5)
+...     same, edited = (flow.decode(z, c, tolerance=1e-5) for c in (condition, condition + 1))
+>>> same
+tensor([[ 1.000, -0.500]])
+>>> bool((edited - x).norm() > 0.01)
+True
+"""
 
 from __future__ import annotations
 
@@ -11,16 +25,16 @@ from torch import Tensor, nn
 from torchdiffeq import odeint
 
 EPSILON = 1e-4  # added to the variances of the norms
-DECAY = 0.1  # of the norms' running statistics: the share that a batch is of them
-MAX_STEPS = 1000  # of one solve; beyond, the equation counts as not solvable
+DECAY = 0.1  # of the running statistics of the norms: the weight of a new batch
+MAX_STEPS = 1000  # of the solver; an equation that needs more counts as not solvable
 
 
 class UnsolvableError(ArithmeticError):
-    """The solver's step fell to nothing, or it took MAX_STEPS."""
+    """The solver's step underflowed, or it took more than MAX_STEPS."""
 
 
 class ConcatSquash(nn.Module):
-    """y = (A x + b) sigmoid(G s + g) + B s, where s (N, 1 + conditions) is the time beside the conditions."""
+    """y = (A x + b) sigmoid(G s + g) + B s, where s (N, 1 + conditions) is the time and the conditions."""
 
     def __init__(self, inputs: int, outputs: int, conditions: int) -> None:
         super().__init__()
@@ -29,11 +43,11 @@ class ConcatSquash(nn.Module):
         self.bias = nn.Linear(1 + conditions, outputs, bias=False)
 
     def forward(self, x: Tensor, s: Tensor, tangent: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (N, inputs) -> y (N, outputs), and the derivative of y along `tangent` (N, inputs), if that is given."""
+        """x (N, inputs) -> y (N, outputs), and the derivative of y along `tangent` (N, inputs), if given."""
         gate, bias = self.gate(s).sigmoid(), self.bias(s)
         if tangent is None:
             return self.linear(x) * gate + bias, None
-        # One product for both, so that the weights are read once.
+        # One product for both reads the weights once.
         both = torch.cat([x, tangent]) @ self.linear.weight.T
         value, along = both.chunk(2)
         return (value + self.linear.bias) * gate + bias, along * gate
@@ -48,10 +62,10 @@ class Field(nn.Module):
         self.layers = nn.ModuleList(ConcatSquash(a, b, conditions) for a, b in zip(widths, widths[1:], strict=False))
 
     def forward(self, y: Tensor, t: Tensor, c: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """f(y, t, c) (N, width) at one time t, and with `noise` e (N, width) Hutchinson's e^T (df/dy) e (N,).
+        """f(y, t, c) (N, width) at one time t and, with `noise` e (N, width), Hutchinson's e^T (df/dy) e (N,).
 
-        The derivative along e is carried forward through the layers, which gives the very number that the authors
-        get backward, and leaves one pass to differentiate for the gradient instead of two.
+        The derivative along e is computed forward through the layers. It is the number that the authors compute
+        backward, and the gradient then differentiates one pass instead of two.
         """
         s = torch.cat([t.to(y).expand(len(y), 1), c], dim=1)
         tangent = noise
@@ -68,8 +82,8 @@ class Field(nn.Module):
 class MovingNorm(nn.Module):
     """y = (x - mean) / sqrt(variance + EPSILON) exp(log_scale) + shift, each (width,).
 
-    By running statistics, from 0 and 1, in training too: a batch moves them only after it was normalised by them, and
-    no gradient goes through them.
+    It uses running statistics, which start at 0 and 1, in training too. A batch updates them after it was normalised by
+    them, and no gradient passes through them.
     """
 
     mean: Tensor
@@ -83,7 +97,7 @@ class MovingNorm(nn.Module):
         self.register_buffer("variance", torch.ones(width))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (N, width) -> y (N, width) and the logarithm of |dy/dx|, a number."""
+        """x (N, width) -> y (N, width), and the logarithm of |dy/dx|, a scalar."""
         log_slope = self.log_scale - 0.5 * torch.log(self.variance + EPSILON)
         y = (x - self.mean) * log_slope.exp() + self.shift
         if self.training:
@@ -101,9 +115,9 @@ class MovingNorm(nn.Module):
 class Flow(nn.Module):
     """A norm, a conditional flow, a norm. z = Phi(x, c) is standard normal where x is distributed as p(x | c).
 
-    The flow solves dy/dt = f(y, t, c) from 0 to T = root_time^2, which is learned, as dy/ds = T f(y, T s, c) from 0 to
-    1. Solved by dopri5 with `tolerance` as absolute and relative one. Weights are drawn from the generator `rng`,
-    or left to be loaded.
+    The flow solves dy/dt = f(y, t, c) from 0 to a learned T = root_time^2, as dy/ds = T f(y, T s, c) from 0 to 1, by
+    dopri5 with the absolute and relative tolerance `tolerance`. `rng` draws the weights; without it they are to be
+    loaded.
     """
 
     def __init__(
@@ -118,7 +132,7 @@ class Flow(nn.Module):
 
     @torch.no_grad()
     def draw(self, rng: torch.Generator) -> None:
-        """torch's own start values of linear layers: weights and biases even in +-1/sqrt(inputs)."""
+        """The start values of torch's linear layers: weights and biases even in +-1/sqrt(inputs)."""
         for layer in self.field.modules():
             if isinstance(layer, nn.Linear):
                 bound = layer.in_features**-0.5
@@ -136,7 +150,7 @@ class Flow(nn.Module):
         return self.first.inverse(self._solve(self.last.inverse(z), c, 1.0, 0.0, tolerance))
 
     def log_density(self, x: Tensor, c: Tensor, noise: Tensor, tolerance: float) -> Tensor:
-        """log p(x | c) (N,), its trace estimated along `noise` (N, width), which is fixed for the whole solve."""
+        """log p(x | c) (N,), with the trace estimated along `noise` (N, width), which is fixed for a solve."""
         y, first = self.first(x)
 
         def slope(s: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -161,7 +175,7 @@ class Flow(nn.Module):
         shape = y.shape
 
         def worst(error: Tensor) -> Tensor:
-            """The largest root mean square of a code: none is less exact for standing beside others."""
+            """The largest root mean square of a code, so that no code is less exact in a batch."""
             return error.view(shape).square().mean(dim=1).sqrt().max()
 
         return _dopri5(slope, y, start, stop, tolerance, worst)
@@ -178,7 +192,7 @@ def _dopri5(
     """The state at `stop`. Raises UnsolvableError."""
     first = state if isinstance(state, Tensor) else state[0]
     times = torch.tensor([start, stop], device=first.device, dtype=first.dtype)
-    # A step ends at the end: otherwise the solver goes beyond and interpolates, to less than its tolerance.
+    # The last step ends at `stop`; otherwise the solver goes beyond and interpolates, less exactly than its tolerance.
     options = {"max_num_steps": MAX_STEPS, "step_t": times[1:]} | ({"norm": norm} if norm is not None else {})
     try:
         states = odeint(slope, state, times, atol=tolerance, rtol=tolerance, method="dopri5", options=options)

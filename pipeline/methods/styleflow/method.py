@@ -1,4 +1,4 @@
-"""StyleFlow: a flow that is conditioned on attributes; an edit goes in with the old values and out with the new."""
+"""StyleFlow: a flow conditioned on attributes; an edit encodes with the old values and decodes with the new."""
 
 from __future__ import annotations
 
@@ -24,42 +24,48 @@ if TYPE_CHECKING:
     from pipeline.methods.styleflow.flow import Flow
 
 EVALUATED_WORD = "evaluated"
-# By how much the authors' sliders multiply a wanted change (attr_degree_list of their user interface).
+# Factors by which the authors' sliders multiply a change (attr_degree_list of their user interface).
 GAINS = {"gender": 1.5, "glasses": 2.5, "baldness": 2.0, "beard": 1.7, "age": 0.93}
-LEAST_SPREAD = 1e-3  # that a condition's standard deviation is taken for
+LEAST_SPREAD = 1e-3  # smallest standard deviation by which a condition is divided
 
 
 class StyleFlow(TrainableStyleFlow):
-    """z = Phi(w, a), w' = Phi^-1(z, a + g da), kept in the layers of the changed attribute; w elsewhere.
+    """z = Phi(w, a), w' = Phi^-1(z, a + g da) in the layers of the changed attribute; w in the others.
 
     Abdal et al., "StyleFlow: Attribute-conditioned Exploration of StyleGAN-Generated Images using Conditional
     Continuous Normalizing Flows", ACM TOG 2021. Phi is a moving batch norm, the flow dy/dt = f(y, t, a) of
-    concat-squash layers from 0 to a learned T, and a second norm (`networks/flow.py`). It is trained on labelled codes
-    by maximum likelihood: -mean log p(w | a) with log p = log N(z; 0, 1) + log |det dz/dw|, its trace estimated by
-    Hutchinson with Gaussian noise that is fixed for a solve. As in the authors' code: norms by running statistics,
-    which start at 0 and 1, in training too; dopri5, six layers of 512, tanh, Adam with a constant rate of 1e-3, gains g
-    on the wanted changes, and the table of layers that keep an edit. The other layers are copied back from w, so an
-    edit of zero is w itself. An edit carries a + g da, not clipped, to the next one, which goes in with it in every
-    layer, whatever scorer A would read: so an edit of one attribute is undone exactly.
+    concat-squash layers from 0 to a learned T, and a second norm (`flow.py`). It is trained on labelled codes by
+    maximum likelihood: -mean log p(w | a) with log p = log N(z; 0, 1) + log |det dz/dw|. Hutchinson's estimator of the
+    trace uses Gaussian noise that is fixed for a solve. As in the authors' code: norms use running statistics, which
+    start at 0 and 1, in training too; dopri5, six layers of 512, tanh, Adam with a constant rate of 1e-3, gains g on
+    the changes, and the table of layers that keep an edit. The other layers are copied back from w, so an edit of zero
+    is w itself. An edit carries a + g da, not clipped, to the next one, which encodes with it in every layer, whatever
+    scorer A would read. So an edit of one attribute is undone exactly.
 
     Departures from the authors' code:
 
-    - codes are those of W, one for all layers. The authors pass the same code 18 times, which weighs the loss by 18 and
-      averages 18 draws of the noise; here batches of 64 in place of 5 do that, drawn at random and not in order;
-    - conditions are the eight evaluated attributes. The authors add nine coefficients of light, of which scorer A has
-      none; `conditions` may name more of its 35 values, such as exposure;
-    - conditions are standardised; `standardise = false` gives raw units (degrees, years), as theirs: after 100 steps
-      the -log p of held-out codes is 1,027 so, and 661 standardised;
-    - gradients go through the solver's steps and not through its adjoint, and the solver's tolerance in training is
-      `training_tolerance`, theirs 1e-5 throughout (.004 of a -log p of 660, gradients of cosine 1.000); the last step
-      ends at T, theirs goes beyond and interpolates;
-    - a step's error is that of the worst code of a batch, so that none is less exact for standing beside others;
-    - several attributes at once: each layer changes the attributes whose span it is in, in one pass. With one
-      attribute this is the authors' edit; they change several one after the other, encoding again in between;
-    - the table of layers, for a generator of 18, is scaled to the generator's depth (`layers.py`);
+    - codes are codes in W, one for all layers. The authors pass the same code 18 times, which weighs the loss by 18 and
+      averages 18 draws of the noise; here batches of 64, drawn at random, replace their ordered batches of 5;
+    - conditions are the eight evaluated attributes. The authors add nine coefficients of light, which scorer A does not
+      measure; `conditions` may name more of its 35 values, such as exposure;
+    - conditions are standardised. `standardise = false` gives raw units (degrees, years), as theirs: after 100 steps
+      -log p of held-out codes is 1,027 with raw units, and 661 standardised;
+    - gradients pass through the steps of the solver and not through its adjoint, and the tolerance of the solver in
+      training is `training_tolerance`; theirs is 1e-5 throughout (a difference of .004 in a -log p of 660, gradients
+      with a cosine of 1.000). The last step ends at T; theirs goes beyond and interpolates;
+    - the error of a step is the error of the worst code of a batch, so no code is less exact in a batch;
+    - several attributes at once: each layer changes the attributes that the table assigns to it, in one pass. With one
+      attribute this is the authors' edit; they change several one after the other, and encode again in between;
+    - the table of layers, made for 18 layers, is scaled to the depth of the generator (`layer_table.py`);
     - a + g da may leave the range of values; the authors' sliders end at 0 and 1 (20 degrees, 65 years).
 
     Where the equation cannot be solved, the edit is NaN.
+
+    In raw units, a value of .5 of age is 37.5 years:
+
+    >>> centre, scale = StyleFlow(standardise=False).scaling(("age",), None)
+    >>> (0.5 - centre) / scale
+    tensor([37.5000])
     """
 
     name: ClassVar[str] = "styleflow"
@@ -119,10 +125,10 @@ class StyleFlow(TrainableStyleFlow):
         return stepped_cost(sum(each) + 8 * W_DIM)
 
     def fit(self, data: FitData) -> None:
-        """Train the flow on w and values alone, going on from a checkpoint of the same settings and data.
+        """Train the flow on w and values. Resumes from a checkpoint of the same settings and data if there is one.
 
-        A resumed training gives the very bits of an undisturbed one (on as many threads): what step k draws
-        depends on (seed, k) alone. Raises TrainingDivergedError.
+        A resumed training gives the same bits as an uninterrupted one (on as many threads), because the draws of step k
+        depend on (seed, k) only. Raises TrainingDivergedError.
         """
         names = self.condition_names(data)
         held_out = min(PROBE, len(data.w) // 4)
@@ -136,7 +142,7 @@ class StyleFlow(TrainableStyleFlow):
         self.facts_ |= training.facts()
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
-        """ws (N, L, 512) with strengths (N, 35) added to values (N, 35), times the gains, in the attributes' layers.
+        """The codes of values (N, 35) plus gains times strengths (N, 35), in the layers of the attributes; (N, L, 512).
 
         Raises StageError for an attribute that the flow was not conditioned on.
         """
@@ -163,18 +169,18 @@ class StyleFlow(TrainableStyleFlow):
         return edited
 
     def after(self, faces: Faces, strengths: Tensor, ws: Tensor) -> Faces:
-        """The faces at ws (N, L, 512), with the values of the conditions that this edit asked for."""
+        """The faces at ws (N, L, 512), with the values of the conditions for which this edit asked."""
         moved, columns = super().after(faces, strengths, ws), self.columns()
         values = moved.values.clone()
         values[:, columns] = faces.values[:, columns] + strengths[:, columns].to(values) * self._gains(values)
         return replace(moved, values=values)
 
     def state(self) -> dict[str, Tensor]:
-        """The flow's weights and norms, and what scales the conditions."""
+        """The weights and norms of the flow, and the centre and scale of the conditions."""
         return dict(self.flow_.state_dict()) | {"centre": self.centre_, "scale": self.scale_}
 
     def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take back flow, scaling and facts."""
+        """Restore flow, scaling and facts."""
         weights = {key: value for key, value in state.items() if key not in ("centre", "scale")}
         self.centre_, self.scale_ = state["centre"], state["scale"]
         flow = self.new_flow(len(weights["first.mean"]), len(self.centre_), None).to(self.centre_.device)
@@ -187,34 +193,34 @@ class StyleFlow(TrainableStyleFlow):
         return self.facts_
 
     def new_flow(self, w_dim: int, conditions: int, rng: torch.Generator | None) -> Flow:
-        """An untrained flow of these hyper-parameters."""
+        """An untrained flow with these hyper-parameters."""
         from pipeline.methods.styleflow.flow import Flow
 
         return Flow(w_dim, (self.width,) * self.layers, conditions, rng=rng)
 
     def condition_names(self, data: FitData) -> tuple[str, ...]:
-        """The columns that the flow is conditioned on."""
+        """The names of the attributes on which the flow is conditioned."""
         evaluated = self.conditions == EVALUATED_WORD
         names = data.evaluated if evaluated else validation.split_names(self.conditions)
         return tuple(dict.fromkeys(EVALUATED.get(name, name) for name in names))
 
     def columns(self) -> list[int]:
-        """Their places among the 35."""
+        """The columns of the conditions among the 35 attributes."""
         return [INDEX[name] for name in self.facts_["conditions"]]
 
     def scaling(self, names: tuple[str, ...], values: Tensor) -> tuple[Tensor, Tensor]:
-        """Centre and scale of the conditions: of `values` (N, conditions), or those of raw units."""
+        """Centre and scale (conditions,): mean and standard deviation of `values` (N, conditions), or of raw units."""
         import torch
 
         if self.standardise:
             spread, mean = torch.std_mean(values.double().cpu(), dim=0)
             return mean.float(), spread.clamp(min=LEAST_SPREAD).float()
-        of = [ATTRIBUTES[INDEX[name]] for name in names]
-        scale = torch.tensor([1.0 / (attribute.high - attribute.low) for attribute in of])
-        return -torch.tensor([attribute.low for attribute in of]) * scale, scale
+        attributes = [ATTRIBUTES[INDEX[name]] for name in names]
+        scale = torch.tensor([1.0 / (attribute.high - attribute.low) for attribute in attributes])
+        return -torch.tensor([attribute.low for attribute in attributes]) * scale, scale
 
     def condition(self, values: Tensor) -> Tensor:
-        """The flow's conditions (N, conditions) of values (N, 35)."""
+        """The conditions (N, conditions) of values (N, 35)."""
         return (values[:, self.columns()] - self.centre_.to(values)) / self.scale_.to(values)
 
     def masks(self, depth: int) -> Tensor:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("latentbench")
 
-PROBE = 64  # held-out codes on which the flow is measured before and after training
-ROUND_TRIP = 1e-3  # largest difference, in W, that encoding and decoding again may make
+PROBE = 64  # held-out codes that measure the flow before and after training
+ROUND_TRIP = 1e-3  # largest difference in W after encoding and decoding without a warning
 START, PROBE_NOISE = 0, 1  # purposes of random streams
 
 
 class TrainableStyleFlow(Method):
-    """What the training needs of the method that it trains."""
+    """The part of a method that its training uses."""
 
     steps: int
     batch: int
@@ -39,7 +39,7 @@ class TrainableStyleFlow(Method):
 
     @abstractmethod
     def condition(self, values: Tensor) -> Tensor:
-        """The flow's conditions (N, conditions) of values (N, 35)."""
+        """The conditions (N, conditions) of values (N, 35)."""
 
 
 class StyleFlowTraining(MethodTraining):
@@ -76,7 +76,7 @@ class StyleFlowTraining(MethodTraining):
         return self.loss_of(data.w[rows.to(data.w.device)], data.values[rows.to(data.values.device)], noise)
 
     def loss_of(self, w: Tensor, values: Tensor, noise: Tensor) -> Tensor:
-        """-mean log p(w | a) of codes w (N, 512). Raises TrainingDivergedError where the equation has no solution."""
+        """-mean log p(w | a) of codes w (N, 512). Raises TrainingDivergedError if the equation has no solution."""
         from pipeline.methods.styleflow.flow import UnsolvableError
 
         conditions = self.method.condition(values.to(self.device))
@@ -107,7 +107,7 @@ class StyleFlowTraining(MethodTraining):
             return float(self.loss_of(data.w[held], data.values[held], noise))
 
     def round_trip(self) -> float:
-        """The largest difference between a held-out code and itself encoded and decoded."""
+        """The largest difference between a held-out code and the same code, encoded and decoded."""
         import torch
 
         data, method = self.data, self.method
@@ -119,11 +119,11 @@ class StyleFlowTraining(MethodTraining):
             return float((self.flow.decode(z, conditions, method.tolerance) - w).abs().max())
 
     def facts(self) -> dict[str, Any]:
-        """What the training came to."""
+        """Losses at start and end, the round trip in W, T, the number of held-out codes, the curve."""
         round_trip = self.round_trip()
         if not round_trip <= ROUND_TRIP:
             log.warning(
-                "styleflow: codes that are encoded and decoded differ by up to %.2g, more than %g. Lower tolerance in "
+                "styleflow: codes that were encoded and decoded differ by up to %.2g, more than %g. Lower tolerance in "
                 "luigi.cfg: [method.styleflow].",
                 round_trip,
                 ROUND_TRIP,
