@@ -1,1 +1,1 @@
-"""Domains: a generator together with the networks that judge its images."""
+"""Domains: a generator with the networks that judge its images."""

@@ -1,4 +1,13 @@
-"""What a domain is, and the registry of domains."""
+"""Domains: their cards, their loaded networks, and the registry.
+
+>>> describe("synthface").resolution
+64
+>>> domain = load("synthface", "cpu")
+>>> ws = domain.generator.mapping.w_avg.expand(1, domain.generator.num_ws, -1)
+>>> images = domain.generator.synthesis(ws)
+>>> tuple(images.shape), tuple(domain.scorer_a(images).shape)
+((1, 3, 64, 64), (1, 35))
+"""
 
 from __future__ import annotations
 
@@ -29,13 +38,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DomainCard:
-    """A domain without its networks: what can be said of it without torch.
+    """The facts of a domain that are known without torch and without loading its networks.
 
-    `weights` maps a role (generator, scorer_a, scorer_b, recognizer_a, recognizer_b, perception, detector, and reader
-    where the truth is known, lpips where its network is not the perception net) to the sha256 of its file. `networks`
-    maps a role to the name under which tables print its judgement. `channels` are the generator's at its full
-    resolution, by which `plan` reckons memory; 0: config-f's. `left_out` maps one of the 35 attributes to why a scorer
-    of the domain does not know it. `stand_in`: some network is a stand-in, so that no number means anything.
+    `weights` maps a role to the sha256 of its file. The roles are generator, scorer_a, scorer_b, recognizer_a,
+    recognizer_b, perception and detector; reader if the truth is known; lpips if its network is not the perception net.
+    `networks` maps a role to the network's name in tables. `channels` is the generator's number of channels at full
+    resolution, with which `plan` estimates memory; 0 means config-f's. `left_out` maps an attribute that a scorer does
+    not know to the reason. `stand_in`: some network is a stand-in, so the domain's numbers mean nothing.
     """
 
     name: str
@@ -55,7 +64,7 @@ class DomainCard:
         if unknown:
             reasons = "; ".join(f"{name}: {self.left_out[EVALUATED[name]]}" for name in unknown)
             raise ConfigError(
-                f"Domain {self.name} cannot evaluate {', '.join(unknown)} ({reasons}). Leave them out of [protocol] "
+                f"Domain {self.name} cannot evaluate {', '.join(unknown)} ({reasons}). Remove them from [protocol] "
                 "attributes (or name the others with --attribute), or train scorers that know them (docs/ffhq.md)."
             )
 
@@ -76,9 +85,9 @@ class Domain:
     """A domain with its networks loaded, in evaluation mode, frozen, on one device.
 
     `mean_distance` is the mean of ||w - w'|| over independent pairs of untruncated w, the unit of displacement.
-    `truth`, `parts` and `reader` are None in a domain that knows no truth. `parts` says where (N, H, W) one of the 35
-    attributes can show on the faces of w (N, 512), and None for one that has no outside, such as pose. `lpips` maps
-    pairs of images to (N, 1, 1, 1); None where the perception net is the trunk of the distance.
+    `truth`, `parts` and `reader` are None if the truth is not known. `parts` maps w (N, 512) and an attribute to the
+    pixels (N, H, W) where the attribute can show, and to None for an attribute without an outside, such as pose.
+    `lpips` maps pairs of images to (N, 1, 1, 1); None if the perception net is the trunk of the distance.
     """
 
     card: DomainCard
@@ -97,7 +106,7 @@ class Domain:
     lpips: torch.nn.Module | None = field(default=None)
 
     def perceptual_distance(self, images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-        """LPIPS (N,) of pairs of images (N, 3, H, W) in [-1, 1], by the domain's own network."""
+        """LPIPS (N,) of pairs of images (N, 3, H, W) in [-1, 1], with the domain's network."""
         from pipeline.networks.pairs import perceptual_distance
 
         distance = self.lpips or perceptual_distance(self.perception)
@@ -110,12 +119,12 @@ MODULES: dict[str, str] = {"synthface": "pipeline.domains.synthface.domain", "ff
 
 
 def names() -> tuple[str, ...]:
-    """Every domain that can be named."""
+    """The names of all domains."""
     return tuple(MODULES)
 
 
 def file_keys(name: str) -> tuple[str, ...]:
-    """Keys of [domain.NAME] in luigi.cfg that say which files the domain uses; imports no torch."""
+    """The keys of [domain.NAME] in luigi.cfg that name the domain's files; imports no torch."""
     return tuple(getattr(import_module(MODULES[name]), "FILE_KEYS", ()))
 
 
@@ -127,16 +136,16 @@ def describe(name: str) -> DomainCard:
 
 
 def true_parts(name: str, w: torch.Tensor, size: int) -> tuple[torch.Tensor | None, tuple[str, ...]]:
-    """The part (N, size, size) int64 that each pixel of the faces of w (N, 512) truly shows, and the parts' names.
+    """The true part of each pixel, (N, size, size) int64, in the faces of w (N, 512), and the parts' names.
 
-    None and no names for a domain whose module has no `part_map(w, size)`, since its truth is not known.
+    (None, ()) for a domain without known truth, whose module has no `part_map(w, size)`.
     """
     part_map = getattr(import_module(MODULES[name]), "part_map", None)
     return (None, ()) if part_map is None else part_map(w, size)
 
 
 def measured(name: str) -> dict[str, dict[str, Any]]:
-    """What each network's card says of its own error: role -> the card's `measured`, empty for a role without one.
+    """The figures measured in training: role -> `measured` of the network's card, empty for a role without figures.
 
     Empty for a domain whose module has no `card_of(role)`. Imports no torch. Raises UnknownNameError, WeightsError.
     """
@@ -146,14 +155,15 @@ def measured(name: str) -> dict[str, dict[str, Any]]:
     card_of = getattr(module, "card_of", None)
     if card_of is None:
         return {}
-    found = {role: card_of(role).get("measured") for role in module.ROLES}
-    return {role: figures if isinstance(figures, dict) else {} for role, figures in found.items()}
+    by_role = {role: card_of(role).get("measured") for role in module.ROLES}
+    return {role: figures if isinstance(figures, dict) else {} for role, figures in by_role.items()}
 
 
 def load(name: str, device: str, precision: str = FULL) -> Domain:
-    """A domain's networks on a device, loaded once per process; the generator in full or half `precision`.
+    """A domain with its networks on a device, loaded once per process; the generator in full or half `precision`.
 
-    Raises UnknownNameError, WeightsError (missing file, other sha256), or ConfigError for a device that is not there.
+    Raises UnknownNameError, WeightsError for a missing file or another sha256, and ConfigError for a device that this
+    machine does not have.
     """
     return _load(name, device, precision)
 
@@ -164,10 +174,10 @@ def _load(name: str, device: str, precision: str) -> Domain:
 
     if name not in MODULES:
         raise UnknownNameError("domain", name, MODULES)
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= found:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= count:
         raise ConfigError(
-            f"[machine] device: expected a device of this machine, found {device!r}: torch sees {found or 'no'} CUDA "
+            f"[machine] device: expected a device of this machine, found {device!r}: torch sees {count or 'no'} CUDA "
             "devices."
         )
     domain: Domain = import_module(MODULES[name]).load(torch.device(device))

@@ -1,10 +1,10 @@
-"""Micro-batches: the images in memory at once, which are a batch or, where images are large, a part of one.
+"""Micro-batches: how many images of a batch are held in memory at once.
 
-Batches are cut at fixed places, so that the same images are judged together on every machine. What a generator needs
-for one image grows with its resolution: 64 images of 1024 px want 32 GiB. So a batch is seen in micro-batches. On a
-CPU their size depends on the resolution alone (up to 128 px it is the whole batch), so that every bit stays the same
-on any machine; on a GPU it starts from the memory that is free and is halved whenever that was not enough. Nothing
-but the float noise of convolutions over another number of images depends on it.
+The batches are the same on every machine, so the same images are judged together. A generator's memory per image grows
+with its resolution: 64 images of 1024 px need 32 GiB. Therefore a batch is processed in micro-batches. On a CPU their
+size depends only on the resolution (up to 128 px it is the whole batch), so results are bit-identical on all machines.
+On a GPU the first size follows from the free memory, and is halved whenever the memory is too small. The size changes
+results only by the float noise of convolutions.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ Result = TypeVar("Result")
 
 log = logging.getLogger("latentbench")
 
-MAPS = 4  # feature maps of the largest block that a generator holds at its peak, measured at 64, 256 and 1024 px
+MAPS = 4  # feature maps of the largest block held at the peak, measured at 64, 256 and 1024 px
 MICROBATCH_BYTES = 4 * 2**30  # on a CPU
-DEVICE_SHARE = 0.5  # of a GPU's free memory that a first micro-batch may take by `image_bytes`; judges need some too
+DEVICE_SHARE = 0.5  # share of a GPU's free memory for the first micro-batch, by `image_bytes`; the rest is for judges
 
-_sizes: dict[tuple[int, str], int] = {}  # of micro-batches by (resolution, device), as they worked in this process
+_sizes: dict[tuple[int, str], int] = {}  # (resolution, device) -> the size that worked in this process
 
 
 def image_bytes(resolution: int, channels: int = 0) -> int:
-    """Bytes that making one image takes: the largest block's maps in float32.
+    """Memory in bytes for one image: MAPS feature maps of the largest block in float32.
 
-    `channels` are the generator's at its full resolution; 0: those of NVIDIA's config-f.
+    `channels` is the generator's number of channels at full resolution; 0 means NVIDIA's config-f.
     """
     if channels:
         return MAPS * 4 * channels * resolution * resolution
@@ -43,7 +43,7 @@ def image_bytes(resolution: int, channels: int = 0) -> int:
 
 
 def microbatch_size(resolution: int, room: float = MICROBATCH_BYTES) -> int:
-    """Images of a micro-batch: the largest power of two up to BATCH for which there is room, in bytes; at least 1."""
+    """Images per micro-batch: the largest power of two up to BATCH that fits into `room` bytes; at least 1."""
     size = BATCH
     while size > 1 and size * image_bytes(resolution) > room:
         size //= 2
@@ -53,9 +53,8 @@ def microbatch_size(resolution: int, room: float = MICROBATCH_BYTES) -> int:
 def in_microbatches(see: Callable[[slice], Result], count: int, resolution: int, device: torch.device) -> list[Result]:
     """The results of `see` for rows 0 to count - 1, one micro-batch after the other.
 
-    `see(rows)` makes the images of these rows and returns what is wanted of them, without the images where it can.
-    It is asked again with half as many rows where a GPU has not enough memory. Raises StageError if it has not
-    enough for a single image.
+    `see(rows)` makes the images of these rows and returns a result, if possible without the images. If a GPU's memory
+    is too small, it is called again with half as many rows. Raises StageError if a single image does not fit.
     """
     import torch
 
@@ -68,9 +67,9 @@ def in_microbatches(see: Callable[[slice], Result], count: int, resolution: int,
             start = rows.stop
             continue
         except torch.OutOfMemoryError as error:
-            told = str(error).partition("\n")[0]
-        # Not in the handler: as long as the error lives, so do the tensors of the attempt.
-        _halve(rows.stop - rows.start, resolution, device, told)
+            message = str(error).partition("\n")[0]
+        # Outside of the handler: the error keeps the tensors of the attempt alive.
+        _halve(rows.stop - rows.start, resolution, device, message)
     return results
 
 
@@ -88,25 +87,25 @@ def _size(resolution: int, device: torch.device) -> int:
 
 
 def _free(device: torch.device) -> int:
-    """Bytes of a GPU that nobody has, or that torch keeps for this process without using them."""
+    """Free bytes of a GPU, including memory that torch has reserved for this process and does not use."""
     import torch
 
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
-def _halve(tried: int, resolution: int, device: torch.device, told: str) -> None:
-    """Remember half the micro-batch that was too large. Raises StageError if that was one image."""
+def _halve(tried: int, resolution: int, device: torch.device, message: str) -> None:
+    """Halve the size after a micro-batch of `tried` images was too large. Raises StageError if `tried` is 1."""
     import torch
 
     if tried <= 1:
         raise StageError(
-            f"{device} has not enough memory for a single image of {resolution} px: {told} Free memory on it (other "
+            f"{device} has too little memory for a single image of {resolution} px: {message} Free memory on it (other "
             "processes, other workers), set [domain.*] precision = half, or use another device."
         )
     _sizes[resolution, str(device)] = max(1, min(tried, _size(resolution, device)) // 2)
     log.warning(
-        "%s has not enough memory for %d images of %d px at once: half as many from here.", device, tried, resolution
+        "%s has too little memory for %d images of %d px at once: half as many from here.", device, tried, resolution
     )
     if device.type == "cuda":
         torch.cuda.empty_cache()

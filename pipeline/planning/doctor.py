@@ -237,7 +237,7 @@ def _looked_at(domain: str) -> Iterator[Finding]:
         if file.card:
             yield _own_file(f"weights {domain} {role}", file)
         elif file.role in module.MADE:  # not there, or not one that the domain can use
-            yield Finding(f"weights {domain} {role}", BAD, file.told)
+            yield Finding(f"weights {domain} {role}", BAD, file.reason)
     missing = {role for role, file in found.items() if file.state == MISSING}
     yield from _fetched(domain, skip=set(module.MADE) - missing)
     try:
@@ -256,8 +256,8 @@ def _own_file(subject: str, file: Any) -> Finding:
     if found != file.sha256:
         return Finding(subject, BAD, f"{file.path} has sha256 {found}, its card {file.sha256}: make it again")
     if file.state == STAND_IN:
-        return Finding(subject, WARNING, file.told)
-    return Finding(subject, GOOD if file.usable else BAD, file.told or f"{file.path}, sha256 {found}")
+        return Finding(subject, WARNING, file.reason)
+    return Finding(subject, GOOD if file.usable else BAD, file.reason or f"{file.path}, sha256 {found}")
 
 
 def _set_up(domain: str) -> Finding:

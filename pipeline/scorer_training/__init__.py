@@ -1,1 +1,1 @@
-"""Scorers of photographs: labelled faces read, split and trained on. docs/scorers.md tells the layouts."""
+"""Training of scorers on labelled photographs: reading of labels, split and training (layouts: docs/scorers.md)."""

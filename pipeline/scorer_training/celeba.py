@@ -1,8 +1,8 @@
 """CelebA's `list_attr_celeba.txt` and CelebAMask-HQ's `CelebAMask-HQ-attribute-anno.txt`: 40 attributes, -1 or 1.
 
-Beside the file, these are used where they are there: `list_eval_partition.txt`, `identity_CelebA.txt`,
-`CelebAMask-HQ-pose-anno.txt`, and `CelebA-HQ-to-CelebA-mapping.txt`, which says whose partition and person an HQ
-picture has. Layouts: Liu et al., ICCV 2015; Lee et al., CVPR 2020.
+These files are used if they are in the same folder: `list_eval_partition.txt`, `identity_CelebA.txt`,
+`CelebAMask-HQ-pose-anno.txt`, and `CelebA-HQ-to-CelebA-mapping.txt`, which maps HQ pictures to CelebA's pictures with
+their partition and identity. Layouts: Liu et al., ICCV 2015; Lee et al., CVPR 2020.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from pipeline.storage.files import file_sha256
 ATTRIBUTE_FILES = ("list_attr_celeba.txt", "CelebAMask-HQ-attribute-anno.txt")
 PARTITION, IDENTITY = "list_eval_partition.txt", "identity_CelebA.txt"
 POSE, MAPPING = "CelebAMask-HQ-pose-anno.txt", "CelebA-HQ-to-CelebA-mapping.txt"
-# Our column -> CelebA's. The other 18 of our columns have no counterpart; the pose has one only in the pose file.
-MEANS: dict[str, str] = {
+# Our attribute -> CelebA's. Yaw, pitch and roll come from the pose file; our other 18 attributes have no counterpart.
+COUNTERPARTS: dict[str, str] = {
     "smile": "Smiling",
     "gender": "Male",
     "moustache": "Mustache",
-    "beard": "No_Beard",  # turned round
+    "beard": "No_Beard",  # inverted
     "sideburns": "Sideburns",
     "blur": "Blurry",
     "lip_makeup": "Wearing_Lipstick",
@@ -49,16 +49,16 @@ MEANS: dict[str, str] = {
     "hair_black": "Black_Hair",
     "hair_grey": "Gray_Hair",
 }
-TURNED_ROUND = ("beard",)
-HIDES_HAIR = ("headwear", "baldness")  # where one is 1, the colours are unknown
+INVERTED = ("beard",)
+HIDES_HAIR = ("headwear", "baldness")  # if one of them is 1, the hair colours are unknown
 COLOURS = ("hair_brown", "hair_blond", "hair_black", "hair_grey")
 POSE_COLUMNS = {"yaw": "yaw", "pitch": "pitch", "raw": "roll", "roll": "roll"}  # the file's header says Raw
 TRAINING, VALIDATION, NEITHER = 0, 1, 2  # as in list_eval_partition.txt
 
 
 @dataclass
-class _Beside:
-    """What the files beside the attributes say of a picture, by its name there without suffix."""
+class _Annotations:
+    """The annotations in the other files of the folder, by a picture's name without suffix."""
 
     files: dict[str, str] = field(default_factory=dict)
     original: dict[str, str] = field(default_factory=dict)  # HQ name -> CelebA name
@@ -67,22 +67,22 @@ class _Beside:
     pose: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def person(self, stem: str) -> str | None:
-        """The person's number."""
+        """The number of the person; None if it is unknown."""
         return self.identity.get(self.original.get(stem, stem))
 
     def part(self, stem: str) -> int | None:
-        """0 to train, 1 to validate, 2 to leave alone."""
+        """TRAINING, VALIDATION or NEITHER; None without a partition."""
         text = self.partition.get(self.original.get(stem, stem))
         return None if text is None else int(text)
 
 
 def read_celeba(images: Path, labels: Path) -> Labels:
-    """The labels of an attribute file, or of the folder that holds it, whose pictures lie below `images`.
+    """The labels of an attribute file, or of the folder that holds it, for the pictures below `images`.
 
-    A picture is found by its name without suffix. Raises LabelsError.
+    Pictures are matched by name without suffix. Raises LabelsError.
     """
     path = _attribute_file(labels)
-    pictures, problems, beside = by_stem(pictures_in(images)), Problems(), _read_beside(path.parent)
+    pictures, problems, annotations = by_stem(pictures_in(images)), Problems(), _read_annotations(path.parent)
     faces, seen = [], set()
     for name, texts in _rows(path, problems):
         stem = Path(name).stem
@@ -94,24 +94,26 @@ def read_celeba(images: Path, labels: Path) -> Labels:
         if stem not in pictures:
             problems.note(NO_PICTURE, name)
             continue
-        values = _values(texts, beside.pose.get(stem, {}))
-        faces.append(Face(pictures[stem], values, beside.person(stem) or f"picture {stem}", beside.part(stem)))
+        values = _values(texts, annotations.pose.get(stem, {}))
+        faces.append(
+            Face(pictures[stem], values, annotations.person(stem) or f"picture {stem}", annotations.part(stem))
+        )
     for stem in sorted(set(pictures) - seen):
         problems.note(NO_LABEL, pictures[stem])
-    _check_parts(faces, beside)
-    grouped = "partition" if beside.partition else "identity" if beside.identity else "picture"
-    return collect("celeba", faces, grouped, {path.name: file_sha256(path)} | beside.files, problems)
+    _check_parts(faces, annotations)
+    grouped = "partition" if annotations.partition else "identity" if annotations.identity else "picture"
+    return collect("celeba", faces, grouped, {path.name: file_sha256(path)} | annotations.files, problems)
 
 
 def _attribute_file(labels: Path) -> Path:
     if labels.is_dir():
-        found = [labels / name for name in ATTRIBUTE_FILES if (labels / name).is_file()]
-        if len(found) != 1:
+        files = [labels / name for name in ATTRIBUTE_FILES if (labels / name).is_file()]
+        if len(files) != 1:
             raise LabelsError(
-                f"--labels {labels}: expected one of {' and '.join(ATTRIBUTE_FILES)} in it, found {len(found)}. "
+                f"--labels {labels}: expected one of {' and '.join(ATTRIBUTE_FILES)} in it, found {len(files)}. "
                 "Name the file itself."
             )
-        return found[0]
+        return files[0]
     require_file(labels, f"a file such as {ATTRIBUTE_FILES[0]}")
     return labels
 
@@ -124,21 +126,21 @@ def _lines(path: Path) -> list[str]:
 
 
 def _rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, bool] | None]]:
-    """Every picture's name with its attributes, or with None where the row is broken and was noted."""
+    """Pairs of picture name and attributes; None for the attributes of a broken row, which is noted in `problems`."""
     lines = _lines(path)
     names = lines[1].split() if len(lines) > 1 else []
-    for wanted in MEANS.values():
-        if wanted not in names:
-            close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+    for theirs in COUNTERPARTS.values():
+        if theirs not in names:
+            close = difflib.get_close_matches(theirs, names, n=1, cutoff=0.6)
             hint = f" Is it {close[0]!r}?" if close else ""
             raise LabelsError(
-                f"{path}, line 2: expected the names of CelebA's attributes, and {wanted} is missing.{hint}"
+                f"{path}, line 2: expected the names of CelebA's attributes, and {theirs} is missing.{hint}"
             )
     rows = [(number, line.split()) for number, line in enumerate(lines[2:], start=3) if line.strip()]
     if lines[0].strip() != str(len(rows)):
         raise LabelsError(
-            f"{path}: line 1 says {lines[0].strip()!r:.20} rows and {len(rows)} follow: the file is cut short or no "
-            "list of CelebA attributes."
+            f"{path}: line 1 says {lines[0].strip()!r:.20} rows and {len(rows)} follow: the file is truncated or is "
+            "not a list of CelebA attributes."
         )
     for number, (name, *values) in rows:
         if len(values) != len(names) or not set(values) <= {"-1", "1"}:
@@ -148,10 +150,10 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, bool]
             yield name, {key: value == "1" for key, value in zip(names, values, strict=True)}
 
 
-def _values(said: dict[str, bool], pose: dict[str, float]) -> np.ndarray:
+def _values(attributes: dict[str, bool], pose: dict[str, float]) -> np.ndarray:
     values = unknown_values()
-    for name, theirs in MEANS.items():
-        values[INDEX[name]] = said[theirs] != (name in TURNED_ROUND)
+    for name, theirs in COUNTERPARTS.items():
+        values[INDEX[name]] = attributes[theirs] != (name in INVERTED)
     if any(values[INDEX[name]] == 1 for name in HIDES_HAIR):
         values[[INDEX[name] for name in COLOURS]] = np.nan
     for name, degrees in pose.items():
@@ -160,38 +162,38 @@ def _values(said: dict[str, bool], pose: dict[str, float]) -> np.ndarray:
     return values
 
 
-def _read_beside(folder: Path) -> _Beside:
-    found = _Beside()
+def _read_annotations(folder: Path) -> _Annotations:
+    annotations = _Annotations()
     for name in (PARTITION, IDENTITY, POSE, MAPPING):
         path = folder / name
         if not path.is_file():
             continue
-        found.files[name] = file_sha256(path)
+        annotations.files[name] = file_sha256(path)
         if name == POSE:
-            found.pose = _poses(path)
+            annotations.pose = _poses(path)
         elif name == MAPPING:
-            # idx orig_idx orig_file, below a line with these names
+            # The first line has the names: idx orig_idx orig_file
             rows = [line.split() for line in _lines(path)[1:] if line.strip()]
             _check_width(path, rows, 3)
-            found.original = {row[0]: Path(row[2]).stem for row in rows}
+            annotations.original = {row[0]: Path(row[2]).stem for row in rows}
         else:
             rows = [line.split() for line in _lines(path) if line.strip()]
             _check_width(path, rows, 2)
             pairs = {Path(row[0]).stem: row[1] for row in rows}
             if name == PARTITION and not set(pairs.values()) <= {"0", "1", "2"}:
                 raise LabelsError(f"{path}: expected lines such as `000001.jpg 0` with 0, 1 or 2.")
-            setattr(found, "partition" if name == PARTITION else "identity", pairs)
-    return found
+            setattr(annotations, "partition" if name == PARTITION else "identity", pairs)
+    return annotations
 
 
 def _check_width(path: Path, rows: list[list[str]], width: int) -> None:
-    wrong = [place for place, row in enumerate(rows, start=1) if len(row) != width]
+    wrong = [number for number, row in enumerate(rows, start=1) if len(row) != width]
     if wrong:
         raise LabelsError(f"{path}: expected {width} fields in each row, and row {wrong[0]} has another number.")
 
 
 def _poses(path: Path) -> dict[str, dict[str, float]]:
-    """Degrees by picture; a line with the count, a line with Yaw Pitch Raw, then the rows."""
+    """Degrees by picture. The file has a line with the count, a line with Yaw Pitch Raw, then the rows."""
     lines = _lines(path)
     header = [POSE_COLUMNS.get(name.lower()) for name in lines[1].split()] if len(lines) > 1 else []
     if sorted(name or "" for name in header) != ["pitch", "roll", "yaw"]:
@@ -214,22 +216,22 @@ def _degrees(text: str) -> float:
     return value
 
 
-def _check_parts(faces: list[Face], beside: _Beside) -> None:
-    if not beside.partition:
+def _check_parts(faces: list[Face], annotations: _Annotations) -> None:
+    if not annotations.partition:
         return
     without = [face.picture for face in faces if face.part is None]
     if without:
         raise LabelsError(
-            f"{PARTITION} says nothing of {len(without):,} of {len(faces):,} pictures, such as {without[0]}. "
-            f"For pictures of CelebAMask-HQ put {MAPPING} beside it, or move {PARTITION} away to split without it."
+            f"{PARTITION} lacks {len(without):,} of {len(faces):,} pictures, such as {without[0]}. For pictures of "
+            f"CelebAMask-HQ put {MAPPING} into its folder, or move {PARTITION} away to split without it."
         )
-    if not beside.identity:
+    if not annotations.identity:
         return
     parts: dict[str, set[int]] = {}
     for face in faces:
         if face.part in (TRAINING, VALIDATION):
             parts.setdefault(face.group, set()).add(face.part)
-    both = sorted(group for group, found in parts.items() if len(found) > 1)
+    both = sorted(group for group, of_group in parts.items() if len(of_group) > 1)
     if both:
         raise LabelsError(
             f"{len(both):,} persons, such as {both[0]}, are in the training and in the validation part of {PARTITION}. "

@@ -1,7 +1,7 @@
-"""FFHQ pictures with the JSON answers of ffhq-features-dataset (Microsoft Face API, `faceAttributes`).
+"""FFHQ pictures with the JSON files of ffhq-features-dataset (Microsoft Face API, `faceAttributes`).
 
-`json/00000.json` belongs to picture `00000.png`, wherever below --images that lies. A file is a list of faces: an empty
-one has no label, of several the one with the largest rectangle counts.
+`json/00000.json` has the labels of the picture `00000.png` in any folder below --images. A file is a list of faces.
+Without a face there is no label; of several faces, the one with the largest rectangle is used.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ GLASSES = {  # class -> reading_glasses, sunglasses, glasses
     "swimminggoggles": (0.0, 0.0, 1.0),
 }
 HAIR = {colour: f"hair_{colour}" for colour in ("brown", "blond", "black", "red", "other")} | {"gray": "hair_grey"}
-OTHER_HAIR = ("unknown", "white")  # of the service's list, never seen in the 70,000 files
-LARGEST = 1e6  # no number of an answer comes near it; NaN and infinity do not compare below it
+OTHER_HAIR = ("unknown", "white")  # in the service's list, but not in the 70,000 files
+LARGEST = 1e6  # far above every number in the files; comparison with it also excludes NaN and infinity
 ACCESSORIES = ("headwear", "glasses", "mask")
-# Column -> where the number stands.
+# Our attribute -> the keys of its number in the JSON.
 NUMBERS: dict[str, tuple[str, ...]] = {
     "smile": ("smile",),
     **{name: ("headPose", name) for name in ("pitch", "roll", "yaw")},
@@ -62,11 +62,11 @@ BOOLEANS: dict[str, tuple[str, ...]] = {
 
 
 class _BrokenError(ValueError):
-    """What is wrong with one file."""
+    """One file is not as expected; the text states the fault."""
 
 
 def read_ffhq(images: Path, labels: Path) -> Labels:
-    """The labels of all JSON files below the folder `labels` whose picture lies below `images`. Raises LabelsError."""
+    """The labels of the JSON files below the folder `labels` with a picture below `images`. Raises LabelsError."""
     if not labels.is_dir():
         raise LabelsError(f"--labels {labels}: expected the folder of JSON files 00000.json and so on.")
     files = sorted(file for file in labels.rglob("*.json") if not file.name.startswith("."))  # macOS: ._00000.json
@@ -102,9 +102,9 @@ def read_ffhq(images: Path, labels: Path) -> Labels:
 
 
 def values_of(data: bytes) -> np.ndarray | None:
-    """The values (35,) of one JSON file, NaN where unknown; None for a file without faces.
+    """The values (35,) in [0, 1] of one JSON file, NaN where unknown; None for a file without faces.
 
-    Raises ValueError, saying what is wrong, for anything that is not such a file.
+    Raises ValueError, with the fault, for any other content.
     """
     try:
         faces = json.loads(data)
@@ -134,7 +134,7 @@ def _area(face: dict[str, Any]) -> float:
 
 
 def _known(answer: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Every attribute that the answer has, scaled to [0, 1]."""
+    """Pairs of attribute and value in [0, 1], for every attribute in the service's answer."""
     for name, keys in NUMBERS.items():
         number = _at(answer, keys, _number)
         if number is not None:
@@ -158,7 +158,7 @@ def _known(answer: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _scaled(name: str, number: float) -> float:
-    """A number in the attribute's unit, in [0, 1]; outside the fixed limits it is clipped, if it has a unit."""
+    """A number in the attribute's unit, scaled to [0, 1] and clipped. Raises _BrokenError if it is impossible."""
     attribute = get(name)
     if attribute.unit == "1" and not 0 <= number <= 1:
         raise _BrokenError(f"{name} is {number}, expected 0 to 1")
@@ -168,10 +168,10 @@ def _scaled(name: str, number: float) -> float:
 
 
 def _at(answer: Any, keys: tuple[str, ...], read: Callable[[Any, str], Any]) -> Any:
-    """What `read` makes of the value below `keys`; None where it, or what holds it, is missing or null."""
-    for place, key in enumerate(keys):
+    """`read` applied to the value under nested `keys`; None if a key is missing or null."""
+    for depth, key in enumerate(keys):
         if not isinstance(answer, dict):
-            raise _BrokenError(f"{'.'.join(keys[:place])} is {repr(answer):.40}, expected an object")
+            raise _BrokenError(f"{'.'.join(keys[:depth])} is {repr(answer):.40}, expected an object")
         answer = answer.get(key)
         if answer is None:
             return None
@@ -202,18 +202,18 @@ def _one_of(known: dict[str, Any]) -> Callable[[Any, str], str]:
 def _confidences(
     answer: dict[str, Any], keys: tuple[str, ...], key: str, known: tuple[str, ...]
 ) -> dict[str, float] | None:
-    """A list of {key: name, confidence: number} as a mapping; None where the answer has no such list."""
+    """A list of {key: name, confidence: number} as a mapping; None if the answer has no such list."""
 
     def read(entries: Any, where: str) -> dict[str, float]:
         if not isinstance(entries, list):
             raise _BrokenError(f"{where} is {repr(entries):.40}, expected a list")
-        found = {}
+        mapping = {}
         for entry in entries:
             name = _at(entry, (key,), _one_of(dict.fromkeys(known)))
             confidence = _at(entry, ("confidence",), _number)
             if name is None or confidence is None or not 0 <= confidence <= 1:
                 raise _BrokenError(f"{where} has {repr(entry):.60}, expected {key} and a confidence of 0 to 1")
-            found[name] = confidence
-        return found
+            mapping[name] = confidence
+        return mapping
 
     return _at(answer, keys, read)

@@ -1,4 +1,4 @@
-"""Which pictures lie in a folder, and the sha256 of a label file."""
+"""The pictures in a folder, and the sha256 of a label file."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from pathlib import Path
 from pipeline.errors import LabelsError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # what Pillow may take a file for, whatever its suffix
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # formats that Pillow may recognise, independent of the suffix
 
 
 def pictures_in(folder: Path) -> list[str]:
-    """Paths of all pictures below a folder, relative to it, with /, sorted. Raises LabelsError.
+    """Sorted paths of all pictures below a folder, relative to it, with /. Raises LabelsError without any picture.
 
-    Hidden files are left aside, such as the `._00000.png` that macOS puts beside 00000.png on other file systems.
+    Hidden files are ignored, such as the `._00000.png` that macOS adds to 00000.png on other file systems.
     """
     if not folder.is_dir():
         raise LabelsError(f"--images {folder}: expected a folder of pictures, found {_what(folder)}.")
-    found = []
-    for place, folders, names in os.walk(folder):
+    pictures = []
+    for directory, folders, names in os.walk(folder):
         folders.sort()
-        below = Path(place).relative_to(folder)
-        shown = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-        found += [(below / name).as_posix() for name in shown]
-    if not found:
+        below = Path(directory).relative_to(folder)
+        visible = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+        pictures += [(below / name).as_posix() for name in visible]
+    if not pictures:
         raise LabelsError(
             f"--images {folder}: expected pictures ({', '.join(SUFFIXES)}) in it or below it, found none."
         )
-    return sorted(found)
+    return sorted(pictures)
 
 
 def by_stem(pictures: list[str]) -> dict[str, str]:
-    """Pictures by their name without folder and suffix. Raises LabelsError if two share one."""
-    found: dict[str, str] = {}
+    """Pictures by name without folder and suffix. Raises LabelsError if two pictures have the same name."""
+    by_name: dict[str, str] = {}
     for picture in pictures:
         stem = Path(picture).stem
-        if stem in found:
+        if stem in by_name:
             raise LabelsError(
-                f"Two pictures are named {stem}: {found[stem]} and {picture}. Give --images the folder of one size or "
-                "kind of picture alone."
+                f"Two pictures are named {stem}: {by_name[stem]} and {picture}. Give --images a folder with one size "
+                "or kind of picture only."
             )
-        found[stem] = picture
-    return found
+        by_name[stem] = picture
+    return by_name
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raises LabelsError unless the path is a file."""
+    """Raise LabelsError unless the path is a file."""
     if not path.is_file():
         raise LabelsError(f"--labels {path}: expected {what}, found {_what(path)}.")
 

@@ -1,4 +1,4 @@
-"""Labelled faces, and what was wrong with the files that they were read from."""
+"""Labelled faces, and the problems of the files they were read from."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from pipeline.errors import LabelsError
 from pipeline.settings.paths import readable
 from pipeline.storage.fingerprint import bytes_sha256
 
-MOST_BAD = 0.01  # share of labels and pictures that may be broken
+MOST_BAD = 0.01  # largest tolerated share of broken labels and unreadable pictures
 BROKEN_LABEL, UNREADABLE = "broken label", "unreadable picture"
 NO_FACE, NO_PICTURE, NO_LABEL = "no face in the label", "label without picture", "picture without label"
-BAD = (BROKEN_LABEL, UNREADABLE)  # what counts towards the share; the others may be a matter of what was downloaded
+BAD = (BROKEN_LABEL, UNREADABLE)  # counted for the share; the other problems also occur in partial downloads
 SHOWN = 3  # names in a message
 
 
 @dataclass
 class Problems:
-    """Everything that was left out of a set of labels: reason -> each name, with what is wrong with it."""
+    """The labels and pictures left out of a set of labels: reason -> names with details."""
 
     found: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, reason: str, name: str, detail: str = "") -> None:
-        """One more label or picture that is left out."""
+        """Record a label or picture that is left out."""
         self.found.setdefault(reason, []).append(readable(f"{name}: {detail}" if detail else name))
 
     def count(self, reason: str) -> int:
-        """How many were left out for a reason."""
+        """Number of names left out for a reason."""
         return len(self.found.get(reason, ()))
 
     def lines(self) -> list[str]:
-        """Every reason with its count and its first names."""
+        """One line per reason, with its count and its first names."""
         return [f"{reason}: {len(names):,} ({_first(names)})" for reason, names in sorted(self.found.items())]
 
     def check(self, used: int, most_bad: float) -> None:
-        """Raises LabelsError if more than the share `most_bad` of `used` + bad faces is bad, or if none is used."""
-        told = "; ".join(self.lines()) or "nothing was found at all"
+        """Raise LabelsError if more than the share `most_bad` of `used` + bad faces is bad, or if `used` is 0."""
+        listed = "; ".join(self.lines()) or "nothing was found at all"
         if not used:
             raise LabelsError(
-                f"No picture has a label. Expected pictures under --images whose names are those of --labels; {told}."
+                f"No picture has a label. Expected pictures under --images with the names in --labels; {listed}."
             )
         bad = sum(self.count(reason) for reason in BAD)
         share = bad / (used + bad)
         if share > most_bad:
             raise LabelsError(
                 f"{bad:,} of {used + bad:,} labelled pictures are broken ({share:.1%}), more than the {most_bad:.1%} "
-                f"of --most-bad: {told}. Mend the files, or raise --most-bad if you can do without them."
+                f"of --most-bad: {listed}. Fix the files, or raise --most-bad to train without them."
             )
 
 
@@ -59,11 +59,11 @@ def _first(names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Labels:
-    """Faces with labels, in the order of their names.
+    """Labelled faces in the order of their pictures' names.
 
     `pictures`: paths below the folder of images, with /. `values`: (N, 35) float32 in [0, 1], NaN where unknown.
-    `groups`: the person, or the picture where persons are unknown; a split keeps a group together. `parts`: (N,) int8,
-    0 to train, 1 to validate, 2 for neither, where the source itself says so. `files`: label file -> sha256.
+    `groups`: the person, or the picture if persons are unknown; a split keeps a group together. `parts`: (N,) int8 with
+    0 for training, 1 for validation, 2 for neither, if the source has a partition. `files`: label file -> sha256.
     """
 
     kind: str
@@ -79,7 +79,7 @@ class Labels:
         return len(self.pictures)
 
     def digest(self) -> str:
-        """sha256 over pictures, values, groups and parts: the same for the same labels, however they were stored."""
+        """sha256 over pictures, values, groups and parts; it does not depend on the format of the label file."""
         parts = None if self.parts is None else self.parts.tolist()
         names = json.dumps([NAMES, self.pictures, self.groups, parts]).encode()
         return bytes_sha256(names + np.ascontiguousarray(self.values, dtype="<f4").tobytes())
@@ -101,7 +101,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Face:
-    """One labelled face on its way into Labels; `values` (35,) with NaN where unknown."""
+    """One labelled face, before all are collected into Labels; `values` (35,) with NaN where unknown."""
 
     picture: str
     values: np.ndarray
@@ -127,11 +127,11 @@ def collect(kind: str, faces: list[Face], grouped_by: str, files: dict[str, str]
 
 
 def unknown_values() -> np.ndarray:
-    """(35,) NaN: nothing is known yet."""
+    """Values (35,) of NaN: all unknown."""
     return np.full(len(NAMES), np.nan)
 
 
 def is_yes_or_no(values: np.ndarray) -> np.ndarray:
-    """(35,) bool: the columns of values (N, 35) whose labels are all 0 or 1, such as CelebA's; False without labels."""
+    """(35,) bool: columns of values (N, 35) with only labels 0 or 1, such as CelebA's; False without labels."""
     known = ~np.isnan(values)
     return np.asarray(known.any(axis=0) & (~known | (values == 0) | (values == 1)).all(axis=0))

@@ -1,4 +1,4 @@
-"""The kinds of labels by name, and what a set of them holds."""
+"""Reading of labels of any kind, and a summary of a set of labels."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ REPORT = "labels.json"
 
 
 def read_labels(kind: str, images: Path, labels: Path) -> Labels:
-    """The labels of a kind of KINDS. Raises UnknownNameError, LabelsError."""
+    """The labels in a file or folder of a kind in KINDS. Raises UnknownNameError, LabelsError."""
     if kind not in KINDS:
         raise UnknownNameError("kind of labels", kind, KINDS)
     return KINDS[kind](images, labels)
 
 
 def open_headers(labels: Labels, images: Path) -> Labels:
-    """The labels whose picture can be opened; its header is read, no pixel. The others are noted as unreadable."""
+    """The labels with a picture that can be opened; only headers are read. The others are noted as unreadable."""
     keep = np.ones(len(labels), dtype=bool)
     with Display("opening pictures", len(labels), "pictures") as display:
         for row, picture in enumerate(labels.pictures):
@@ -47,7 +47,7 @@ def open_headers(labels: Labels, images: Path) -> Labels:
 
 
 def facts(labels: Labels, parts: np.ndarray, share: float) -> dict[str, Any]:
-    """Counts, split, every attribute's marginal and everything that was left out, for people and programs."""
+    """Counts, split, the marginal of each attribute and everything left out, as JSON."""
     return {
         "kind": labels.kind,
         "files": labels.files,
@@ -64,20 +64,20 @@ def facts(labels: Labels, parts: np.ndarray, share: float) -> dict[str, Any]:
 
 
 def marginals(values: np.ndarray) -> list[dict[str, Any]]:
-    """Of each of the 35: labels known and missing, their mean, standard deviation and share above one half."""
+    """Per attribute: labels known and missing, their mean, standard deviation and share above one half."""
     rows: list[dict[str, Any]] = []
     for index, attribute in enumerate(ATTRIBUTES):
         column = values[:, index].astype(np.float64)
         known = column[~np.isnan(column)]
         row: dict[str, Any] = {"attribute": attribute.name, "known": len(known), "missing": len(column) - len(known)}
-        for key, of in (("mean", np.mean), ("sd", np.std), ("above_half", lambda found: np.mean(found > 0.5))):
-            row[key] = round(float(of(known)), 4) if len(known) else None
+        for key, statistic in (("mean", np.mean), ("sd", np.std), ("above_half", lambda x: np.mean(x > 0.5))):
+            row[key] = round(float(statistic(known)), 4) if len(known) else None
         rows.append(row)
     return rows
 
 
 def write_report(labels: Labels, folder: Path) -> Path:
-    """Name everything that was left out, by reason, in `folder`/labels.json; answers its path. Raises LabelsError."""
+    """Write everything left out, by reason, to `folder`/labels.json; returns its path. Raises LabelsError."""
     report = {"kind": labels.kind, "files": labels.files, "faces": len(labels), "left_out": labels.problems.found}
     path = folder / REPORT
     try:

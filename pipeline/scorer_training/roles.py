@@ -1,4 +1,4 @@
-"""The two roles of a scorer, and how a training is named: A labels and trains, B only judges."""
+"""The two roles of a scorer: A labels and trains, B only judges. Their architectures and seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.errors import ConfigError, UnknownNameError
 
 @dataclass(frozen=True)
 class Role:
-    """`trunks`: architecture -> width, the default first. No trunk serves both roles, and neither does a seed."""
+    """`trunks`: architecture -> width, the default first. The two roles share no trunk and no default seed."""
 
     trunks: dict[str, int]
     seed: int
@@ -22,23 +22,26 @@ ROLES = {
 
 
 def choose(role: str, architecture: str, seed: int | None) -> tuple[str, int, int]:
-    """Architecture, width and seed of a role; an empty or missing one is the role's default.
+    """Architecture, width and seed of a role; an empty architecture or a seed of None means the role's default.
 
-    Raises UnknownNameError, or ConfigError for the architecture or the seed of the other role.
+    Raises UnknownNameError, and ConfigError for an architecture or the seed of the other role.
+
+    >>> choose("a", "", None)
+    ('resnet18', 64, 41)
     """
     if role not in ROLES:
         raise UnknownNameError("role", role, ROLES)
-    own = ROLES[role]
-    chosen = architecture or next(iter(own.trunks))
-    if chosen not in own.trunks:
-        others = {name: key for key, other in ROLES.items() for name in other.trunks}
-        if chosen not in others:
-            raise UnknownNameError("architecture", chosen, others)
+    trunks, default_seed = ROLES[role].trunks, ROLES[role].seed
+    chosen = architecture or next(iter(trunks))
+    if chosen not in trunks:
+        role_of = {name: key for key, any_role in ROLES.items() for name in any_role.trunks}
+        if chosen not in role_of:
+            raise UnknownNameError("architecture", chosen, role_of)
         raise ConfigError(
-            f"--architecture {chosen} is of role {others[chosen]}: A and B must not share their mistakes. "
-            f"Expected one of {', '.join(own.trunks)} for role {role}."
+            f"--architecture {chosen} is of role {role_of[chosen]}: A and B must not share their errors. "
+            f"Expected one of {', '.join(trunks)} for role {role}."
         )
-    taken = {other.seed: key for key, other in ROLES.items() if key != role}
+    taken = {any_role.seed: key for key, any_role in ROLES.items() if key != role}
     if seed in taken:
         raise ConfigError(f"--seed {seed} is the seed of role {taken[seed]}; choose another for role {role}.")
-    return chosen, own.trunks[chosen], own.seed if seed is None else seed
+    return chosen, trunks[chosen], default_seed if seed is None else seed

@@ -1,4 +1,4 @@
-"""Which faces train and which validate: by a hash, so that it never depends on order or on which others are there."""
+"""The split into training and validation, by a hash: it does not depend on the order or on the other faces."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pipeline.scorer_training.labels import Labels
 from pipeline.storage.fingerprint import bytes_sha256
 
 TRAINING, VALIDATION, NEITHER = 0, 1, 2
-LEAST_TRAINING, LEAST_VALIDATION = 32, 16  # faces; fewer teach and prove nothing
+LEAST_TRAINING, LEAST_VALIDATION = 32, 16  # smallest numbers of faces
 
 
 def split(labels: Labels, seed: int, share: float) -> np.ndarray:
-    """(N,) int8: TRAINING, VALIDATION or NEITHER.
+    """The part of each face, (N,) int8: TRAINING, VALIDATION or NEITHER.
 
-    Where the source has a partition, that one; else a group validates if sha256 of "seed:group", as a number in
-    [0, 1), is below `share`.
+    The source's partition is used if there is one. Otherwise a group validates if sha256 of "seed:group", as a number
+    in [0, 1), is below `share`.
     """
     if labels.parts is not None:
         return labels.parts
-    drawn = {group: _place(seed, group) for group in set(labels.groups)}
+    drawn = {group: _hash_number(seed, group) for group in set(labels.groups)}
     return np.array([drawn[group] < share for group in labels.groups], dtype=np.int8)
 
 
 def check_sizes(parts: np.ndarray) -> None:
-    """Raises LabelsError if a part of a split is too small to train or to validate."""
+    """Raise LabelsError if the training part or the validation part is too small."""
     for part, name, least in (
         (TRAINING, "training", LEAST_TRAINING),
         (VALIDATION, "validation", LEAST_VALIDATION),
@@ -39,12 +39,12 @@ def check_sizes(parts: np.ndarray) -> None:
 
 
 def rule(labels: Labels, share: float) -> str:
-    """How the faces are split, in words."""
+    """The rule of the split, in words."""
     if labels.parts is not None:
-        return "the source's own partition: 0 trains, 1 validates, 2 is not used"
+        return "the partition of the source: 0 trains, 1 validates, 2 is not used"
     by = "identity" if labels.grouped_by == "identity" else "picture"
     return f"by {by}: sha256 of seed:{by}, as a number in [0, 1), below {share:g} validates"
 
 
-def _place(seed: int, group: str) -> float:
+def _hash_number(seed: int, group: str) -> float:
     return int(bytes_sha256(f"{seed}:{group}".encode(errors="surrogateescape"))[:16], 16) / 2**64

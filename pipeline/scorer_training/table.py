@@ -1,4 +1,4 @@
-"""A Parquet or CSV of one's own: `path`, any of the 35 attributes in [0, 1], and `identity` where persons are known."""
+"""Labels in a Parquet or CSV table: `path`, any of the 35 attributes in [0, 1], and `identity` if persons are known."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ from pipeline.storage.files import file_sha256
 from pipeline.tables.parquet import local
 
 PATH, IDENTITY = "path", "identity"
-MOST_ROWS = 2_000_000  # of a Parquet; each takes 280 bytes for its 35 values
+MOST_ROWS = 2_000_000  # of a Parquet file; each row needs 280 bytes for its 35 values
 READERS = {".csv": "CSV", ".parquet": "Parquet", ".pq": "Parquet"}
 
 
 def read_table(images: Path, labels: Path) -> Labels:
-    """The labels of a table whose `path` column names pictures below `images`; an empty cell is an unknown value.
+    """The labels of a table. The column `path` names pictures below `images`; an empty cell is an unknown value.
 
-    Raises LabelsError, naming the row, and UnknownNameError for a column that is no attribute.
+    Raises LabelsError, with the row, and UnknownNameError for a column that is not an attribute.
     """
     require_file(labels, "a .csv or .parquet file")
     table = _read(labels)
     _check_columns(list(table.columns), labels)
     known, problems, faces = set(pictures_in(images)), Problems(), []
-    first = 2 if READERS[labels.suffix.lower()] == "CSV" else 0  # the line of a CSV, the row of a Parquet, from 0
+    first = 2 if READERS[labels.suffix.lower()] == "CSV" else 0  # number of the first row: a CSV's line, or from 0
     values = _values(table, labels, first)
     labelled: dict[str, int] = {}
-    for place, path in enumerate(table[PATH]):
-        where = f"{labels.name}, row {place + first}"
+    for index, path in enumerate(table[PATH]):
+        where = f"{labels.name}, row {index + first}"
         picture = _picture(path, images, where)
         if picture in labelled:
             raise LabelsError(f"{where}: {picture} was labelled in row {labelled[picture] + first} already.")
-        labelled[picture] = place
+        labelled[picture] = index
         if picture not in known:
             problems.note(NO_PICTURE, str(path))
-        elif np.isnan(values[place]).all():
-            problems.note(BROKEN_LABEL, str(path), f"row {place + first} has no value")
+        elif np.isnan(values[index]).all():
+            problems.note(BROKEN_LABEL, str(path), f"row {index + first} has no value")
         else:
-            faces.append(Face(picture, values[place], _person(table, place, picture, where)))
+            faces.append(Face(picture, values[index], _person(table, index, picture, where)))
     for picture in sorted(known - set(labelled)):
         problems.note(NO_LABEL, picture)
     grouped = "identity" if IDENTITY in table else "picture"
@@ -75,17 +75,17 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """A Parquet file whose columns and number of rows were looked at first: a small one may hold any number.
+    """Read a Parquet file after a check of its columns and row count: a small file can hold any number of rows.
 
-    Texts are kept once each, however many rows have them.
+    Repeated texts are stored only once in memory.
     """
     with open_regular(path) as opened, pq.ParquetFile(opened) as file:
         columns, rows = file.schema_arrow.names, file.metadata.num_rows
         _check_columns([name for name in columns if not name.startswith("__index_level_")], path)
         if rows > MOST_ROWS:
             raise LabelsError(
-                f"{path} has {rows:,} rows, expected one for each picture and at most {MOST_ROWS:,}. Keep the rows of "
-                "pictures that lie below --images."
+                f"{path} has {rows:,} rows, expected one for each picture and at most {MOST_ROWS:,}. Keep only the "
+                "rows of pictures below --images."
             )
         texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
     with open_regular(path) as opened, pq.ParquetFile(opened, read_dictionary=texts) as file:
@@ -109,16 +109,16 @@ def _check_columns(columns: Sequence[Hashable], path: Path) -> None:
 
 
 def _values(table: pd.DataFrame, path: Path, first: int) -> np.ndarray:
-    """(rows, 35), NaN where a cell is empty or there is no column."""
+    """The values (rows, 35); NaN for an empty cell or a missing column."""
     values = np.tile(unknown_values(), (len(table), 1))
     for name in [name for name in NAMES if name in table]:
         cells = table[name]
         numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         wrong = ~((numbers >= 0) & (numbers <= 1)) & cells.notna().to_numpy()
         if wrong.any():
-            place = int(np.flatnonzero(wrong)[0])
+            index = int(np.flatnonzero(wrong)[0])
             raise LabelsError(
-                f"{path.name}, row {place + first} ({table[PATH].iloc[place]}): {name} is {cells.iloc[place]}, "
+                f"{path.name}, row {index + first} ({table[PATH].iloc[index]}): {name} is {cells.iloc[index]}, "
                 "expected a number from 0 to 1, or nothing where it is unknown; docs/attributes.md has the limits of "
                 "angles and age."
             )
@@ -137,10 +137,10 @@ def _picture(path: Hashable, images: Path, where: str) -> str:
     return full.relative_to(root).as_posix()
 
 
-def _person(table: pd.DataFrame, place: int, picture: str, where: str) -> str:
+def _person(table: pd.DataFrame, index: int, picture: str, where: str) -> str:
     if IDENTITY not in table:
         return picture
-    person = table[IDENTITY].iloc[place]
+    person = table[IDENTITY].iloc[index]
     if pd.isna(person):
         raise LabelsError(f"{where}: `{IDENTITY}` is empty; expected a person in every row, or no such column.")
     return str(person)

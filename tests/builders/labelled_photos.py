@@ -85,7 +85,7 @@ def write_celeba(folder: Path, images: Tensor, values: np.ndarray) -> tuple[Path
     for row in range(len(images)):
         to_pil(images[row]).save(pictures / f"{row}.jpg", quality=95)
         said = dict.fromkeys(CELEBA_NAMES, False)
-        for ours, theirs in celeba.MEANS.items():
+        for ours, theirs in celeba.COUNTERPARTS.items():
             said[theirs] = bool(values[row, INDEX[ours]] > 0.5) != (ours in celeba.TURNED_ROUND)
         rows[f"{row}.jpg"] = said
         degrees = (in_unit(name, values[row, INDEX[name]]) for name in ("yaw", "pitch", "roll"))

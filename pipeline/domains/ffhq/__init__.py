@@ -1,6 +1,6 @@
-"""The ffhq domain: official networks, from files that are fetched, imported or trained once (docs/ffhq.md).
+"""The ffhq domain: published networks, from files that are fetched, imported or trained once (docs/ffhq.md).
 
-files.py      which file each role needs, and what is known of it here
-domain.py     the domain's card, and its networks
-stand_ins.py  files of the same shapes that mean nothing, to try the machinery
+files.py      the file of each role and its state on this machine
+domain.py     the domain's card and its networks
+stand_ins.py  files with the same shapes and meaningless numbers, for trying the program
 """

@@ -1,6 +1,6 @@
-"""The domain of official networks: an FFHQ generator, scorers trained on labelled photographs, published judges.
+"""The ffhq domain: an FFHQ generator, scorers trained on labelled photographs, and published judges.
 
-No truth is known here, so there are no true values, parts or truth reader.
+The truth is not known, so the domain has no true values, no parts and no truth reader.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "lpips")
 FILE_KEYS = tuple(files.DEFAULT)  # of [domain.ffhq] in luigi.cfg
-MADE = files.OWN  # roles whose file one of our own commands writes
-FEATURE_WIDTH, CLASSES = 2048, 1008  # of Inception; pipeline.networks.inception needs torch to say so
+MADE = files.OWN  # roles with a file that our commands write
+FEATURE_WIDTH, CLASSES = 2048, 1008  # as in pipeline.networks.inception, which imports torch
 SUMMARY = "portraits in FFHQ's alignment at {} px; official generator and judges, scorers of your own training"
 STAND_IN_SUMMARY = "STAND-INS in place of official networks, at {} px: they try the machinery, no number means anything"
 
 
 def look() -> dict[str, File]:
-    """Role -> what is known of its file here. Raises ConfigError, UnknownNameError."""
+    """Role -> the state of its file. Raises ConfigError, UnknownNameError."""
     return files.look()
 
 
 def weights_path(role: str) -> Path:
-    """Where the file of a role lies, or belongs."""
+    """The path of a role's file, whether or not it exists."""
     return look()[role].path
 
 
 def card_of(role: str) -> dict[str, Any]:
-    """What is told of a role's network; of files of other people, their sha256 alone."""
+    """The card of a role's network; for a published file, only its sha256."""
     file = look()[role]
     return file.card or {"sha256": file.sha256}
 
 
 def describe() -> DomainCard:
-    """The domain without its networks; imports no torch. Raises WeightsError that lists every file that is missing."""
+    """The domain's card; imports no torch. Raises WeightsError, which lists all missing files."""
     from pipeline.networks import mtcnn_weights
 
     store = open_store()
@@ -76,7 +76,7 @@ def describe() -> DomainCard:
 
 
 def _names(found: dict[str, File]) -> dict[str, str]:
-    """Role -> the network's name in tables: what is a stand-in, or judges a stand-in's images, says so first."""
+    """Role -> the network's name in tables, with a prefix for stand-ins and for judges of a stand-in's images."""
     names = {role: f"{found[role].name}-{found[role].sha256[:8]}" for role in ROLES}
     names |= {"detector": "mtcnn", "mtcnn": "mtcnn-onet256"}
     images = found["generator"].state == STAND_IN
@@ -89,20 +89,20 @@ def _names(found: dict[str, File]) -> dict[str, str]:
 
 
 def _left_out(found: dict[str, File]) -> dict[str, str]:
-    """Attribute -> which scorer does not know it, and why."""
+    """Attribute -> the scorers that do not know it, with the reasons."""
     reasons: dict[str, list[str]] = {}
     for role, title in (("scorer_a", "scorer A"), ("scorer_b", "scorer B")):
         card = found[role].card
-        told = dict(card.get("left_out") or {})
+        unknown = dict(card.get("left_out") or {})
         known = card.get("attributes", list(NAMES))
         for name in NAMES:
-            if name in told or name not in known:
-                reasons.setdefault(name, []).append(f"{title} left it out, {told.get(name, 'no reason given')}")
+            if name in unknown or name not in known:
+                reasons.setdefault(name, []).append(f"{title} left it out, {unknown.get(name, 'no reason given')}")
     return {name: " and ".join(texts) for name, texts in reasons.items()}
 
 
 def load(device: torch.device) -> Domain:
-    """The domain with its networks on a device, every file hashed first. Raises WeightsError."""
+    """The domain with its networks on a device; every file is hashed first. Raises WeightsError."""
     from pipeline.networks import official
     from pipeline.networks.aligned import AlignedRecognizer
     from pipeline.networks.detector import Detector
@@ -145,7 +145,7 @@ def _scorer(role: str, device: torch.device) -> Any:
 
 
 def _mean_distance(generator: Generator) -> float:
-    """As the import recorded it in the generator's card; measured again, from the same seed, if it did not."""
+    """The mean distance in the generator's card, which the import recorded; otherwise measured with the same seed."""
     recorded = card_of("generator").get("mean_distance")
     if isinstance(recorded, float | int) and recorded > 0:
         return float(recorded)

@@ -1,4 +1,4 @@
-"""The files of the ffhq domain: which are needed, what is here, and how to get what is not. No torch."""
+"""The files of the ffhq domain: the file of each role, its state, and how to get a missing one. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.weights.table import find
 from pipeline.weights.telling import in_size
 
 DOMAIN = "ffhq"
-# What [domain.ffhq] of luigi.cfg may change: files in the weights folder, and names of `latentbench weights list`.
+# The defaults of [domain.ffhq] in luigi.cfg: files in the weights folder, and names of `latentbench weights list`.
 DEFAULT = {
     "generator": "ffhq-1024.safetensors",
     "scorer_a": "ffhq-scorer-a.safetensors",
@@ -22,17 +22,17 @@ DEFAULT = {
     "recognizer_a": "vggface2",
     "recognizer_b": "casia-webface",
 }
-OWN = ("generator", "scorer_a", "scorer_b")  # written by our own commands, with a card beside each
+OWN = ("generator", "scorer_a", "scorer_b")  # written by our commands, each with a card
 RECOGNIZERS = ("vggface2", "casia-webface")
 SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
 class File:
-    """What is known of the file of one role, without hashing more than is needed.
+    """The file of one role and its state.
 
-    `state` is one of `pipeline.weights.store`'s; `name` is the network's, as tables print it, `told` what is wrong and
-    what to do, empty for a file that is present. `card` is empty for files of other people.
+    `state` is one of the states in `pipeline.weights.store`; `name` is the network's name in tables. `reason` states
+    why the file is not present and what to do; it is empty for a present file. `card` is empty for published files.
     """
 
     role: str
@@ -41,16 +41,16 @@ class File:
     name: str
     sha256: str
     card: dict[str, Any]
-    told: str = ""
+    reason: str = ""
 
     @property
     def usable(self) -> bool:
-        """Whether a run can go on with it: the file, or a stand-in."""
+        """Whether a run can use it: it is present, or a stand-in."""
         return self.state in (PRESENT, STAND_IN)
 
 
 def chosen() -> dict[str, str]:
-    """Role -> file name or name in the table, by luigi.cfg. Raises ConfigError, UnknownNameError."""
+    """Role -> file name, or name in the table of weights, from luigi.cfg. Raises ConfigError, UnknownNameError."""
     names = load_files(DOMAIN, DEFAULT)
     for role in OWN:
         name = names[role]
@@ -61,26 +61,26 @@ def chosen() -> dict[str, str]:
     for role in ("recognizer_a", "recognizer_b"):
         if names[role] not in RECOGNIZERS:
             raise ConfigError(f"[domain.{DOMAIN}] {role}: expected {' or '.join(RECOGNIZERS)}, found {names[role]!r}.")
-    for one, other in (("scorer_a", "scorer_b"), ("recognizer_a", "recognizer_b")):
-        if names[one] == names[other]:
+    for role_a, role_b in (("scorer_a", "scorer_b"), ("recognizer_a", "recognizer_b")):
+        if names[role_a] == names[role_b]:
             raise ConfigError(
-                f"[domain.{DOMAIN}] {one} and {other} are both {names[one]!r}: A trains, and what judges never "
-                "trained. Expected two different ones."
+                f"[domain.{DOMAIN}] {role_a} and {role_b} are both {names[role_a]!r}: A is used in training, and B "
+                "must not be. Expected two different networks."
             )
     return names
 
 
 def look(store: Store | None = None) -> dict[str, File]:
-    """Role -> what is known of its file here. Raises ConfigError, UnknownNameError for settings that name no file."""
+    """Role -> its file and state. Raises ConfigError, UnknownNameError for settings that name no file."""
     store, names = store or open_store(), chosen()
-    found = {role: _own(role, names[role], store) for role in OWN}
-    others = {"recognizer_a": names["recognizer_a"], "recognizer_b": names["recognizer_b"]}
-    others |= {"perception": "inception", "lpips": "alexnet"}
-    return found | {role: _published(role, name, store) for role, name in others.items()}
+    made = {role: _own(role, names[role], store) for role in OWN}
+    published = {"recognizer_a": names["recognizer_a"], "recognizer_b": names["recognizer_b"]}
+    published |= {"perception": "inception", "lpips": "alexnet"}
+    return made | {role: _published(role, name, store) for role, name in published.items()}
 
 
 def lacking(found: dict[str, File], folder: Path) -> str:
-    """What is missing or wrong, in one text, and where each file comes from; empty if nothing is."""
+    """One text on all missing and wrong files, with the command that gets each; empty if all are usable."""
     bad = [file for file in found.values() if not file.usable]
     if not bad:
         return ""
@@ -88,46 +88,48 @@ def lacking(found: dict[str, File], folder: Path) -> str:
         f"Domain {DOMAIN} lacks {len(bad)} of {len(found)} files in {folder}: {', '.join(file.role for file in bad)}. "
         f"latentbench doctor --domain {DOMAIN} checks them."
     ]
-    lines += [f"  {file.role}: {file.told}" for file in bad]
+    lines += [f"  {file.role}: {file.reason}" for file in bad]
     lines += [
-        "docs/ffhq.md goes from nothing to a full run. To try the machinery without these files, make stand-ins: "
+        "docs/ffhq.md describes all steps to a full run. To try the program without these files, make stand-ins: "
         f"latentbench weights stand-in {DOMAIN} --to DIR"
     ]
     return "\n".join(lines)
 
 
 def _own(role: str, name: str, store: Store) -> File:
-    """A file that one of our own commands wrote, by its card; its bytes are hashed when they are read."""
+    """The state of a file that our commands write, from its card; the file is hashed later, when it is loaded."""
     path = store.folder / name
     if not path.is_file():
-        told = f"missing, expected {path} and its card {path.with_suffix('.json').name}. {_making(role, path, store)}"
-        return File(role, path, MISSING, "", "", {}, told)
+        reason = f"missing, expected {path} and its card {path.with_suffix('.json').name}. {_making(role, path, store)}"
+        return File(role, path, MISSING, "", "", {}, reason)
     try:
         card = read_card(path, _making(role, path, store))
         _check(role, path, card)
     except WeightsError as error:
         return File(role, path, WRONG, "", "", {}, str(error))
     stand_in = card.get("stand_in") is True
-    told = f"{path} is a stand-in: it has the shapes of a trained network and means nothing." if stand_in else ""
+    reason = (
+        f"{path} is a stand-in: it has a trained network's shapes, and its numbers mean nothing." if stand_in else ""
+    )
     title = str(card.get("name") or path.stem)
-    return File(role, path, STAND_IN if stand_in else PRESENT, title, card["sha256"], card, told)
+    return File(role, path, STAND_IN if stand_in else PRESENT, title, card["sha256"], card, reason)
 
 
 def _check(role: str, path: Path, card: dict[str, Any]) -> None:
-    """Raise WeightsError for a card that does not say what the domain must know of this role."""
+    """Raise WeightsError for a card without the facts that the domain needs for this role."""
     if role == "generator":
         architecture = card.get("architecture")
         if not isinstance(architecture, dict) or type(architecture.get("resolution")) is not int:
             raise WeightsError(f"The card of {path} has no architecture with a resolution. Import it again.")
         widths = [architecture.get("z_dim"), architecture.get("w_dim")]
         if widths != [512, 512]:
-            raise WeightsError(f"{path}: expected z and w of 512 numbers, as every table here has, found {widths}.")
+            raise WeightsError(f"{path}: expected z and w of 512 numbers, as in all tables, found {widths}.")
     elif type(card.get("resolution")) is not int or not isinstance(card.get("arguments"), dict):
         raise WeightsError(f"The card of {path} does not say `resolution` and `arguments` of a scorer. Train it again.")
 
 
 def _making(role: str, path: Path, store: Store) -> str:
-    """Which commands make a file of our own."""
+    """The commands that make a file of a role in OWN."""
     if role != "generator":
         return f"Train it: latentbench scorer train --from ffhq --images DIR --labels DIR --role {role[-1]} --to {path}"
     weight = store.table.get(path.stem)
@@ -141,17 +143,17 @@ def _making(role: str, path: Path, store: Store) -> str:
 
 
 def _published(role: str, name: str, store: Store) -> File:
-    """A file of the table of weights, hashed only if it changed since it was recorded."""
+    """The state of a file in the table of weights; it is hashed only if it changed since it was recorded."""
     weight = find([name], store.table)[0]
     standing = store.standing(weight)
     if standing.state == UNVERIFIED:
         standing = store.verify(weight)
     names = {"perception": Path(weight.file).stem, "lpips": "lpips-alex"}
     title = names.get(role, f"inceptionresnetv1-{name}")
-    told = "" if standing.state == PRESENT else standing.reason
+    reason = "" if standing.state == PRESENT else standing.reason
     if standing.state == MISSING:
-        told = (
+        reason = (
             f"missing, expected {standing.path}. Fetch it: latentbench weights fetch {name} (from {weight.url}, "
             f"{in_size(weight)})"
         )
-    return File(role, standing.path, standing.state, title, standing.sha256, {}, told)
+    return File(role, standing.path, standing.state, title, standing.sha256, {}, reason)

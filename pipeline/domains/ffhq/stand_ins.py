@@ -1,7 +1,7 @@
-"""Stand-ins for every file of the ffhq domain: the chain runs with them, and none of its numbers means anything.
+"""Stand-ins for every file of the ffhq domain: the program runs with them, but its numbers mean nothing.
 
-Random networks would show no face, so the generator is domain synthface's, inside the architecture of NVIDIA's 256-px
-FFHQ network (`paper256`): its pictures are synthface's 64-px faces, enlarged. The scorers are synthface's too.
+A random generator would show no faces. The stand-in is synthface's generator, widened to the architecture of NVIDIA's
+256-px FFHQ network (`paper256`): its images are synthface's 64-px faces, enlarged. The scorers are synthface's too.
 Recognizers, Inception and AlexNet have the published shapes and random weights.
 """
 
@@ -22,21 +22,21 @@ from pipeline.weights.store import MISSING, STAND_IN, Store
 from pipeline.weights.table import read_table
 
 RESOLUTION, BASE = 256, 16384  # channel_base of ffhq-res256-mirror-paper256-noaug.pkl
-# The generator's channels: as that network has, or synthface's, with these above 64 px: far fewer, and far faster.
+# Channels of the generator above 64 px; None means NVIDIA's channels at all resolutions. "narrow" is far faster.
 SHAPES: dict[str, dict[int, int] | None] = {"paper256": None, "narrow": {128: 16, 256: 8}}
 SCORER_RESOLUTION = 64
 SEEDS = {"vggface2": 1, "casia-webface": 2, "inception": 3, "alexnet": 4}
-LOCK_WAIT = 60.0  # seconds for another process that makes the same file
-NOTE = "a stand-in, made to try the machinery: no number that it takes part in means anything"
+LOCK_WAIT = 60.0  # seconds to wait for another process that makes the same file
+NOTE = "a stand-in, made to try the machinery: no number that it takes part in means anything"  # part of every file
 
 
 def make(folder: Path, shape: str = "paper256") -> list[Path]:
-    """Write a stand-in for every file of the domain into a folder of its own; answers their paths.
+    """Write a stand-in for every file of the domain into a separate folder; returns their paths.
 
-    They have the names that luigi.cfg has for the official ones, and say in themselves, and in cards or records, that
-    they are stand-ins. Those that are there already stay as they are. `shape` is one of SHAPES, the generator's. Raises
-    UnknownNameError, and WeightsError, before anything is written, if the folder holds a file of one of these names
-    that is no stand-in.
+    They have the names that luigi.cfg gives to the published files, and are marked as stand-ins in the files and in
+    cards or records. Existing stand-ins are kept. `shape`, in SHAPES, is the shape of the generator. Raises
+    UnknownNameError for another shape. Raises WeightsError, before anything is written, if the folder holds a file of
+    one of these names that is not a stand-in.
     """
     if shape not in SHAPES:
         raise UnknownNameError("shape", shape, SHAPES)
@@ -63,13 +63,13 @@ def make(folder: Path, shape: str = "paper256") -> list[Path]:
 
 
 def _refuse_others(store: Store) -> None:
-    """Raise WeightsError for a folder with files that are not ours to replace."""
+    """Raise WeightsError for a folder that holds files of these names that are not stand-ins."""
     others = [str(file.path) for file in files.look(store).values() if file.state not in (MISSING, STAND_IN)]
     others += [str(store.path(weight)) for weight in store.table.values() if _real(weight.name, store)]
     if others:
         raise WeightsError(
-            f"{store.folder} holds files that are no stand-ins: {', '.join(dict.fromkeys(others))}. Expected an empty "
-            "folder, or one of stand-ins alone, so that nobody takes one for the other. Nothing was written; choose "
+            f"{store.folder} holds files that are not stand-ins: {', '.join(dict.fromkeys(others))}. Expected an empty "
+            "folder, or a folder with only stand-ins, so that nobody confuses the two. Nothing was written; choose "
             "another folder with --to."
         )
 
@@ -93,7 +93,7 @@ def _generator(path: Path, added: dict[int, int] | None) -> None:
         conv_clamp=small.architecture.conv_clamp,
     )
     large = widened(small, architecture)
-    distance = synthface.card_of("generator")["mean_distance"]  # of w, and the mapping network is the same one
+    distance = synthface.card_of("generator")["mean_distance"]  # the mapping network, and so the distance, is the same
     save_generator(large, path, _card(f"stand-in-ffhq-{RESOLUTION}", "generator") | {"mean_distance": distance})
 
 
@@ -110,12 +110,12 @@ def _scorer(role: str, path: Path) -> None:
 
 
 def _card(name: str, role: str) -> dict[str, Any]:
-    of = {"sha256": synthface.card_of(role)["sha256"], "domain": "synthface"}
-    return {"name": name, "role": role, "domain": files.DOMAIN, "stand_in": True, "note": NOTE, "made_from": of}
+    origin = {"sha256": synthface.card_of(role)["sha256"], "domain": "synthface"}
+    return {"name": name, "role": role, "domain": files.DOMAIN, "stand_in": True, "note": NOTE, "made_from": origin}
 
 
 def _published(name: str, store: Store) -> Path:
-    """A stand-in for a file of the table, random weights in its format, placed and recorded as such."""
+    """Make and record a stand-in for a file in the table of weights: random weights in the same format."""
     import torch
 
     from pipeline.networks import stand_ins
@@ -123,7 +123,7 @@ def _published(name: str, store: Store) -> Path:
     weight = store.weight(name)
     if store.verify(weight).state == STAND_IN and is_marked(store.path(weight)):
         return store.path(weight)
-    data = io.BytesIO()  # a file's name would be part of its bytes
+    data = io.BytesIO()  # torch writes a file's name into the file, so equal weights would give different bytes
     if name == "inception":
         torch.jit.save(stand_ins.inception(SEEDS[name]), data)
     elif name == "alexnet":

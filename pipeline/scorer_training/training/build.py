@@ -1,4 +1,4 @@
-"""From labelled pictures to a scorer on disk with its card."""
+"""Training of a scorer from labelled pictures: split, training, validation, and the file with its card."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipeline.scorer_training.training.pixels import prepare
 from pipeline.storage.locks import LOCK, locked
 from pipeline.storage.provenance import code_commit, package_versions
 
-VERSION = 1  # raised when the same data and settings give other weights
+VERSION = 1  # raise it when the same data and settings give other weights
 MEASURED_ON = "validation"
 START_OVER = "Give the same settings and files again, another --folder, or --fresh to start over."
 HOW = (
@@ -59,11 +59,11 @@ class ScorerJob:
 
 
 def train_scorer(job: ScorerJob, labels: Labels, say: Callable[[str], None]) -> dict[str, Any]:
-    """Train, measure on the validation part, and write `job.to` and its card; answers the card's own part.
+    """Train a scorer, measure it on the validation part, and write `job.to` with its card; returns the card.
 
-    Raises LabelsError (too many broken, too few faces), StageError (checkpoint of other settings, or no attribute
-    reaches its floor: then nothing is written), TrainingDivergedError, BusyError (another process trains in the same
-    folder), ConfigError.
+    Raises LabelsError for too many broken labels or too few faces; StageError for a checkpoint of other settings, or if
+    no attribute reaches its floor, and then nothing is written; TrainingDivergedError; BusyError if another process
+    trains in the same folder; ConfigError for a device that this machine does not have.
     """
     device = _device(job.device)
     torch.set_num_threads(job.threads)
@@ -102,7 +102,7 @@ def _train(job: ScorerJob, labels: Labels, device: torch.device, say: Callable[[
         raise StageError(
             "No attribute reaches its floor, so nothing is written: "
             + "; ".join(f"{name}: {left_out[name]}" for name in table)
-            + ". Bring more faces or epochs, or lower --floor and --floor-auc: the training itself is kept."
+            + ". Bring more faces or epochs, or lower --floor and --floor-auc: the checkpoint is kept."
         )
     card = {
         "role": f"scorer_{job.role}",
@@ -120,7 +120,7 @@ def _train(job: ScorerJob, labels: Labels, device: torch.device, say: Callable[[
         "commit": code_commit(),
         "device": job.device,
         "processor": platform.processor() or platform.machine(),
-        "licence": "that of the pictures and labels it was trained on",
+        "licence": "the licence of the pictures and labels it was trained on",
     }
     arguments = {"architecture": job.recipe.architecture, "width": job.recipe.width}
     sha256 = save_network(scorer, job.to, arguments, card)
@@ -128,7 +128,7 @@ def _train(job: ScorerJob, labels: Labels, device: torch.device, say: Callable[[
 
 
 def new_scorer(recipe: ScorerRecipe) -> Scorer:
-    """A scorer with start values that depend on the recipe's seed alone."""
+    """A scorer with initial weights that depend only on the recipe's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return Scorer(recipe.architecture, recipe.width)

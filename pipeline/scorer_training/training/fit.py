@@ -1,4 +1,4 @@
-"""The training loop of a scorer: order and flips keyed by (seed, epoch), resumable at every step."""
+"""The training of a scorer: order and mirroring depend only on (seed, epoch); resumable at every step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_AVERAGE = 200  # steps
 
 @dataclass(frozen=True)
 class ScorerRecipe:
-    """What a training's result hangs on besides its data."""
+    """The settings on which a training's result depends, in addition to its data."""
 
     architecture: str
     width: int
@@ -37,18 +37,18 @@ class ScorerRecipe:
     validation_share: float
 
     def steps_per_epoch(self, count: int) -> int:
-        """Batches of an epoch over `count` faces; none is smaller than half of `batch`, nor larger than it."""
+        """Number of batches in an epoch over `count` faces, each of at most `batch` faces."""
         return -(-count // self.batch)
 
     def schedule(self, count: int) -> Schedule:
-        """Rate by step, and over how many steps the weights are averaged: a twentieth of all."""
+        """The learning rate schedule; weights are averaged over a twentieth of the steps, at most LONGEST_AVERAGE."""
         steps = self.epochs * self.steps_per_epoch(count)
         average = max(1, min(LONGEST_AVERAGE, steps // 20))
         return Schedule(steps, self.batch, self.rate, self.seed, average=average)
 
 
 def epoch_batches(seed: int, epoch: int, rows: np.ndarray, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """An epoch's batches: rows (n,) in a drawn order, and which of them are mirrored, (n,) bool."""
+    """The batches of an epoch: rows (n,) in random order, and a mask (n,) of the mirrored ones."""
     rng = np.random.default_rng([seed, epoch])
     order, flips = rng.permutation(rows), rng.random(len(rows)) < 0.5
     return list(zip(np.array_split(order, steps), np.array_split(flips, steps), strict=True))

@@ -1,4 +1,4 @@
-"""Pictures decoded once, at the resolution of the training: one memory-mapped array, resumable."""
+"""Pictures decoded once, at the resolution of the training, into one memory-mapped array; resumable."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from pipeline.scorer_training.folders import FORMATS
 from pipeline.storage.files import replacing
 from pipeline.storage.fingerprint import bytes_sha256
 
-VERSION = 2  # raised when the same file gives other pixels
-LARGEST_SIDE = 2048  # pixels of a square before it is resized; FFHQ's have 1,024
+VERSION = 2  # raise it when the same file gives other pixels
+LARGEST_SIDE = 2048  # largest side of a square, in pixels, before resizing; FFHQ's pictures have 1,024
 BLOCK = 256  # pictures between two writes to disk
 HOW = "upright, the middle square, bicubic and antialiased, uint8"
 
@@ -31,7 +31,7 @@ HOW = "upright, the middle square, bicubic and antialiased, uint8"
 class Pixels:
     """`pixels` (N, R, R, 3) uint8 and `digests` (N, 32) uint8, the sha256 of each row, both memory-mapped.
 
-    `unreadable`: row -> what is wrong; the digest of such a row is zero.
+    `unreadable`: row -> reason; the digest of such a row is zero.
     """
 
     pixels: np.ndarray
@@ -48,9 +48,9 @@ class Pixels:
 
 
 def prepare(names: tuple[str, ...], images: Path, resolution: int, folder: Path, workers: int) -> Pixels:
-    """Pixels of the pictures `names` below `images`, decoded into `folder` where they are not yet there.
+    """The pixels of the pictures `names` below `images`; pictures not decoded yet are decoded into `folder`.
 
-    A file that has changed in size or time is decoded anew. Raises LabelsError if there is no room on the disk.
+    If the size or time of any file has changed, all are decoded again. Raises LabelsError if the disk is too full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     key = _key(names, images, resolution)
@@ -70,27 +70,28 @@ def prepare(names: tuple[str, ...], images: Path, resolution: int, folder: Path,
             with ThreadPoolExecutor(workers) as pool:
                 for start in range(0, len(missing), BLOCK):
                     block = missing[start : start + BLOCK]
-                    found = pool.map(lambda row: _decoded(images / names[row], resolution), block)
-                    fresh = {}
-                    for count, (row, picture) in enumerate(zip(block, found, strict=True), start=1):
+                    decoded = pool.map(lambda row: _decoded(images / names[row], resolution), block)
+                    new_digests = {}
+                    for count, (row, picture) in enumerate(zip(block, decoded, strict=True), start=1):
                         if isinstance(picture, str):
                             unreadable[int(row)] = picture
                         else:
                             pixels[row] = picture
-                            fresh[row] = np.frombuffer(bytes.fromhex(bytes_sha256(picture.tobytes())), dtype=np.uint8)
+                            digest = bytes.fromhex(bytes_sha256(picture.tobytes()))
+                            new_digests[row] = np.frombuffer(digest, dtype=np.uint8)
                         display.update(before + start + count)
-                    pixels.flush()  # what has a digest is on the disk
-                    for row, digest in fresh.items():
+                    pixels.flush()  # before the digests: a row with a digest is complete on the disk
+                    for row, digest in new_digests.items():
                         digests[row] = digest
                     digests.flush()
     return Pixels(pixels, digests, unreadable)
 
 
 def decode(path: Path, resolution: int) -> np.ndarray:
-    """One picture, (R, R, 3) uint8: upright by its EXIF, its middle square, resized.
+    """Decode one picture to (R, R, 3) uint8: rotated by its EXIF, cropped to the central square, resized.
 
-    Squares beyond LARGEST_SIDE are averaged down to it first, so that what one picture takes is bounded. Raises
-    PhotoError for a file that is no whole picture of 8 bits a channel, and for one that is too large.
+    Squares larger than LARGEST_SIDE are first reduced to it by averaging, which bounds the memory per picture. Raises
+    PhotoError for a file that is not a complete picture with 8 bits a channel, and for a picture that is too large.
     """
     with opened(path, FORMATS) as picture:
         square = np.asarray(upright(picture, max(LARGEST_SIDE, resolution), square=True))
@@ -98,7 +99,7 @@ def decode(path: Path, resolution: int) -> np.ndarray:
 
 
 def _decoded(path: Path, resolution: int) -> np.ndarray | str:
-    """The picture, or what is wrong with it."""
+    """The picture, or the reason why it cannot be read."""
     try:
         with torch.no_grad():
             return decode(path, resolution)

@@ -91,7 +91,7 @@ def test_what_the_answer_lacks_is_unknown(plain: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "fault"),
     [
         ({"smile": 1.5}, "smile is 1.5"),
         ({"smile": True}, "smile is True"),
@@ -108,13 +108,13 @@ def test_what_the_answer_lacks_is_unknown(plain: np.ndarray) -> None:
         ({"accessories": {"type": "mask"}}, "accessories is"),
     ],
 )
-def test_a_wrong_value_is_named(plain: np.ndarray, change: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_wrong_value_is_named(plain: np.ndarray, change: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
         read(face(answer(plain) | change))
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "fault"),
     [
         (b"[{", "no JSON"),
         (b"\xff\xfe", "no JSON"),
@@ -126,8 +126,8 @@ def test_a_wrong_value_is_named(plain: np.ndarray, change: dict[str, Any], told:
         (b'[{"faceAttributes": {}}, {"faceAttributes": {}}]', "without a rectangle"),
     ],
 )
-def test_a_file_that_is_no_answer_is_broken(data: bytes, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_file_that_is_no_answer_is_broken(data: bytes, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
         values_of(data)
 
 

@@ -49,7 +49,7 @@ def test_csv_and_parquet_say_the_same(images: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fault"),
     [
         ("path,yaw\na.png,0.5\nb.png,1.5\n", r"labels.csv, row 3 \(b.png\): yaw is 1.5, expected a number from 0 to 1"),
         ("path,yaw\na.png,-0.1\n", r"row 2 \(a.png\): yaw is -0.1"),
@@ -66,8 +66,8 @@ def test_csv_and_parquet_say_the_same(images: Path) -> None:
         ("", "cannot be read as CSV"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_row(images: Path, text: str, told: str) -> None:
-    with pytest.raises(LabelsError, match=told):
+def test_what_is_wrong_is_named_with_its_row(images: Path, text: str, fault: str) -> None:
+    with pytest.raises(LabelsError, match=fault):
         read_table(images, csv(images, text))
 
 
@@ -86,7 +86,7 @@ def test_a_parquet_of_any_number_of_rows_is_refused_unread(images: Path) -> None
             writer.write_table(table)
     assert path.stat().st_size < 2**20
     before = pa.total_allocated_bytes()
-    with pytest.raises(LabelsError, match="has 3,000,000 rows, expected one for each picture and at most 2,000,000"):
+    with pytest.raises(LabelsError, match="3,000,000 rows.*2,000,000"):
         read_table(images, path)
     assert pa.total_allocated_bytes() - before < 2**20
 
@@ -97,7 +97,7 @@ def test_a_text_of_many_rows_is_kept_once(images: Path) -> None:
     pq.write_table(pa.table({"path": paths, "yaw": pa.array(np.zeros(50_000, np.float32))}), path)
     frame = scorers_table._read_parquet(path)
     assert len(frame) == 50_000 and len({id(cell) for cell in frame["path"]}) == 1
-    with pytest.raises(LabelsError, match="was labelled in row 0 already"):
+    with pytest.raises(LabelsError, match="row 0"):
         read_table(images, path)
 
 
@@ -133,5 +133,5 @@ def test_a_split_depends_on_seed_and_group_alone(images: Path) -> None:
         assert parts[0] == parts[2]
         kept = np.array([False, True, True])
         np.testing.assert_array_equal(split(labels.only(kept), seed, 0.5), parts[kept])
-    with pytest.raises(LabelsError, match="training part has .* expected at least 32"):
+    with pytest.raises(LabelsError, match="training part.*32"):
         check_sizes(parts)

@@ -136,7 +136,7 @@ def test_table_leaves_out_what_cannot_be_learned(faces: Faces, tmp_path: Path) -
     assert card["left_out"]["gender"].startswith("AUC ") and "below the floor of 0.62" in card["left_out"]["gender"]
     assert card["floors"] == {"r2": 0.3, "auc": 0.62}
     before = (tmp_path / "scorer.safetensors").read_bytes()
-    with pytest.raises(StageError, match="No attribute reaches its floor.*the training itself is kept"):
+    with pytest.raises(StageError, match="No attribute reaches its floor"):
         trained("table", written, tmp_path, floor_r2=0.999, floor_auc=1.0)
     assert (tmp_path / "scorer.safetensors").read_bytes() == before
 
@@ -215,7 +215,7 @@ def test_unreadable_pictures_are_named_and_refused_above_a_share(
     (written[0] / "6.png").write_bytes(b"no picture")
     labels = reading.read_labels("table", *written)
     order = job(written[0], tmp_path, recipe=replace(BRIEF, epochs=1), floor_r2=-99)
-    with pytest.raises(LabelsError, match=r"2 of 90 labelled pictures are broken \(2.2%\), more than the 1.0%"):
+    with pytest.raises(LabelsError, match=r"2 of 90.*2.2%.*1.0%"):
         train_scorer(order, labels, said)
     report = json.loads((order.folder / reading.REPORT).read_text())
     assert [line.split(":")[0] for line in report["left_out"]["unreadable picture"]] == ["5.png", "6.png"]

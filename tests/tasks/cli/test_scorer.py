@@ -109,7 +109,7 @@ def test_a_scorer_is_trained_and_told(written: dict[str, tuple[Path, Path]], tmp
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "fault"),
     [
         (("--role", "c"), "No role named 'c'. Known: a, b."),
         (("--architecture", "resnet"), "Did you mean 'resnet18'?"),
@@ -123,11 +123,11 @@ def test_a_scorer_is_trained_and_told(written: dict[str, tuple[Path, Path]], tmp
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
-    more: tuple[str, ...], told: str, written: dict[str, tuple[Path, Path]], tmp_path: Path
+    more: tuple[str, ...], fault: str, written: dict[str, tuple[Path, Path]], tmp_path: Path
 ) -> None:
     result = train("table", written["table"], tmp_path / "s.safetensors", *more)
     assert result.exit_code == 2
-    assert told in result.stderr and "Traceback" not in result.stderr
+    assert fault in result.stderr and "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -44,9 +44,9 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: s
 
 
 def test_without_files_every_one_is_named_with_its_command(folder: Path) -> None:
-    with pytest.raises(WeightsError) as told:
+    with pytest.raises(WeightsError) as caught:
         base.describe("ffhq")
-    first, *lines = str(told.value).splitlines()
+    first, *lines = str(caught.value).splitlines()
     assert "lacks 7 of 7 files" in first and all(role in first for role in domain.ROLES)
     for line, text in zip(
         lines,
@@ -163,14 +163,14 @@ def test_an_attribute_that_a_scorer_left_out_is_refused_at_once(folder: Path) ->
     put(folder, "ffhq-scorer-b", attributes=known, left_out={"pitch": "R2 of 0.01 on held-out faces"})
     names = {"known_methods": registry.names(), "known_domains": base.names(), "methods": ["noop"], "profile": "smoke"}
     settings = load_settings(domain="ffhq", **names)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"cannot evaluate pitch .*scorer B left it out, R2 of 0.01") as told:
+    with pytest.raises(ConfigError, match=r"cannot evaluate pitch .*scorer B left it out, R2 of 0.01") as caught:
         Chain(settings)
-    assert "--attribute" in str(told.value)
+    assert "--attribute" in str(caught.value)
     Chain(load_settings(domain="ffhq", attributes=["age", "yaw"], **names))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "error", "told"),
+    ("old", "new", "error", "fault"),
     [
         ("recognizer_b = casia-webface", "recognizer_b = vggface2", ConfigError, "are both 'vggface2'"),
         ("recognizer_b = casia-webface", "recognizer_b = facenet", ConfigError, "vggface2 or casia-webface"),
@@ -181,10 +181,16 @@ def test_an_attribute_that_a_scorer_left_out_is_refused_at_once(folder: Path) ->
     ],
 )
 def test_settings_that_name_no_file(
-    old: str, new: str, error: type[Exception], told: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    old: str,
+    new: str,
+    error: type[Exception],
+    fault: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     configured(tmp_path, monkeypatch, old, new)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=fault):
         base.describe("ffhq")
 
 
@@ -243,10 +249,7 @@ def test_the_doctor_asks_for_these_files_only_where_they_are_wanted(folder: Path
     put(folder, "ffhq-1024", architecture={"resolution": 256, "z_dim": 256, "w_dim": 256})
     narrow = found(domain="ffhq")
     assert narrow["weights ffhq generator"][0] == BAD
-    assert (
-        "expected z and w of 512 numbers, as every table here has, found [256, 256]"
-        in narrow["weights ffhq generator"][1]
-    )
+    assert "found [256, 256]" in narrow["weights ffhq generator"][1]
     assert narrow["domain ffhq"] == (BAD, "lacks generator, as said above")
     put(folder, "ffhq-1024")
     with (folder / "ffhq-scorer-b.safetensors").open("ab") as file:
