@@ -1,4 +1,4 @@
-"""The camera: FFHQ's crop, the light, and what a sensor does to a picture."""
+"""The camera: FFHQ's crop, the light, and the sensor's blur, exposure and noise."""
 
 import functools
 import math
@@ -12,15 +12,15 @@ from pipeline.domains.synthface.canvas import FactorPlanes
 from pipeline.domains.synthface.geometry import Proportions, Rays, points
 
 NOISE_SEED = 20261122
-FARTHEST = {"yaw": 62.0, "pitch": 40.0}  # degrees that a turned head comes near to; FFHQ's crops hold no full profiles
+FARTHEST = {"yaw": 62.0, "pitch": 40.0}  # asymptotes of drawn angles, in degrees: FFHQ's crops have no full profiles
 FEATURE_DEPTH = 0.50  # z of eyes and mouth
 
 
 def angle(faces: FactorPlanes, name: str) -> Tensor:
-    """By how much the head is drawn turned, radians (N,): pitch, roll or yaw, the first and last bent by FARTHEST.
+    """The drawn angle of the head in radians (N,): pitch, roll or yaw; pitch and yaw are compressed by FARTHEST.
 
-    Small turns are drawn as they are, 45 degrees of yaw as 38.5 and 90 as 55.6, since estimators that reach 90 on
-    FFHQ saw no profile there, and MTCNN finds none.
+    Small angles are drawn unchanged, 45 degrees of yaw as 38.5 and 90 as 55.6: pose estimators report up to 90 degrees
+    on FFHQ, but there are no profiles in it, and MTCNN does not detect profiles.
     """
     limits = get(name)
     degrees = limits.low + (limits.high - limits.low) * faces(name)[:, 0, 0]
@@ -37,10 +37,10 @@ def _grid(resolution: int) -> tuple[Tensor, Tensor]:
 
 
 def aligned_rays(faces: FactorPlanes, shape: Proportions, resolution: int) -> Rays:
-    """FFHQ's frame: centre e + 0.1 (m - e), half side max(2 |eye to eye|, 1.8 |e to m|).
+    """Rays of FFHQ's frame: centre e + 0.1 (m - e), half side max(2 |eye to eye|, 1.8 |e to m|).
 
-    e and m are the projected middles of eyes and mouth. Yaw turns the nose to the image's right,
-    pitch up; of roll, which the alignment removes, what is left is the attribute itself.
+    e and m are the projected midpoints of the eyes and of the mouth. Positive yaw turns the nose to the image's right,
+    positive pitch turns it up. The alignment removes the head's roll, so only the attribute's roll is drawn.
     """
     yaw, pitch, roll = angle(faces, "yaw"), angle(faces, "pitch"), angle(faces, "roll")
     cos_yaw, sin_yaw, cos_pitch, sin_pitch = yaw.cos(), yaw.sin(), pitch.cos(), pitch.sin()
@@ -78,13 +78,13 @@ def key_light(faces: FactorPlanes, rays: Rays) -> Tensor:
 
 @functools.lru_cache(maxsize=8)
 def grain(resolution: int) -> Tensor:
-    """One fixed pattern of brightness (1, 1, H, W), standard normal; also the generator's last constant noise."""
+    """A fixed standard normal pattern of brightness (1, 1, H, W); the generator's last block has it as constant noise."""
     stream = np.random.default_rng([NOISE_SEED, resolution])
     return torch.from_numpy(stream.standard_normal((1, 1, resolution, resolution))).to(torch.float32)
 
 
 def blurred(picture: Tensor, amount: Tensor) -> Tensor:
-    """A Gaussian blur per face, amount (N,) in [0, 1]: its sigma grows from .5 % to 1.5 % of the side."""
+    """A Gaussian blur per face, amount (N,) in [0, 1]; sigma grows from .5 % to 1.5 % of the side."""
     resolution = picture.shape[-1]
     sigma = (0.005 + 0.010 * amount.clamp(min=0)) * resolution
     place = torch.arange(resolution, dtype=torch.float32)
@@ -95,7 +95,7 @@ def blurred(picture: Tensor, amount: Tensor) -> Tensor:
 
 
 def develop(picture: Tensor, faces: FactorPlanes) -> Tensor:
-    """Blur, exposure (just under two stops from dark to bright) and noise; (N, 3, H, W) in [0, 1]."""
+    """The picture with blur, exposure (just under two stops from dark to bright) and noise; (N, 3, H, W) in [0, 1]."""
     picture = blurred(picture, faces("blur")[:, 0, 0])
     gain = torch.exp2((faces("exposure") - 0.62) * 1.6)[:, None]
     picture = picture * gain

@@ -1,4 +1,4 @@
-"""Faces by name, and the picture that is painted part by part."""
+"""Named access to the factors of faces, and the canvas on which the parts are painted."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ PART_INDEX = {part: place for place, part in enumerate(PARTS)}
 
 
 class FactorPlanes:
-    """The factors of a block of faces by name: `faces("smile")` is (N, 1, 1), ready for planes."""
+    """The factors of N faces by name: `faces("smile")` is (N, 1, 1), which broadcasts with planes (N, H, W)."""
 
     def __init__(self, factors: Tensor) -> None:
         columns = factors.to(torch.float32).T.contiguous()
@@ -21,7 +21,7 @@ class FactorPlanes:
         return self._columns[name]
 
     def signed(self, name: str) -> Tensor:
-        """The same factor in [-1, 1]."""
+        """A factor scaled to [-1, 1], shape (N, 1, 1)."""
         return self._columns[name] * 2 - 1
 
     def colour(self, stem: str) -> Tensor:
@@ -35,7 +35,7 @@ def rgb(red: float, green: float, blue: float) -> Tensor:
 
 
 def palette(place: Tensor, colours: tuple[tuple[float, float, float], ...]) -> Tensor:
-    """Colours (N, 3, 1, 1) at a place (N, 1, 1) in [0, 1] along a row of palette colours."""
+    """Colours (N, 3, 1, 1), interpolated at a position (N, 1, 1) in [0, 1] along a row of colours."""
     stops = torch.tensor(colours)
     along = place[:, 0, 0] * (len(colours) - 1)
     low = along.floor().long().clamp(0, len(colours) - 2)
@@ -44,7 +44,7 @@ def palette(place: Tensor, colours: tuple[tuple[float, float, float], ...]) -> T
 
 
 class Canvas:
-    """A picture (N, 3, H, W) in [0, 1] and, where asked for, the share of each part in a pixel."""
+    """A picture (N, 3, H, W) in [0, 1] and, with `masks`, the share of each part in each pixel."""
 
     def __init__(self, picture: Tensor, part: str, masks: bool) -> None:
         self.picture = picture
@@ -55,7 +55,7 @@ class Canvas:
             self.masks[:, PART_INDEX[part]] = 1
 
     def paint(self, part: str | None, colour: Tensor, alpha: Tensor) -> None:
-        """Cover with `colour` (N or 1, 3, H or 1, W or 1) where alpha (N, H, W) says so."""
+        """Blend in `colour` (N or 1, 3, H or 1, W or 1) with the opacity alpha (N, H, W)."""
         self.picture.lerp_(colour.expand_as(self.picture), alpha[:, None])
         if part is not None:
             self.claim(part, alpha)
@@ -65,13 +65,13 @@ class Canvas:
         self.picture.mul_(factor if factor.dim() == 4 else factor[:, None])
 
     def claim(self, part: str, alpha: Tensor) -> None:
-        """Give the pixels to a part without changing their colour."""
+        """Assign pixels to a part without changing their colour."""
         if self.masks is not None:
             self.masks *= (1 - alpha)[:, None]
             self.masks[:, PART_INDEX[part]] += alpha
 
     def lay(self, other: "Canvas", alpha: Tensor) -> None:
-        """Lay another canvas over this one."""
+        """Blend another canvas over this one."""
         self.picture.lerp_(other.picture, alpha[:, None])
         if self.masks is not None and other.masks is not None:
             self.masks.lerp_(other.masks, alpha[:, None])

@@ -25,7 +25,7 @@ from pipeline.errors import ConfigError
 from pipeline.storage.files import replacing
 
 PAGE = "synthface-factors.md"
-PICTURES = Path("img/synthface-factors")  # beside the page
+PICTURES = Path("img/synthface-factors")  # relative to the page
 PARTS_PICTURE = "parts.png"
 FILES = len(FACTORS) + 2  # a picture each, the parts, the page
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -34,7 +34,7 @@ COLOURS = 128  # of a strip's palette, so that all pictures together stay small
 
 _HAIR = {f"hair_{colour}": 0.0 for colour in ("brown", "blond", "black", "red", "grey", "other")}
 _MAN = {"gender": 1.0}
-# What must be there for a factor to be seen: its strip shows the plain face with these.
+# Factors that must be set for another factor to be visible; its strip shows the plain face with them.
 SHOWN_WITH: dict[str, dict[str, float]] = {
     **{name: {other: 0.0 for other in _HAIR if other != name} for name in _HAIR},
     **{name: _MAN for name in ("moustache", "beard", "sideburns", "baldness")},
@@ -98,7 +98,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def page() -> str:
-    """The page in Markdown; it depends on the table alone, not on the renderer."""
+    """The page in Markdown; it depends only on the table of factors, not on the renderer."""
     known = rows()
     steps = ", ".join(f"{step:g}" for step in STEPS)
     text = [INTRODUCTION.format(count=len(known), steps=steps, picture=(PICTURES / PARTS_PICTURE).as_posix())]
@@ -111,18 +111,18 @@ def page() -> str:
 
 
 def names_on(page_text: str) -> list[str]:
-    """The factors that a page lists, in its order."""
+    """The factors listed on a page, in its order."""
     cells = [line.split("|")[1].strip() for line in page_text.splitlines() if line.startswith("| `")]
     return [cell.strip("`") for cell in cells]
 
 
 def faces_of(name: str) -> Tensor:
-    """The default face (len(STEPS), N_FACTORS) with a factor at each of STEPS, and with what shows it."""
+    """Default faces (len(STEPS), N_FACTORS) with a factor at each of STEPS, and SHOWN_WITH's factors set."""
     return torch.cat([with_settings(plain_face()[None], SHOWN_WITH.get(name, {}) | {name: value}) for value in STEPS])
 
 
 def pictures() -> Iterator[tuple[str, Image.Image]]:
-    """File name and picture: one strip per factor, and the legend of the parts. The same on every call."""
+    """Pairs of file name and picture: one strip per factor, and the legend of the parts. Always the same pictures."""
     yield PARTS_PICTURE, _parts_picture()
     for factor in FACTORS:
         strip = images.strip(render(faces_of(factor.name), SIDE).images)
@@ -130,9 +130,9 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
 
 
 def write_page(folder: Path) -> Iterator[Path]:
-    """Write the page into `folder` and its pictures below; yields each file. Pictures of factors that are gone go too.
+    """Write the page into `folder` and its pictures below, and delete pictures of removed factors; yields each file.
 
-    Raises ConfigError for what cannot be written.
+    Raises ConfigError if a file cannot be written.
     """
     place = folder / PICTURES
     try:
@@ -169,7 +169,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _parts_picture() -> Image.Image:
-    """A face that shows all parts, its part map, and the colours' names."""
+    """A face with all parts, its part map, and a legend of the colours."""
     worn = {"glasses": 1.0, "beard": 0.8, "gender": 1.0, "headwear": 0.6, "mouth_occluded": 0.35}
     drawn = render(with_settings(plain_face()[None], worn), 3 * SIDE, masks=True)
     assert drawn.masks is not None

@@ -1,14 +1,14 @@
 """The Gaussian copula that gives our faces the marginals and rank correlations of FFHQ.
 
-Each attribute is a monotone step-and-ramp function of one latent normal. With g_i the centred,
-scaled mid-rank of attribute i as a function of that normal, and c_ik its Hermite coefficients,
-Mehler's formula gives the rank correlation of two attributes with latent correlation r exactly:
+Each attribute is a monotone function of one latent normal, with steps and ramps. Let g_i be the centred, scaled
+mid-rank of attribute i as a function of its normal, and c_ik its Hermite coefficients. Then Mehler's formula gives the
+exact rank correlation of two attributes with latent correlation r:
 
     spearman(i, j) = sum over k >= 1 of c_ik c_jk r^k
 
-which we invert per pair by bisection; the matrix of the answers is then moved to the nearest
-correlation matrix that is positive definite (Higham, IMA J. Numer. Anal. 22, 2002), a few times
-over, so that no pair bears much of the difference.
+It is inverted by bisection for each pair. The resulting matrix is replaced by the nearest positive definite correlation
+matrix (Higham, IMA J. Numer. Anal. 22, 2002). The two steps are repeated a few times, so that the deviations are spread
+over many pairs.
 """
 
 import functools
@@ -23,10 +23,10 @@ from torch import Tensor
 from pipeline import attributes
 
 STATISTICS = Path(__file__).with_name("statistics.json")
-LATENT_LIMIT = 0.9985  # no pair of latents is more correlated than this
+LATENT_LIMIT = 0.9985  # largest correlation of two latents
 HERMITE_ORDER = 80
-TOLERANCE = 0.03  # deviations below it are hardly corrected
-REFITS = 12  # rounds that hand the loss of positive definiteness to pairs that can bear it
+TOLERANCE = 0.03  # smaller deviations are hardly corrected
+REFITS = 12  # rounds that spread the deviations over the pairs
 GRID = 8192  # equally likely latent values at which ranks are tabulated
 # `glasses` is derived (see factors.py), so its own latent stays uncorrelated.
 DERIVED = ("glasses",)
@@ -60,7 +60,7 @@ def quantile_knots(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def quantile(name: str, probability: Tensor) -> Tensor:
-    """The value in [0, 1] that a share `probability` of FFHQ's faces does not exceed."""
+    """The quantile, in [0, 1], of an attribute in FFHQ at each probability."""
     knots, values = quantile_knots(name)
     at = torch.tensor(knots, dtype=probability.dtype)
     to = torch.tensor(values, dtype=probability.dtype)
@@ -121,7 +121,7 @@ def nearest_correlation(matrix: np.ndarray, floor: float = 1e-4, rounds: int = 2
 
 
 def fit_latent() -> np.ndarray:
-    """Fit `latent_correlation` (35, 35) from the statistics; some seconds, see `main`."""
+    """Fit the latent correlation (35, 35) to the statistics; takes some seconds; see `main`."""
     names = attributes.NAMES
     probability = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
     points = torch.special.ndtri(probability)
@@ -147,13 +147,13 @@ def fit_latent() -> np.ndarray:
 
 @functools.cache
 def latent_correlation() -> Tensor:
-    """The (35, 35) float64 correlation of the attributes' latent normals, in `NAMES` order.
+    """The correlation (35, 35), float64, of the attributes' latent normals, in the order of NAMES.
 
-    It is shipped, to six decimals, so that every machine draws the same faces.
+    It is shipped with six decimals, so that every machine draws the same faces.
     """
     stored = statistics()
     if tuple(stored["names"]) != attributes.NAMES:
-        raise ValueError("statistics.json lists other attributes; run this module to fit it anew")
+        raise ValueError("statistics.json lists other attributes; run this module to fit it again")
     return torch.tensor([stored["latent"][name] for name in attributes.NAMES], dtype=torch.float64)
 
 
@@ -164,7 +164,7 @@ def cholesky() -> Tensor:
 
 
 def main() -> None:
-    """Fit the latent correlation anew and store it: `python -m pipeline.domains.synthface.copula`."""
+    """Fit the latent correlation again and store it: `python -m pipeline.domains.synthface.copula`."""
     content = dict(statistics())
     names, order = attributes.NAMES, [content["names"].index(name) for name in attributes.NAMES]
     rows = content["spearman"]

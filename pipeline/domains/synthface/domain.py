@@ -1,4 +1,4 @@
-"""The embedded domain: our own faces, our own networks, and a known truth."""
+"""The synthface domain: procedural faces with known truth, and networks trained on them; all embedded."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ SUMMARY = "procedural faces at 64 px, rendered with known truth; embedded, needs
 
 
 def weights_path(role: str) -> Path:
-    """Where the weights of a role lie."""
+    """The path of a role's weights file."""
     return FOLDER / f"{role}.safetensors"
 
 
 def card_of(role: str) -> dict[str, Any]:
-    """The model card of a role. Raises WeightsError if it is missing or no card."""
+    """The model card of a role. Raises WeightsError if it is missing or invalid."""
     return read_card(weights_path(role))
 
 
 def describe() -> DomainCard:
-    """The domain without its networks; imports no torch."""
+    """The domain's card; imports no torch."""
     from pipeline.networks import mtcnn_weights
 
     cards = {role: card_of(role) for role in ROLES}
@@ -83,7 +83,7 @@ def load(device: torch.device) -> Domain:
 
 
 def part_map(w: torch.Tensor, size: int) -> tuple[torch.Tensor, tuple[str, ...]]:
-    """Which part each pixel (N, size, size) of the faces of w (N, 512) truly shows, as a place in the parts' names."""
+    """The true part of each pixel in the faces of w (N, 512): indices (N, size, size) into the names, and the names."""
     from pipeline.domains.synthface.factors import PARTS
     from pipeline.domains.synthface.renderer import render
     from pipeline.domains.synthface.truth import truth_factors

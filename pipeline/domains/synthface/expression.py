@@ -1,4 +1,4 @@
-"""What an expression does to brows, eyes and mouth: one place for smile and the seven emotions."""
+"""Expressions: how smile and the seven emotions move brows, eyes and mouth."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Expression:
 
 
 def expression(faces: FactorPlanes, shape: Proportions) -> Expression:
-    """The sum of what smile and emotions ask for; `neutral` closes and straightens the mouth."""
+    """The sum of the displacements of smile and emotions; `neutral` closes and straightens the mouth."""
     smile, anger, fear = faces("smile"), faces("anger"), faces("fear")
     disgust, sad, surprise = faces("disgust"), faces("sadness"), faces("surprise")
     calm = faces("neutral")

@@ -1,9 +1,8 @@
-"""What a face of the embedded domain is made of: 35 attributes, its identity, and the rest.
+"""The factors of a synthface face: 35 attributes, identity factors and nuisance factors, all in [0, 1].
 
-Every factor lies in [0, 1]. Attributes follow FFHQ through a Gaussian copula (copula.py), identity
-factors are clipped normals, nuisance factors uniform. `glasses` is 1 where `reading_glasses` or
-`sunglasses` is 1, or where its own latent asks for another kind (share 0.2 %); where both kinds
-would appear the sunglasses win, so the three never contradict one another.
+Attributes follow FFHQ through a Gaussian copula (copula.py), identity factors are clipped normals, nuisance factors are
+uniform. `glasses` is 1 if `reading_glasses` or `sunglasses` is 1, or if its latent draws another kind (share 0.2 %). If
+both kinds are drawn, sunglasses are kept and reading glasses dropped, so the three factors are always consistent.
 """
 
 from collections.abc import Sequence
@@ -19,8 +18,8 @@ from pipeline.domains.synthface import copula
 
 Kind = Literal["attribute", "identity", "nuisance"]
 
-# What a pixel can belong to, in the order of the mask planes: `ears` and the neck are skin, eye
-# shadow is eyes, lips and teeth are mouth; a scarf or mask before the mouth is `occluder`.
+# The parts of a picture, in the order of the mask planes. The neck belongs to `skin`, eye shadow to `eyes`, lips and
+# teeth to `mouth`; a scarf or mask in front of the mouth is `occluder`.
 PARTS: tuple[str, ...] = (
     "background",
     "clothing",
@@ -42,7 +41,7 @@ IDENTITY_SPREAD = 0.25  # standard deviation of an identity factor before clippi
 
 @dataclass(frozen=True)
 class Factor:
-    """One number of a face, in [0, 1]; low and high say what its ends mean."""
+    """One number of a face, in [0, 1]; `low` and `high` state the meaning of 0 and 1."""
 
     name: str
     kind: Kind
@@ -189,7 +188,7 @@ def factors_from_normals(normals: Tensor) -> Tensor:
 
 
 def draw_factors(seed: int, ids: Sequence[int] | Tensor) -> Tensor:
-    """The factors (N, N_FACTORS) of the faces `ids`; a row depends on (seed, id) alone."""
+    """The factors (N, N_FACTORS) in [0, 1] of the faces `ids`; a row depends only on (seed, id)."""
     wanted = np.asarray(ids.tolist() if isinstance(ids, Tensor) else list(ids), dtype=np.int64)
     normals = np.empty((len(wanted), N_FACTORS))
     for block in np.unique(wanted // BLOCK):

@@ -1,4 +1,4 @@
-"""Eyes, mouth and teeth on the face; glasses and what is held before the mouth."""
+"""Eyes, mouth and teeth; glasses and masks in front of the mouth."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Where an attribute truly lies in a picture: the pixels of its parts, blurred as the camera blurs them."""
+"""The true region of an attribute in a picture: the pixels of its parts, with the camera's blur."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline.domains.synthface.factors import FACTORS, PARTS, column
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.truth import truth_factors
 
-INSIDE_SHARE = 0.05  # of a pixel that the parts must make up for it to count as theirs
+INSIDE_SHARE = 0.05  # smallest share of the parts in a pixel inside the region
 
 
 def is_global(attribute: str) -> bool:
-    """Whether every part belongs to the attribute (pose, light, blur, ...), so that nothing is outside it."""
+    """Whether the attribute affects all parts (pose, light, blur, ...), so that nothing is outside of it."""
     return FACTORS[column(attribute)].parts == PARTS
 
 
@@ -27,9 +27,9 @@ def driven(faces: Tensor, index: int, value: float) -> Tensor:
 
 
 def inside(masks: Tensor, faces: Tensor, parts: tuple[str, ...]) -> Tensor:
-    """Where (N, H, W) the named parts make up at least INSIDE_SHARE of a pixel once the camera has blurred it.
+    """(N, H, W) bool: pixels in which the parts have at least the share INSIDE_SHARE after the camera's blur.
 
-    masks (N, len(PARTS), H, W) as `render` gives them, faces (N, N_FACTORS) whose blur they get.
+    `masks` (N, len(PARTS), H, W) come from `render`; `faces` (N, N_FACTORS) determine the blur.
     """
     share = masks[:, [PART_INDEX[part] for part in parts]].sum(dim=1, keepdim=True)
     blurred = camera.blurred(share, FactorPlanes(faces)("blur")[:, 0, 0])
@@ -38,9 +38,9 @@ def inside(masks: Tensor, faces: Tensor, parts: tuple[str, ...]) -> Tensor:
 
 @torch.no_grad()
 def parts_of(w: Tensor, attribute: str, resolution: int) -> Tensor | None:
-    """Where (N, H, W), bool, one of the 35 attributes can show on the true faces of w (N, 512); None for a global one.
+    """(N, H, W) bool: pixels where an attribute can show on the true faces of w (N, 512); None if it is global.
 
-    The parts at either end of the attribute: where a beard is, and where one would grow.
+    The region has the attribute's parts at both ends of its range: for a beard, the face with and without it.
     """
     if is_global(attribute):
         return None

@@ -1,4 +1,4 @@
-"""Any face from factors: a plain face, an identity or a random face, changed by name, as a PNG that says how."""
+"""Portraits: plain, identity or random faces with factors set by name, as a PNG that stores all factors."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from pipeline.domains.synthface.renderer import render
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.storage.files import replacing
 
-TEXT_KEY = "latentbench"  # of the PNG's text chunk
+TEXT_KEY = "latentbench"  # key of the PNG's text chunk
 GAP = 2  # white pixels between two faces
-GLASSES = ("reading_glasses", "sunglasses")  # the kinds; `glasses` is worn where either is
+GLASSES = ("reading_glasses", "sunglasses")  # the kinds of glasses; `glasses` is 1 if one of them is
 UNITS = {"degree": "°", "year": " years"}
 
-# Where the plain face is not the middle of the population: seen from the front, at rest, a clean picture.
+# Factors of the plain face that are not at the median: seen from the front, at rest, a clean picture.
 PLAIN: dict[str, float] = {
     "pitch": 0.5,
     "roll": 0.5,
@@ -64,7 +64,7 @@ _GAP_INDEX = 255
 
 @dataclass(frozen=True)
 class Portraits:
-    """Faces to draw: factors (N, N_FACTORS), where each came from, and what was set and what followed from it."""
+    """Faces to draw: factors (N, N_FACTORS), the origin of each face, the settings, and factors derived from them."""
 
     factors: Tensor
     starts: tuple[str, ...]
@@ -73,10 +73,10 @@ class Portraits:
 
 
 def plain_face() -> Tensor:
-    """The face (N_FACTORS,) that every portrait starts from, without an identity of its own.
+    """The face (N_FACTORS,) from which every portrait starts, with median identity factors.
 
-    Attributes: FFHQ's medians, which for a binary one is 0 (nothing worn, nothing covered, female). Identity and
-    nuisance factors: 0.5, their median; light from the front, grey background. PLAIN says what differs.
+    Attributes have FFHQ's medians, 0 for binary ones (nothing worn, nothing covered, female). Identity and nuisance
+    factors are 0.5, their median: light from the front, grey background. PLAIN lists the exceptions.
     """
     face = torch.full((N_FACTORS,), 0.5)
     middle = torch.tensor([0.5], dtype=torch.float64)
@@ -96,10 +96,13 @@ def faces_of_identities(seed: int, ids: Sequence[int]) -> Tensor:
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, float]:
-    """`NAME=VALUE` texts as factor values in [0, 1]; `expression` is understood as `smile`.
+    """Parse `NAME=VALUE` texts to factor values in [0, 1]; `expression` means `smile`.
 
-    Raises UnknownNameError, with the closest factor, and ConfigError for a text that is no NAME=VALUE, a value that is
-    no number in [0, 1], and a factor that is set twice.
+    Raises UnknownNameError, with the closest factor, and ConfigError for a text that is not NAME=VALUE, a value that is
+    not a number in [0, 1], and a factor that is set twice.
+
+    >>> parse_settings(["age=0.8", "expression=1"])
+    {'age': 0.8, 'smile': 1.0}
     """
     found: dict[str, float] = {}
     for text in texts:
@@ -123,10 +126,10 @@ def parse_settings(texts: Sequence[str]) -> dict[str, float]:
 
 
 def with_settings(faces: Tensor, settings: Mapping[str, float]) -> Tensor:
-    """A copy of faces (N, N_FACTORS) with factors set, and the three columns of glasses as consistent as in factors.py.
+    """A copy of faces (N, N_FACTORS) with factors set; the three factors of glasses stay consistent as in factors.py.
 
-    Where one of them is set, the kinds that are not are off, so that `glasses` alone gives plain glasses, and `glasses`
-    is worn where a kind is. Raises ConfigError for settings of the three that contradict one another.
+    If one of the three is set, kinds that are not set become 0, so `glasses` alone gives plain glasses, and `glasses`
+    becomes 1 with a kind. Raises ConfigError for contradictory settings of the three.
     """
     changed = faces.clone()
     for name, value in settings.items():
@@ -136,8 +139,8 @@ def with_settings(faces: Tensor, settings: Mapping[str, float]) -> Tensor:
     if min(kinds.values()) > 0:
         raise ConfigError(f"{' and '.join(kinds)} exclude one another: set one of them.")
     if settings.get("glasses", 1.0) < kinds[strongest]:
-        told = f"glasses={settings['glasses']:g} contradicts {strongest}={kinds[strongest]:g}"
-        raise ConfigError(f"{told}: who wears a kind of glasses wears glasses. Leave glasses out.")
+        conflict = f"glasses={settings['glasses']:g} contradicts {strongest}={kinds[strongest]:g}"
+        raise ConfigError(f"{conflict}: a face with a kind of glasses has glasses. Remove glasses from the settings.")
     if settings.keys() & {*GLASSES, "glasses"}:
         for name, value in kinds.items():
             changed[:, column(name)] = value
@@ -152,9 +155,9 @@ def compose(
     settings: Mapping[str, float],
     like: Path | None = None,
 ) -> Portraits:
-    """Identities, then random whole faces, then the faces of an earlier portrait; identity 0 where none is named.
+    """Portraits of identities, then of random faces, then of the faces of an earlier portrait; by default identity 0.
 
-    Raises ConfigError as `with_settings` and `read_faces` do.
+    Raises ConfigError for contradictory settings and for an earlier portrait that cannot be read.
     """
     chosen = list(identities) if identities or randoms or like else [0]
     starts = [f"identity {i} of seed {seed}" for i in chosen] + [f"random face {i} of seed {seed}" for i in randoms]
@@ -175,11 +178,10 @@ def compose(
 
 
 def draw_portraits(portraits: Portraits, path: Path, size: int, *, masks: bool = False) -> list[Path]:
-    """Render portraits side by side, `size` pixels each, into a PNG that carries their factors; the files written.
+    """Render portraits side by side, `size` pixels each, into a PNG that stores their factors; returns the files.
 
-    With `masks`, NAME-masks.png beside it gives every pixel the part with the largest share: a palette PNG whose pixel
-    value is the place in PARTS. Both are written whole or not at all. Raises ConfigError for a path that cannot be
-    written.
+    With `masks`, NAME-masks.png is a palette PNG of the part with the largest share in each pixel; the pixel value is
+    the index in PARTS. Each file is written atomically. Raises ConfigError for a path that cannot be written.
     """
     check_target(path)
     rendered = render(portraits.factors, size, masks=masks)
@@ -196,7 +198,7 @@ def draw_portraits(portraits: Portraits, path: Path, size: int, *, masks: bool =
 
 
 def part_map(masks: Tensor) -> Image.Image:
-    """Part shares (N, len(PARTS), H, W) as one palette picture, faces side by side; a pixel is a place in PARTS."""
+    """Part shares (N, len(PARTS), H, W) as a palette picture, faces side by side; a pixel is an index in PARTS."""
     planes = masks.argmax(dim=1).to(torch.uint8).numpy()
     gap = np.full((planes.shape[1], GAP), _GAP_INDEX, dtype=np.uint8)
     pieces = [piece for plane in planes for piece in (gap, plane)][1:]
@@ -207,7 +209,7 @@ def part_map(masks: Tensor) -> Image.Image:
 
 
 def as_json(portraits: Portraits) -> dict[str, Any]:
-    """Everything that made the portraits, for programs; the factors draw the very same pixels again."""
+    """The settings and factors of the portraits as JSON; the same factors give the same pixels."""
     faces = [
         {"from": start, "factors": dict(zip(FACTOR_NAMES, row.tolist(), strict=True))}
         for start, row in zip(portraits.starts, portraits.factors, strict=True)
@@ -216,7 +218,7 @@ def as_json(portraits: Portraits) -> dict[str, Any]:
 
 
 def read_faces(path: Path) -> Tensor:
-    """The factors (N, N_FACTORS) of the faces of a portrait, from its PNG. Raises ConfigError if it carries none."""
+    """The factors (N, N_FACTORS) stored in the PNG of a portrait. Raises ConfigError if there are none."""
     try:
         with Image.open(path) as picture:
             text = picture.info.get(TEXT_KEY, "{}")
@@ -227,24 +229,28 @@ def read_faces(path: Path) -> Tensor:
             f"{path}: expected a PNG that `synthface render` wrote; it cannot be read: {error}"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{path}: its factors are not those of this version ({error}). Render it anew.") from error
+        raise ConfigError(f"{path}: its factors are of another version ({error}). Render it again.") from error
     if not rows:
-        raise ConfigError(f"{path}: expected a PNG that `synthface render` wrote; this one carries no factors.")
+        raise ConfigError(f"{path}: expected a PNG that `synthface render` wrote; this one has no factors.")
     return torch.tensor(rows, dtype=torch.float32)
 
 
 def describe(portraits: Portraits) -> list[str]:
-    """Lines for people: where each face came from, what was set, and what followed from it."""
-    chosen = [_told(name, value) for name, value in portraits.settings.items()]
+    """Lines of text: the settings, and each face's origin with the factors derived from them."""
+    chosen = [_shown(name, value) for name, value in portraits.settings.items()]
     lines = [f"set: {', '.join(chosen) or 'nothing'}"]
     for start, followed in zip(portraits.starts, portraits.followed, strict=True):
-        told = ", ".join(_told(name, value) for name, value in followed.items())
-        lines.append(f"{start}; {told} follows" if told else start)
+        derived = ", ".join(_shown(name, value) for name, value in followed.items())
+        lines.append(f"{start}; {derived} follows" if derived else start)
     return lines
 
 
 def in_units(name: str, value: float) -> str:
-    """A factor's value in [0, 1] in FFHQ's unit, such as "60 years"; without a unit the value itself."""
+    """A factor's value in [0, 1], converted to FFHQ's unit; without a unit the value itself.
+
+    >>> in_units("age", 0.8), in_units("smile", 0.8)
+    ('60 years', '0.8')
+    """
     unit = _unit(name)
     if not unit:
         return f"{value:.3g}"
@@ -253,16 +259,16 @@ def in_units(name: str, value: float) -> str:
 
 
 def check_target(path: Path) -> None:
-    """Raise ConfigError unless a PNG file of that name can be put there."""
+    """Raise ConfigError unless a PNG file can be written to the path."""
     if path.suffix.lower() != ".png":
         raise ConfigError(f"{path}: expected a file name that ends in .png.")
     if path.is_dir() or not path.parent.is_dir():
-        found = "a folder has that name" if path.is_dir() else f"there is no folder {path.parent}"
-        raise ConfigError(f"{path}: expected a file in a folder that exists; {found}.")
+        fault = "a folder has that name" if path.is_dir() else f"there is no folder {path.parent}"
+        raise ConfigError(f"{path}: expected a file in a folder that exists; {fault}.")
 
 
 def write_png(picture: Image.Image, path: Path, note: PngImagePlugin.PngInfo | None = None) -> None:
-    """Write a picture as PNG, whole or not at all; the same pixels and note give the same bytes. Raises ConfigError."""
+    """Write a picture as PNG atomically; the same pixels and note give the same bytes. Raises ConfigError."""
     check_target(path)
     try:
         with replacing(path) as temporary:
@@ -271,7 +277,7 @@ def write_png(picture: Image.Image, path: Path, note: PngImagePlugin.PngInfo | N
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from error
 
 
-def _told(name: str, value: float) -> str:
+def _shown(name: str, value: float) -> str:
     return f"{name} {value:g} ({in_units(name, value)})" if _unit(name) else f"{name} {value:g}"
 
 

@@ -1,4 +1,4 @@
-"""Factors to pictures: the parts in the order in which they cover one another."""
+"""The renderer: factors to pictures, with the parts painted from back to front."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from pipeline.domains.synthface.geometry import (
     step,
 )
 
-PIXELS_PER_BLOCK = 16 * 64 * 64  # what is rendered at once stays in the processor's cache
+PIXELS_PER_BLOCK = 16 * 64 * 64  # rendered at once; they fit into the processor's cache
 
 
 @dataclass
@@ -118,10 +118,15 @@ def _render_block(factors: Tensor, resolution: int, masks: bool) -> tuple[Tensor
 
 @torch.no_grad()
 def render(factors: Tensor, resolution: int = 64, *, masks: bool = False, supersample: int = 1) -> Rendered:
-    """Pictures of faces with these factors, (N, N_FACTORS) in [0, 1].
+    """Render faces with factors (N, N_FACTORS) in [0, 1].
 
-    Edges are anti-aliased analytically, so supersample 1 is enough; 2 renders at twice the
-    resolution and averages. A face's pixels do not depend on the others in the batch.
+    Edges are anti-aliased analytically, so a `supersample` of 1 is enough; 2 renders at twice the resolution and
+    averages. A face's pixels do not depend on the other faces in the batch. Raises ValueError for another shape.
+
+    >>> from pipeline.domains.synthface.factors import draw_factors
+    >>> images = render(draw_factors(seed=0, ids=[0, 1])).images
+    >>> tuple(images.shape), bool(images.abs().max() <= 1)
+    ((2, 3, 64, 64), True)
     """
     if factors.dim() != 2 or factors.shape[1] != N_FACTORS:
         raise ValueError(f"factors must be (N, {N_FACTORS}), got {tuple(factors.shape)}")

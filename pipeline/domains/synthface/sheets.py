@@ -1,4 +1,4 @@
-"""Pictures to look at: what the generator makes, what the renderer draws, and what each attribute does."""
+"""Sheets of pictures: generated faces, renders of the truth, pairs of both, and the effect of each attribute."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PAIRS_PER_ROW = 6
 FACES_PER_ROW = 8
 TILE = 128  # pixels of a face on a sheet
 STRIP_TILE = 84  # pixels of a face on the strip
-RARE = 0.01  # low and high on the strip are as extreme as one face of 100 of FFHQ is
-# On the strip nothing hides a face: these factors stand at their default.
+RARE = 0.01  # low and high on the strip are FFHQ's quantiles at 1 % and 99 %
+# Factors that could hide a face; they have their default on the strip.
 UNCOVERED = ("headwear", "forehead_occluded", "eye_occluded", "mouth_occluded", "blur", "noise", "exposure")
 
 
 def _generator() -> Generator:
-    """The generator alone: a sheet needs no judge. Raises WeightsError."""
+    """The generator without the other networks. Raises WeightsError."""
     try:
         return load_generator(weights_path("generator"), str(card_of("generator")["sha256"]))
     except WeightsFileError as error:
@@ -65,13 +65,13 @@ def generated(seed: int, count: int) -> Image.Image:
 
 
 def renders(seed: int, count: int) -> Image.Image:
-    """Renders of the truth of the z that `generated` shows, in the same places and at the same resolution."""
+    """Renders of the truth of the z in `generated`, in the same order and at the same resolution."""
     (drawn,) = _truth_and_generated(seed, count, made=False)
     return images.sheet(images.resize(drawn, TILE), columns=FACES_PER_ROW)
 
 
 def attribute_strip(seed: int, count: int) -> Image.Image:
-    """A row per face of (seed, 0), (seed, 1), ...: as it is, then each evaluated attribute alone low and high."""
+    """One row per face of (seed, 0), (seed, 1), ...: unchanged, then each evaluated attribute alone, low and high."""
     faces = draw_factors(seed, range(count))
     for name in UNCOVERED:
         faces[:, column(name)] = plain_face()[column(name)]
@@ -87,7 +87,7 @@ def attribute_strip(seed: int, count: int) -> Image.Image:
 
 
 def _lay_out(pixels: np.ndarray, groups: list[tuple[str, str, str]]) -> Image.Image:
-    """Faces (rows, 1 + 2 groups, H, W, 3): the first column alone, then a pair of columns per (title, low, high)."""
+    """A picture of faces (rows, 1 + 2 groups, H, W, 3): one column, then two columns per group (title, low, high)."""
     rows, columns, side = pixels.shape[:3]
     head, gap, wide = 40, 3, 14
     lefts = [0] + [side + wide + i // 2 * (2 * side + gap + wide) + i % 2 * (side + gap) for i in range(columns - 1)]
@@ -108,7 +108,7 @@ def _lay_out(pixels: np.ndarray, groups: list[tuple[str, str, str]]) -> Image.Im
 
 @dataclass(frozen=True)
 class Sheet:
-    """How a kind of sheet is drawn, of how many faces unless told, and in which file of the docs it goes."""
+    """A kind of sheet: its drawing function, its default number of faces, and its file in the docs."""
 
     draw: Callable[[int, int], Image.Image]
     count: int
@@ -124,7 +124,7 @@ SHEETS: dict[str, Sheet] = {
 
 
 def write_sheet(kind: str, path: Path, seed: int, count: int | None = None) -> int:
-    """Draw one kind of sheet into a PNG, whole or not at all; returns how many faces or pairs it shows.
+    """Draw one kind of sheet into a PNG, written atomically; returns the number of faces or pairs.
 
     Raises UnknownNameError for another kind, ConfigError for a path that cannot be written.
     """
@@ -137,7 +137,7 @@ def write_sheet(kind: str, path: Path, seed: int, count: int | None = None) -> i
 
 
 def sheet_files(folder: Path) -> dict[str, Path]:
-    """Kind -> the file that it has in a folder of docs. Raises ConfigError if the folder does not exist."""
+    """Kind -> its file in a folder of docs. Raises ConfigError if the folder does not exist."""
     if not folder.is_dir():
         raise ConfigError(f"{folder}: expected a folder that exists, such as docs.")
     return {kind: folder / sheet.file for kind, sheet in SHEETS.items()}

@@ -26,7 +26,7 @@ def grain(surface: Surface) -> Tensor:
 
 
 def paint_skin(canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Expression, surface: Surface) -> None:
-    """Blush, freckles, the marks of age and the creases of expression."""
+    """Paint blush, freckles, wrinkles of age and creases of expression."""
     across, y = surface.across, surface.y
     blush = spot(across - 0.26, y + 0.12, 0.13, 0.09) * (0.5 + 0.4 * shape.child)
     canvas.picture[:, 1:].mul_((1 - 0.16 * blush * surface.front)[:, None])
@@ -34,7 +34,7 @@ def paint_skin(canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Ex
     freckle = freckle * spot(across - 0.17, y + 0.05, 0.2, 0.10)
     mark = ramp(torch.sin(surface.x * 41 + 1.3) * torch.sin(y * 37 + surface.x * 11), 0.55, 0.9)
     lines = 0.42 * faces("freckles").square() * freckle + 0.11 * shape.old.square() * mark
-    # nasolabial fold, from the nose wing to beside the mouth
+    # nasolabial fold, from the wing of the nose to the corner of the mouth
     fall = (-(y + 0.15)).clamp(0, 0.3)
     fold = spot(across - (0.105 + 0.45 * fall + 0.02 * mood.cheeks), y + 0.25, 0.022, 0.10)
     lines += fold * (0.05 + 0.40 * shape.old + 0.25 * mood.cheeks)
@@ -53,7 +53,7 @@ def paint_skin(canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Ex
     jowl = spot(across - 0.20 - 0.15 * (y + 0.6), y + 0.49, 0.03, 0.07)
     lines += jowl * (0.35 * shape.old)
     lines += spot(across, y - shape.chin_y - 0.15, 0.10, 0.024) * (0.08 + 0.34 * faces("neutral"))
-    # the sides of the bridge, nostrils and the shade beside and under the nose
+    # the sides of the bridge, the nostrils, and the shade around and under the nose
     bridge = spot(across - 0.062, y - shape.eye_y + 0.035, 0.026, 0.085)
     lines += bridge * (0.30 * faces("nose_bridge"))
     lines += spot(across - 0.55 * shape.nose_width, y - shape.nose_y + 0.052, 0.024, 0.014) * 0.60
@@ -67,7 +67,7 @@ def paint_skin(canvas: Canvas, faces: FactorPlanes, shape: Proportions, mood: Ex
 
 
 def _paint_mood(canvas: Canvas, faces: FactorPlanes, shape: Proportions, surface: Surface) -> None:
-    """What blood and tears tell: anger flushes, fear blanches, disgust sallows, sadness weeps."""
+    """Paint the colours of emotions: anger reddens, fear pales, disgust yellows, sadness adds tears."""
     across, y, front = surface.across, surface.y, surface.front
     flush = front * (0.24 * faces("anger")) * (1 - 0.7 * spot(across, y - shape.mouth_y, 0.3, 0.12))
     canvas.picture[:, 1:].mul_((1 - flush)[:, None])

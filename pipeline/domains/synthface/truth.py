@@ -1,8 +1,9 @@
-"""What the generator's image of a z truly is: z -> w -> normals -> factors.
+"""The truth of a generated image: z -> w -> normals -> factors.
 
-The mapping network is not learned but made: seven layers keep their random start values, which entangle z, and the
-last is set so that w holds N_FACTORS independent standard normals, whitened from what the seven give. From there a
-turn of every normal by an angle that depends on others leads to the truth, so that w does not hold it linearly.
+The mapping network is constructed, not learned. Seven layers keep their random initial weights, which entangle z. The
+last layer is set so that w holds N_FACTORS independent standard normals, whitened from the output of the seven. The
+true normals follow by rotations of pairs of normals by angles that depend on others, so w does not hold the truth
+linearly.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from stylegan.mapping import MappingNetwork
 from stylegan.sampling import draw_z
 
 SEED = 20261121
-LARGEST_TURN = 0.5  # radians; 0 would let w hold the truth linearly
-MIXED = 0.7  # root of the power that every axis of w takes from other normals than its own; 0 would align the axes
-SAMPLES = 16384  # z that the whitening is measured on
+LARGEST_TURN = 0.5  # radians; with 0, w would hold the truth linearly
+MIXED = 0.7  # root of the power in each axis of w that comes from other normals; with 0, axes would be aligned
+SAMPLES = 16384  # number of z on which the whitening is measured
 _SLOPE, _GAIN = 0.2, math.sqrt(2.0)  # of StyleGAN's leaky ReLU
 
 
 @functools.cache
 def _spread_in_w() -> Tensor:
-    """How w mixes the normals: (256, N_FACTORS) with rows of length 1, float64.
+    """The matrix (256, N_FACTORS), float64, that mixes the normals into w; rows have length 1.
 
-    Every axis has a normal of its own, in turn, and a little of all others: as in a trained W, axes are neither pure
-    nor all alike.
+    Each axis has one main normal, in turn, and small parts of all others: as in a trained W, axes are neither pure nor
+    all similar.
     """
     rng = np.random.default_rng([SEED, 1])
     rows = rng.standard_normal((256, N_FACTORS)) * (MIXED / math.sqrt(N_FACTORS))
@@ -43,25 +44,25 @@ def _spread_in_w() -> Tensor:
 
 @functools.cache
 def _read_from_w() -> Tensor:
-    """Its left inverse, (N_FACTORS, 256), float64."""
+    """The left inverse (N_FACTORS, 256), float64, of `_spread_in_w`."""
     return torch.linalg.pinv(_spread_in_w())
 
 
 @functools.cache
 def _turns() -> Tensor:
-    """The order in which normals are turned in pairs."""
+    """The order in which pairs of normals are rotated."""
     return torch.from_numpy(np.random.default_rng([SEED, 2]).permutation(N_FACTORS))
 
 
 @functools.cache
 def _projection() -> Tensor:
-    """Which N_FACTORS directions of the seventh layer become normals, float64."""
+    """The N_FACTORS directions of the seventh layer that become normals, float64."""
     return torch.from_numpy(np.random.default_rng([SEED, 3]).standard_normal((N_FACTORS, 512)) / math.sqrt(512))
 
 
 @torch.no_grad()
 def make_mapping() -> MappingNetwork:
-    """The embedded generator's mapping network: the same on every machine up to rounding."""
+    """The mapping network of synthface's generator; the same on every machine up to rounding."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         network = MappingNetwork(Architecture(resolution=4, channels={4: 1}))
@@ -84,7 +85,7 @@ def make_mapping() -> MappingNetwork:
 def normals_in_w(w: Tensor) -> Tensor:
     """The independent standard normals (N, N_FACTORS), float64, that w (N, 512) holds linearly.
 
-    The two halves of w are the leaky ReLU of x and of -x, whose difference is linear in x.
+    The two halves of w are the leaky ReLU of x and of -x; their difference is linear in x.
     """
     exact = w.detach().double()
     mixed = (exact[:, :256] - exact[:, 256:]) / ((1 + _SLOPE) * _GAIN)
@@ -92,9 +93,9 @@ def normals_in_w(w: Tensor) -> Tensor:
 
 
 def truth_normals(w: Tensor) -> Tensor:
-    """The normals (N, N_FACTORS) of the truth: those in w, turned in pairs by angles that follow others.
+    """The normals (N, N_FACTORS) of the truth: pairs of w's normals rotated by angles that depend on other normals.
 
-    A rotation of two independent normals by an angle independent of them leaves them independent standard normals.
+    Two independent standard normals stay so when they are rotated by an angle that is independent of them.
     """
     normals = normals_in_w(w)
     order, middle = _turns(), N_FACTORS // 2
@@ -103,9 +104,9 @@ def truth_normals(w: Tensor) -> Tensor:
 
 
 def w_of_truth(normals: Tensor) -> Tensor:
-    """The w (N, 512), float32, whose truth has these normals (N, N_FACTORS); exact but for rounding.
+    """The w (N, 512), float32, whose truth has the normals (N, N_FACTORS); exact up to rounding.
 
-    w is where the mapping network takes a z that no one has to find: its image is no wider than the normals.
+    w is computed from the normals directly; no z is searched for.
     """
     order, middle = _turns(), N_FACTORS // 2
     held = _turn_pairs(normals.double(), order[middle:], order[:middle], back=True)
@@ -115,7 +116,7 @@ def w_of_truth(normals: Tensor) -> Tensor:
 
 
 def truth_factors(w: Tensor) -> Tensor:
-    """The factors (N, N_FACTORS) that the embedded generator should show for w (N, 512)."""
+    """The true factors (N, N_FACTORS) in [0, 1] for w (N, 512), which the generator's image should show."""
     return factors_from_normals(truth_normals(w))
 
 
