@@ -86,7 +86,7 @@ def write_celeba(folder: Path, images: Tensor, values: np.ndarray) -> tuple[Path
         to_pil(images[row]).save(pictures / f"{row}.jpg", quality=95)
         said = dict.fromkeys(CELEBA_NAMES, False)
         for ours, theirs in celeba.COUNTERPARTS.items():
-            said[theirs] = bool(values[row, INDEX[ours]] > 0.5) != (ours in celeba.TURNED_ROUND)
+            said[theirs] = bool(values[row, INDEX[ours]] > 0.5) != (ours in celeba.INVERTED)
         rows[f"{row}.jpg"] = said
         degrees = (in_unit(name, values[row, INDEX[name]]) for name in ("yaw", "pitch", "roll"))
         poses.append(f"{row}.jpg " + " ".join(f"{value:.4f}" for value in degrees))

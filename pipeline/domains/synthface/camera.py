@@ -78,7 +78,7 @@ def key_light(faces: FactorPlanes, rays: Rays) -> Tensor:
 
 @functools.lru_cache(maxsize=8)
 def grain(resolution: int) -> Tensor:
-    """A fixed standard normal pattern of brightness (1, 1, H, W); the generator's last block has it as constant noise."""
+    """A fixed standard normal pattern of brightness (1, 1, H, W), also constant noise in the generator."""
     stream = np.random.default_rng([NOISE_SEED, resolution])
     return torch.from_numpy(stream.standard_normal((1, 1, resolution, resolution))).to(torch.float32)
 
