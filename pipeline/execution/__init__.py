@@ -1,1 +1,1 @@
-"""Shards on workers: Dask clusters, GPUs, threads, faults, measured rates."""
+"""Execution of shards on workers: Dask clusters, GPUs, threads, faults and measured times."""

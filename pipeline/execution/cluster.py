@@ -1,7 +1,7 @@
-"""Dask workers: a cluster of our own, started once per process, or an existing one that is joined.
+"""Dask workers: a local cluster, started once per process, or an existing cluster that is joined.
 
-Our own workers compute one task at a time, with their threads fixed before torch is loaded, so that Dask and
-torch never fight for the cores.
+Local workers compute one task at a time, with their number of threads fixed before torch is loaded, so that Dask and
+torch do not compete for cores.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("latentbench")
 
-DEATHS_ALLOWED = 3  # a shard whose worker dies more often than this is given up
-# glibc's allocator shall keep what torch frees and asks for again a moment later, such as every activation: where it
-# gives memory back at once (Dask's own setting), every page is zeroed anew, which doubled the time of all our work.
+DEATHS_ALLOWED = 3  # a shard is given up when its worker dies more often than this
+# Stop glibc from returning freed memory to the system: torch asks for it again at every activation. With Dask's default
+# every page is zeroed again, which doubled the time of our work.
 KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
 HOST = "127.0.0.1"
-# Dask's scheduler always has an HTTP server: on any free port of this host alone, and it has nothing to say.
+# Dask's scheduler always starts an HTTP server: let it use a free port of this host only, without any page.
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": f"{HOST}:0"}
 NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-FILES, FILES_A_WORKER = 64, 16  # open at once
-ANSWER_SECONDS = 5.0  # for a scheduler to answer a question
+FILES, FILES_A_WORKER = 64, 16  # open files that this process needs, and that each worker adds
+ANSWER_SECONDS = 5.0  # to wait for a scheduler's answer
 SILENT = logging.CRITICAL + 1
 
 
 class Workers:
-    """A client, and the cluster behind it if it is ours."""
+    """A Dask client, and its cluster if this process started it."""
 
     def __init__(self, machine: Machine, client: Client, cluster: SpecCluster | None) -> None:
         self.key = _cluster_key(machine)
@@ -51,22 +51,22 @@ class Workers:
         client.subscribe_topic("all", _notice_death)
 
     def count(self) -> int:
-        """Workers that are there now, by the scheduler itself; 0 where it does not answer."""
+        """Number of connected workers, from the scheduler; 0 if it does not answer."""
         try:
             return len(self.client.nthreads(callback_timeout=ANSWER_SECONDS))
-        except Exception as error:  # the client raises what its connection raised
+        except Exception as error:  # the client raises any error of its connection
             log.debug("The scheduler does not say how many workers it has: %s", error)
             return 0
 
     def unsubscribe(self, topic: str) -> None:
-        """Stop listening; nothing happens where the connection is gone."""
+        """Unsubscribe from a topic; does nothing if the connection is lost."""
         try:
             self.client.unsubscribe_topic(topic)
         except Exception as error:
             log.debug("Not unsubscribed from %s: %s", topic, error)
 
     def abandon(self, futures: list[Future[Any]]) -> None:
-        """Cancel what has not finished. Our own workers are stopped, since Dask cannot stop a running task."""
+        """Cancel unfinished tasks. Local workers are stopped, because Dask cannot stop a running task."""
         if self.cluster is not None or not self.is_connected:
             close()
             return
@@ -77,24 +77,24 @@ class Workers:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the scheduler is there."""
+        """Whether the client is connected to the scheduler."""
         return bool(self.client.status == "running")
 
     def close(self) -> None:
-        """Disconnect, and stop the cluster if it is ours, without Dask's parting words."""
+        """Disconnect, and stop the cluster if this process started it; errors are only logged."""
         self.unsubscribe("all")
-        for thing in (self.client, self.cluster):
+        for closing in (self.client, self.cluster):
             try:
-                if thing is not None:
-                    thing.close(timeout=10)
+                if closing is not None:
+                    closing.close(timeout=10)
             except (Exception, KeyboardInterrupt) as error:
-                log.debug("While closing %s: %s", thing, error)
+                log.debug("While closing %s: %s", closing, error)
 
 
 def too_few_files(machine: Machine) -> str:
-    """What is wrong, and what to do, if this process may have too few files open for its workers; else empty.
+    """The fault and the remedy if the limit on open files is too low for the workers; otherwise empty.
 
-    Dask retries what a lack of files keeps it from, millions of times in a minute.
+    With too few files Dask retries millions of times a minute.
     """
     if machine.executor != "dask":
         return ""
@@ -114,10 +114,10 @@ _failure: tuple[tuple[Any, ...], ClusterError] | None = None
 
 
 def workers_for(machine: Machine, outputs: Path) -> Workers:
-    """The workers for such a machine, started or joined once per process.
+    """The workers for these machine settings, started or joined once per process.
 
-    Raises ConfigError for a GPU that is not there, ClusterError for a cluster that cannot do the work: at once where
-    that was found before, until `close` or `forget_failure`.
+    Raises ConfigError for a GPU that this machine does not have, and ClusterError for a cluster that cannot do the
+    work. After a failure it raises the same ClusterError at once, until `close` or `forget_failure`.
     """
     global _pool
     with _pool_lock:
@@ -135,24 +135,24 @@ def workers_for(machine: Machine, outputs: Path) -> Workers:
                 remember_failure(machine, error)
                 raise
             atexit.unregister(close)
-            atexit.register(close)  # after Dask registered its own, so that ours runs first
+            atexit.register(close)  # registered after Dask's exit handler, so it runs first
         return _pool
 
 
 def remember_failure(machine: Machine, error: ClusterError) -> None:
-    """Let every later call of `workers_for` raise this at once: a cluster fails all stages alike."""
+    """Make later calls of `workers_for` raise this error at once, because it would affect every stage."""
     global _failure
     _failure = _cluster_key(machine), error
 
 
 def forget_failure() -> None:
-    """Let the cluster be tried again."""
+    """Allow another attempt to start or join the cluster."""
     global _failure
     _failure = None
 
 
 def close() -> None:
-    """Stop the workers that this process started, or leave the cluster that it joined. Safe to call twice."""
+    """Stop the local workers, or leave the joined cluster. Safe to call twice."""
     global _pool
     forget_failure()
     if _pool is not None:
@@ -162,7 +162,7 @@ def close() -> None:
 
 
 def dask_setup(worker: object) -> None:
-    """Called by Dask in each worker of ours as it starts: Ctrl-C is for the process that stops the workers."""
+    """Dask calls this when a local worker starts. The worker ignores Ctrl-C: the main process stops it."""
     _quiet()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -177,21 +177,22 @@ def _join(machine: Machine, outputs: Path) -> Workers:
 
 
 def _start(machine: Machine) -> Workers:
-    """A cluster of our own: one task at a time per worker process, its threads fixed before torch is loaded.
+    """Start a local cluster: one task at a time per worker process, threads fixed before torch is loaded.
 
-    On a GPU one worker is started, or one on each of machine.devices: it alone can hold the networks and keep the
-    device busy. Raises ConfigError for a device that is not there, ClusterError if the workers do not start.
+    On a GPU there is one worker, or one on each of machine.devices: one process is enough to keep a device busy, and
+    more would each hold a copy of the networks. Raises ConfigError for a device that this machine does not have, and
+    ClusterError if the workers do not start.
     """
     import dask
     from distributed import Client
     from distributed.security import Security
 
     specs = device_specs(machine) if machine.devices else {}
-    name_user()  # for the workers, which have this process's environment
+    name_user()  # the workers inherit this process's environment
     threads = str(machine.threads)
     options = {
         "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
-        "distributed.scheduler.worker-ttl": "1 hour",  # native code may keep a worker from answering for long
+        "distributed.scheduler.worker-ttl": "1 hour",  # native code can block a worker's answers for long
         "distributed.comm.timeouts.connect": "60s",
         "distributed.diagnostics.nvml": False,
         "distributed.worker.preload": [__name__],  # see dask_setup
@@ -206,28 +207,28 @@ def _start(machine: Machine) -> Workers:
     workers = None
     try:
         with signals_later(), dask.config.set(options):
-            # Whoever can connect can run code as this user: so all talk is by TLS with a key of this run, in memory.
+            # Anybody who can connect can run code as this user, so connections use TLS with a key of this run.
             security = Security.temporary()
             cluster = _one_worker_a_device(specs, security) if specs else _alike(machine, security)
             workers = Workers(machine, Client(cluster, set_as_default=False), cluster)
         if workers.resources:
             find_workers(workers.client, machine.device)
     except BaseException as error:
-        if workers is not None:  # a signal that waited
+        if workers is not None:  # a delayed signal
             workers.close()
         if not isinstance(error, OSError | RuntimeError):
             raise
         reason = f"{type(error).__name__}: {str(error).rstrip('.')}"
         raise ClusterError(
-            f"Dask's {machine.workers_of_our_own} worker processes could not be started: {reason}. Is there memory for "
-            "them, and room for processes, threads and open files (ulimit -a)? Take fewer (--workers), or none "
+            f"Dask's {machine.workers_of_our_own} worker processes could not be started: {reason}. Check the memory "
+            "and the limits on processes, threads and open files (ulimit -a). Use fewer workers (--workers), or none "
             "(--executor inline)."
         ) from error
     return workers
 
 
 def _alike(machine: Machine, security: Security) -> SpecCluster:
-    """Workers that are all alike: one per `workers`, or a single one on the GPU."""
+    """Identical workers: `workers` of them, or a single one on the GPU."""
     from distributed import LocalCluster
 
     gpu = machine.device.startswith("cuda")
@@ -261,9 +262,9 @@ def _one_worker_a_device(specs: dict[str, dict[str, Any]], security: Security) -
 
 
 def device_specs(machine: Machine) -> dict[str, dict[str, Any]]:
-    """By device, the worker process that has it: it sees no other GPU, and does one task at a time.
+    """Device -> the specification of its worker process, which sees no other GPU and computes one task at a time.
 
-    Raises ConfigError for a device that is not there.
+    Raises ConfigError for a device that this machine does not have.
     """
     from distributed import Nanny
 
@@ -286,7 +287,7 @@ def device_specs(machine: Machine) -> dict[str, dict[str, Any]]:
 
 
 def _notice_death(event: tuple[float, Any]) -> None:
-    """Say that a worker died at work; Dask gives its shards to others."""
+    """Log that a worker died with unfinished shards; Dask gives them to other workers."""
     message = event[1]
     if isinstance(message, dict) and message.get("action") == "remove-worker" and message.get("processing-tasks"):
         count = len(message["processing-tasks"])
@@ -294,8 +295,8 @@ def _notice_death(event: tuple[float, Any]) -> None:
 
 
 def _quiet() -> None:
-    """Keep Dask's own log away: we say ourselves what happens to shards and workers."""
-    import distributed.client  # noqa: F401  (it gives its loggers levels as it is loaded)
+    """Silence Dask's log; this package logs the events of shards and workers."""
+    import distributed.client  # noqa: F401  (its import sets the levels of its loggers)
 
     for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(SILENT)

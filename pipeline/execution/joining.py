@@ -1,7 +1,7 @@
-"""An existing Dask cluster: its address, the way to it, and whether its workers can do our work.
+"""Joining an existing Dask cluster: the connection, and checks that its workers can do our work.
 
-A worker computes what its own code says, whatever ours says: so each one tells the digest of its code before it gets
-work, and whether it sees the outputs folder.
+A worker runs its installed code, which may differ from ours. Before it gets work, each worker must report the same
+digest of its code as ours, and must see the outputs folder.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ log = logging.getLogger("latentbench")
 
 JOIN_SECONDS = 60.0  # to wait for workers, and for the resource that the work needs
 REACH_SECONDS = 10.0  # to wait for a scheduler that does not listen yet
-ANSWER_SECONDS = 10.0  # for what listens to answer as a scheduler does
-# How a worker's answer names what it could not load; Dask may put one exception into another.
+ANSWER_SECONDS = 10.0  # to wait for a scheduler's answer
+# Names in the exceptions of a worker that cannot load our code; Dask can wrap one exception in another.
 UNLOADABLE = ("ModuleNotFoundError", "ImportError", "AttributeError")
-SIGHT_SECONDS = 2.0  # a network disk may show a new file so late
+SIGHT_SECONDS = 2.0  # delay after which a network disk shows a new file
 
 
 @dataclass(frozen=True)
 class Code:
-    """Which code a process runs: `provenance.code_digest` and the commit that it was taken from."""
+    """The code of a process: its digest (`provenance.code_digest`) and its commit."""
 
     digest: str
     commit: str
@@ -45,14 +45,14 @@ class Code:
 
 
 def own_code() -> Code:
-    """This process's code."""
+    """The code of this process."""
     return Code(code_digest(), code_commit())
 
 
 def join(machine: Machine, outputs: Path) -> Client:
-    """A client of the cluster at machine.scheduler, every worker of which can do our work.
+    """Connect to the cluster at machine.scheduler after checking its workers.
 
-    Raises ClusterError if nobody answers there, if no worker is there (with the resource that the work needs), or if a
+    Raises ClusterError if no scheduler answers, if there is no worker (with the resource that the work needs), or if a
     worker has other code than ours or does not see the outputs folder.
     """
     reach(machine.scheduler)
@@ -69,7 +69,7 @@ def join(machine: Machine, outputs: Path) -> Client:
 
 
 def leave(client: Client) -> None:
-    """Disconnect, whatever state the connection is in."""
+    """Disconnect; errors are only logged."""
     try:
         client.close(timeout=5)
     except Exception as error:
@@ -77,15 +77,15 @@ def leave(client: Client) -> None:
 
 
 def find_workers(client: Client, device: str) -> list[str]:
-    """Addresses of the workers that can take our tasks; waits for the resource that a GPU task asks for.
+    """Addresses of the workers that can take our tasks; for a GPU, waits up to JOIN_SECONDS for the resource GPU.
 
-    A task that asks for a resource nobody has would wait for ever. Raises ClusterError.
+    Without this check, a task with a missing resource would wait for ever. Raises ClusterError.
     """
     if not device.startswith("cuda"):
         return list(client.nthreads())
     deadline = time.monotonic() + JOIN_SECONDS
     while True:
-        infos = client.scheduler_info()["workers"]  # now and then empty by chance
+        infos = client.scheduler_info()["workers"]  # sometimes empty although there are workers
         able = [address for address, info in infos.items() if info.get("resources", {}).get("GPU", 0) >= 1]
         if able:
             return able
@@ -98,7 +98,7 @@ def find_workers(client: Client, device: str) -> list[str]:
 
 
 def check_workers(client: Client, addresses: list[str], outputs: Path) -> None:
-    """Raise ClusterError, naming the workers, unless each has our very code and sees the outputs folder."""
+    """Raise ClusterError, with the workers' addresses, unless all have our code and see the outputs folder."""
     outputs.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=outputs, prefix=".seen-by-workers-") as seen:
         answers = client.run(look, seen.name, workers=addresses, on_error="return")
@@ -111,7 +111,7 @@ def check_workers(client: Client, addresses: list[str], outputs: Path) -> None:
 
 
 def look(path: str) -> dict[str, Any]:
-    """What a worker has: its code, and whether it sees a file. Runs on the worker."""
+    """The worker's code and host, and whether it sees a file. Runs on the worker."""
     deadline = time.monotonic() + SIGHT_SECONDS
     while not Path(path).exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -119,18 +119,18 @@ def look(path: str) -> dict[str, Any]:
 
 
 def other_code(worker: Code, run: Code) -> str:
-    """How a worker's code differs from the run's, in words; empty if it is the same."""
+    """The difference between a worker's code and the run's, as text; empty if the code is the same."""
     if worker.digest == run.digest:
         return ""
-    return f"it has other code ({worker}) than this run ({run}). Install the same on both and start the worker again."
+    return f"it has other code ({worker}) than this run ({run}). Install the same code on both and restart the worker."
 
 
 def _fault(answer: Any, outputs: Path) -> str:
-    """What keeps a worker from our work, by its answer to `look` or by what it raised; empty for nothing."""
+    """The reason why a worker cannot do our work, from its answer to `look` or its exception; empty if it can."""
     if isinstance(answer, BaseException) and any(kind in repr(answer) for kind in UNLOADABLE):
         return (
-            f"it cannot load our code ({answer!r}). Install this version of Latentbench where "
-            "the worker runs and start the worker again."
+            f"it cannot load our code ({answer!r}). Install this version of Latentbench on the worker's machine and "
+            "restart the worker."
         )
     if isinstance(answer, BaseException):
         return f"it does not answer ({type(answer).__name__}: {answer})."
@@ -139,17 +139,17 @@ def _fault(answer: Any, outputs: Path) -> str:
         return other
     if not answer["sees"]:
         return (
-            f"on {answer['host']} it does not see {outputs}. Do all workers see the same `outputs` folder, under the "
-            "same path?"
+            f"on {answer['host']} it does not see {outputs}. All workers need the same `outputs` folder, under the "
+            "same path."
         )
     return ""
 
 
 def _connect(address: str) -> Client:
-    """A client that is connected within ANSWER_SECONDS.
+    """A client that has connected within about ANSWER_SECONDS. Raises ClusterError.
 
-    In a thread of its own, which is left alone where it hangs: Dask waits without end for what listens and says
-    nothing, and a client that is cut off in the middle of its making takes minutes to go.
+    It connects in a separate thread, which is abandoned if it hangs: Dask waits without limit for a server that does
+    not answer, and an interrupted client needs minutes to close.
     """
     from distributed import Client
     from distributed.comm.addressing import get_address_host
@@ -158,7 +158,7 @@ def _connect(address: str) -> Client:
     try:
         get_address_host(address)
     except ValueError as error:
-        raise _nobody(address, f"Dask does not speak that here ({error})") from error
+        raise _nobody(address, f"Dask does not support this address here ({error})") from error
     if address.startswith(("tls://", "wss://")) and Security().get_connection_args("client").get("ssl_context") is None:
         raise _nobody(address, "no key of TLS is set in DASK_DISTRIBUTED__COMM__TLS__... (docs/scale.md, Workers)")
 
@@ -180,12 +180,12 @@ def _connect(address: str) -> Client:
         answer = answers.get(timeout=1.5 * ANSWER_SECONDS)
     except queue.Empty:
         given_up.set()
-        raise _nobody(address, f"what listens there says nothing for {1.5 * ANSWER_SECONDS:.0f} s") from None
+        raise _nobody(address, f"the server there sends nothing for {1.5 * ANSWER_SECONDS:.0f} s") from None
     except BaseException:
         given_up.set()
         raise
     if isinstance(answer, Exception):
-        raise _nobody(address, f"what listens there does not answer as a Dask scheduler does ({answer})") from answer
+        raise _nobody(address, f"the server there does not answer as a Dask scheduler ({answer})") from answer
     return answer
 
 
@@ -197,18 +197,18 @@ def _nobody(address: str, reason: str) -> ClusterError:
 
 
 def reach(address: str) -> None:
-    """Raise ClusterError if nobody listens there. Waits no longer than REACH_SECONDS, and stops at Ctrl-C."""
-    place = scheduler_place(address)
-    if place is None:  # in this very process
+    """Raise ClusterError if nothing listens at the address. Waits at most REACH_SECONDS, and stops at Ctrl-C."""
+    endpoint = scheduler_place(address)
+    if endpoint is None:  # a scheduler in this process
         return
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         try:
-            socket.create_connection(place, timeout=REACH_SECONDS).close()
+            socket.create_connection(endpoint, timeout=REACH_SECONDS).close()
             return
         except socket.gaierror as error:
             raise _nobody(address, f"no such host ({error.strerror})") from error
         except OSError as error:
             if time.monotonic() > deadline:
-                raise _nobody(address, f"nobody listens there ({error.strerror or error})") from error
+                raise _nobody(address, f"nothing listens there ({error.strerror or error})") from error
         time.sleep(0.2)

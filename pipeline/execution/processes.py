@@ -1,4 +1,4 @@
-"""What our processes need: threads, a user's name, open files; and a start that no signal cuts."""
+"""Properties of our processes: threads, user name, open files, and delayed signals while workers start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multiprocessing import resource_tracker
 
 
 def use_threads(threads: int) -> None:
-    """Let torch, OpenMP and MKL of this process use so many threads, whether torch is loaded yet or not."""
+    """Set the number of threads of torch, OpenMP and MKL in this process, before or after torch is loaded."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     torch = sys.modules.get("torch")
@@ -23,9 +23,9 @@ def use_threads(threads: int) -> None:
 
 
 def name_user() -> None:
-    """Give this process, and those that it starts, a user's name where its uid has none, as in many containers.
+    """Set a user name for this process and its children if the uid has none, as in many containers.
 
-    torchvision's import asks for one (`getpass.getuser`), to name a cache of torch's compiler.
+    torchvision's import needs a user name (`getpass.getuser`) for a cache of torch's compiler.
     """
     try:
         getpass.getuser()
@@ -34,33 +34,33 @@ def name_user() -> None:
 
 
 def most_open_files() -> int:
-    """Files that this process, and each that it starts, may have open at once."""
+    """The limit on open files for this process, and for each of its children."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 @contextmanager
 def signals_later() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the block is done, which takes seconds, and then do what they do.
+    """Delay Ctrl-C and SIGTERM until the block, of a few seconds, is done; then handle them as usual.
 
-    Processes and threads that are started in the block never see Ctrl-C: it is for this process, which stops them.
-    In another thread than the main one, which gets no signals, nothing is changed.
+    Processes and threads started in the block never receive Ctrl-C: this process stops them. Outside of the main
+    thread, which alone receives signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
-    # multiprocessing's own helper, which lets Ctrl-C through again in the thread that starts it: so before the block.
+    # multiprocessing's resource tracker unblocks Ctrl-C in the thread that starts it, so it is started first.
     resource_tracker.ensure_running()
     handlers = {
         number: signal.signal(number, lambda number, frame: caught.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which processes and threads inherit
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes and threads inherit this
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what waited is caught here
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # pending signals are caught here
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if caught:

@@ -1,6 +1,6 @@
-"""How long one unit of a stage took on this machine, as runs measured it: what plans estimate from.
+"""Measured seconds per unit of a stage on this machine, from which plans estimate times.
 
-outputs/rates.json is advice. Whatever is wrong with it, a run goes on and a plan says that it does not know.
+outputs/rates.json is only advice: if it is damaged or missing, runs continue and plans give no estimate.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WAIT = 60.0  # seconds; another run writes the file in an instant
 
 
 def machine_key(machine: Machine) -> str:
-    """What measured seconds depend on, in one word."""
+    """A key for the machine settings on which measured seconds depend."""
     if machine.scheduler and machine.executor == "dask":
         return f"{machine.device}-{machine.scheduler}"
     if machine.executor == "inline":
@@ -36,16 +36,16 @@ def machine_key(machine: Machine) -> str:
 
 
 def measured_seconds(outputs: Path, machine: Machine | None = None) -> dict[str, float]:
-    """Seconds per unit by "DOMAIN/label", as last measured on such a machine, else on any. Empty if never."""
+    """Seconds per unit by "DOMAIN/label": the last measurement with these machine settings, otherwise with any."""
     stored = _stored(outputs / FILE)
     rows = [(row["when"], key, label, row["seconds"]) for key, rates in stored.items() for label, row in rates.items()]
-    own = machine_key(machine) if machine is not None else ""
-    ordered = sorted(rows, key=lambda row: (row[1] == own, row[0]))
+    this_machine = machine_key(machine) if machine is not None else ""
+    ordered = sorted(rows, key=lambda row: (row[1] == this_machine, row[0]))
     return {label: seconds for _, _, label, seconds in ordered}
 
 
 def store_seconds(settings: Settings, label: str, unit: str, units: float, seconds: float) -> None:
-    """Remember how many seconds of the whole machine one unit took, for `measured_seconds`."""
+    """Store the seconds of the whole machine per unit, for `measured_seconds`."""
     row = {
         "seconds": seconds,
         "unit": unit,
@@ -55,7 +55,7 @@ def store_seconds(settings: Settings, label: str, unit: str, units: float, secon
     path = settings.outputs / FILE
     try:
         with locked(path.with_name(f".{FILE}.lock"), f"{path} is being written", wait=WAIT, remedy="Is it alive?"):
-            for leftover in leftovers(path.parent, FILE):  # of a run that was killed: who holds the lock writes alone
+            for leftover in leftovers(path.parent, FILE):  # of a killed run; only the lock's holder writes
                 leftover.unlink(missing_ok=True)
             stored = _stored(path)
             stored.setdefault(machine_key(settings.machine), {})[f"{settings.domain}/{label}"] = row
@@ -65,11 +65,11 @@ def store_seconds(settings: Settings, label: str, unit: str, units: float, secon
 
 
 def _stored(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """The rows of the file by machine and label, those that are rows; none of a file that is damaged or missing."""
-    found: Any = {}
+    """The valid rows of the file by machine and label; empty for a damaged or missing file."""
+    content: Any = {}
     with suppress(FileNotFoundError, ValueError, StageError):
-        found = read_json(path)
-    machines = found.items() if isinstance(found, dict) else ()
+        content = read_json(path)
+    machines = content.items() if isinstance(content, dict) else ()
     return {
         key: {label: row for label, row in rates.items() if _is_row(row)}
         for key, rates in machines

@@ -101,9 +101,9 @@ def test_files_that_may_be_open_are_counted(
     monkeypatch: pytest.MonkeyPatch, limit: int, machine: Machine, enough: bool
 ) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda which: (limit, limit))
-    told = cluster.too_few_files(machine)
-    assert (told == "") == enough
-    assert enough or f"may have {limit} files open and needs {64 + 16 * machine.workers_of_our_own}" in told
+    fault = cluster.too_few_files(machine)
+    assert (fault == "") == enough
+    assert enough or f"may have {limit} files open and needs {64 + 16 * machine.workers_of_our_own}" in fault
 
 
 def test_workers_that_do_not_start_are_one_error_for_all_stages(
@@ -118,7 +118,7 @@ def test_workers_that_do_not_start_are_one_error_for_all_stages(
     cluster.close()
     monkeypatch.setattr(cluster, "_alike", fail)
     for _ in range(3):
-        with pytest.raises(ClusterError, match="2 worker processes could not be started: OSError: .*Too many open"):
+        with pytest.raises(ClusterError, match="OSError: .*Too many open"):
             workers_for(MACHINE, tmp_path)
     assert tries == [1]
     cluster.forget_failure()

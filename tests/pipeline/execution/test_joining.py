@@ -71,7 +71,7 @@ def test_a_cluster_without_gpu_workers_is_refused(tmp_path: Path, impatient: Non
 
 def test_a_cluster_without_workers_is_refused(tmp_path: Path, impatient: None) -> None:
     with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as theirs:
-        with pytest.raises(ClusterError, match="a Dask scheduler with workers.* no worker came within 0 s"):
+        with pytest.raises(ClusterError, match="no worker came within 0 s"):
             run(dask(tmp_path, scheduler=theirs.scheduler_address), tmp_path / "notes")
 
 
@@ -80,10 +80,10 @@ def test_a_cluster_without_workers_is_refused(tmp_path: Path, impatient: None) -
 
 def test_nobody_is_said_once_and_at_once_by_every_stage_that_follows(tmp_path: Path, impatient: None) -> None:
     machine = dask(tmp_path, scheduler="tcp://127.0.0.1:9").machine
-    with pytest.raises(ClusterError, match=r"scheduler: .*'tcp://127.0.0.1:9': nobody listens there"):
+    with pytest.raises(ClusterError, match="tcp://127.0.0.1:9"):
         workers_for(machine, tmp_path)
     began = time.monotonic()
-    with pytest.raises(ClusterError, match="nobody listens there"):
+    with pytest.raises(ClusterError, match="listens"):
         workers_for(machine, tmp_path)
     assert time.monotonic() - began < 0.1
     assert not (tmp_path / STAGES).exists()
@@ -93,7 +93,7 @@ def test_another_server_than_a_scheduler_is_left_within_seconds(tmp_path: Path, 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         began = time.monotonic()
-        with pytest.raises(ClusterError, match="what listens there (says nothing|does not answer)"):
+        with pytest.raises(ClusterError, match="(sends nothing|does not answer)"):
             workers_for(dask(tmp_path, scheduler=f"tcp://127.0.0.1:{port}").machine, tmp_path)
         assert time.monotonic() - began < 10
 
@@ -104,11 +104,11 @@ def test_a_host_that_has_no_address_is_named(tmp_path: Path, impatient: None) ->
 
 
 @pytest.mark.parametrize(
-    ("scheme", "told"), [("tls", "no key of TLS is set"), ("wss", "no key of TLS"), ("nothing", "does not speak that")]
+    ("scheme", "fault"), [("tls", "no key of TLS is set"), ("wss", "no key of TLS"), ("nothing", "does not support")]
 )
-def test_what_dask_cannot_speak_is_told_before_it_tries(scheme: str, told: str) -> None:
+def test_an_unsupported_address_is_refused_before_connecting(scheme: str, fault: str) -> None:
     """A client that fails in the middle of its making holds the exit for minutes."""
-    with pytest.raises(ClusterError, match=told):
+    with pytest.raises(ClusterError, match=fault):
         joining._connect(f"{scheme}://127.0.0.1:9")
 
 
@@ -152,7 +152,7 @@ def test_a_worker_on_another_disk_is_refused(
     here = threading.current_thread()
     exists = Path.exists
     monkeypatch.setattr(Path, "exists", lambda path: threading.current_thread() is here and exists(path))
-    with pytest.raises(ClusterError, match=r"does not see .*Do all workers see the same `outputs` folder"):
+    with pytest.raises(ClusterError, match="does not see .*`outputs`"):
         workers_for(dask(tmp_path, scheduler=theirs.scheduler_address).machine, tmp_path)
 
 
