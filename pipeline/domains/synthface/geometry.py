@@ -56,7 +56,7 @@ class Rays:
         return start.addcmul_(self.y, along[:, None, None])
 
     def at_depth(self, depth: Tensor) -> tuple[Tensor, Tensor]:
-        """Where (x, y) the rays cross the head's plane z = depth (N,)."""
+        """The points (x, y) at which the rays cross the head's plane z = depth (N,)."""
         slope = self.toward[:, 2]
         slope = torch.where(slope.abs() < 0.25, 0.25, slope)
         found = []
@@ -74,7 +74,7 @@ class Rays:
 
 @dataclass
 class Hit:
-    """Where rays meet an ellipsoid: distance toward the camera, 1 - r^2, and a unit normal."""
+    """Intersections of rays with an ellipsoid: distance toward the camera, 1 - r^2, and a unit normal."""
 
     distance: Tensor
     inside: Tensor
@@ -82,9 +82,9 @@ class Hit:
 
 
 def intersect(rays: Rays, centre: Tensor, radii: Tensor, tilt: Tensor | None = None) -> Hit:
-    """The near hits of the rays with an ellipsoid; all (N, 3); tilt (N,) turns it about x.
+    """The nearest intersections of the rays with an ellipsoid; centre and radii (N, 3); tilt (N,) rotates it about x.
 
-    Rays that miss answer with their closest point, so that edges can be blended.
+    For rays that miss, the closest point is returned, so that edges can be blended.
     """
     zero = torch.zeros_like(centre[:, 0])
     if tilt is None:
@@ -139,7 +139,7 @@ class Proportions:
 
 
 def proportions(faces: FactorPlanes) -> Proportions:
-    """Measures that follow identity, age and gender: children have low, large eyes and no jaw."""
+    """Proportions from identity, age and gender: children have low, large eyes and no jaw."""
     years = faces("age") * 75
     child = (1 - years / 28).clamp(min=0)
     old = ((years - 14) / 58).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Hair: its colour, the shell on the skull, long hair behind and beside the face, hats."""
+"""Hair: its colour, the shell on the skull, long hair behind and next to the face; hats."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from pipeline.domains.synthface.geometry import (
     step,
 )
 
-# colour and weight: the services' confidences overlap, and brown is nearly always high
+# Colour and weight: the service's confidences overlap, and the confidence of brown is nearly always high.
 COLOURS: dict[str, tuple[tuple[float, float, float], float]] = {
     "brown": ((0.34, 0.19, 0.09), 0.6),
     "blond": ((0.90, 0.72, 0.40), 1.3),
@@ -30,7 +30,7 @@ UNDECIDED = ((0.42, 0.36, 0.30), 0.12)
 
 
 def hair_colour(faces: FactorPlanes) -> Tensor:
-    """(N, 3, 1, 1): the mean of six colours weighted by squared confidence, see COLOURS."""
+    """The mean of six colours, weighted by squared confidence and COLOURS' weights, (N, 3, 1, 1)."""
     total = torch.full((faces.count, 1, 1, 1), UNDECIDED[1])
     colour = total * rgb(*UNDECIDED[0])
     for name, (place, weight) in COLOURS.items():
@@ -70,7 +70,7 @@ def paint_long_hair(
 
 
 def hair_shell(faces: FactorPlanes, shape: Proportions, rays: Rays) -> tuple[Hit, tuple[Tensor, Tensor, Tensor]]:
-    """Where rays meet the ellipsoid of hair around the skull, and the head coordinates there."""
+    """The intersections of rays with the ellipsoid of hair around the skull, and their head coordinates."""
     thick = (0.035 + 0.055 * faces("hair_volume")) * (1 - 0.8 * faces("baldness")) + 0.012
     shell = intersect(
         rays,
@@ -87,7 +87,7 @@ def hair_shell(faces: FactorPlanes, shape: Proportions, rays: Rays) -> tuple[Hit
 
 
 def paint_back_hair(canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays: Rays, colour: Tensor) -> None:
-    """The far side of the shell, seen past the head: what of it the face will not cover."""
+    """Paint the far side of the shell, which shows where the face does not cover it."""
     shell, (_, y, _) = hair_shell(faces, shape, rays)
     gone = (faces("baldness") + 1e-4).sqrt()
     foot = 0.05 - 0.60 * hair_length(faces)

@@ -77,8 +77,8 @@ def prepare(names: tuple[str, ...], images: Path, resolution: int, folder: Path,
                             unreadable[int(row)] = picture
                         else:
                             pixels[row] = picture
-                            digest = bytes.fromhex(bytes_sha256(picture.tobytes()))
-                            new_digests[row] = np.frombuffer(digest, dtype=np.uint8)
+                            sha256 = bytes.fromhex(bytes_sha256(picture.tobytes()))
+                            new_digests[row] = np.frombuffer(sha256, dtype=np.uint8)
                         display.update(before + start + count)
                     pixels.flush()  # before the digests: a row with a digest is complete on the disk
                     for row, digest in new_digests.items():

@@ -1,1 +1,1 @@
-"""Training of every network of the embedded domain, from rendered faces whose truth is known."""
+"""Training of all networks of synthface on rendered faces with known truth."""

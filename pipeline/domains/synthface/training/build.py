@@ -1,9 +1,9 @@
-"""What is trained on what, in which order, and how a trained network is published with its card.
+"""Training of each network of synthface: its data, its order, and its publication with a card.
 
     generator  <- the `generator` set (w -> truth -> render); its last resolution also uses perception and scorer A
     scorer A, perception  <- `generator` and broad A;   recognizer A <- people A
     scorer B, reader  <- natural B, broad B, people B;  recognizer B <- people B
-A and B share no face, no seed and no architecture. Held-out sets are used by no training.
+A and B share no face, no seed and no architecture. No training uses a held-out set.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where sets, checkpoints and logs lie, and how many cores may work. `share` scales every training's length.
+    """The folder of sets, checkpoints and logs, and the number of cores. `share` scales the length of every training.
 
-    `further`: a network starts from its published weights instead of seeded start values.
+    `further`: a network starts from its published weights instead of seeded initial weights.
     """
 
     folder: Path
@@ -108,22 +108,22 @@ class Workshop:
     further: bool = False
 
     def set(self, name: str) -> RenderedSet:
-        """A set by name, rendered where it is not yet."""
+        """A set by name; missing blocks are rendered."""
         return rendered(self.wanted(name), self.folder / "sets", self.workers, self.say)
 
     def wanted(self, name: str) -> RenderSet:
-        """What a set is, shortened by `share`. Raises UnknownNameError."""
+        """The description of a set, shortened by `share`. Raises UnknownNameError."""
         if name not in SETS:
             raise UnknownNameError("render set", name, SETS)
         found = SETS[name]
         return replace(found, count=max(512, int(found.count * self.share))) if self.share < 1 else found
 
     def named(self, name: str) -> str:
-        """The name of a training; one that goes on from published weights has its own where it has its own schedule."""
+        """The name of a training; NAME-further if it starts from published weights and has such a schedule."""
         return f"{name}-further" if self.further and f"{name}-further" in SCHEDULES else name
 
     def files(self, name: str, parent: dict[str, Any] | None) -> str:
-        """The name of a training's checkpoint and log: of other published weights it is another training."""
+        """The name of a training's checkpoint and log, with the sha256 of the published weights it starts from."""
         return f"{self.named(name)}-{parent['sha256'][:8]}" if parent else self.named(name)
 
     def schedule(self, name: str) -> Schedule:
@@ -138,7 +138,7 @@ class Workshop:
 
 
 def train_role(role: str, shop: Workshop) -> None:
-    """Train one network of the domain and put it, with its card, into the package. Raises UnknownNameError."""
+    """Train a network of the domain and write it, with its card, into the package. Raises UnknownNameError."""
     if role not in ROLES:
         raise UnknownNameError("network of synthface", role, ROLES)
     torch.set_num_threads(shop.threads)

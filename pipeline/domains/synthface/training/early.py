@@ -1,9 +1,9 @@
-"""What early features must know: where a face stands, so that what follows has only to draw it.
+"""Deep supervision of the generator: linear readouts of the truth from the features of an early block.
 
-Whether a face wears glasses is decided by which side of an edge its truth lies on, and the truth is a curved function
-of w. Pixels tell that function apart from a slightly wrong one only by the few faces between the two edges; the truth
-itself tells it by every w, and needs no picture. So, while training, lines read the truth from the features of an early
-block: deep supervision (Lee et al., "Deeply-Supervised Nets", AISTATS 2015). They are thrown away afterwards.
+A face has glasses if its truth lies on one side of an edge, and the truth is a curved function of w. A pixel loss
+notices a slightly wrong edge only in the few faces between the wrong edge and the right one. A loss on the truth
+notices it at every w, and needs no picture. Therefore linear readouts predict the truth from an early block during
+training (Lee et al., "Deeply-Supervised Nets", AISTATS 2015). They are discarded afterwards.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from stylegan.generator import Generator
 from stylegan.synthesis import SynthesisNetwork
 
 KINDS_OF_GLASSES = ("reading_glasses", "sunglasses")
-BLOCK = 8  # px: the block whose features are read
-PLACES = 4  # x 4: what of a feature map is read, its means over as many places
-MORE = 32  # w a step that are read without a picture
-SOLVED_WITH = 16_384  # w from which the lines' start is solved
-RIDGE = 30.0  # of that solution
-EVALUATED_WEIGHT = 3.0  # of the eight attributes that are edited and of both kinds of glasses, beside 1 of the others
-OTHER_WEIGHT = 0.3  # of identity and nuisance factors
+BLOCK = 8  # resolution in px of the block that is read
+PLACES = 4  # a feature map is reduced to PLACES x PLACES means
+MORE = 32  # additional w per step, read without a picture
+SOLVED_WITH = 16_384  # number of w from which the initial readouts are solved
+RIDGE = 30.0  # regularisation of that solution
+EVALUATED_WEIGHT = 3.0  # weight of the eight edited attributes and both kinds of glasses; other attributes have 1
+OTHER_WEIGHT = 0.3  # weight of identity and nuisance factors
 BATCH = 128
 
 
 def attribute_weight() -> Tensor:
-    """How much an error of each attribute (35,) counts: EVALUATED_WEIGHT where it is edited, 1 elsewhere."""
+    """The weight (35,) of each attribute's error: EVALUATED_WEIGHT for edited attributes and glasses, 1 for others."""
     weight = torch.ones(N_ATTRIBUTES)
     weight[[attributes.INDEX[name] for name in (*attributes.EVALUATED.values(), *KINDS_OF_GLASSES)]] = EVALUATED_WEIGHT
     return weight
 
 
 def latents_of(w: Tensor) -> Tensor:
-    """What decides every factor of the faces of w (N, 512): standard normals (N, N_FACTORS), float32.
+    """The standard normals (N, N_FACTORS), float32, that determine the factors of the faces of w (N, 512).
 
-    Those of attributes are correlated as FFHQ's attributes are. Each factor is a monotone function of its own, but for
-    glasses: sunglasses take the place of reading glasses, and either kind counts as glasses.
+    The normals of attributes are correlated as in FFHQ. Each factor is a monotone function of its normal, except for
+    glasses: sunglasses replace reading glasses, and either kind counts as glasses.
     """
     normals = truth_normals(w).double()
-    own = normals[:, :N_ATTRIBUTES] @ copula.cholesky().T
-    return torch.cat([own, normals[:, N_ATTRIBUTES:]], dim=1).float()
+    correlated = normals[:, :N_ATTRIBUTES] @ copula.cholesky().T
+    return torch.cat([correlated, normals[:, N_ATTRIBUTES:]], dim=1).float()
 
 
 class EarlyTruth(nn.Module):
-    """Lines that read the latents (N, N_FACTORS) from the features of an early block (N, channels, r, r)."""
+    """Linear readouts: features of an early block (N, channels, r, r) -> latents (N, N_FACTORS)."""
 
     def __init__(self, synthesis: SynthesisNetwork) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class EarlyTruth(nn.Module):
 
     @torch.no_grad()
     def solve(self, generator: Generator, w: Tensor) -> None:
-        """Set the lines to the ridge regression of the latents of some of w from the features as they are."""
+        """Set the readouts to the ridge regression of the latents of some of w on the current features."""
         chosen = w[np.random.default_rng(0).permutation(len(w))[:SOLVED_WITH]]
         seen = torch.cat([pooled(_features(generator, batch)) for batch in chosen.split(BATCH)]).double()
         wanted, middle = latents_of(chosen).double(), seen.mean(dim=0)
@@ -79,11 +79,11 @@ class EarlyTruth(nn.Module):
         self.lines.bias.copy_(wanted.mean(dim=0) - middle @ found)
 
     def rows(self, seed: int, step: int, count: int) -> np.ndarray:
-        """Which w, of `count`, a step reads without a picture."""
+        """Indices, below `count`, of the w that a step reads without a picture."""
         return np.random.default_rng([seed, step, 1]).integers(0, count, MORE)
 
     def loss(self, generator: Generator, w: Tensor, features: dict[int, Tensor], more: Tensor) -> Tensor:
-        """Weighted squared error of the latents of w (N, 512), whose features are known, and of more w (M, 512)."""
+        """Weighted squared error of the latents of w (N, 512), with given features, and of more w (M, 512)."""
         with autocast():
             further = _features(generator, more)
         read = self(torch.cat([features[BLOCK], further]))
@@ -95,5 +95,5 @@ def _features(generator: Generator, w: Tensor) -> Tensor:
 
 
 def pooled(features: Tensor) -> Tensor:
-    """Means of a feature map (N, channels, r, r) over PLACES x PLACES places, flat and float32."""
+    """A feature map (N, channels, r, r) reduced to PLACES x PLACES means, flat and float32."""
     return functional.adaptive_avg_pool2d(features.float(), PLACES).flatten(1)

@@ -1,4 +1,4 @@
-"""Distilling the embedded generator: w -> truth is known, and so is the picture of every w."""
+"""Distillation of synthface's generator: the truth, and so the picture, of every w is known."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from stylegan.generator import Generator
 from stylegan.training import detail_loss, image_at, pixel_loss
 
 CHANNELS = {4: 256, 8: 256, 16: 96, 32: 64, 64: 32}
-FACE_WEIGHT = 1.0  # of pixels from eyes to mouth, beside 1 elsewhere, at full resolution
-VALUE_SHARE = 0.3  # weight of what scorer A reads, at full resolution
-ENTROPY_SHARE = 0.25  # of the cross-entropy of binary values, beside squared errors
-SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part costs more than softness all over
-ADAM_SCALE = 0.08  # rate of biases, constants and toRGB beside that of the kernels
+FACE_WEIGHT = 1.0  # additional weight of pixels from eyes to mouth, at full resolution
+VALUE_SHARE = 0.3  # weight of the error of scorer A's values, at full resolution
+ENTROPY_SHARE = 0.25  # weight of the cross-entropy of binary values; squared errors have 1
+SQUARES = 8.0  # weight of squared errors, at full resolution: a missing part costs more than softness everywhere
+ADAM_SCALE = 0.08  # learning rate of biases, constants and toRGB, relative to the kernels'
 FEATURE_SHARE = 0.15  # weight of the perception net's activations, at full resolution
 DETAIL_SHARE = 20.0  # weight of the strength of detail, at full resolution
-OF_PARENT = 0.5  # share of the weights before a further training in those that it leaves
+OF_PARENT = 0.5  # share of the parent's weights in the average after a further training
 EARLY_SHARE = 10.0  # weight of the truth read from early features, at full resolution
 
 Say = Callable[[str], None]
 
 
 def new_generator(seed: int) -> Generator:
-    """The embedded architecture, 64 px: the made mapping network, and a synthesis network with seeded start values."""
+    """A generator of 64 px: the constructed mapping network, and a synthesis network with seeded initial weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         generator = Generator(resolution=max(CHANNELS), channels=CHANNELS)
@@ -51,7 +51,7 @@ def new_generator(seed: int) -> Generator:
 
 
 def set_grain(generator: Generator) -> None:
-    """Make the last block's constant noise the camera's grain, so that it can add what `noise` adds to a render."""
+    """Set the last block's constant noise to the camera's grain, so that it can imitate the noise of renders."""
     for layer in ("conv0", "conv1"):
         noise = generator.synthesis.get_submodule(f"b{generator.resolution}.{layer}").get_buffer("noise_const")
         noise.copy_(grain(generator.resolution)[0, 0])
@@ -59,18 +59,18 @@ def set_grain(generator: Generator) -> None:
 
 @torch.no_grad()
 def all_w(sets: list[RenderSet]) -> Tensor:
-    """w (N, 512) of the faces of some sets, one set after the other."""
-    found = []
-    for wanted in sets:
-        for ids in np.array_split(np.arange(wanted.count), max(1, wanted.count // 4096)):
-            found.append(wanted.w(ids))
-    return torch.cat(found)
+    """w (N, 512) of the faces of several sets, in order."""
+    parts = []
+    for render_set in sets:
+        for ids in np.array_split(np.arange(render_set.count), max(1, render_set.count // 4096)):
+            parts.append(render_set.w(ids))
+    return torch.cat(parts)
 
 
 class Judges:
-    """What is asked of full-size images beside their pixels: like activations, and the true values to scorer A.
+    """The losses on full-size images in addition to pixels: perception activations, and the values of scorer A.
 
-    Scorer B has no part in it, so that it can measure what came out.
+    Scorer B is not used, so that it can measure the result.
     """
 
     def __init__(self, perception: Perception, scorer_a: Scorer, faces: Mixed) -> None:
@@ -79,10 +79,9 @@ class Judges:
         self.weight = attribute_weight() / self.values.var(dim=0).clamp(min=SMALLEST_VARIANCE)
 
     def loss(self, made: Tensor, wanted: Tensor, rows: np.ndarray, seed: int, step: int) -> Tensor:
-        """The weighted loss of images made (N, 3, H, W) against the renders of some rows of the set.
+        """The weighted loss of images `made` (N, 3, H, W) against the renders of some rows of the set.
 
-        Scorer A sees them as it saw renders in its own training, a little changed, so that no pattern of its weights
-        is learned instead of a face.
+        Scorer A sees augmented images, as in its training, so that the generator does not learn to exploit its weights.
         """
         with autocast():
             with torch.no_grad():
@@ -96,9 +95,9 @@ class Judges:
 
 
 def value_error(logits: Tensor, values: Tensor) -> Tensor:
-    """How wrong a scorer's logits (N, 35) are of values (N, 35): squared error; of binary ones, cross-entropy.
+    """The errors (N, 35) of a scorer's logits against values: squared error, and cross-entropy for binary attributes.
 
-    Squares of a sigmoid have no slope where a scorer is sure and wrong, as of a pair of glasses that is not drawn.
+    The squared error of a sigmoid has no gradient if a scorer is certain and wrong, as for glasses that are not drawn.
     """
     binary = torch.tensor([attribute.kind == "binary" for attribute in attributes.ATTRIBUTES])
     entropy = functional.binary_cross_entropy_with_logits(logits, values, reduction="none")
@@ -106,7 +105,7 @@ def value_error(logits: Tensor, values: Tensor) -> Tensor:
 
 
 def face_weight(resolution: int) -> Tensor:
-    """How much each pixel matters (resolution, resolution), mean 1; most from eyes to mouth, whose place is fixed."""
+    """The weight of each pixel (resolution, resolution), with mean 1; largest from eyes to mouth."""
     place = (torch.arange(resolution) + 0.5) / resolution - 0.5
     distance = (place[None, :].square() + (place[:, None] - 0.02).square()).sqrt()
     weight = 1 + FACE_WEIGHT * torch.sigmoid((0.3 - distance) / 0.03)
@@ -124,9 +123,9 @@ def fit_images(
     judges: Judges | None = None,
     name: str = "",
 ) -> None:
-    """Regress the renders of w (N, 512) at one resolution; with `judges`, which need full size, what they see too.
+    """Regress the renders of w (N, 512) at one resolution; `judges`, for full size only, add their losses.
 
-    With judges the truth is also asked of early features, of the batch and of more w that need no picture.
+    With `judges`, the loss of `EarlyTruth` is added too, for the batch and for more w that need no picture.
     """
     generator.synthesis.train()
     weight = face_weight(resolution)
@@ -160,16 +159,16 @@ def fit_images(
 
 @torch.no_grad()
 def average_with(generator: Generator, parent: Generator) -> None:
-    """Half the way back to the weights from which a further training began, in place; the buffers stay.
+    """Average a further training's weights with the weights it started from, in place; buffers are unchanged.
 
-    What both trainings agree on stays, and where each errs by its own faces the errors partly cancel: Wortsman et al.,
-    "Model soups", ICML 2022, here of a training and its parent.
+    Errors of the two that depend on their training faces partly cancel: Wortsman et al., "Model soups", ICML 2022, here
+    with a training and its parent.
     """
     for own, former in zip(generator.synthesis.parameters(), parent.synthesis.parameters(), strict=True):
         own.lerp_(former, OF_PARENT)
 
 
 def finish(generator: Generator) -> None:
-    """Set the average w that truncation draws towards, and freeze."""
+    """Measure the average w, which truncation needs, and freeze the generator."""
     generator.mapping.measure_average_w(samples=50_000)
     generator.eval().requires_grad_(False)

@@ -23,15 +23,15 @@ from pipeline.optimisation.schedule import Schedule
 from pipeline.storage.fingerprint import bytes_sha256
 
 Say = Callable[[str], None]
-MARGIN, SHARPNESS = 0.15, 20.0  # CosFace (Wang et al., CVPR 2018): subtracted from the own cosine; its scale
-FACTOR_SHARE = 5.0  # weight of the identity factors beside it
+MARGIN, SHARPNESS = 0.15, 20.0  # CosFace (Wang et al., CVPR 2018): subtracted from the true class's cosine; the scale
+FACTOR_SHARE = 5.0  # weight of the identity factors, relative to CosFace
 IDENTITY = [*face_factors.IDENTITY_INDEX, attributes.INDEX["gender"]]  # what a person of `identities` keeps
-ADAM_SCALE = 0.5  # rate of biases and norms beside that of the kernels
-SMALLEST_VARIANCE = 0.003  # of a value, so that the rarest attributes do not drown the others
+ADAM_SCALE = 0.5  # learning rate of biases and norms, relative to the kernels'
+SMALLEST_VARIANCE = 0.003  # lower bound of a value's variance, which bounds the weight of rare attributes
 
 
 class Mixed:
-    """Several rendered sets as one; rows run through them in order."""
+    """Several rendered sets as one; rows count through the sets in order."""
 
     def __init__(self, parts: list[RenderedSet]) -> None:
         self.parts = parts
@@ -51,7 +51,7 @@ class Mixed:
         return bytes_sha256(" ".join(part.sha256 for part in self.parts).encode())
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images and factors of some rows, which must be sorted."""
+        """Images and factors of rows, which must be sorted."""
         found = [
             part.batch(rows[(rows >= low) & (rows < high)] - low)
             for part, low, high in zip(self.parts, self.starts[:-1], self.starts[1:], strict=True)
@@ -60,7 +60,7 @@ class Mixed:
 
 
 def augmented(images: Tensor, seed: int, step: int) -> Tensor:
-    """Images whose contrast, brightness and sharpness vary a little, as a generator's do; same truth."""
+    """Images with small random changes of contrast, brightness and sharpness, as between generators; same truth."""
     rng = torch.Generator().manual_seed((seed << 32) + step)
     n = len(images)
     gain = 1 + 0.04 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
@@ -71,7 +71,7 @@ def augmented(images: Tensor, seed: int, step: int) -> Tensor:
 
 
 def autocast() -> torch.autocast:
-    """bfloat16 in the convolutions: twice as fast where the processor has it, and only in training."""
+    """bfloat16 in the convolutions, for training only: twice as fast on processors that support it."""
     return torch.autocast("cpu", dtype=torch.bfloat16)
 
 
@@ -93,9 +93,9 @@ def train_scorer(scorer: Scorer, faces: Mixed, schedule: Schedule, name: str, fo
 def train_recognizer(
     recognizer: Recognizer, faces: RenderedSet, schedule: Schedule, name: str, folder: Path, say: Say
 ) -> None:
-    """CosFace over the persons of a set of kind `identities`, and their true identity factors from the embedding.
+    """CosFace over the persons of a set of kind `identities`, and regression of their true identity factors.
 
-    CosFace alone hardly starts on persons this alike; the factors say what to look at.
+    CosFace alone hardly learns on persons this similar; the factors show the network what to look at.
     """
     persons = len(faces.images) // PER_PERSON
     centres = nn.Linear(recognizer.dimensions, persons, bias=False)
@@ -119,7 +119,7 @@ def train_recognizer(
     train_one(recognizer, helper, loss_of, schedule, faces, name, folder, say)
 
 
-# Kinds of face that the perception net tells apart: gender x three ages x glasses x two brightnesses of hair.
+# Classes of the perception net: gender x three ages x glasses x two brightnesses of hair.
 CLASSES = 2 * 3 * 2 * 2
 
 
@@ -135,7 +135,7 @@ def kind_of(drawn: Tensor) -> Tensor:
 def train_perception(
     perception: Perception, faces: Mixed, schedule: Schedule, name: str, folder: Path, say: Say
 ) -> None:
-    """Cross-entropy of the kind of face, plus squared error of every factor, so that features tell all of a face."""
+    """Cross-entropy of the class, plus squared error of every factor, so that features describe the whole face."""
     factors = nn.Linear(perception.feature_width, face_factors.N_FACTORS)
 
     def loss_of(step: int) -> Tensor:

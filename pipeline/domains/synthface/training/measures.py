@@ -1,4 +1,4 @@
-"""What the model cards say: each network's quality on held-out samples, against the known truth."""
+"""The figures in model cards: the quality of each network on held-out samples, against the known truth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def values_of(scorer: Scorer, images: Tensor) -> np.ndarray:
 
 
 def agreement(found: np.ndarray, truth: np.ndarray) -> dict[str, dict[str, float]]:
-    """Per attribute: R2 of the values, and for binary ones the area under the ROC curve where both classes occur."""
+    """Per attribute: R2 of the values, and for binary ones the area under the ROC curve if both classes occur."""
     table: dict[str, dict[str, float]] = {}
     for index, attribute in enumerate(attributes.ATTRIBUTES):
         row = {"r2": float(r2_score(truth[:, index], found[:, index]))}
@@ -78,7 +78,7 @@ def measure_recognizer(recognizer: Recognizer, people: RenderedSet, pairs: int =
 
 @torch.no_grad()
 def measure_perception(perception: Perception, natural: RenderedSet) -> dict[str, float]:
-    """Share of held-out renders whose kind it tells."""
+    """Accuracy of the class on held-out renders."""
     images, drawn = natural.batch(np.arange(len(natural.images)))
     told = torch.cat([perception.logits(part).argmax(dim=1) for part in images.split(BATCH)])
     return {"accuracy": round(float((told == kind_of(drawn)).float().mean()), 4), "n": len(images)}
@@ -88,7 +88,7 @@ def measure_perception(perception: Perception, natural: RenderedSet) -> dict[str
 def measure_generator(
     generator: Generator, scorer_b: Scorer, held_out: RenderedSet, z_seed: int, found_of: int = 2000
 ) -> dict[str, object]:
-    """On held-out z: share of faces that MTCNN finds, scorer B against the truth, pixels against the renders."""
+    """On held-out z: share of faces that MTCNN detects, scorer B against the truth, pixels against the renders."""
     count = len(held_out.images)
     wanted, drawn = held_out.batch(np.arange(count))
     z = torch.from_numpy(draw_z(z_seed, np.arange(count)))

@@ -1,9 +1,9 @@
 """Muon for matrices and kernels, Adam for the rest, behind the interface of one optimizer.
 
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024: the step of a weight matrix is its
-momentum with all singular values made equal. torch's own Muon takes matrices only, so a kernel (out, in, k, k) is
-handed to it as (out, in k k). Distilling the generator takes several times fewer images with it than with Adam
-(docs/synthface.md has the figures).
+momentum with all singular values set to the same number. torch's Muon accepts only matrices, so a kernel
+(out, in, k, k) is reshaped to (out, in k k). Distillation of the generator needs several times fewer images with Muon
+than with Adam (docs/synthface.md has the figures).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
-SMALLEST = 4  # outputs of a weight that counts as a matrix; fewer (toRGB) go to Adam
+SMALLEST = 4  # smallest number of outputs of a matrix for Muon; smaller ones (toRGB) go to Adam
 
 
 class MuonAndAdam:
     """One optimizer of `modules`: their matrices and kernels by Muon, everything else by AdamW.
 
-    The rate that a training loop sets is Muon's, whose steps have a root mean square of 0.2 x rate; Adam's is
-    `adam_scale` times that.
+    A training loop sets the learning rate of Muon, whose steps have a root mean square of 0.2 x rate; Adam's rate is
+    `adam_scale` times as large.
     """
 
     def __init__(
@@ -38,18 +38,18 @@ class MuonAndAdam:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of both, for the loop to set their rates."""
+        """The parameter groups of both optimizers, so that a training loop can set their rates."""
         return [*self._muon.param_groups, *self._adam.param_groups]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for kernel in self._kernels:
             kernel.grad = None
         self._adam.zero_grad(set_to_none=set_to_none)
 
     @torch.no_grad()
     def step(self) -> None:
-        """One step along the gradients that `backward` left."""
+        """One step along the gradients of the last `backward`."""
         for kernel, flat in zip(self._kernels, self._flat, strict=True):
             flat.copy_(kernel.reshape(flat.shape))
             flat.grad = None if kernel.grad is None else kernel.grad.reshape(flat.shape)
@@ -59,7 +59,7 @@ class MuonAndAdam:
         self._adam.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a later call needs to continue exactly."""
+        """The state for an exact continuation."""
         return {"muon": self._muon.state_dict(), "adam": self._adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

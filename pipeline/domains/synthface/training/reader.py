@@ -1,9 +1,9 @@
-"""Training of the truth reader, the unit and error of its distance, and what its card says.
+"""Training of the truth reader, calibration of its distance, and the figures in its card.
 
-Training: squared error of every factor. The unit: on persons that it never saw, each in several pictures that share the
-identity factors, gender and nearly the age, and nothing else, what of a reading is the person's, how far two persons
-lie apart, and how far two pictures of one person do. That last is the reader's error: what it shows where the identity
-is unchanged and all else is another picture's. Pictures that differ in less read closer.
+The loss is the squared error of every factor. The calibration uses held-out persons, each in several pictures that
+share only the identity factors, the gender and nearly the age. It measures the share of a reading's variance between
+persons, the distance of two persons, and the distance of two pictures of one person. The last is the reader's error:
+its distance if the identity is unchanged and everything else differs. Pictures that differ less have smaller distances.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from stylegan.generator import Generator
 from stylegan.sampling import draw_z
 
 BATCH = 128
-DRIVEN = 100  # faces of which one attribute is driven, for the card
+DRIVEN = 100  # faces on which one attribute is changed, for the card
 
 
 def train_reader(reader: Reader, faces: Mixed, schedule: Schedule, name: str, folder: Path, say: Say) -> None:
-    """Squared error of every factor over its variance in the sets; identity weighs as much as all the rest.
+    """Minimise the squared error of every factor over its variance; identity has the weight of all other factors.
 
     Sets `reader.spread`. The distance has no unit before `calibrate_reader`.
     """
@@ -92,11 +92,11 @@ def pair_distances(rows: Tensor) -> tuple[Tensor, Tensor]:
 def measure_reader(
     reader: Reader, natural: RenderedSet, people: RenderedSet, generator: Generator, made_of: RenderedSet, z_seed: int
 ) -> dict[str, object]:
-    """Its error per factor on held-out renders and held-out G(z), its distance against the true one, its error.
+    """The reader's error per factor on held-out renders and images, and the error and correlation of its distance.
 
     natural: renders with FFHQ's statistics. people: persons of kind `identities`. made_of: the renders of the z with
-    ids 0, 1, ... of `z_seed`, whose factors are the truth of `generator`'s images of the same z. Errors are root
-    mean squares in standard deviations of the population, 1 for a guess of the mean.
+    ids 0, 1, ... of `z_seed`; their factors are the truth of `generator`'s images of the same z. Errors are root mean
+    squares in standard deviations of the population: 1 for a constant prediction of the mean.
     """
     renders, drawn = natural.batch(np.arange(len(natural.images)))
     z = torch.from_numpy(draw_z(z_seed, np.arange(len(made_of.images))))
@@ -114,7 +114,7 @@ def measure_reader(
 
 
 def _errors(reader: Reader, images: Tensor, truth: Tensor) -> dict[str, object]:
-    """Error and R2 of every factor, and the distance of neighbouring images against the true one."""
+    """Error and R2 of every factor, and the distance of neighbouring images against the true distance."""
     read = _in_batches(reader, images)
     error = (read - truth).square().mean(dim=0)
     r2 = 1 - error / truth.var(dim=0, unbiased=False)
@@ -134,7 +134,7 @@ def _errors(reader: Reader, images: Tensor, truth: Tensor) -> dict[str, object]:
 
 
 def _measure_pairs(reader: Reader, images: Tensor, truth: Tensor) -> dict[str, float]:
-    """Distances of one person's and of two persons' pictures, and the correlation of both with the true ones."""
+    """Distances of pictures of one person and of two persons, and their correlation with the true distances."""
     same, other = pair_distances(_by_person(_in_batches(reader.coordinates, images)))
     true = torch.cat(pair_distances(_by_person(_standardised(reader, truth))))
     return {
@@ -155,7 +155,7 @@ def _driven(reader: Reader, drawn: Tensor) -> dict[str, float]:
         for value in POSE_LIMITS.get(column, (0.0, 1.0)):
             faces = drawn.clone()
             faces[:, face_factors.column(column)] = value
-            if column == "glasses":  # `glasses` is worn where one of its kinds is
+            if column == "glasses":  # `glasses` is 1 if one of its kinds is
                 faces[:, kinds] = 0.0
             ends.append(_in_batches(reader.coordinates, render(faces, 64).images))
         found[name] = round(float(distance(*ends).square().mean().sqrt()), 4)

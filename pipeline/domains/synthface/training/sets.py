@@ -1,16 +1,16 @@
 """Rendered training sets: factors, and their pictures as one memory-mapped array; resumable.
 
-Five ways to draw faces, because what a judge must know is wider than what FFHQ shows:
-- `generator`: factors = truth(w(z)), the world that the generator learns; FFHQ's statistics.
-- `rare`: faces of that world near an edge: the normal of one attribute of RARE, chosen by chance, is drawn around the
-  place where it begins to show, and all else as it is among faces with that normal. So the generator sees often what
-  few faces show, and learns where it begins.
+There are five kinds of sets, because judges need a wider distribution than FFHQ's:
+- `generator`: factors = truth(w(z)), the distribution that the generator learns; FFHQ's statistics.
+- `rare`: faces of that distribution near an edge. The normal of a random attribute of RARE is drawn around the value
+  at which the attribute begins to show; everything else is drawn conditionally on it. So the generator often sees rare
+  attributes, and learns where they begin.
 - `natural`: FFHQ's statistics, other faces.
-- `broad`: each attribute is with probability .3 drawn evenly over its range, so that rare values are seen too; with .1
-  where it covers others, which nobody could read then. What excludes one another stays so: one emotion at a time, one
-  leading hair colour over FFHQ's usual rest, facial hair on men.
-- `identities`: `PER_PERSON` faces of each person: identity factors and gender fixed, age nearly; pose, emotion,
-  glasses, hair and beard as in `broad`; all else (light, covers, blur, ...) drawn anew for every picture.
+- `broad`: each attribute is drawn uniformly over its range with probability .3, so that rare values occur; with .1 if
+  it covers other attributes, which could not be read then. Exclusions are kept: one emotion at a time, one leading hair
+  colour with FFHQ's usual rest, facial hair on men.
+- `identities`: `PER_PERSON` faces of each person: identity factors and gender fixed, age nearly fixed; pose, emotion,
+  glasses, hair and beard as in `broad`; everything else (light, covers, blur, ...) drawn again for every picture.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from stylegan.sampling import draw_z
 
 PER_PERSON = 10
 RENDER_BLOCK = 256
-# Kinds, and the version of each one's pictures: raised for all when the renderer or the truth changes, for one when its
-# rule does, so that no old picture is taken for a new one.
+# Kind -> version of its pictures. Raise all when the renderer or the truth changes, and one when its rule changes, so
+# that no old picture is reused.
 KINDS = {"generator": 3, "rare": 4, "natural": 3, "broad": 4, "identities": 4}
-BROAD_SHARE = 0.3  # of faces of which an attribute is drawn evenly
-COVER_SHARE = 0.1  # the same of COVERS
+BROAD_SHARE = 0.3  # probability that an attribute is drawn uniformly
+COVER_SHARE = 0.1  # the same probability for COVERS
 COVERS = ("sunglasses", "headwear", "forehead_occluded", "eye_occluded", "mouth_occluded")
-GROUP_SHARE = 0.5  # of faces whose emotion, or hair colour, is
-EDGE_SPREAD = 0.5  # standard deviation of the normal of a rare face around its edge, where a set names no other
+GROUP_SHARE = 0.5  # the same probability for the emotions, and for the hair colours
+EDGE_SPREAD = 0.5  # default standard deviation of a rare face's normal around its edge
 # The value at which an attribute begins to show.
 RARE = {
     "eye_occluded": 0.5,
@@ -71,18 +71,18 @@ RARE = {
     "moustache": 0.5,
     "sideburns": 0.5,
 }
-OFTENER = {"eye_occluded": 3, "mouth_occluded": 3}  # how much likelier one is drawn than the others
+OFTENER = {"eye_occluded": 3, "mouth_occluded": 3}  # relative frequency of an attribute of RARE; others have 1
 EMOTIONS = ("anger", "contempt", "disgust", "fear", "sadness", "surprise")
 HAIR_COLOURS = tuple(f"hair_{colour}" for colour in ("brown", "blond", "black", "red", "grey", "other"))
 FACIAL_HAIR = ("moustache", "beard", "sideburns")
-# What differs broadly between pictures of one person.
+# Attributes that are drawn as in `broad` for every picture of a person.
 CHANGING = (
     *("pitch", "roll", "yaw", "smile", "neutral", "baldness", "reading_glasses", "sunglasses", "glasses"),
     *EMOTIONS,
     *HAIR_COLOURS,
     *FACIAL_HAIR,
 )
-# Even draws of the pose stay where a portrait is one: within 24, 12 and 54 degrees.
+# Uniform draws of the pose stay within 24, 12 and 54 degrees, as in portraits.
 POSE_LIMITS = {"pitch": (0.2, 0.8), "roll": (0.3, 0.7), "yaw": (0.2, 0.8)}
 
 DrawGroup = Callable[[np.random.Generator, np.ndarray], np.ndarray]
@@ -90,10 +90,10 @@ DrawGroup = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class RenderSet:
-    """`count` faces of one kind; a face depends on (kind, seed, its id) alone, a rare one on `of` and `spread` too.
+    """`count` faces of one kind; a face depends only on (kind, seed, id), a rare face also on `of` and `spread`.
 
-    of: the attributes of RARE whose edges are drawn, all equally often; none named: all, by OFTENER.
-    spread: standard deviation of the normal of a rare face around its edge.
+    of: the attributes of RARE that are drawn near their edges, equally often; empty: all, with OFTENER's frequencies.
+    spread: standard deviation of a rare face's normal around its edge.
     """
 
     kind: str
@@ -105,12 +105,12 @@ class RenderSet:
 
     @property
     def name(self) -> str:
-        """Name of its files."""
+        """The name of the set's files."""
         kind = "-".join((self.kind, *self.of, *((f"{self.spread:g}",) if self.spread != EDGE_SPREAD else ())))
         return f"{kind}-{self.seed}-{self.count}-{self.resolution}-world{KINDS[self.kind]}"
 
     def factors(self, ids: np.ndarray) -> Tensor:
-        """Factors (N, N_FACTORS) in [0, 1] of some of its faces."""
+        """Factors (N, N_FACTORS) in [0, 1] of the faces `ids`."""
         if self.kind in ("generator", "rare"):
             return truth_factors(self.w(ids))
         if self.kind == "natural":
@@ -120,7 +120,7 @@ class RenderSet:
         return broad if self.kind == "broad" else _personify(drawn, broad, self.seed, ids)
 
     def w(self, ids: np.ndarray) -> Tensor:
-        """w (N, 512) of some of its faces; raises ValueError for a kind that is not of the generator's world."""
+        """w (N, 512) of the faces `ids`. Raises ValueError for a kind whose faces have no w."""
         if self.kind == "generator":
             return _mapping().map_to_w(torch.from_numpy(draw_z(self.seed, ids)))
         if self.kind == "rare":
@@ -134,13 +134,13 @@ def _mapping() -> MappingNetwork:
 
 
 def _edge(name: str) -> float:
-    """Where in its normal an attribute of RARE begins to show."""
+    """The value of its normal at which an attribute of RARE begins to show."""
     at, to = copula.quantile_knots(name)
     return float(torch.special.ndtri(torch.tensor(np.interp(RARE[name], to, at), dtype=torch.float64)))
 
 
 def _near_edges(seed: int, ids: np.ndarray, of: tuple[str, ...], spread: float) -> Tensor:
-    """Normals of the truth (N, N_FACTORS), float64: standard, but that of one attribute is near its edge."""
+    """Normals of the truth (N, N_FACTORS), float64, in which one attribute's normal is near its edge."""
     names = of or tuple(RARE)
     weight = np.array([1 if of else OFTENER.get(name, 1) for name in names], dtype=np.float64)
     rows = copula.cholesky().numpy()[[attributes.INDEX[name] for name in names]]
@@ -150,7 +150,7 @@ def _near_edges(seed: int, ids: np.ndarray, of: tuple[str, ...], spread: float) 
         chosen = stream.choice(len(names), p=weight / weight.sum())
         wanted = edges[chosen] + spread * stream.standard_normal()
         normals[place] = stream.standard_normal(face_factors.N_FACTORS)
-        # The attribute's own normal is row @ normals, and |row| = 1: this is the exact conditional distribution.
+        # The attribute's normal is row @ normals with |row| = 1, so this is the exact conditional distribution.
         row, own = rows[chosen], normals[place, : face_factors.N_ATTRIBUTES]
         own += (wanted - row @ own) * row
     return torch.from_numpy(normals)
@@ -185,7 +185,7 @@ def _broaden(drawn: Tensor, seed: int, ids: np.ndarray) -> Tensor:
 
 
 def _one_emotion(stream: np.random.Generator, natural: np.ndarray) -> np.ndarray:
-    """(smile, neutral, *EMOTIONS): one of happiness and the emotions at an even strength, the rest of it neutral."""
+    """(smile, neutral, *EMOTIONS): happiness or one emotion with a uniform strength; the rest is neutral."""
     values, chosen, strength = np.zeros_like(natural), stream.integers(0, 1 + len(EMOTIONS)), stream.random()
     values[0 if chosen == 0 else 1 + chosen] = strength
     values[1] = 1 - strength
@@ -193,14 +193,14 @@ def _one_emotion(stream: np.random.Generator, natural: np.ndarray) -> np.ndarray
 
 
 def _one_hair_colour(stream: np.random.Generator, natural: np.ndarray) -> np.ndarray:
-    """HAIR_COLOURS: any of them is equally likely to lead; it changes places with the one that did."""
+    """HAIR_COLOURS: a uniformly drawn colour swaps its value with the leading one."""
     led, chosen, values = int(natural.argmax()), int(stream.integers(0, len(natural))), natural.copy()
     values[led], values[chosen] = natural[chosen], natural[led]
     return values
 
 
 def _only_on_men(faces: Tensor, drawn: Tensor) -> None:
-    """Facial hair of women falls back to what FFHQ's statistics drew, in place."""
+    """Reset women's facial hair to the draw with FFHQ's statistics, in place."""
     hair = [attributes.INDEX[name] for name in FACIAL_HAIR]
     man = faces[:, attributes.INDEX["gender"]] > 0.5
     faces[:, hair] = torch.where(man[:, None], faces[:, hair], drawn[:, hair])
@@ -242,12 +242,12 @@ class RenderedSet:
         return bytes_sha256(np.ascontiguousarray(self.factors).tobytes())
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images (n, 3, H, W) float32 in [-1, 1] and factors (n, N_FACTORS) of some rows."""
+        """Images (n, 3, H, W) float32 in [-1, 1] and factors (n, N_FACTORS) of the given rows."""
         return torch.from_numpy(self.images[rows]).float().div_(127.5).sub_(1), torch.from_numpy(self.factors[rows])
 
 
 def rendered(wanted: RenderSet, folder: Path, workers: int, say: Callable[[str], None] = print) -> RenderedSet:
-    """The set, rendered where it is not yet; blocks that an interrupted call finished are kept."""
+    """The rendered set. Only missing blocks are rendered, so an interrupted call continues."""
     if wanted.kind not in KINDS:
         raise ValueError(f"Unknown kind of set {wanted.kind!r}: expected one of {', '.join(KINDS)}.")
     folder.mkdir(parents=True, exist_ok=True)

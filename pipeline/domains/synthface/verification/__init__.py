@@ -1,4 +1,4 @@
-"""Every bar that the embedded domain has to pass, measured on faces that no training saw.
+"""The requirements (bars) of synthface, measured on faces that no training used.
 
 `latentbench synthface verify` measures the groups below, one file each, and prints one table. Imports no torch.
 """
@@ -13,7 +13,7 @@ GROUPS: tuple[str, ...] = ("population", "renderer", "latent_space", "networks",
 
 
 def chosen_groups(names: Iterable[str]) -> tuple[str, ...]:
-    """The groups to measure, in their order; none named: all. Raises UnknownNameError with the closest known name."""
+    """The groups to measure, in their order; without names, all of them. Raises UnknownNameError."""
     wanted = list(names)
     for name in wanted:
         if name not in GROUPS:

@@ -1,21 +1,21 @@
 """Disentanglement, completeness and informativeness of a space of codes, by boosted trees.
 
 Eastwood & Williams, "A Framework for the Quantitative Evaluation of Disentangled Representations", ICLR 2018. The
-protocol is StyleSpace's (Wu et al., CVPR 2021; github.com/betterze/StyleSpace, `DCI.py`): of 100,000 codes drawn
-without truncation, attributes are kept that have at least 5 % of the faces on each side of their middle; per
-attribute the 2 % with the highest and the 2 % with the lowest value are told apart by gradient-boosted trees (100
-trees of depth 3, rate .1), trained on a random half, and the trees' importances are the column of that attribute.
-Informativeness is the share of the other half that the trees get right.
+protocol is StyleSpace's (Wu et al., CVPR 2021; github.com/betterze/StyleSpace, `DCI.py`). 100,000 codes are drawn
+without truncation. An attribute is used if at least 5 % of the faces are on each side of its middle. For each
+attribute, gradient-boosted trees (100 trees of depth 3, rate .1) classify the 2 % of the faces with the highest and the
+2 % with the lowest value. They are trained on a random half, and their importances are the attribute's column.
+Informativeness is their accuracy on the other half.
 
-Where we depart:
+Departures:
 
-- values are the truth's, not a classifier's; so every face counts, whether or not its picture is a good one;
-- truths have ties (a binary attribute has two values): among equals those with the lowest places are taken, and the
-  places mean nothing; their code takes none of tied extremes;
-- the label is the side a face was taken from; theirs is the sign of the classifier's logit;
-- the trees are scikit-learn's histogram trees on 32 bins (theirs: its exact trees, 20 to 40 times slower), whose
-  importance is likewise the sum of every split's gain. On 6 attributes of 512-dimensional codes both gave the same D
-  within .04.
+- values are true values instead of a classifier's, so every face counts, independent of its picture's quality;
+- true values have ties (a binary attribute has two values): of tied faces, the first indices are taken, which are
+  random; the authors' code takes none of them;
+- the label is the side from which a face was taken; the authors use the sign of the classifier's logit;
+- the trees are scikit-learn's histogram trees with 32 bins; the authors use its exact trees, which are 20 to 40 times
+  slower. The importance is the sum of the gains of all splits in both. On 6 attributes of 512-dimensional codes both
+  gave the same D within .04.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import numpy as np
 
 from pipeline import attributes
 
-EXTREME = 0.02  # of all faces, on each side
-LEAST_SHARE = 0.05  # of all faces, on each side of the middle of a kept attribute
+EXTREME = 0.02  # share of all faces in each of the two classes
+LEAST_SHARE = 0.05  # smallest share of all faces on each side of a used attribute's middle
 BINS, TREES, DEPTH = 32, 100, 3
 
 Codes = Callable[[np.ndarray], np.ndarray]
@@ -36,7 +36,7 @@ Codes = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Disentanglement:
-    """Each in [0, 1], 1 best; `attributes` are those that were kept, `importances` (D, K) sum to 1 in each column."""
+    """The scores in [0, 1], 1 is best; `attributes` are the used ones; columns of `importances` (D, K) sum to 1."""
 
     disentanglement: float
     completeness: float
@@ -46,11 +46,14 @@ class Disentanglement:
 
 
 def dci(importances: np.ndarray) -> tuple[float, float]:
-    """Disentanglement and completeness of importances (dimensions, attributes), none negative.
+    """Disentanglement and completeness of importances (dimensions, attributes).
 
-    A dimension's disentanglement is 1 - the entropy of its row, as a distribution over attributes, in units of the
-    largest possible; the score is their mean, weighted by the rows' sums. Completeness is the same of columns.
-    Raises ValueError where an importance is negative or all are zero, or either side has fewer than two entries.
+    The disentanglement of a dimension is 1 - H / H_max, where H is the entropy of its row, normalised to a distribution
+    over attributes. The score is the mean over dimensions, weighted by the rows' sums. Completeness is the same for
+    columns. Raises ValueError if an importance is negative, all are zero, or an axis is shorter than two.
+
+    >>> [float(score) for score in dci(np.eye(3))]
+    [1.0, 1.0]
     """
     if importances.ndim != 2 or min(importances.shape) < 2:
         raise ValueError(f"importances must be (dimensions, attributes), two of each or more: got {importances.shape}.")
@@ -73,7 +76,7 @@ def kept(values: np.ndarray) -> list[int]:
 
 
 def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the lowest and of the highest EXTREME of values (N,); equals by their place."""
+    """Indices of the lowest and of the highest EXTREME of values (N,); ties in order of their indices."""
     order = np.argsort(values, kind="stable")
     count = max(4, int(len(values) * EXTREME))
     return order[:count], order[-count:]
@@ -82,21 +85,21 @@ def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def tree_gains(
     codes: np.ndarray, sides: np.ndarray, seed: int
 ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Boosted trees that tell sides (N,) of 0 and 1 apart: the gain of every dimension (D,), sum 1, and their vote."""
+    """Boosted trees that classify sides (N,), 0 or 1: the gain of every dimension (D,), with sum 1, and their votes."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(
         max_iter=TREES, max_depth=DEPTH, max_bins=BINS, min_samples_leaf=1, early_stopping=False, random_state=seed
     ).fit(codes, sides)
     gains = np.zeros(codes.shape[1])
-    for (tree,) in trees._predictors:  # the only place where scikit-learn keeps the gains of its histogram trees
+    for (tree,) in trees._predictors:  # scikit-learn stores the gains of histogram trees nowhere else
         splits = tree.nodes[tree.nodes["is_leaf"] == 0]
         np.add.at(gains, splits["feature_idx"], splits["gain"])
     return gains / gains.sum(), trees.predict
 
 
 def disentanglement(codes: Codes, values: np.ndarray, seed: int = 0) -> Disentanglement:
-    """The figures of a space whose codes (n, D) of some places `codes` gives, against values (N, 35) in [0, 1]."""
+    """DCI of a space against values (N, 35) in [0, 1]; `codes(indices)` returns the codes (n, D) of faces."""
     columns = kept(values)
     if len(columns) < 2:
         raise ValueError(f"{len(columns)} attributes have {LEAST_SHARE:.0%} of the faces on each side; needed are two.")

@@ -1,4 +1,4 @@
-"""A measured figure beside its bar; the table of them, on screen and as Parquet; what a group measures with."""
+"""Measured figures with their bars: the table as text and Parquet, and the tools of the measurements."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number: which bar it belongs to, of what (an attribute, a network), from how many samples.
+    """One measured number, with its bar, its subject (an attribute, a network) and the number of samples.
 
-    Without a direction it is reported only, and `passes` is None. `seconds` is what the measurement took in which it
-    arose, shared evenly among its figures. A `detail` is in the file, but not in the table on screen.
+    Without a direction it is only reported, and `passes` is None. `seconds` is the time of its measurement, divided
+    evenly among the figures. A `detail` is in the file, but not in the table on screen.
     """
 
     bar: str
@@ -60,7 +60,7 @@ class Figure:
 
     @property
     def passes(self) -> bool | None:
-        """Whether it meets its limit; None where it has none. A figure that is not a number fails."""
+        """Whether the figure meets its limit; None without a limit. NaN fails."""
         if self.limit is None:
             return None
         met = {">=": self.figure >= self.limit, "<=": self.figure <= self.limit, "=": self.figure == self.limit}
@@ -81,9 +81,9 @@ FrechetDistance = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], flo
 
 @dataclass(frozen=True)
 class Bench:
-    """What a group measures with. Metrics and methods stand above domains, so what is needed of them is handed in.
+    """The tools of a group of measurements. Domains cannot import metrics and methods, so those are passed in.
 
-    folder: rendered faces are kept below it. workers: processes of one thread each that render. threads: of torch.
+    folder: of rendered faces. workers: number of rendering processes with one thread each. threads: of torch.
     """
 
     folder: Path
@@ -94,7 +94,7 @@ class Bench:
     say: Say = print
 
     def measure(self, what: str, measurement: Callable[[], Sequence[Figure]]) -> list[Figure]:
-        """Run a measurement, tell what it took, and answer its figures with their seconds."""
+        """Run a measurement, print its time, and return its figures with their seconds."""
         self.say(f"  {what} ...")
         started = time.monotonic()
         found = list(measurement())
@@ -112,12 +112,12 @@ def missed(rows: Iterable[Figure]) -> list[Figure]:
 
 
 def exit_code(rows: Iterable[Figure]) -> int:
-    """0 where every bar is met, 1 where one is missed."""
+    """0 if every bar is met, otherwise 1."""
     return 1 if missed(rows) else 0
 
 
 def summary(rows: Sequence[Figure]) -> str:
-    """How many bars are met, which are missed, and how many figures are only reported."""
+    """One line: how many bars are met, which are missed, and how many figures have no bar."""
     below = [f"{row.bar}: {row.subject}" for row in missed(rows)]
     barred = sum(row.passes is not None for row in rows)
     words = f"{barred - len(below)} of {barred} figures meet their bar, {len(rows) - barred} have none"
@@ -125,7 +125,7 @@ def summary(rows: Sequence[Figure]) -> str:
 
 
 def as_lines(rows: Sequence[Figure]) -> list[str]:
-    """The table in words, without details: what, figure, bar, n, passes, note."""
+    """The table as lines of text, without details: subject, figure, bar, n, passes, note."""
     head = ("what", "figure", "bar", "n", "passes", "note")
     verdict = {True: "yes", False: "NO", None: ""}
     cells = [head] + [
@@ -161,7 +161,7 @@ def _number(value: float | None) -> str:
 
 
 def write(rows: Sequence[Figure], path: Path) -> None:
-    """Write the figures as Parquet by SCHEMA, whole or not at all. Raises ConfigError if the path cannot be written."""
+    """Write the figures as Parquet with SCHEMA, atomically. Raises ConfigError if the path cannot be written."""
     columns: dict[str, Any] = {
         name: [getattr(row, name) for row in rows] for name in SCHEMA.names if name not in ("figure", "seconds", "n")
     }

@@ -1,16 +1,16 @@
-"""The generator: is what it makes like the renders, a face every time, never twice the same, and what its w says?
+"""Checks of the generator: realism (FID), detectable faces, no duplicates, images that match the truth of w.
 
-**FID** of 10,000 G(z) to 10,000 renders of other faces of the same world, by the perception net's features. Two
-disjoint sets of 10,000 renders are almost as near as the same set twice, so 1.5 times their distance alone would ask
-for more than any network gives; the fixed term is VARIANCE_SHARE of the features' total variance (the trace of their
-covariance among renders). A yardstick is reported beside the bar: the same distance of renders at half their
-resolution, 14 % of that variance when this was set; a seventh of what a halved resolution costs may be lost.
+**FID** of 10,000 G(z) to 10,000 renders of other faces of the same distribution, on the perception net's features. Two
+disjoint sets of 10,000 renders are almost as close as a set to itself, so 1.5 times their distance alone would be out
+of reach for any network. The fixed term is VARIANCE_SHARE of the features' total variance (the trace of their
+covariance among renders). For comparison the distance of renders at half their resolution is reported: 14 % of that
+variance when the bar was set, so the generator may lose a seventh of the loss from a halved resolution.
 
-**Never twice the same**: the distance of the nearest pair of 1,000 G(z), by recognizer A. Nearly identical means nearer
-than NEARLY_IDENTICAL of the median distance of two pictures of one person (which differ in pose, light, expression,
-hair and so on); as distances go with the square of the angle, that is a twentieth of the usual angle. A picture and
-the same with noise of 1 % of the range are nearer than that (about .0008 when this was set), the nearest two of 1,000
-renders, which are all of different persons, are not (.02); the latter is reported beside the bar.
+**No duplicates**: the distance of the closest pair of 1,000 G(z), by recognizer A. Two images are nearly identical if
+their distance is below NEARLY_IDENTICAL times the median distance of two pictures of one person (which differ in pose,
+light, expression, hair and so on). Distances grow with the square of the angle, so that is a twentieth of the usual
+angle. A picture and the same picture with noise of 1 % of the range are closer (about .0008 when the bar was set); the
+closest two of 1,000 renders, all of different persons, are not (.02), which is reported for comparison.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Sample:
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """All figures of the generator's images."""
+    """All figures of the generator."""
     torch.set_num_threads(bench.threads)
     made = draw_sample(FID_COUNT)
     return [
@@ -102,7 +102,7 @@ def moments(features: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def coarse(images: Tensor) -> Tensor:
-    """Images (N, 3, H, W) at half their resolution, brought back to it."""
+    """Images (N, 3, H, W), reduced to half their resolution and enlarged again."""
     return functional.interpolate(functional.avg_pool2d(images, 2), scale_factor=2.0, mode="bilinear")
 
 
@@ -112,7 +112,7 @@ def fid_limit(between_renders: float, total_variance: float) -> float:
 
 
 def fid_figures(pixels: np.ndarray, bench: Bench) -> list[Figure]:
-    """The distance of G(z) to renders beside that of two sets of renders, and the yardstick."""
+    """FID of G(z) to renders, of two sets of renders, and of renders at half their resolution."""
     perception = load_network(Perception, weights_path("perception"), CPU)
     one, two = (held_out(name, bench).images for name in ("world_one", "world_two"))
 
@@ -144,7 +144,7 @@ def fid_figures(pixels: np.ndarray, bench: Bench) -> list[Figure]:
 
 
 def found_figures(pixels: np.ndarray, bench: Bench) -> list[Figure]:
-    """Share of images in which MTCNN finds a face with at least the probability FOUND."""
+    """Share of images in which MTCNN detects a face with at least the probability FOUND."""
     detector, rows = Detector(), []
     for what, images in (("G(z)", pixels), ("renders", held_out("world_one", bench).images)):
         with Display(f"MTCNN, {what}", FOUND_COUNT, "images") as display:
@@ -175,7 +175,7 @@ def same_identity(embedding: Tensor, per_person: int = PER_PERSON) -> Tensor:
 
 
 def nearest_figures(pixels: np.ndarray, bench: Bench) -> list[Figure]:
-    """The nearest pair of G(z), and of renders, in units of the median distance of one person's pictures."""
+    """Distance of the closest pair of G(z), and of renders, over the median distance of one person's pictures."""
     recognizer = load_network(Recognizer, weights_path("recognizer_a"), CPU)
     usual = float(same_identity(judged(recognizer, held_out("people", bench).images)).median())
     sets = {"G(z)": pixels, "renders": held_out("world_one", bench).images}

@@ -1,14 +1,14 @@
-"""Whether W is as hard as that of a real generator: probes of the truth, DCI, boundaries.
+"""Checks that W is as entangled as a real generator's: probes of the truth, DCI, and boundaries.
 
-The quick look while W is being designed, which reads no weights file:
+A quick measurement while W is designed, without weights files:
 
     python -c "from pipeline.domains.synthface.verification.latent_space import disentanglement_of_w as d; print(d())"
 
-**Two targets.** A factor is a normal pushed through a marginal, often a steep one: no line reads a binary attribute
-well, however straight W is, so the gap between nonlinear and linear probes of the *factors* partly measures FFHQ's
-marginals. The same probes therefore read the *normals* behind the attributes too, before their marginals, where a
-linear W would be read perfectly: that gap is W's own. The bar is asked of both. `glasses` has no normal of its own
-(factors.py); that of `reading_glasses` stands for it.
+**Two targets.** A factor is a normal transformed by a marginal, often a steep one. A linear probe cannot predict a
+binary attribute well even if W is linear, so the gap between nonlinear and linear probes of the *factors* partly
+measures FFHQ's marginals. Therefore the probes also predict the *normals* before the marginals, which a linear probe
+would predict perfectly from a linear W: that gap measures only W. Both gaps have the bar. `glasses` has no normal
+(factors.py); the normal of `reading_glasses` is used for it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from stylegan.weights import load_generator
 
 DCI_COUNT = 100_000
 PROBE_COUNT, PROBE_TRAIN, BOOSTED_TRAIN = 60_000, 50_000, 10_000
-CLEAR_GAP = 0.05  # of R2
-LEAST_CLEAR = 4  # of the eight
+CLEAR_GAP = 0.05  # smallest clear gap in R2
+LEAST_CLEAR = 4  # smallest number of the eight attributes with a clear gap
 D_RANGE = (0.35, 0.75)
 EIGHT = tuple(attributes.EVALUATED.values())
 
@@ -57,19 +57,19 @@ def measure(bench: Bench) -> list[Figure]:
 
 @torch.no_grad()
 def truth_of(w: Tensor) -> Tensor:
-    """The factors (N, N_FACTORS) that w (N, 512) stands for."""
+    """The true factors (N, N_FACTORS) of w (N, 512)."""
     return torch.cat([truth_factors(part) for part in w.split(8192)])
 
 
 @torch.no_grad()
 def normals_of(w: Tensor) -> Tensor:
-    """The correlated normals (N, 35) behind the attributes of w (N, 512), before their marginals."""
+    """The correlated normals (N, 35) of the attributes of w (N, 512), before their marginals."""
     normals = torch.cat([truth_normals(part)[:, :N_ATTRIBUTES] for part in w.split(8192)])
     return (normals.double() @ copula.cholesky().T).float()
 
 
 def disentanglement_of_w(count: int = DCI_COUNT) -> Disentanglement:
-    """DCI of the W that `truth.make_mapping` makes, on `count` codes; no weights file is read."""
+    """DCI of the W of `truth.make_mapping`, on `count` codes; reads no weights file."""
     w = draw_w(make_mapping().requires_grad_(False), W_SEED, count)
     return dci_of_w(w, truth_of(w))
 
@@ -90,7 +90,7 @@ def dci_of_styles(generator: Generator, w: Tensor, factors: Tensor) -> Disentang
 
 
 def dci_figures(space: str, found: Disentanglement) -> list[Figure]:
-    """Disentanglement (with its two bars where the space is W), completeness, informativeness."""
+    """Disentanglement (with two bars for W), completeness and informativeness."""
     published = {"W": ("about .54", ".57"), "S": (".75", ".87")}[space]
     bar, n, note = f"DCI of {space}", DCI_COUNT, f"over {len(found.attributes)} attributes; FFHQ {published[0]}"
     sides: tuple[tuple[Direction, float], ...] = ((">=", D_RANGE[0]), ("<=", D_RANGE[1]))
@@ -105,7 +105,7 @@ def dci_figures(space: str, found: Disentanglement) -> list[Figure]:
 
 
 def probe_figures(w: Tensor, factors: Tensor, normals: Tensor) -> list[Figure]:
-    """R2 of every probe for every target, and how many of the eight a nonlinear one reads clearly better."""
+    """R2 of every probe for every target, and the number of the eight with a clear gap."""
     train = PROBE_TRAIN
     both = torch.cat([factors, normals], dim=1)
     linear = probes.linear_r2(w, both, train)
@@ -133,13 +133,13 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
 
 
 def gap_figures(target: str, linear: np.ndarray, nonlinear: np.ndarray, n: int) -> list[Figure]:
-    """R2 of the better nonlinear probe - of the linear one, for the eight, and on how many it is clear.
+    """R2 of the better nonlinear probe - R2 of the linear probe, for the eight, and the number of clear gaps.
 
     linear, nonlinear: one R2 per column, attributes first.
     """
     rows, gaps = [], []
     for name in EIGHT:
-        normal = target == "normals" and name == "glasses"  # it has none of its own
+        normal = target == "normals" and name == "glasses"  # `glasses` has no normal
         column = attributes.INDEX["reading_glasses" if normal else name]
         gaps.append(float(nonlinear[column] - linear[column]))
         note = f"{nonlinear[column]:.3f} - {linear[column]:.3f}" + (", of reading_glasses" if normal else "")
@@ -151,7 +151,7 @@ def gap_figures(target: str, linear: np.ndarray, nonlinear: np.ndarray, n: int) 
 
 
 def z_figures(factors: Tensor) -> list[Figure]:
-    """R2 of the linear probe of z, for comparison: what W disentangles."""
+    """R2 of the linear probe of z, for comparison with W."""
     z = torch.from_numpy(draw_z(W_SEED, np.arange(len(factors))))
     r2 = probes.linear_r2(z, factors, PROBE_TRAIN)
     n, bar = len(factors) - PROBE_TRAIN, "linear probe of z, R2"
@@ -160,7 +160,7 @@ def z_figures(factors: Tensor) -> list[Figure]:
 
 
 def svm_figures(bench: Bench, w: Tensor, factors: Tensor) -> list[Figure]:
-    """Accuracies of InterFaceGAN's boundaries with the truth as labels: on held-out extremes, and on all between."""
+    """Accuracies of InterFaceGAN's boundaries with true labels: on held-out extremes, and on all faces in between."""
     facts = bench.boundaries(w, attributes_of(factors), W_SEED)
     rows = []
     for name in EIGHT:

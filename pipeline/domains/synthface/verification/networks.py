@@ -1,9 +1,9 @@
-"""The judges on held-out renders, their agreement on edited images, the weight of all files, the generator's speed.
+"""Checks of the networks: judges on held-out renders, their agreement on edited images, file sizes, generator speed.
 
-Scorers: an even mixture of held-out renders with FFHQ's statistics and of such whose attributes are drawn broadly (the
-rare ones hardly occur in the first); R2 for continuous attributes, area under the ROC curve for binary ones, over the
-whole mixture; the notes tell both parts apart. Speeds are the fastest of some rounds, which is what the machine
-can do while nothing else runs.
+Scorers are measured on a mixture of equal parts: held-out renders with FFHQ's statistics, and renders with broadly
+drawn attributes, because rare values hardly occur in the first part. The figures are R2 for continuous attributes and
+the area under the ROC curve for binary ones, over the whole mixture; the notes give both parts. A speed is the fastest
+of several rounds, which estimates the speed of an idle machine.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def measure(bench: Bench) -> list[Figure]:
 def quality(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """R2 of continuous and area under the ROC curve of binary attributes, (35,); found and truth (N, 35) in [0, 1].
 
-    nan where a binary attribute has one side only.
+    NaN if a binary attribute has only one class.
     """
     values = np.full(N_ATTRIBUTES, np.nan)
     for column, attribute in enumerate(attributes.ATTRIBUTES):
@@ -82,7 +82,7 @@ def quality(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def scorer_figures(name: str, scorer: Scorer, bench: Bench) -> list[Figure]:
-    """Quality of every attribute, its least and its mean."""
+    """Quality of every attribute, with the minimum and the mean."""
     sets = {kind: held_out(kind, bench) for kind in ("natural", "broad")}
     found = {kind: judged(scorer, part.images).numpy() for kind, part in sets.items()}
     truth = {kind: np.asarray(part.factors[:, :N_ATTRIBUTES]) for kind, part in sets.items()}
@@ -113,7 +113,7 @@ def recognizer_figures(name: str, bench: Bench) -> list[Figure]:
 def edited_w(generator: Generator) -> Tensor:
     """w moved along the ridge-probe directions of the eight, (8, faces x strengths, 512).
 
-    A strength of 1 moves the probe of the attribute's normal by one standard deviation, by the shortest step.
+    A strength of 1 changes the linear probe of the attribute's normal by one standard deviation; the step is the shortest.
     """
     known = draw_w(generator.mapping, W_SEED, PROBE_COUNT)
     slopes, _ = probes.ridge(known, normals_of(known))
@@ -127,7 +127,7 @@ def edited_w(generator: Generator) -> Tensor:
 
 
 def edited_figures(generator: Generator, scorer_a: Scorer, scorer_b: Scorer) -> list[Figure]:
-    """Rank correlation of the scorers on images of edited w: the edited attribute's, and the mean of all 35."""
+    """Rank correlation of the two scorers on images of edited w: for the edited attribute, and the mean over all 35."""
     moved = edited_w(generator)
     with Display("edited images", moved.shape[0] * moved.shape[1], "images") as display:
         pixels = pixels_of(generator, moved.flatten(0, 1), display.update)
@@ -147,14 +147,14 @@ def edited_figures(generator: Generator, scorer_a: Scorer, scorer_b: Scorer) -> 
 
 
 def size_figures() -> list[Figure]:
-    """Megabytes of everything in the folder of weights, cards included."""
+    """Megabytes of all files in the folder of weights, including cards."""
     files = [path for path in FOLDER.iterdir() if path.is_file()]
     total = sum(path.stat().st_size for path in files) / 1e6
     return [Figure("weights, MB", "all shipped files", total, len(files), "<=", LARGEST_MEGABYTES)]
 
 
 def speed_figures(generator: Generator, threads: int) -> list[Figure]:
-    """Images a second, z to picture, of the shipped generator, and of one with random weights at twice its size."""
+    """Images per second, from z, of the shipped generator, and of a random generator with twice the resolution."""
     load = os.getloadavg()[0]
     largest = generator.resolution
     channels = generator.architecture.channels | {2 * largest: max(1, generator.architecture.channels[largest] // 2)}
@@ -174,7 +174,7 @@ def speed_figures(generator: Generator, threads: int) -> list[Figure]:
 
 @torch.no_grad()
 def images_per_second(generator: Generator, rounds: int = ROUNDS, seconds: float = ROUND_SECONDS) -> float:
-    """The fastest of some rounds of batches of z, each round at least so long, after one batch to warm up."""
+    """Images per second in the fastest of `rounds`, each of at least `seconds`, after one batch to warm up."""
     z, rates = torch.from_numpy(draw_z(EDIT_SEED, np.arange(SPEED_BATCH))), []
     generator(z)
     for _ in range(rounds):

@@ -1,8 +1,8 @@
-"""Factor statistics: 100,000 held-out draws against FFHQ's, as `statistics.json` holds them.
+"""Checks of the factors' distribution: 100,000 held-out draws against FFHQ's statistics in `statistics.json`.
 
-Pairs count where both columns have at least 1 % positives (`share_above_half`); hair under headwear has no measured
-colour, so those pairs have no figure to meet. Quantiles are compared at every probability that the statistics list,
-the smallest and the largest value among them, clipped to the attribute's limits.
+A pair of attributes has a bar if both have at least 1 % positives (`share_above_half`). Hair under headwear has no
+measured colour, so those pairs have none. Quantiles are compared at every probability in the statistics, including the
+smallest and the largest value, clipped to the attribute's limits.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def figures(values: np.ndarray) -> list[Figure]:
 
 
 def targets() -> np.ndarray:
-    """The statistics' rank correlations (35, 35), nan where none was measured."""
+    """The rank correlations (35, 35) in the statistics; NaN if not measured."""
     stored = copula.statistics()
     order = [stored["names"].index(name) for name in attributes.NAMES]
     rows = [[stored["spearman"][name][place] for place in order] for name in attributes.NAMES]
@@ -56,7 +56,7 @@ def rank_correlations(values: np.ndarray) -> np.ndarray:
 
 
 def correlation_figures(values: np.ndarray) -> list[Figure]:
-    """The largest deviation among pairs of common columns, and among the rest."""
+    """The largest deviation among pairs of common attributes, and among the other pairs."""
     names, stored = attributes.NAMES, copula.statistics()["attributes"]
     deviation = np.abs(rank_correlations(values) - targets())
     share = np.array([stored[name]["share_above_half"] for name in names])
@@ -85,7 +85,7 @@ def correlation_figures(values: np.ndarray) -> list[Figure]:
 
 
 def quantile_figures(values: np.ndarray) -> list[Figure]:
-    """Per attribute the largest deviation of a quantile, in parts of the full range."""
+    """Per attribute the largest deviation of a quantile, as a share of the full range."""
     stored, found = copula.statistics()["attributes"], []
     for column, attribute in enumerate(attributes.ATTRIBUTES):
         knots: dict[str, float] = stored[attribute.name]["quantiles"]

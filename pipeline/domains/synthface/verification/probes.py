@@ -1,4 +1,4 @@
-"""How well the truth can be read from codes by a line, boosted trees and a small network: R2 on held-out codes."""
+"""Probes that predict the truth from codes: ridge regression, boosted trees, a small network; held-out R2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from torch import Tensor, nn
 from torch.nn import functional
 
-RIDGE = 1e-3  # of the codes' mean variance, added to the diagonal
+RIDGE = 1e-3  # share of the codes' mean variance that is added to the diagonal
 BINS, TREES, RATE = 32, 100, 0.15
 WIDTH, EPOCHS, BATCH, LEARNING_RATE, DECAY = 384, 14, 256, 3e-3, 0.01
 
@@ -18,7 +18,7 @@ Tell = Callable[[float, str], None]
 
 
 def explained(truth: Tensor, found: Tensor) -> np.ndarray:
-    """R2 (K,) of every column of truth (N, K); 1 is perfect, 0 the mean, below 0 worse than it."""
+    """R2 (K,) of every column of truth (N, K): 1 is perfect, 0 as good as the mean, below 0 worse."""
     return np.asarray(r2_score(truth.numpy(), found.numpy(), multioutput="raw_values"), dtype=np.float64)
 
 
@@ -33,13 +33,13 @@ def ridge(codes: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def linear_r2(codes: Tensor, truth: Tensor, train: int) -> np.ndarray:
-    """R2 (K,) of the ridge regression on the first `train` rows, on the others."""
+    """R2 (K,) of a ridge regression: trained on the first `train` rows, measured on the others."""
     slopes, start = ridge(codes[:train], truth[:train])
     return explained(truth[train:], codes[train:].double() @ slopes + start)
 
 
 def boosted_r2(codes: Tensor, truth: Tensor, train: int, seed: int, tell: Tell = lambda done, note: None) -> np.ndarray:
-    """R2 (K,) of boosted histogram trees, one regressor a column, on the first `train` rows; on the others."""
+    """R2 (K,) of boosted histogram trees, one model per column: trained on the first `train` rows, tested on the rest."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     x, found = codes.numpy(), []
@@ -55,9 +55,9 @@ def boosted_r2(codes: Tensor, truth: Tensor, train: int, seed: int, tell: Tell =
 def network_r2(
     codes: Tensor, truth: Tensor, train: int, seed: int, epochs: int = EPOCHS, tell: Tell = lambda done, note: None
 ) -> np.ndarray:
-    """R2 (K,) of one small network for all columns (two hidden layers), on the first `train` rows; on the others.
+    """R2 (K,) of one network with two hidden layers: trained on the first `train` rows, measured on the others.
 
-    Squared error of standardised truths, AdamW, one cycle of the rate; start values and order depend on `seed` alone.
+    Squared error of standardised truths, AdamW, one-cycle rate; initial weights and order depend only on `seed`.
     """
     x = (codes - codes[:train].mean(dim=0)) / codes[:train].std(dim=0).clamp(min=1e-6)
     middle, spread = truth[:train].mean(dim=0), truth[:train].std(dim=0).clamp(min=1e-6)

@@ -1,21 +1,21 @@
-"""The renderer: what each attribute moves, where, and in which direction; that it repeats itself; how fast it is.
+"""Checks of the renderer: size, region and direction of each attribute's effect, determinism, and speed.
 
-Each of the 35 attributes is driven alone from 0 to 1 on 200 held-out faces of FFHQ's statistics.
+Each of the 35 attributes is changed alone from 0 to 1 on 200 held-out faces with FFHQ's statistics.
 
-**Inside.** A pixel of a face counts as inside an attribute's parts (`FACTORS[i].parts`) where those parts, at either
-end of the drive, make up at least INSIDE_SHARE of it as the picture shows it. Masks are laid before `camera.develop`
-blurs the picture, so the shares are blurred by the camera's own blur, each face by its own amount: what a part gives
-to a pixel, and so the most that a change of the part can change it, is its blurred share. At .05 a pixel that is
-counted outside can have moved, by the parts' own doing, by at most a twentieth of what the parts themselves moved.
-Soft, thin parts (a moustache, a rim) would otherwise count against themselves at their edges.
+**Inside.** A pixel is inside an attribute's parts (`FACTORS[i].parts`) if these parts, at either end of the change,
+have a share of at least INSIDE_SHARE in it. Masks are made before `camera.develop` blurs the picture, so each face's
+masks are blurred by the same amount: the blurred share bounds how much a change of the part can change the pixel. With
+.05, a pixel outside can change by at most a twentieth of the change of the parts. Without the blur, soft and thin parts
+(a moustache, a rim) would count as outside at their edges.
 
-**Visible**: mean absolute pixel change inside over that outside, over all pixels of all faces. Global attributes, whose
-parts are all there are, have no outside and no such bar. **Local**: share of the squared pixel change that is inside.
+**Visible**: mean absolute pixel change inside over mean absolute pixel change outside, over all pixels of all faces.
+Global attributes, which affect all parts, have no outside and no such bar. **Local**: share of the squared pixel change
+that is inside.
 
 **Monotone**: Spearman's correlation of the step with scorer B's mean value of the attribute at 9 steps from 0 to 1 (2
-for a binary attribute, whose range has only ends). The bar is .95: near the ends, where a scorer is saturated, its
-mean moves less than it errs, and each swap of two neighbouring steps costs .017; two swaps pass, a curve that turns
-back does not.
+for a binary attribute, which has only two values). The bar is .95. Near the ends, where a scorer saturates, its mean
+changes less than its error. Each swap of two neighbouring steps costs .017: two swaps pass, a curve that turns back
+fails.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ RESOLUTION = 64
 
 @dataclass(frozen=True)
 class Drive:
-    """What came of driving one attribute: mean pixel changes (of the range 0 to 1) and scorer B's mean value a step.
+    """The effect of changing one attribute: mean pixel changes (in the range 0 to 1) and scorer B's mean per step.
 
-    `area` is the share of all pixels that counts as inside.
+    `area` is the share of all pixels that are inside.
     """
 
     index: int
@@ -81,7 +81,7 @@ def measure(bench: Bench) -> list[Figure]:
 def changes(low: Tensor, high: Tensor, within: Tensor) -> tuple[float, float, float]:
     """Mean absolute change inside and outside, and the share of squared change inside.
 
-    Images (N, 3, H, W) in [-1, 1]; within (N, H, W). Changes are of the range [0, 1]; nothing outside gives 0.
+    Images (N, 3, H, W) in [-1, 1]; within (N, H, W). Changes are in the range [0, 1]; 0 if there is no outside.
     """
     change = (high - low).abs().double() / 2
     places = within[:, None].expand_as(change)
@@ -130,7 +130,7 @@ def drives(workers: int) -> list[Figure]:
 
 
 def visible(one: Drive) -> Figure:
-    """How much more the attribute changes inside its parts than outside."""
+    """The ratio of the change inside the attribute's parts to the change outside."""
     name = attributes.NAMES[one.index]
     if is_global(attributes.NAMES[one.index]):
         return Figure("visible, mean change", name, one.inside, one.n, note="global: every part is its own")
@@ -146,7 +146,7 @@ def local(one: Drive) -> Figure:
 
 
 def monotone(one: Drive) -> Figure:
-    """Spearman's correlation of the steps with scorer B's mean values; 0 where those do not move."""
+    """Spearman's correlation of the steps with scorer B's mean values; 0 if they are constant."""
     scores = np.array(one.scores)
     rank = float(spearmanr(np.arange(len(scores)), scores).statistic) if np.ptp(scores) else 0.0
     note = f"scorer B {scores[0]:.3f} to {scores[-1]:.3f} in {len(scores)} steps"
@@ -179,7 +179,7 @@ def _speed_block(block: int) -> tuple[int, float, float]:
 
 
 def speed() -> list[Figure]:
-    """Images a second of two processes of one thread, factors drawn and pixels rounded, their start not counted."""
+    """Images per second of two single-threaded processes, with drawing and rounding, without their start-up time."""
     with _pool(SPEED_PROCESSES) as pool:
         pool.map(_speed_block, range(SPEED_PROCESSES), chunksize=1)
         spans = pool.map(_speed_block, range(SPEED_FACES // RENDER_BLOCK), chunksize=1)

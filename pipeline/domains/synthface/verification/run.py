@@ -1,4 +1,4 @@
-"""The run over the groups of verification."""
+"""Verification: measures the groups of bars one after the other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEASURE: dict[str, Callable[[Bench], list[Figure]]] = {
 
 
 def verify(bench: Bench, only: Iterable[str] = ()) -> list[Figure]:
-    """Measure some groups of bars, or all. Raises UnknownNameError, and WeightsError where a network is missing."""
+    """Measure the groups in `only`, or all. Raises UnknownNameError, and WeightsError for a missing network."""
     rows: list[Figure] = []
     names, started = chosen_groups(only), time.monotonic()
     for place, name in enumerate(names, 1):

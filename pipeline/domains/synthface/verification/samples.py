@@ -1,4 +1,4 @@
-"""The faces that verification measures on: seeds that no training and no card used."""
+"""The held-out faces of verification: seeds that no training and no card uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stylegan.generator import Generator
 from stylegan.mapping import MappingNetwork
 from stylegan.sampling import draw_z
 
-FACTOR_SEED = 7_710_001  # of faces that are drawn and not kept
+FACTOR_SEED = 7_710_001  # of faces that are not stored
 W_SEED = 7_710_002  # of z for probes and DCI
 G_SEED = 7_710_003  # of z for images
 EDIT_SEED = 7_710_004  # of z that are edited
@@ -35,14 +35,14 @@ Tell = Callable[[float, str], None]
 
 
 def held_out(name: str, bench: Bench) -> RenderedSet:
-    """A set by name, rendered where this version of the world has not been rendered yet."""
+    """A set by name; it is rendered if this version of the renderer has not rendered it yet."""
     folder = bench.folder / "verify" / world_digest()
     return rendered(HELD_OUT[name], folder, bench.workers, lambda text: bench.say(f"    {text}"))
 
 
 @functools.cache
 def world_digest() -> str:
-    """Eight digits that change with any line of the renderer, its statistics, or the way sets are drawn."""
+    """Eight hexadecimal digits that depend on the source of the renderer, its statistics and the rules of the sets."""
     home = Path(__file__).parents[1]
     files = [*sorted(home.glob("*.py")), home / "statistics.json", home / "training" / "sets.py"]
     return bytes_sha256(b"".join(path.read_bytes() for path in files))[:8]
@@ -57,7 +57,7 @@ def draw_w(mapping: MappingNetwork, seed: int, count: int) -> Tensor:
 
 @torch.no_grad()
 def pixels_of(generator: Generator, w: Tensor, tell: Tell = lambda done, note: None) -> np.ndarray:
-    """What the generator makes of w (N, 512), as sets hold images: (N, 3, H, W) uint8, clamped and rounded."""
+    """The generator's images of w (N, 512), in the format of sets: (N, 3, H, W) uint8, clamped and rounded."""
     made = []
     for part in w.split(BATCH):
         images = generator.synthesis(generator.mapping.broadcast(part))
