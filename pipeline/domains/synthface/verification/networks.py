@@ -113,7 +113,7 @@ def recognizer_figures(name: str, bench: Bench) -> list[Figure]:
 def edited_w(generator: Generator) -> Tensor:
     """w moved along the ridge-probe directions of the eight, (8, faces x strengths, 512).
 
-    A strength of 1 changes the linear probe of the attribute's normal by one standard deviation; the step is the shortest.
+    A strength of 1 changes the linear probe of the normal by one standard deviation, with the shortest step.
     """
     known = draw_w(generator.mapping, W_SEED, PROBE_COUNT)
     slopes, _ = probes.ridge(known, normals_of(known))

@@ -39,7 +39,7 @@ def linear_r2(codes: Tensor, truth: Tensor, train: int) -> np.ndarray:
 
 
 def boosted_r2(codes: Tensor, truth: Tensor, train: int, seed: int, tell: Tell = lambda done, note: None) -> np.ndarray:
-    """R2 (K,) of boosted histogram trees, one model per column: trained on the first `train` rows, tested on the rest."""
+    """R2 (K,) of boosted histogram trees, one model per column: trained on `train` rows, tested on the rest."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     x, found = codes.numpy(), []
