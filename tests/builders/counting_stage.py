@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -134,6 +135,38 @@ def _die_at(count: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     os.replace = replace  # type: ignore[assignment]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(outputs: Path, notes: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    """The stage of `counting_stage` in a process of its own, which Ctrl-C reaches even where ours ignores it."""
+    command = [sys.executable, "-m", "tests.builders.counting_stage", outputs, notes, *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [str(part) for part in command],
+        cwd=ROOT,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        **({"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} | options),  # type: ignore
+    )
+
+
+def files(outputs: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(STAGE.folder(outputs).glob("*.parquet"))}
+
+
+def wait_for(condition, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def dask(outputs: Path, **machine: object):  # type: ignore[no-untyped-def]
+    return settings(outputs, executor="dask", **{"workers": 2, **machine})
 
 
 def main() -> None:

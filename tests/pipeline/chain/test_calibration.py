@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor
 
 from pipeline.attributes import index_of
@@ -20,44 +19,12 @@ from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.errors import BusyError, StageError
 from pipeline.methods.controls import NoOp
-from pipeline.methods.interface import Faces, FitData, Method, Paper, silent
+from pipeline.methods.interface import Faces, Method, silent
 from pipeline.settings.experiment import Experiment
 from pipeline.storage.stages import building, read_manifest
 from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px16, toy
-
-
-class Along(Method):
-    """w + unit * g(s) d for the true direction d: a method whose limits can be computed."""
-
-    name: ClassVar[str] = "along"
-    version: ClassVar[int] = 1
-    paper: ClassVar[Paper] = Paper("Along", "tests")
-    unit: ClassVar[str] = "length"
-    supervision: ClassVar[str] = "none"
-
-    def __init__(self, *, scale: float = 1.0, bound: float = 0.0, offset: float = 0.0) -> None:
-        self.scale, self.bound, self.offset = scale, bound, offset
-        vars(self)["exact_identity"] = offset == 0
-
-    def parameters(self) -> dict[str, Any]:
-        return {"scale": self.scale, "bound": self.bound, "offset": self.offset}
-
-    def fit(self, data: FitData) -> None:
-        """Nothing to learn."""
-
-    def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
-        length = strengths * self.scale
-        if self.bound:
-            length = self.bound * torch.tanh(length)
-        return ws + (length @ toy.DIRECTIONS)[:, None] + self.offset * toy.IDENTITY[0]
-
-    def state(self) -> dict[str, Tensor]:
-        return {}
-
-    def restore(self, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Nothing to take back."""
-
+from tests.worlds.along import Along
 
 ATTRIBUTE = "age"
 STOP = math.atanh(math.sqrt(2 / 1.1 - 1))  # tanh(2 s) = 1.1 tanh(s), as tanh(2 s) = 2 t / (1 + t^2)

@@ -21,9 +21,7 @@ from pipeline.execution import joining
 from pipeline.execution import shards as compute
 from pipeline.execution.cluster import workers_for
 from pipeline.storage.stages import STAGES, is_complete, read_manifest
-from tests.builders.counting_stage import STAGE, run
-from tests.pipeline.execution.test_shards import dask
-from tests.pipeline.storage.test_stages import ROOT, files, wait_for
+from tests.builders.counting_stage import ROOT, STAGE, dask, files, run, wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -17,18 +17,13 @@ from pipeline.execution import shards as compute
 from pipeline.execution.shards import run_shards
 from pipeline.storage.stages import is_complete
 from tests.builders import counting_stage as toy
-from tests.builders.counting_stage import STAGE, computed, run, settings, shards
-from tests.pipeline.storage.test_stages import files, start, wait_for
+from tests.builders.counting_stage import STAGE, computed, dask, files, run, settings, shards, start, wait_for
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster_ends() -> Iterator[None]:
     yield
     compute.close()
-
-
-def dask(outputs: Path, **machine: object):  # type: ignore[no-untyped-def]
-    return settings(outputs, executor="dask", **{"workers": 2, **machine})
 
 
 def who(notes: Path) -> list[tuple[int, str]]:

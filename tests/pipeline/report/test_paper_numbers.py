@@ -16,7 +16,7 @@ from pipeline.report.contents import Contents, contents_of
 from pipeline.report.paper_numbers import FILE, PublishedError, papers_of, read_published
 from pipeline.report.sections import matched
 from tests.builders import random_run
-from tests.pipeline.report.test_page import read
+from tests.checks.html_page import read
 
 TEXT = FILE.read_text()
 

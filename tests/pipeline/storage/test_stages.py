@@ -8,8 +8,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,27 +19,7 @@ from pipeline.storage.runs import invalidate
 from pipeline.storage.stages import Stage, building, find_stages, is_complete, read_manifest, write_shard
 from pipeline.tables.parquet import read_stage
 from pipeline.tables.schemas import LATENTS
-from tests.builders.counting_stage import STAGE, computed, run, settings, shards
-
-ROOT = Path(__file__).parents[3]
-
-
-def start(outputs: Path, notes: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    """The stage of `counting_stage` in a process of its own, which Ctrl-C reaches even where ours ignores it."""
-    command = [sys.executable, "-m", "tests.builders.counting_stage", outputs, notes, *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [str(part) for part in command],
-        cwd=ROOT,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        **({"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} | options),  # type: ignore
-    )
-
-
-def files(outputs: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(STAGE.folder(outputs).glob("*.parquet"))}
+from tests.builders.counting_stage import STAGE, computed, files, run, settings, shards, start, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +27,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     outputs = tmp_path_factory.mktemp("undisturbed")
     run(settings(outputs), outputs / "notes")
     return files(outputs)
-
-
-def wait_for(condition, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 # Names

@@ -28,8 +28,8 @@ from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
 from tests.builders.chains import stage_of
 from tests.pipeline.chain.curves.test_edits import rated
-from tests.pipeline.chain.test_calibration import Along
 from tests.worlds import px16, toy
+from tests.worlds.along import Along
 
 EIGHT = ("age", "baldness", "beard", "expression", "gender", "glasses", "pitch", "yaw")
 SPREAD = Spread(np.full(35, 0.5), np.full(35, 0.25))

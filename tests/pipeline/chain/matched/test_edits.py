@@ -32,8 +32,8 @@ from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage, write_table
 from pipeline.tables.schemas import CHANGE_COLUMNS, MATCHED, change_column
 from tests.builders.chains import compute, reading, stage_of
-from tests.pipeline.chain.test_calibration import Along
 from tests.worlds import px16, toy
+from tests.worlds.along import Along
 
 LEVELS = (0.5, 1.0, 1.5, 2.0)
 SIGMA = 1.5  # then a step of length 1 along an attribute's direction is one standard deviation

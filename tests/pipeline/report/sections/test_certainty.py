@@ -10,7 +10,7 @@ from pipeline.report import grids as summary
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections import certainty, paper
 from tests.builders import random_run
-from tests.pipeline.report.test_page import read
+from tests.checks.html_page import read
 
 
 @pytest.fixture(scope="module")
