@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw, ImageFont
 
 import latentbench
+from pipeline.attributes import NAMES, index_of
+from pipeline.chain.links import Chain
+from pipeline.chain.work import Work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,28 +47,34 @@ class Run:
     """A published run with its trained methods: what an edited image needs to be drawn again."""
 
     def __init__(self, outputs: Path, profile: str) -> None:
-        from pipeline.chain.training import read_faces
+        from pipeline.chain.inputs import read_faces
         from pipeline.domains import base
 
         self.settings = latentbench.settings(profile=profile, methods=METHODS, outputs=outputs)
         self.domain = base.load(self.settings.domain, "cpu")
         self.report = latentbench.report("latest", outputs)
-        self.ids, self.faces = read_faces(self.settings, self.domain, which="matched")
+        self.ids, self.faces = read_faces(self.work(METHODS[0]), self.domain, which="matched")
+
+    def work(self, method: str) -> Work:
+        """Stage `matched` of a method, which reads the faces and the trained method."""
+        chain = Chain(self.settings)
+        return Work(self.settings, chain.stage("matched", method), chain.card, (method,))
 
     def image(self, method: str, face: int, attribute: str, strength: float) -> Image.Image:
         """The face edited by one method; strength 0 leaves it as it is."""
         import torch
 
-        from pipeline.chain.training import load_method
-        from pipeline.chain.views import strength_vectors, synthesise
+        from pipeline.chain.inputs import load_method
+        from pipeline.chain.views import synthesise
         from pipeline.images import to_pil
 
         faces = self.faces[face : face + 1]
         ws = faces.ws
         with torch.inference_mode():
             if strength:
-                strengths = strength_vectors(attribute, torch.tensor([strength]))
-                ws = load_method(self.settings, method).edit_faces(faces, strengths)
+                strengths = torch.zeros(1, len(NAMES))
+                strengths[0, index_of(attribute)] = strength
+                ws = load_method(self.work(method)).edit_faces(faces, strengths)
             return to_pil(synthesise(self.domain, ws)[0]).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
 
 
