@@ -19,6 +19,7 @@ from pipeline.domains.base import DomainCard
 from pipeline.execution.jobs import Progress
 from pipeline.execution.processes import use_threads
 from pipeline.inversion.table import read_codes
+from pipeline.settings.experiment import FULL
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import IdRange, ShardRecord, cut_ids
 from pipeline.tables.schemas import LATENTS, W_DIM
@@ -78,7 +79,7 @@ def naming_w(settings: Settings) -> np.ndarray:
 
 def _generator(settings: Settings) -> Generator:
     """On the CPU, in full precision, whatever the run's device."""
-    return base.load(settings.domain, "cpu").generator
+    return base.load(settings.domain, "cpu", FULL, settings.sources).generator
 
 
 def _sampled(settings: Settings, ids: IdRange, progress: Progress) -> np.ndarray:

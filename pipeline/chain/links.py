@@ -96,7 +96,7 @@ class Chain:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.card: DomainCard = describe(settings.domain)
+        self.card: DomainCard = describe(settings.domain, settings.sources)
         self.card.check_attributes(settings.experiment.attributes)
         check_methods(settings, self.card)
         check_faces(settings, self.card)

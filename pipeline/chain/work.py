@@ -61,7 +61,8 @@ class Work:
 
     def domain(self) -> Domain:
         """The domain's networks on this machine's device, loaded once per process. Raises as `base.load`."""
-        return base.load(self.settings.domain, self.settings.machine.device, self.experiment.precision)
+        settings = self.settings
+        return base.load(settings.domain, settings.machine.device, self.experiment.precision, settings.sources)
 
     def read(self, kind: str, label: str = "") -> Stage:
         """The stage of a kind and label that this one reads, directly or not: `read("labels", "faces")`.

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.metrics.base import NO_NETWORK
+from pipeline.settings.downloads import Sources, load_sources
 from pipeline.settings.experiment import FULL, HALF
 
 if TYPE_CHECKING:
@@ -114,7 +116,8 @@ class Domain:
         return result.flatten()
 
 
-# name -> module with `describe() -> DomainCard` and `load(device) -> Domain`
+# name -> module with `describe() -> DomainCard` and `load(device) -> Domain`. Where luigi.cfg names the domain's files
+# (`FILE_KEYS`), both, and `card_of`, take the `Sources` as their last argument.
 MODULES: dict[str, str] = {"synthface": "pipeline.domains.synthface.domain", "ffhq": "pipeline.domains.ffhq.domain"}
 
 
@@ -128,11 +131,25 @@ def file_keys(name: str) -> tuple[str, ...]:
     return tuple(getattr(import_module(MODULES[name]), "FILE_KEYS", ()))
 
 
-def describe(name: str) -> DomainCard:
-    """A domain's card; imports no torch. Raises UnknownNameError, WeightsError if a file is missing."""
+def describe(name: str, sources: Sources | None = None) -> DomainCard:
+    """A domain's card; imports no torch. Raises UnknownNameError, WeightsError if a file is missing.
+
+    `sources`: where its files are; by default, as this process's luigi.cfg says. A run hands on its own, so that every
+    worker has the same.
+    """
+    module = _module(name)
+    return module.describe(*_asked(module, name, sources))
+
+
+def _module(name: str) -> ModuleType:
     if name not in MODULES:
         raise UnknownNameError("domain", name, MODULES)
-    return import_module(MODULES[name]).describe()
+    return import_module(MODULES[name])
+
+
+def _asked(module: ModuleType, name: str, sources: Sources | None) -> tuple[Sources, ...]:
+    """The last argument of a domain's functions: its sources, if luigi.cfg names its files, else none."""
+    return (sources or load_sources(name),) if hasattr(module, "FILE_KEYS") else ()
 
 
 def true_parts(name: str, w: torch.Tensor, size: int) -> tuple[torch.Tensor | None, tuple[str, ...]]:
@@ -144,43 +161,41 @@ def true_parts(name: str, w: torch.Tensor, size: int) -> tuple[torch.Tensor | No
     return (None, ()) if part_map is None else part_map(w, size)
 
 
-def measured(name: str) -> dict[str, dict[str, Any]]:
+def measured(name: str, sources: Sources | None = None) -> dict[str, dict[str, Any]]:
     """The figures measured in training: role -> `measured` of the network's card, empty for a role without figures.
 
     Empty for a domain whose module has no `card_of(role)`. Imports no torch. Raises UnknownNameError, WeightsError.
     """
-    if name not in MODULES:
-        raise UnknownNameError("domain", name, MODULES)
-    module = import_module(MODULES[name])
+    module = _module(name)
     card_of = getattr(module, "card_of", None)
     if card_of is None:
         return {}
-    by_role = {role: card_of(role).get("measured") for role in module.ROLES}
+    asked = _asked(module, name, sources)
+    by_role = {role: card_of(role, *asked).get("measured") for role in module.ROLES}
     return {role: figures if isinstance(figures, dict) else {} for role, figures in by_role.items()}
 
 
-def load(name: str, device: str, precision: str = FULL) -> Domain:
+def load(name: str, device: str, precision: str = FULL, sources: Sources | None = None) -> Domain:
     """A domain with its networks on a device, loaded once per process; the generator in full or half `precision`.
 
-    Raises UnknownNameError, WeightsError for a missing file or another sha256, and ConfigError for a device that this
-    machine does not have.
+    `sources` are as in `describe`. Raises UnknownNameError, WeightsError for a missing file or another sha256, and
+    ConfigError for a device that this machine does not have.
     """
-    return _load(name, device, precision)
+    return _load(name, device, precision, sources)
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, device: str, precision: str) -> Domain:
+def _load(name: str, device: str, precision: str, sources: Sources | None) -> Domain:
     import torch
 
-    if name not in MODULES:
-        raise UnknownNameError("domain", name, MODULES)
+    module = _module(name)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= count:
         raise ConfigError(
             f"[machine] device: expected a device of this machine, found {device!r}: torch sees {count or 'no'} CUDA "
             "devices."
         )
-    domain: Domain = import_module(MODULES[name]).load(torch.device(device))
+    domain: Domain = module.load(torch.device(device), *_asked(module, name, sources))
     if precision == HALF:
         domain.generator.synthesis.half_type = torch.float16
     return domain

@@ -24,6 +24,7 @@ from pipeline.execution.joining import reach
 from pipeline.execution.processes import most_open_files
 from pipeline.methods import registry
 from pipeline.networks import mtcnn_weights
+from pipeline.settings.downloads import load_sources
 from pipeline.settings.file import find_config, read_config
 from pipeline.settings.machine import Machine, cores
 from pipeline.storage.files import file_sha256
@@ -229,7 +230,7 @@ def _looked_at(domain: str) -> Iterator[Finding]:
     """The files of a domain that does not come with the package: each hashed, or how to get it."""
     module = import_module(domains.MODULES[domain])
     try:
-        found = module.look()
+        found = module.look(load_sources(domain))
     except LatentbenchError as error:
         yield Finding(f"domain {domain}", BAD, str(error))
         return

@@ -59,7 +59,7 @@ TRAIN = "train"  # the stage whose manifest tells what a method learned
 def report_stage(chain: Chain) -> Stage:
     """What a report is made of: all settings that can change a number, the stages whose results it shows, the cards."""
     settings = chain.settings
-    parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain))}
+    parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain, settings.sources))}
     return Stage(
         "report", VERSION, parameters, chain.card.weights, chain.shown_stages, label=settings.experiment.profile
     )
@@ -205,7 +205,7 @@ def _compared(chain: Chain, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
     scores, edits = tables["scores"].to_pandas(), tables["edits"].to_pandas()
     means = face_scores(tables["edits"], chain.card)
     units = units_of(read_stage(chain.stage("spread"), settings.outputs, SPREAD))
-    judges = judges_table(chain.card, base.measured(settings.domain), edits, units)
+    judges = judges_table(chain.card, base.measured(settings.domain, settings.sources), edits, units)
     bootstrap = Bootstrap(experiment.comparison_samples, experiment.confidence, experiment.seed)
     errors = judge_errors(judges.to_pandas())
     compared = comparison_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.settings.file import Section, find_config, read_config
 from pipeline.settings.keys import declared, key, number, read_keys, text, whole
+from pipeline.settings.paths import expanded
 
 WEIGHTS = "weights"  # section of luigi.cfg
 OF_A_RUN = ("truncation_psi", "precision")  # keys of [domain.*] that belong to a run, not to the domain's files
@@ -59,24 +59,39 @@ class Downloads:
     )
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where a domain's files are: [weights], and which files [domain.NAME] names. Travels with a run to its workers.
+
+    `files` are pairs of a key and a name. Nothing here is part of a fingerprint: what the files hold is.
+    """
+
+    downloads: Downloads = Downloads()
+    files: tuple[tuple[str, str], ...] = ()
+
+
 def load_downloads(path: Path | None = None) -> Downloads:
     """[weights] of the settings file; a key that is missing has its default. Raises ConfigError, UnknownNameError."""
     path = path or find_config()
-    section = Section(read_config(path), WEIGHTS, path)
+    return read_downloads(Section(read_config(path), WEIGHTS, path))
+
+
+def read_downloads(section: Section) -> Downloads:
+    """[weights], checked; a relative folder is one below this process's. Raises ConfigError, UnknownNameError."""
     section.refuse_others(declared(Downloads))
-    return read_keys(Downloads, {WEIGHTS: section})
+    downloads = read_keys(Downloads, {WEIGHTS: section})
+    return replace(downloads, folder=str(expanded(downloads.folder).absolute())) if downloads.folder else downloads
 
 
-def load_files(domain: str, default: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
-    """The domain's files by key, from [domain.NAME] of the settings file; a key that is missing has its default.
-
-    Raises UnknownNameError for a key that `default` has not, ConfigError for an empty value.
-    """
+def load_sources(domain: str, path: Path | None = None) -> Sources:
+    """What the settings file says of a domain's files. Raises ConfigError, UnknownNameError."""
     path = path or find_config()
-    section = Section(read_config(path), f"domain.{domain}", path)
-    section.refuse_others((*default, *OF_A_RUN))
-    files = {role: section.text(role, name) for role, name in default.items()}
-    for role, name in files.items():
-        if not name:
-            raise section.fail(role, f"a name such as {default[role]}")
-    return files
+    parser = read_config(path)
+    return read_sources(Section(parser, WEIGHTS, path), Section(parser, f"domain.{domain}", path))
+
+
+def read_sources(weights: Section, of_domain: Section) -> Sources:
+    """[weights], and the files of [domain.NAME], of which the domain knows the keys. Raises ConfigError."""
+    keys = [name for name in of_domain.values if name not in OF_A_RUN]
+    files = tuple((name, of_domain.some_text(name, "the name of a file")) for name in keys)
+    return Sources(read_downloads(weights), files)

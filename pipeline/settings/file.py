@@ -33,7 +33,7 @@ LUIGI = {
 # Our sections of fixed name; [profile.*], [domain.*] and [method.*] come on top.
 SECTIONS = (OWN, "protocol", "machine", "weights")
 # Sections that --set may change. More than one run reads the others from the file.
-CHANGEABLE = (OWN, "protocol", "machine", "profile.*", "domain.*", "method.*")
+CHANGEABLE = (OWN, "protocol", "machine", "weights", "profile.*", "domain.*", "method.*")
 
 
 def find_config() -> Path:

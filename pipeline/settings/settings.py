@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.settings import keys
-from pipeline.settings.downloads import OF_A_RUN, WEIGHTS, Downloads
+from pipeline.settings.downloads import OF_A_RUN, WEIGHTS, Downloads, Sources, read_sources
 from pipeline.settings.experiment import RULES, SIZES, Experiment, read_experiment
 from pipeline.settings.file import (
     CHANGEABLE,
@@ -61,6 +61,7 @@ class Settings:
     outputs: Path
     source: str  # the file the settings came from
     changed: tuple[str, ...] = ()  # keys, such as "protocol.seed", whose text the command line gave
+    sources: Sources = Sources()
 
     @property
     def method_names(self) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ def _split(name: str, parser: configparser.ConfigParser) -> tuple[str, str]:
 def _change(parser: configparser.ConfigParser, path: Path, name: str, text: str) -> str:
     """Set "section.key" to another text; answers the section. Raises UnknownNameError and ConfigError."""
     section, key = _split(name, parser)
-    if section in (*LUIGI, "weights"):
+    if section in LUIGI:
         raise ConfigError(
             f"--set {name}: only [{'], ['.join(CHANGEABLE)}] can be changed for a run. Change [{section}] in {path}, "
             "or name another settings file in $LUIGI_CONFIG_PATH."
@@ -132,11 +133,6 @@ def _change(parser: configparser.ConfigParser, path: Path, name: str, text: str)
     known = (*parser[section], *(OF_EVERY_METHOD if section.startswith("method.") else ()))
     if key not in known:
         raise UnknownNameError(f"key of [{section}] in {path.name}", key, known)
-    if section.startswith("domain.") and key not in OF_A_RUN:
-        raise ConfigError(
-            f"--set {name}: which files a domain uses is read from {path}, by every worker for itself. Change it "
-            "there, or name another settings file in $LUIGI_CONFIG_PATH."
-        )
     parser[section][key] = text
     return section
 
@@ -229,6 +225,7 @@ def load_settings(
         outputs=folder_to_be(expanded(choice.outputs)),
         source=str(path),
         changed=tuple(sorted(overrides)),
+        sources=read_sources(section(WEIGHTS), section(f"domain.{domain}")),
     )
     _refuse_unknown_keys(parser, path, known_methods, files_of)
     return settings

@@ -75,7 +75,7 @@ def invert(
 
     use_threads(threads or settings.machine.train_threads)
     found = run(
-        base.load(settings.domain, settings.machine.device),
+        base.load(settings.domain, settings.machine.device, sources=settings.sources),
         photos,
         to,
         Options(space, steps, seed),

@@ -90,7 +90,7 @@ def check(
 
     settings = request(domain=domain, profile="smoke", methods=[name], changes=changes, device=device).settings
     registry.build(name, settings.method_parameters(name), settings.source_of(name))
-    loaded = known_domains.load(settings.domain, settings.machine.device)
+    loaded = known_domains.load(settings.domain, settings.machine.device, sources=settings.sources)
     verdicts = []
     with err.status(f"{name}: labelling {latents} latents of {settings.domain}") as status:
         subject = sample(settings, loaded, name, latents)

@@ -13,6 +13,7 @@ from pipeline.domains.base import Domain, DomainCard
 from pipeline.domains.ffhq import files
 from pipeline.domains.ffhq.files import File
 from pipeline.errors import WeightsError
+from pipeline.settings.downloads import Sources
 from pipeline.weights.store import STAND_IN, open_store
 
 if TYPE_CHECKING:
@@ -28,28 +29,28 @@ SUMMARY = "portraits in FFHQ's alignment at {} px; official generator and judges
 STAND_IN_SUMMARY = "STAND-INS in place of official networks, at {} px: they try the machinery, no number means anything"
 
 
-def look() -> dict[str, File]:
+def look(sources: Sources) -> dict[str, File]:
     """Role -> the state of its file. Raises ConfigError, UnknownNameError."""
-    return files.look()
+    return files.look(sources)
 
 
-def weights_path(role: str) -> Path:
+def weights_path(role: str, sources: Sources) -> Path:
     """The path of a role's file, whether or not it exists."""
-    return look()[role].path
+    return look(sources)[role].path
 
 
-def card_of(role: str) -> dict[str, Any]:
+def card_of(role: str, sources: Sources) -> dict[str, Any]:
     """The card of a role's network; for a published file, only its sha256."""
-    file = look()[role]
+    file = look(sources)[role]
     return file.card or {"sha256": file.sha256}
 
 
-def describe() -> DomainCard:
+def describe(sources: Sources) -> DomainCard:
     """The domain's card; imports no torch. Raises WeightsError, which lists all missing files."""
     from pipeline.networks import mtcnn_weights
 
-    store = open_store()
-    found = files.look(store)
+    store = open_store(sources.downloads)
+    found = files.look(sources, store)
     lacking = files.lacking(found, store.folder)
     if lacking:
         raise WeightsError(lacking)
@@ -101,52 +102,52 @@ def _left_out(found: dict[str, File]) -> dict[str, str]:
     return {name: " and ".join(texts) for name, texts in reasons.items()}
 
 
-def load(device: torch.device) -> Domain:
+def load(device: torch.device, sources: Sources) -> Domain:
     """The domain with its networks on a device; every file is hashed first. Raises WeightsError."""
     from pipeline.networks import official
     from pipeline.networks.aligned import AlignedRecognizer
     from pipeline.networks.detector import Detector
     from pipeline.networks.inception import Inception
 
-    card, store, names = describe(), open_store(), files.chosen()
-    generator = _generator(card)
+    card, store, names = describe(sources), open_store(sources.downloads), files.chosen(sources)
+    generator = _generator(card, sources)
     return Domain(
         card=card,
         device=device,
         generator=generator.to(device),
-        scorer_a=_scorer("scorer_a", device),
-        scorer_b=_scorer("scorer_b", device),
+        scorer_a=_scorer("scorer_a", device, sources),
+        scorer_b=_scorer("scorer_b", device, sources),
         recognizer_a=AlignedRecognizer(official.face_recognizer(names["recognizer_a"], store)).to(device),
         recognizer_b=AlignedRecognizer(official.face_recognizer(names["recognizer_b"], store)).to(device),
         perception=Inception(official.inception(store)).to(device),
         detector=Detector().to(device),
-        mean_distance=_mean_distance(generator),
+        mean_distance=_mean_distance(generator, sources),
         lpips=official.perceptual_alexnet(store).to(device),
     )
 
 
-def _generator(card: DomainCard) -> Generator:
+def _generator(card: DomainCard, sources: Sources) -> Generator:
     from stylegan.weights import WeightsFileError, load_generator
 
     try:
-        return load_generator(weights_path("generator"), card.weights["generator"])
+        return load_generator(weights_path("generator", sources), card.weights["generator"])
     except WeightsFileError as error:
         raise WeightsError(str(error)) from error
 
 
-def _scorer(role: str, device: torch.device) -> Any:
+def _scorer(role: str, device: torch.device, sources: Sources) -> Any:
     from pipeline.networks.files import load_network
     from pipeline.networks.resized import ResizedScorer
     from pipeline.networks.scorer import Scorer
 
-    file = look()[role]
+    file = look(sources)[role]
     scorer = load_network(Scorer, file.path, device, "Train it again: latentbench scorer train --help")
     return ResizedScorer(scorer, file.card["resolution"]).eval()
 
 
-def _mean_distance(generator: Generator) -> float:
+def _mean_distance(generator: Generator, sources: Sources) -> float:
     """The mean distance in the generator's card, which the import recorded; otherwise measured with the same seed."""
-    recorded = card_of("generator").get("mean_distance")
+    recorded = card_of("generator", sources).get("mean_distance")
     if isinstance(recorded, float | int) and recorded > 0:
         return float(recorded)
     from stylegan.distance import mean_distance, rounded

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigError, WeightsError
+from pipeline.errors import ConfigError, UnknownNameError, WeightsError
 from pipeline.networks.cards import read_card
-from pipeline.settings.downloads import load_files
+from pipeline.settings.downloads import Sources
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, UNVERIFIED, WRONG, Store, open_store
 from pipeline.weights.table import find
 from pipeline.weights.telling import in_size
@@ -49,9 +49,12 @@ class File:
         return self.state in (PRESENT, STAND_IN)
 
 
-def chosen() -> dict[str, str]:
+def chosen(sources: Sources) -> dict[str, str]:
     """Role -> file name, or name in the table of weights, from luigi.cfg. Raises ConfigError, UnknownNameError."""
-    names = load_files(DOMAIN, DEFAULT)
+    names = DEFAULT | dict(sources.files)
+    for key in names:
+        if key not in DEFAULT:
+            raise UnknownNameError(f"key of [domain.{DOMAIN}] in luigi.cfg", key, DEFAULT)
     for role in OWN:
         name = names[role]
         if Path(name).name != name or name.startswith(".") or not name.endswith(SUFFIX):
@@ -70,9 +73,9 @@ def chosen() -> dict[str, str]:
     return names
 
 
-def look(store: Store | None = None) -> dict[str, File]:
+def look(sources: Sources, store: Store | None = None) -> dict[str, File]:
     """Role -> its file and state. Raises ConfigError, UnknownNameError for settings that name no file."""
-    store, names = store or open_store(), chosen()
+    store, names = store or open_store(sources.downloads), chosen(sources)
     made = {role: _own(role, names[role], store) for role in OWN}
     published = {"recognizer_a": names["recognizer_a"], "recognizer_b": names["recognizer_b"]}
     published |= {"perception": "inception", "lpips": "alexnet"}

@@ -17,6 +17,7 @@ from pipeline.domains.ffhq import files
 from pipeline.domains.synthface import domain as synthface
 from pipeline.errors import UnknownNameError, WeightsError
 from pipeline.progress import Display
+from pipeline.settings.downloads import Sources, load_sources
 from pipeline.weights.marks import is_marked, mark
 from pipeline.weights.store import MISSING, STAND_IN, Store
 from pipeline.weights.table import read_table
@@ -41,9 +42,10 @@ def make(folder: Path, shape: str = "paper256") -> list[Path]:
     if shape not in SHAPES:
         raise UnknownNameError("shape", shape, SHAPES)
     store = Store(folder.absolute(), read_table())
-    _refuse_others(store)
+    sources = load_sources(files.DOMAIN)
+    _refuse_others(store, sources)
     store.folder.mkdir(parents=True, exist_ok=True)
-    names = files.chosen()
+    names = files.chosen(sources)
     makers: dict[str, Callable[[Path], None]] = {
         names["generator"]: lambda path: _generator(path, SHAPES[shape]),
         names["scorer_a"]: lambda path: _scorer("scorer_a", path),
@@ -62,9 +64,9 @@ def make(folder: Path, shape: str = "paper256") -> list[Path]:
     return written
 
 
-def _refuse_others(store: Store) -> None:
+def _refuse_others(store: Store, sources: Sources) -> None:
     """Raise WeightsError for a folder that holds files of these names that are not stand-ins."""
-    others = [str(file.path) for file in files.look(store).values() if file.state not in (MISSING, STAND_IN)]
+    others = [str(file.path) for file in files.look(sources, store).values() if file.state not in (MISSING, STAND_IN)]
     others += [str(store.path(weight)) for weight in store.table.values() if _real(weight.name, store)]
     if others:
         raise WeightsError(

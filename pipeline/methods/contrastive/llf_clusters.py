@@ -233,7 +233,7 @@ def report_clusters(
     from pipeline.images import save_png
     from stylegan.sampling import draw_z
 
-    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision)
+    domain = base.load(settings.domain, settings.machine.device, settings.experiment.precision, settings.sources)
     generator, seed = domain.generator, settings.experiment.seed
     known = generator.synthesis.block_names
     if tap not in known:

@@ -77,7 +77,7 @@ def _is_whole(folder: Path) -> bool:
 def _fill(folder: Path, method: str, runs: Sequence[VariantRun], identity: dict[str, Any]) -> None:
     """Write table, page and manifest into an empty folder."""
     settings = runs[0].settings
-    card = describe(settings.domain)
+    card = describe(settings.domain, settings.sources)
     table = ablation_table(method, runs)
     record = {
         **identity,

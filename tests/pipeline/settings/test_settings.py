@@ -15,7 +15,7 @@ from pipeline.domains import base as domains
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
 from pipeline.settings import settings as config
-from pipeline.settings.downloads import load_files
+from pipeline.settings.downloads import load_sources
 from pipeline.settings.file import find_config, profiles, read_config
 from pipeline.settings.machine import cores
 from pipeline.settings.settings import Settings, load_settings
@@ -253,15 +253,14 @@ def test_matched_faces_beyond_the_grid_s_may_not_run_into_another_set() -> None:
         load(profile="full", overrides={"protocol.first_reference_id": "1000000256"})
 
 
-def test_a_domain_s_files_have_defaults_and_no_unknown_keys(tmp_path: Path) -> None:
+def test_a_domain_s_files_are_those_that_the_file_names(tmp_path: Path) -> None:
     path = tmp_path / "mine.cfg"
     path.write_text("[domain.ffhq]\ntruncation_psi = 1\ngenerator = mine.safetensors\n")
-    default = {"generator": "its.safetensors", "scorer_a": "a.safetensors"}
-    found = load_files("ffhq", default, path)
-    assert found == {"generator": "mine.safetensors", "scorer_a": "a.safetensors"}
-    assert load_files("other", default, path) == default
-    with pytest.raises(UnknownNameError, match=r"No key of .domain.ffhq. in \S+mine.cfg named 'generator'"):
-        load_files("ffhq", {"scorer_a": "a"}, path)
+    assert load_sources("ffhq", path).files == (("generator", "mine.safetensors"),)
+    assert load_sources("other", path).files == ()
+    path.write_text("[domain.ffhq]\ngenerator =\n")
+    with pytest.raises(ConfigError, match=r"mine.cfg: \[domain.ffhq\] generator: expected the name of a file"):
+        load_sources("ffhq", path)
 
 
 def test_a_gpu_has_one_worker_however_many_cores_there_are() -> None:

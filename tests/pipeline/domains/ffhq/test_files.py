@@ -14,7 +14,7 @@ from pipeline.domains.ffhq import domain, files
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError
 from pipeline.methods import registry
 from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
-from pipeline.settings.downloads import Downloads
+from pipeline.settings.downloads import Downloads, load_sources
 from pipeline.settings.settings import load_settings
 from pipeline.storage.files import file_sha256
 from pipeline.weights.fetch import fetch
@@ -177,7 +177,7 @@ def test_an_attribute_that_a_scorer_left_out_is_refused_at_once(folder: Path) ->
         ("generator = ffhq-1024.safetensors", "generator = ../x.safetensors", ConfigError, "name of a .safetensors"),
         ("generator = ffhq-1024.safetensors", "generator = ffhq.pkl", ConfigError, "name of a .safetensors"),
         ("scorer_a = ffhq-scorer-a", "scorrer_a = ffhq-scorer-a", UnknownNameError, "Did you mean 'scorer_a'"),
-        ("scorer_a = ffhq-scorer-a.safetensors", "scorer_a =", ConfigError, "scorer_a: expected a name"),
+        ("scorer_a = ffhq-scorer-a.safetensors", "scorer_a =", ConfigError, "scorer_a: expected the name"),
     ],
 )
 def test_settings_that_name_no_file(
@@ -222,16 +222,35 @@ def test_the_judge_is_not_the_teacher(folder: Path) -> None:
     with pytest.raises(WeightsError, match="are the same network"):
         base.describe("ffhq")
     card.write_text(json.dumps({"sha256": "0" * 64}))
-    assert files.look()["scorer_a"].state == WRONG
+    assert files.look(load_sources("ffhq"))["scorer_a"].state == WRONG
 
 
-def test_files_are_not_settings_of_a_run(folder: Path) -> None:
+def test_a_run_names_its_files(folder: Path) -> None:
+    """They travel with the run's settings, and change no setting that is in a fingerprint."""
+    lay_out(folder)
+    put(folder, "mine", architecture={"resolution": 256, "z_dim": 512, "w_dim": 512}, name="mine")
     names = {"known_methods": registry.names(), "known_domains": base.names(), "methods": ["noop"]}
     changed = {"domain.ffhq.truncation_psi": "0.7"}
     settings = load_settings(domain="ffhq", overrides=changed, **names)  # type: ignore[arg-type]
     assert settings.experiment.truncation_psi == 0.7
-    with pytest.raises(ConfigError, match="is read from .*luigi.cfg, by every worker"):
-        load_settings(domain="ffhq", overrides={"domain.ffhq.scorer_a": "x"}, **names)  # type: ignore[arg-type]
+    changed |= {"domain.ffhq.generator": "mine.safetensors"}
+    mine = load_settings(domain="ffhq", overrides=changed, **names)  # type: ignore[arg-type]
+    assert base.describe("ffhq", mine.sources).resolution == 256
+    assert base.describe("ffhq", settings.sources).resolution == base.describe("ffhq").resolution == 1024
+    assert mine.as_json() == settings.as_json()
+    with pytest.raises(ConfigError, match=r"\[domain.ffhq\] scorer_a: expected"):
+        load_settings(domain="ffhq", overrides={"domain.ffhq.scorer_a": ""}, **names)  # type: ignore[arg-type]
+
+
+def test_a_run_names_its_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative one is one of the process that began the run, wherever its workers are."""
+    monkeypatch.delenv("LATENTBENCH_WEIGHTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    names = {"known_methods": registry.names(), "known_domains": base.names(), "methods": ["noop"]}
+    settings = load_settings(domain="ffhq", overrides={"weights.folder": "mine"}, **names)  # type: ignore[arg-type]
+    assert settings.sources.downloads.folder == str(tmp_path / "mine")
+    lay_out(tmp_path / "mine")
+    assert base.describe("ffhq", settings.sources).resolution == 1024
 
 
 def test_the_doctor_asks_for_these_files_only_where_they_are_wanted(folder: Path, tmp_path: Path) -> None:
@@ -255,4 +274,4 @@ def test_the_doctor_asks_for_these_files_only_where_they_are_wanted(folder: Path
     with (folder / "ffhq-scorer-b.safetensors").open("ab") as file:
         file.write(b"!")
     assert found(domain="ffhq")["weights ffhq scorer_b"][0] == BAD
-    assert files.look()["recognizer_a"].state != MISSING
+    assert files.look(load_sources("ffhq"))["recognizer_a"].state != MISSING

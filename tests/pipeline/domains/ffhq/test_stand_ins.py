@@ -21,6 +21,7 @@ from pipeline.domains.ffhq.stand_ins import make
 from pipeline.images import save_png
 from pipeline.metrics.fid import frechet_distance
 from pipeline.networks.inception import pixels_of
+from pipeline.settings.downloads import Sources
 from pipeline.weights.marks import is_marked
 from pipeline.weights.table import read_table
 from stylegan.layers import resampling_filter, upsample
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def loaded(folder: Path) -> Domain:
-    return ffhq.load(torch.device("cpu"))
+    return ffhq.load(torch.device("cpu"), Sources())
 
 
 @pytest.fixture(scope="module")
