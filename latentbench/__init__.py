@@ -1,4 +1,4 @@
-"""Latentbench from Python: the base class of methods, what can be named, settings, runs, and published results as data.
+"""Latentbench from Python: the base class of methods, the registries, settings, runs, and published tables.
 
     import latentbench
 
@@ -72,13 +72,13 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        found: Any = _version()
+        value: Any = _version()
     elif name in _HOMES:
-        found = getattr(import_module(_HOMES[name]), name)
+        value = getattr(import_module(_HOMES[name]), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    globals()[name] = found
-    return found
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""What can be named in a run: methods, metrics, domains."""
+"""The registries: names of methods, metrics and domains, and what they name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.metrics.base import Metric
 
 
 def methods() -> tuple[str, ...]:
-    """The name of every method, ours first and controls last among them, then those of installed packages.
+    """The names of all methods: ours, controls last, then the methods of installed packages.
 
     >>> import latentbench
     >>> latentbench.methods()[:2]
@@ -20,7 +20,7 @@ def methods() -> tuple[str, ...]:
 
 
 def method(name: str) -> type[Method]:
-    """The class of a method; `method(name)(**parameters)` makes one that is not yet fitted.
+    """The class of a method; `method(name)(**parameters)` makes an unfitted one.
 
     Raises UnknownNameError with the closest known name, LatentbenchError if another package's method cannot be used.
 
@@ -32,7 +32,7 @@ def method(name: str) -> type[Method]:
 
 
 def metrics(*protocols: str) -> tuple[str, ...]:
-    """The name of every metric, or of those of some protocols, in the order in which tables show them.
+    """The names of all metrics, or of the metrics of some protocols, in the order of the tables.
 
     >>> import latentbench
     >>> latentbench.metrics("locality-1")
@@ -42,7 +42,7 @@ def metrics(*protocols: str) -> tuple[str, ...]:
 
 
 def metric(name: str) -> Metric:
-    """A metric: its version, meaning, paper, unit, which way is better. Raises UnknownNameError.
+    """A metric: version, meaning, paper, unit, and which direction is better. Raises UnknownNameError.
 
     >>> import latentbench
     >>> latentbench.metric("ssim").better
@@ -52,7 +52,7 @@ def metric(name: str) -> Metric:
 
 
 def domains() -> tuple[str, ...]:
-    """The name of every domain, which is a generator with its judges.
+    """The names of all domains. A domain is a generator with its networks.
 
     >>> import latentbench
     >>> latentbench.domains()

@@ -1,4 +1,4 @@
-"""Published results as data: runs, and their tables, each checked before it is read."""
+"""Published results as data: runs and their tables. Every file is checked against its sha256 before it is read."""
 
 from __future__ import annotations
 
@@ -32,22 +32,28 @@ SUFFIX = ".parquet"
 
 @dataclass(frozen=True)
 class Report(PublishedRun):
-    """A published run: its folder, its manifest (settings, commit, stages, the sha256 of every file), its tables."""
+    """A published run: its folder, its manifest (settings, commit, stages, sha256 of every file), its tables.
+
+    >>> import latentbench
+    >>> report = latentbench.report("latest", "outputs")
+    >>> report.run_id, report.page.name, "scores" in report.tables
+    ('20261120T031500Z-1a2b3c4d', 'report.html', True)
+    """
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Names of its tables, such as "scores"."""
+        """The names of its tables, such as "scores"."""
         return tuple(sorted(name.removesuffix(SUFFIX) for name in self.manifest["files"] if name.endswith(SUFFIX)))
 
     @property
     def page(self) -> Path:
-        """The page that shows it, report.html."""
+        """The path of its page, report.html."""
         return self.folder / PAGE
 
     def table(self, name: str) -> pa.Table:
-        """A table as it was published; each field of its schema carries unit and meaning in its metadata.
+        """A published table. The metadata of each field of its schema has unit and meaning.
 
-        Raises UnknownNameError for a table that this run does not have, CorruptShardError if the file's sha256 is
+        Raises UnknownNameError for a table that this run does not have, CorruptShardError if the sha256 of the file is
         not the manifest's, StageError if it cannot be read.
 
         >>> import latentbench
@@ -80,8 +86,8 @@ class Report(PublishedRun):
 def reports(outputs: str | os.PathLike[str] = "outputs") -> list[Report]:
     """Every published run under an outputs folder, oldest first.
 
-    One whose manifest is damaged is left out, and named in a warning of the log `latentbench`. Raises StageError
-    where there is no such folder.
+    A run with a damaged manifest is left out; the log `latentbench` warns of it. Raises StageError if there is no such
+    folder.
 
     >>> import latentbench
     >>> for report in latentbench.reports("outputs"):
@@ -92,7 +98,7 @@ def reports(outputs: str | os.PathLike[str] = "outputs") -> list[Report]:
 
 
 def report(name: str = LATEST, outputs: str | os.PathLike[str] = "outputs") -> Report:
-    """A published run by its id, the beginning or end of it, or `latest`.
+    """A published run by its id, by the beginning or end of its id, or `latest`.
 
     Raises StageError if there is none, or more than one; CorruptShardError if its manifest is damaged.
 
@@ -104,9 +110,9 @@ def report(name: str = LATEST, outputs: str | os.PathLike[str] = "outputs") -> R
     return Report(folder, read_report_manifest(folder))
 
 
-def _outputs(place: str | os.PathLike[str]) -> Path:
-    """The outputs folder. Raises StageError where there is none, or for its reports in its place."""
-    folder = expanded(Path(place))
+def _outputs(outputs: str | os.PathLike[str]) -> Path:
+    """The outputs folder. Raises StageError if there is none, or if it is the folder of the reports."""
+    folder = expanded(Path(outputs))
     if not folder.is_dir():
         raise StageError(f"No folder {folder.absolute()}: expected one that runs write to, with {REPORTS}/ in it.")
     if folder.name == REPORTS and any(folder.glob(f"{PREFIX}*")):

@@ -1,4 +1,4 @@
-"""Settings and whole runs, named as the command line names them."""
+"""Settings and whole runs from Python, with the names of the command line."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def settings(
     changes: Mapping[str, Any] | None = None,
     outputs: str | os.PathLike[str] = "",
 ) -> Settings:
-    """The settings of a run, read from luigi.cfg and checked; what is not given is as the file says.
+    """The settings of a run, read from luigi.cfg and checked. Arguments that are left out keep the values of the file.
 
-    `changes` maps "section.key" to a value in place of the file's: {"protocol.seed": 7, "machine.device": "cuda"}.
+    `changes` maps "section.key" to a value that replaces the value of the file:
+    {"protocol.seed": 7, "machine.device": "cuda"}.
     Raises UnknownNameError with the closest known name, ConfigError for a value that is out of range.
 
     >>> import latentbench
@@ -52,9 +53,9 @@ def run(
     changes: Mapping[str, Any] | None = None,
     outputs: str | os.PathLike[str] = "",
 ) -> Report:
-    """Compute every stage of a run that is missing, publish it, and return the report; as `latentbench run`.
+    """Compute the missing stages of a run, publish it, and return the report, as `latentbench run` does.
 
-    Arguments are as of `settings`. Progress goes to stderr. Call it from the main thread, which Ctrl-C and SIGTERM
+    Arguments as in `settings`. Progress goes to stderr. Call it from the main thread, which Ctrl-C and SIGTERM
     reach, and in a script below `if __name__ == "__main__":`, since workers import the script. Raises as `settings`;
     WeightsError for weights that are missing; BusyError while another process runs the same settings; StageError if a
     stage failed: what is finished is kept, and the same call continues.
@@ -94,7 +95,7 @@ def _parameters(
     changes: Mapping[str, Any] | None,
     outputs: str | os.PathLike[str],
 ) -> dict[str, Any]:
-    """The parameters of Luigi's tasks that name this run."""
+    """The parameters of Luigi's tasks for this run."""
     return {
         "domain": domain,
         "profile": profile,
@@ -106,7 +107,7 @@ def _parameters(
 
 
 def _joined(argument: str, names: str | Sequence[str]) -> str:
-    """Names as Luigi's tasks take them. Raises ConfigError for an empty one, which would mean all of luigi.cfg's."""
+    """Names in the form of Luigi's tasks. Raises ConfigError for an empty name, which would mean all of luigi.cfg."""
     listed = [names] if isinstance(names, str) else list(names)
     for name in listed:
         if not name.strip(" ,"):
@@ -115,5 +116,5 @@ def _joined(argument: str, names: str | Sequence[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A path as its text, which is how luigi.cfg holds it."""
+    """A path as text, as in luigi.cfg; any other value unchanged."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value
