@@ -68,11 +68,11 @@ def _refuse_code() -> None:
     """Raise ConfigError if Luigi has read a key of `RUNS_CODE` from anywhere but the machine's own files."""
     from luigi.configuration import get_config
 
-    read, own = get_config(), configparser.ConfigParser(interpolation=None, strict=False)
-    own.read(OF_THE_MACHINE)
+    read, parser = get_config(), configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read(OF_THE_MACHINE)
     for section, key in RUNS_CODE:
         for name in (key, key.replace("_", "-")):
-            if read.has_option(section, name) and not own.has_option(section, name):
+            if read.has_option(section, name) and not parser.has_option(section, name):
                 raise ConfigError(
                     f"[{section}] {key} would make Luigi run code that a settings file names (./luigi.cfg, "
                     f"./client.cfg or ${VARIABLE}): take it out. Luigi itself takes --logging-conf-file."

@@ -13,10 +13,10 @@ def check_neighbours() -> None:
     home = Path(__file__).resolve().parents[1]
     for name in OURS:
         spec = find_spec(name)
-        places = [Path(place).resolve().parent for place in (spec.submodule_search_locations or ())] if spec else []
-        if home not in places:
-            found = f"{spec.origin or places[0]}" if spec else "nothing"
+        folders = [Path(folder).resolve().parent for folder in (spec.submodule_search_locations or ())] if spec else []
+        if home not in folders:
+            origin = f"{spec.origin or folders[0]}" if spec else "nothing"
             raise ImportError(
-                f"Latentbench lies in {home}, but for its package {name!r} Python finds {found}. Take that folder out "
+                f"Latentbench lies in {home}, but for its package {name!r} Python finds {origin}. Take that folder out "
                 "of PYTHONPATH, or work in another one."
             )

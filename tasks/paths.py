@@ -14,5 +14,5 @@ def at_home(value: Any) -> Any:
     Raises ConfigError where it is not known.
     """
     if isinstance(value, list | tuple):
-        return [at_home(one) for one in value]
+        return [at_home(path) for path in value]
     return expanded(value) if isinstance(value, str | Path) else value

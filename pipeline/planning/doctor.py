@@ -39,11 +39,11 @@ CONSTRAINTS = "constraints.txt"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `state` is GOOD, WARNING or BAD; `told` says what was found and what to do."""
+    """One thing that was looked at: `state` is GOOD, WARNING or BAD; `message` says what was found and what to do."""
 
     subject: str
     state: str
-    told: str
+    message: str
 
 
 def diagnose(
@@ -78,11 +78,11 @@ def diagnose(
 
 
 def _python() -> Finding:
-    found = platform.python_version()
-    wanted = SpecifierSet(metadata("latentbench")["Requires-Python"]) if _installed() else SpecifierSet()
-    if found not in wanted:
-        return Finding("python", BAD, f"{found}; expected {wanted}")
-    return Finding("python", GOOD, found)
+    installed = platform.python_version()
+    supported = SpecifierSet(metadata("latentbench")["Requires-Python"]) if _installed() else SpecifierSet()
+    if installed not in supported:
+        return Finding("python", BAD, f"{installed}; expected {supported}")
+    return Finding("python", GOOD, installed)
 
 
 def _installed() -> bool:
@@ -112,23 +112,23 @@ def _packages() -> Iterator[Finding]:
     if not _installed():
         yield Finding("packages", WARNING, "latentbench itself is not installed: pip install -c constraints.txt -e .")
         return
-    wanted = [Requirement(text) for text in requires("latentbench") or ()]
+    requirements = [Requirement(text) for text in requires("latentbench") or ()]
     tested = constraints()
     as_tested = 0
-    for requirement in wanted:
+    for requirement in requirements:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         name = requirement.name
         pin = tested.get(_canonical(name), "")
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
             yield Finding(name, BAD, f"not installed; expected {pin or requirement}: pip install {name}=={pin}")
             continue
-        if not requirement.specifier.contains(found, prereleases=True):
-            yield Finding(name, BAD, f"{found} is installed, expected {requirement.specifier}")
-        elif pin and found.partition("+")[0] != pin:
-            yield Finding(name, WARNING, f"{found} is installed; {pin} was tested: pip install {name}=={pin}")
+        if not requirement.specifier.contains(installed, prereleases=True):
+            yield Finding(name, BAD, f"{installed} is installed, expected {requirement.specifier}")
+        elif pin and installed.partition("+")[0] != pin:
+            yield Finding(name, WARNING, f"{installed} is installed; {pin} was tested: pip install {name}=={pin}")
         else:
             as_tested += 1
     yield Finding("packages", GOOD, f"{as_tested} packages as tested")
@@ -146,8 +146,8 @@ def _settings_file() -> Finding:
 def _processor(machine: Machine) -> Finding:
     if machine.uses_scheduler:
         return _scheduler(machine)
-    told = f"{cores()} cores; {machine.workers} workers with {machine.threads} threads each"
-    return Finding("workers", GOOD, told)
+    message = f"{cores()} cores; {machine.workers} workers with {machine.threads} threads each"
+    return Finding("workers", GOOD, message)
 
 
 def _scheduler(machine: Machine) -> Finding:
@@ -187,8 +187,8 @@ def _folder(outputs: Path) -> Iterator[Finding]:
     try:
         try_locks(there)
     except OSError as error:
-        told = f"{there} cannot be written and locked ({error.strerror}): choose another folder with --outputs"
-        yield Finding("file locks", BAD, told)
+        message = f"{there} cannot be written and locked ({error.strerror}): choose another folder with --outputs"
+        yield Finding("file locks", BAD, message)
     else:
         yield Finding("file locks", GOOD, f"work at {there}")
 
@@ -219,8 +219,8 @@ def _weights(domain: str) -> Iterator[Finding]:
             yield Finding(f"weights {domain} {role}", BAD, f"{path}: {error.strerror}; install latentbench again")
             continue
         if found != card.weights[role]:
-            told = f"{path} has sha256 {found}, expected {card.weights[role]}; install latentbench again"
-            yield Finding(f"weights {domain} {role}", BAD, told)
+            message = f"{path} has sha256 {found}, expected {card.weights[role]}; install latentbench again"
+            yield Finding(f"weights {domain} {role}", BAD, message)
         else:
             good += 1
     yield Finding(f"weights {domain}", GOOD, f"{good} files with the sha256 of their cards")
@@ -245,8 +245,8 @@ def _looked_at(domain: str) -> Iterator[Finding]:
         card = domains.describe(domain)
     except LatentbenchError as error:
         lacking = [role for role, file in found.items() if not file.usable]
-        told = f"lacks {', '.join(lacking)}, as said above" if lacking else str(error).partition("\n")[0]
-        yield Finding(f"domain {domain}", BAD, told)
+        message = f"lacks {', '.join(lacking)}, as said above" if lacking else str(error).partition("\n")[0]
+        yield Finding(f"domain {domain}", BAD, message)
     else:
         yield Finding(f"domain {domain}", WARNING if card.stand_in else GOOD, card.summary)
 
@@ -264,10 +264,10 @@ def _own_file(subject: str, file: Any) -> Finding:
 def _set_up(domain: str) -> Finding:
     """Whether a domain that nobody asked for could be run."""
     try:
-        told = domains.describe(domain).summary
+        message = domains.describe(domain).summary
     except LatentbenchError:
-        told = f"not set up, and needed for --domain {domain} alone: latentbench doctor --domain {domain} says how"
-    return Finding(f"domain {domain}", GOOD, told)
+        message = f"not set up, and needed for --domain {domain} alone: latentbench doctor --domain {domain} says how"
+    return Finding(f"domain {domain}", GOOD, message)
 
 
 def _fetched(domain: str, skip: set[str]) -> Iterator[Finding]:

@@ -162,24 +162,24 @@ def folder_obstacle(outputs: Path) -> str:
     return ""
 
 
-def disk_shortage(chain: Chain, found: Whole) -> str:
+def disk_shortage(chain: Chain, needs: Whole) -> str:
     """What is needed, what is free and what to do, if the disk cannot hold what a run writes; else empty."""
-    if found.disk_needed <= found.disk_free:
+    if needs.disk_needed <= needs.disk_free:
         return ""
     return (
-        f"The run would write about {in_mib(found.disk_needed)}, and {in_mib(found.disk_free)} are free at "
+        f"The run would write about {in_mib(needs.disk_needed)}, and {in_mib(needs.disk_free)} are free at "
         f"{chain.settings.outputs.absolute()}. Make room, name another folder with --outputs, or ask for less "
         "(--profile, --method)."
     )
 
 
-def memory_shortage(found: Whole) -> str:
+def memory_shortage(needs: Whole) -> str:
     """The same of the machine's memory."""
-    if found.peak_bytes <= found.memory:
+    if needs.peak_bytes <= needs.memory:
         return ""
     return (
-        f"The run would hold about {in_mib(found.peak_bytes)} at once ({found.workers} workers of up to "
-        f"{in_mib(found.worker_bytes)}), and this machine has {in_mib(found.memory)} of memory. Take fewer workers "
+        f"The run would hold about {in_mib(needs.peak_bytes)} at once ({needs.workers} workers of up to "
+        f"{in_mib(needs.worker_bytes)}), and this machine has {in_mib(needs.memory)} of memory. Take fewer workers "
         "(--workers), a GPU, or smaller batches of the methods that train through the generator."
     )
 

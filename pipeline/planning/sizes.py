@@ -72,10 +72,10 @@ def _picture(resolution: int) -> int:
     return 3 * resolution * resolution * 4
 
 
-def _working(card: DomainCard, written: int, *, images: int = 0, held: float = 0, temporary: int = 0) -> Size:
+def _working(card: DomainCard, written: int, *, images: int = 0, in_memory: float = 0, temporary: int = 0) -> Size:
     """A stage's size where a worker holds the networks, so many bytes of images, and `held` of tables and codes."""
     device = (SMALL_NETWORK_BYTES if card.channels else NETWORK_BYTES) + images
-    return Size(MANIFEST_BYTES + written, temporary, math.ceil(PROCESS_BYTES + device + held), device)
+    return Size(MANIFEST_BYTES + written, temporary, math.ceil(PROCESS_BYTES + device + in_memory), device)
 
 
 # Stages
@@ -84,13 +84,13 @@ def _working(card: DomainCard, written: int, *, images: int = 0, held: float = 0
 def _latents(settings: Settings, card: DomainCard, link: Link) -> Size:
     shard = min(link.units, settings.machine.shard_size)
     written = table_bytes(schemas.LATENTS, link.units, _id_files(settings, link.units))
-    return _working(card, written, held=3 * shard * W_DIM * 4)
+    return _working(card, written, in_memory=3 * shard * W_DIM * 4)
 
 
 def _labels(settings: Settings, card: DomainCard, link: Link) -> Size:
     written = table_bytes(schemas.LABELS, link.units, _id_files(settings, link.units))
     codes = settings.machine.shard_size * W_DIM * 4
-    return _working(card, written, images=images_in_memory(card), held=3 * codes)
+    return _working(card, written, images=images_in_memory(card), in_memory=3 * codes)
 
 
 def _id_files(settings: Settings, count: int) -> int:
@@ -100,8 +100,8 @@ def _id_files(settings: Settings, count: int) -> int:
 def _reference(settings: Settings, card: DomainCard, link: Link) -> Size:
     schema = schemas.features(card.feature_width, card.classes)
     written = table_bytes(schema, link.units, _id_files(settings, link.units))
-    held = 3 * settings.machine.shard_size * (W_DIM + card.feature_width + card.classes) * 4
-    return _working(card, written, images=images_in_memory(card), held=held)
+    in_memory = 3 * settings.machine.shard_size * (W_DIM + card.feature_width + card.classes) * 4
+    return _working(card, written, images=images_in_memory(card), in_memory=in_memory)
 
 
 def _spread(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -126,7 +126,7 @@ def _train(settings: Settings, card: DomainCard, link: Link) -> Size | None:
         card,
         cost.trained_bytes,
         images=max(cost.step_bytes, images_in_memory(card)),
-        held=codes + shards + copies + cost.checkpoint_bytes,
+        in_memory=codes + shards + copies + cost.checkpoint_bytes,
         temporary=cost.checkpoint_bytes,
     )
 
@@ -135,7 +135,7 @@ def _range(settings: Settings, card: DomainCard, link: Link) -> Size:
     faces = settings.experiment.n_faces
     lengths = {name: faces for name in ("face_ids", "face_low", "face_high")}
     written = table_bytes(schemas.RANGES, 1, 1, lengths)
-    return _working(card, written, images=images_in_memory(card), held=_edited_codes(card, faces))
+    return _working(card, written, images=images_in_memory(card), in_memory=_edited_codes(card, faces))
 
 
 def _edited_codes(card: DomainCard, faces: int) -> int:
@@ -152,7 +152,9 @@ def _edits(settings: Settings, card: DomainCard, link: Link) -> Size:
     largest = max(len(block) for block in blocks)
     images = images_in_memory(card) + largest * _picture(card.resolution)  # the unedited ones of a shard
     rows = largest * experiment.n_steps * (card.feature_width + card.classes + len(schemas.EDITS)) * 4
-    return _working(card, written, images=images, held=3 * rows + _edited_codes(card, largest * experiment.n_steps))
+    return _working(
+        card, written, images=images, in_memory=3 * rows + _edited_codes(card, largest * experiment.n_steps)
+    )
 
 
 def _timing(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -167,7 +169,7 @@ def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
     png = math.ceil(PIXEL_BYTES * card.resolution**2) + PNG_BYTES
     written = table_bytes(schemas.GALLERY, pictures * files, files) + pictures * files * png
     edits = experiment.edits_per_method * row_bytes(schemas.EDITS)
-    return _working(card, written, images=images_in_memory(card), held=2 * pictures * png + edits)
+    return _working(card, written, images=images_in_memory(card), in_memory=2 * pictures * png + edits)
 
 
 def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -180,9 +182,9 @@ def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
     covariances = 8 * width**2 * (experiment.n_faces + 8)  # of each face, and of an eigendecomposition
     kernels = 1024 * 4 * 3 * max(edits, reference)
     columns = 2 * edits * len(schemas.EDITS) * 8
-    held = vectors + max(doubles + covariances, kernels) + columns
+    in_memory = vectors + max(doubles + covariances, kernels) + columns
     written = table_bytes(schemas.STAGE_SCORES, files * SCORES_PER_SHARD, files)
-    return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + held, 0)
+    return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + in_memory, 0)
 
 
 def _matched(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -192,7 +194,7 @@ def _matched(settings: Settings, card: DomainCard, link: Link) -> Size:
     faces = blocks[0][1]
     images = images_in_memory(card) + faces * _picture(card.resolution)
     codes = _edited_codes(card, faces * 2 * len(experiment.matched_levels))
-    return _working(card, written, images=images, held=codes)
+    return _working(card, written, images=images, in_memory=codes)
 
 
 def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -200,8 +202,8 @@ def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
     cells = 2 * len(experiment.matched_levels) * len(experiment.attributes)
     matrix = table_bytes(schemas.RESCORING, cells * len(schemas.VALUE_COLUMNS), 1)
     scores = table_bytes(schemas.STAGE_SCORES, cells * 6, 1)
-    held = 3 * link.units * len(schemas.MATCHED) * 8
-    return Size(MANIFEST_BYTES + matrix + scores, 0, PROCESS_BYTES + held, 0)
+    in_memory = 3 * link.units * len(schemas.MATCHED) * 8
+    return Size(MANIFEST_BYTES + matrix + scores, 0, PROCESS_BYTES + in_memory, 0)
 
 
 def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -210,7 +212,7 @@ def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
     distances = 34 * experiment.n_spread**2  # of every two persons of the spread, whose quantile is taken
     written = table_bytes(schemas.RATES, link.units, files)
     images = images_in_memory(card)
-    return _working(card, written, images=images, held=distances + _edited_codes(card, BATCH))
+    return _working(card, written, images=images, in_memory=distances + _edited_codes(card, BATCH))
 
 
 def _consistency(settings: Settings, card: DomainCard, link: Link) -> Size:
@@ -218,7 +220,7 @@ def _consistency(settings: Settings, card: DomainCard, link: Link) -> Size:
     written = table_bytes(schemas.CONSISTENCY, link.units, files, {"attributes": 3, "strengths": 3})
     microbatch = min(microbatch_size(card.resolution), CONSISTENCY_FACES)
     images = images_in_memory(card, microbatch) + 9 * microbatch * _picture(card.resolution)
-    return _working(card, written, images=images, held=16 * _edited_codes(card, CONSISTENCY_FACES))
+    return _working(card, written, images=images, in_memory=16 * _edited_codes(card, CONSISTENCY_FACES))
 
 
 def _rating(settings: Settings, card: DomainCard, link: Link) -> Size:

@@ -79,9 +79,9 @@ def whole(chain: Chain, missing: Sequence[bool]) -> Whole:
     to_write = sum(size.bytes_written for size in todo) + (report.bytes_written if todo else 0)
     on_gpu = machine.device.startswith("cuda")
     workers = 1 if machine.executor == "inline" else len(machine.devices) or (1 if on_gpu else machine.workers)
-    trained = {place for place, link in enumerate(chain.links) if link.stage.name == "train"}
+    trained = {index for index, link in enumerate(chain.links) if link.stage.name == "train"}
     host = [size.peak_bytes - (size.device_bytes if on_gpu else 0) for size in sizes]
-    together = max(peak * (1 if place in trained else workers) for place, peak in enumerate(host))
+    together = max(peak * (1 if index in trained else workers) for index, peak in enumerate(host))
     return Whole(
         bytes_written=sum(size.bytes_written for size in sizes) + report.bytes_written,
         bytes_to_write=to_write,

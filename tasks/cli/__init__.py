@@ -109,8 +109,8 @@ def explain(
 fence_examples(app)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked: bool) -> None:
+    if asked:
         from importlib.metadata import version
 
         out.print(version("latentbench"), highlight=False)

@@ -105,11 +105,11 @@ def ablate(
 def _compute(method: str, runs: Sequence[VariantRun], requests: Sequence[Request]) -> None:
     """Every missing stage of every variant; exits with one of [retcode] if some could not be computed."""
     failed = {}
-    for place, (run, request) in enumerate(zip(runs, requests, strict=True), start=1):
+    for number, (run, request) in enumerate(zip(runs, requests, strict=True), start=1):
         changes = (
             ", ".join(f"{key} = {as_text(value)}" for key, value in run.variant.changes.items()) or run.variant.tests
         )
-        told = f"{method}, variant {run.variant.name} ({place} of {len(runs)}): {changes}"
+        told = f"{method}, variant {run.variant.name} ({number} of {len(runs)}): {changes}"
         err.print(f"[bold cyan]{escape(told)}[/]", highlight=False)
         try:
             code = compute(request.stages, run.settings, console=err)

@@ -63,13 +63,13 @@ def _span(text: str) -> range:
 
 
 def _print_choices(report: dict[str, Any]) -> None:
-    told = {"explained": "variance explained", "iou": "mean IoU"}
+    titles = {"explained": "variance explained", "iou": "mean IoU"}
     regions = [{"IoU" if key == "iou" else key: value for key, value in row.items()} for row in report["regions"]]
     for rows, title in ((report["choices"], "Number of clusters"), (regions, f"k = {report['shown']}")):
         table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
         shown = [key for key, value in rows[0].items() if value is not None]
         for key in shown:
-            table.add_column(told.get(key, key))
+            table.add_column(titles.get(key, key))
         for row in rows:
             table.add_row(*(f"{row[key]:.4g}" if isinstance(row[key], float) else str(row[key]) for key in shown))
         out.print(table)

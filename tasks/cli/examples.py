@@ -27,8 +27,8 @@ def fence_examples(app: typer.Typer) -> None:
 
 def fenced(text: str) -> str:
     """A text with its indented examples as a fenced block of code."""
-    found = EXAMPLES.search(text)
-    if not found:
+    match = EXAMPLES.search(text)
+    if not match:
         return text
-    lines = [line for line in inspect.cleandoc(found[2]).splitlines() if line]
-    return "\n".join([text[: found.start()] + found[1], "", "```", *lines, "```"])
+    lines = [line for line in inspect.cleandoc(match[2]).splitlines() if line]
+    return "\n".join([text[: match.start()] + match[1], "", "```", *lines, "```"])

@@ -43,8 +43,8 @@ def doctor(
     bad = 0
     for finding in diagnose(machine, folder, domain, usual, wrong):
         bad += finding.state == BAD
-        told = f"{SIGNS[finding.state]} {escape(finding.subject)}: {escape(finding.told)}"
-        out.print(told, highlight=False, soft_wrap=True)
+        line = f"{SIGNS[finding.state]} {escape(finding.subject)}: {escape(finding.message)}"
+        out.print(line, highlight=False, soft_wrap=True)
     if bad:
         things = "1 thing needs" if bad == 1 else f"{bad} things need"
         out.print(f"{things} mending before a run.", style="bold red", highlight=False)

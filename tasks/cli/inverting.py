@@ -74,7 +74,7 @@ def invert(
     from pipeline.inversion.run import invert as run
 
     use_threads(threads or settings.machine.train_threads)
-    found = run(
+    inverted = run(
         base.load(settings.domain, settings.machine.device, sources=settings.sources),
         photos,
         to,
@@ -83,9 +83,9 @@ def invert(
         threshold=settings.experiment.detection_threshold,
         batch=batch,
     )
-    rows: list[dict[str, Any]] = found.rows.drop_columns(["w", "ws"]).to_pylist()
-    _tell(rows, found.refused, len(photos), as_json=as_json, found=found)
-    if found.refused:
+    rows: list[dict[str, Any]] = inverted.rows.drop_columns(["w", "ws"]).to_pylist()
+    _tell(rows, inverted.refused, len(photos), as_json=as_json, found=inverted)
+    if inverted.refused:
         raise typer.Exit(SOME_REFUSED)
 
 
@@ -110,8 +110,8 @@ def _tell(
         )
         out.print(f"Photographs and projections: {found.sheet}", markup=False, highlight=False, soft_wrap=True)
     for path, reason in refused:
-        told = f"{readable(path)}: {readable(reason)}"
-        err.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+        line = f"{readable(path)}: {readable(reason)}"
+        err.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     if refused:
         photographs = "1 photograph is" if asked == 1 else f"{len(refused)} of {asked} photographs are"
         err.print(f"{photographs} left out.", style="red", highlight=False)

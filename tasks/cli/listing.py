@@ -136,7 +136,7 @@ def attributes(as_json: AsJson = False) -> None:
 
 def metrics(as_json: AsJson = False) -> None:
     """List the metrics, with unit, which way is better, whose edits they judge, and what they mean."""
-    found = [known_metrics.get(name) for name in known_metrics.names()]
+    chosen = [known_metrics.get(name) for name in known_metrics.names()]
     rows = [
         {
             "metric": metric.name,
@@ -148,7 +148,7 @@ def metrics(as_json: AsJson = False) -> None:
             "meaning": metric.meaning,
             "paper": metric.paper,
         }
-        for metric in found
+        for metric in chosen
     ]
     _show(rows, as_json=as_json)
 

@@ -121,13 +121,13 @@ class Request:
 
 def parse_changes(texts: list[str] | None) -> dict[str, str]:
     """`SECTION.KEY=VALUE` texts as a mapping. Raises ConfigError for one that is not of that form."""
-    found = {}
+    changes = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or "." not in name:
             raise ConfigError(f"--set {text}: expected SECTION.KEY=VALUE, such as protocol.seed=7.")
-        found[name.strip()] = value.strip()
-    return found
+        changes[name.strip()] = value.strip()
+    return changes
 
 
 def _joined(option: str, names: list[str] | None) -> str:

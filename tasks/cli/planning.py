@@ -116,14 +116,14 @@ def _bytes(count: int | None) -> str:
     return "not known" if count is None else in_mib(count)
 
 
-def _size(found: Whole) -> str:
+def _size(needs: Whole) -> str:
     """Disk and memory of the whole run in two sentences. `memory` in the table is one worker's."""
-    on_device = f", and {in_mib(found.device_bytes)} on each device" if found.device_bytes else ""
-    workers = f"{found.workers} worker{'s' if found.workers > 1 else ''} of up to {in_mib(found.worker_bytes)}"
+    on_device = f", and {in_mib(needs.device_bytes)} on each device" if needs.device_bytes else ""
+    workers = f"{needs.workers} worker{'s' if needs.workers > 1 else ''} of up to {in_mib(needs.worker_bytes)}"
     return (
-        f"Disk: {in_mib(found.bytes_written)} in all, {in_mib(found.disk_needed)} still needed, "
-        f"{in_mib(found.disk_free)} free. Memory: up to {in_mib(found.peak_bytes)} at once ({workers}"
-        f"{on_device}), of {in_mib(found.memory)}."
+        f"Disk: {in_mib(needs.bytes_written)} in all, {in_mib(needs.disk_needed)} still needed, "
+        f"{in_mib(needs.disk_free)} free. Memory: up to {in_mib(needs.peak_bytes)} at once ({workers}"
+        f"{on_device}), of {in_mib(needs.memory)}."
     )
 
 

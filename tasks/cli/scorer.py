@@ -174,7 +174,7 @@ def train(
     check_device(device)
     chosen, width, seeded = choose(role, architecture, seed)
     found = read_labels(kind, images, labels)
-    place = folder or to.with_suffix(".training")
+    index = folder or to.with_suffix(".training")
     if dry_run:
         found = open_headers(found, images)
         parts = split(found, seeded, validation_share)
@@ -184,7 +184,7 @@ def train(
         return
     if found.problems.found:
         typer.echo(f"left out: {'; '.join(found.problems.lines())}", err=True)
-        typer.echo(f"every name: {write_report(found, place)}", err=True)
+        typer.echo(f"every name: {write_report(found, index)}", err=True)
     found.problems.check(len(found), most_bad)
 
     from pipeline.scorer_training.training.build import ScorerJob, train_scorer
@@ -192,14 +192,14 @@ def train(
 
     recipe = ScorerRecipe(chosen, width, resolution, epochs, batch, rate, seeded, validation_share)
     job = ScorerJob(
-        images, role, to, recipe, place, floor, floor_auc, most_bad, device, threads or cores(), fresh=fresh
+        images, role, to, recipe, index, floor, floor_auc, most_bad, device, threads or cores(), fresh=fresh
     )
     card = train_scorer(job, found, lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(card, indent=1))
         return
     _tell_card(card)
-    typer.echo(f"written: {to} and {to.with_suffix('.json')}; {place} may be deleted.")
+    typer.echo(f"written: {to} and {to.with_suffix('.json')}; {index} may be deleted.")
 
 
 def _tell_labels(report: dict[str, Any], problems: list[str], *, as_json: bool) -> None:
@@ -232,9 +232,9 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from tasks.cli.options import out
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, title in enumerate(titles):
-        numbers = 0 < place and title != titles[-1] or title == "above half"
-        table.add_column(title, no_wrap=place == 0, justify="right" if numbers else "left")
+    for index, title in enumerate(titles):
+        numbers = 0 < index and title != titles[-1] or title == "above half"
+        table.add_column(title, no_wrap=index == 0, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     out.print(table, markup=False, highlight=False)

@@ -133,8 +133,8 @@ def _table(rows: list[dict[str, object]], *, as_json: bool) -> None:
     from tasks.cli.options import out
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, title in enumerate(rows[0]):
-        table.add_column(title, no_wrap=place == 0)
+    for index, title in enumerate(rows[0]):
+        table.add_column(title, no_wrap=index == 0)
     for row in rows:
         cells = (", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in row.values())
         table.add_row(*cells)

@@ -77,8 +77,8 @@ def fetch(
             failed += 1
             typer.secho(f"{error}", fg="red", err=True)
         else:
-            found = done.standing
-            typer.echo(f"{weight.name}: {done.how}, {in_mb(found.size)}, sha256 {found.sha256}: {found.path}")
+            standing = done.standing
+            typer.echo(f"{weight.name}: {done.how}, {in_mb(standing.size)}, sha256 {standing.sha256}: {standing.path}")
     if failed:
         typer.secho(f"{failed} could not be had.", fg="red", err=True)
         raise typer.Exit(1)

@@ -26,7 +26,7 @@ def test_a_good_installation(tmp_path: Path) -> None:
 def test_another_version_than_tested_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "constraints", lambda: constraints() | {"numpy": "0.1"})
     assert found(tmp_path)["numpy"].state == WARNING
-    assert "numpy==0.1" in found(tmp_path)["numpy"].told
+    assert "numpy==0.1" in found(tmp_path)["numpy"].message
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,15 +43,15 @@ def test_damaged_and_missing_weights_are_named(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "scorer_b.safetensors").unlink()
     monkeypatch.setattr(domain, "FOLDER", tmp_path)
     findings = found(tmp_path)
-    assert "sha256" in findings["weights synthface scorer_a"].told
-    assert str(tmp_path / "scorer_b.safetensors") in findings["weights synthface scorer_b"].told
+    assert "sha256" in findings["weights synthface scorer_a"].message
+    assert str(tmp_path / "scorer_b.safetensors") in findings["weights synthface scorer_b"].message
     assert findings["weights synthface scorer_a"].state == findings["weights synthface scorer_b"].state == BAD
 
 
 def test_a_device_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     finding = found(tmp_path, device="cuda")["device"]
-    assert finding.state == BAD and "--device cpu" in finding.told
+    assert finding.state == BAD and "--device cpu" in finding.message
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("tempfile.NamedTemporaryFile", refused)
     finding = found(tmp_path)["file locks"]
-    assert finding.state == BAD and "--outputs" in finding.told
+    assert finding.state == BAD and "--outputs" in finding.message
 
 
 def test_the_pins_are_complete() -> None:

@@ -255,7 +255,7 @@ def test_a_run_names_its_weights_folder(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_doctor_asks_for_these_files_only_where_they_are_wanted(folder: Path, tmp_path: Path) -> None:
     def found(**asked: str) -> dict[str, tuple[str, str]]:
-        return {finding.subject: (finding.state, finding.told) for finding in diagnose(machine(), tmp_path, **asked)}
+        return {finding.subject: (finding.state, finding.message) for finding in diagnose(machine(), tmp_path, **asked)}
 
     assert found()["domain ffhq"][0] == GOOD and "doctor --domain ffhq" in found()["domain ffhq"][1]
     asked = found(usual="ffhq")
