@@ -1,1 +1,1 @@
-"""Before a run: what would be computed, how large it is, and whether this machine can."""
+"""Before a run: the stages to compute, their size and time, and whether this machine can compute them."""

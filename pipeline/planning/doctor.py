@@ -1,4 +1,4 @@
-"""What `latentbench doctor` looks at: packages, settings, weights, device, disk, file locks. Imports no torch."""
+"""The checks of `latentbench doctor`: packages, settings, weights, device, disk, file locks. No torch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CONSTRAINTS = "constraints.txt"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `state` is GOOD, WARNING or BAD; `message` says what was found and what to do."""
+    """The result of one check: `state` is GOOD, WARNING or BAD; `message` says what was found and what to do."""
 
     subject: str
     state: str
@@ -49,12 +49,11 @@ class Finding:
 def diagnose(
     machine: Machine, outputs: Path, domain: str = "", usual: str = "", wrong_settings: str = ""
 ) -> Iterator[Finding]:
-    """Look at everything that a run needs, cheap things first; with weights of one domain, or of every one.
+    """Check everything that a run needs, cheap checks first, and the weights of one domain, or of all.
 
-    `wrong_settings` is what is wrong with the settings, where they could not be read.
-
-    Of every one, those whose weights do not come with the package may be missing, but for `usual`, the domain of a
-    plain run. Raises UnknownNameError.
+    `wrong_settings`: the error of settings that could not be read. Where all domains are checked, weights that do not
+    come with the package may be missing, except for `usual`, the domain of a plain run. Raises UnknownNameError for an
+    unknown domain.
     """
     if domain and domain not in domains.names():
         raise UnknownNameError("domain", domain, domains.names())
@@ -93,7 +92,7 @@ def _installed() -> bool:
 
 
 def constraints() -> dict[str, str]:
-    """Package -> the version that was tested, by the packaged list or that of the checkout; empty without one."""
+    """Package -> tested version, from the packaged list or the list of the checkout; empty without a list."""
     here = Path(__file__).resolve()
     for path in (here.parents[1] / CONSTRAINTS, here.parents[2] / CONSTRAINTS):
         if path.is_file():
@@ -108,7 +107,7 @@ def _canonical(name: str) -> str:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every package that we require: there, within its bounds, of the tested version."""
+    """Check every required package: installed, within its bounds, of the tested version."""
     if not _installed():
         yield Finding("packages", WARNING, "latentbench itself is not installed: pip install -c constraints.txt -e .")
         return
@@ -169,7 +168,7 @@ def _device(machine: Machine) -> Finding:
         return Finding("device", BAD, lack)
     if machine.uses_scheduler or not machine.device.startswith("cuda"):
         return Finding("device", GOOD, machine.device)
-    # In a process of its own: torch never enters the one that schedules.
+    # In a separate process, because the scheduling process never loads torch.
     question = f"import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name({machine.device!r}))"
     answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
     name = answer.stdout.strip()
@@ -179,7 +178,7 @@ def _device(machine: Machine) -> Finding:
 
 
 def _folder(outputs: Path) -> Iterator[Finding]:
-    """Whether the outputs folder can be written, has room, and locks files."""
+    """Check that the outputs folder can be written, has room, and locks files."""
     there = next(path for path in (outputs.absolute(), *outputs.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(there).free
     state = GOOD if free >= SMALLEST_DISK else WARNING
@@ -194,7 +193,7 @@ def _folder(outputs: Path) -> Iterator[Finding]:
 
 
 def _detector() -> Finding:
-    """MTCNN's weights, which come in facenet-pytorch's wheel and serve every domain."""
+    """Check the weights of MTCNN, which come with facenet-pytorch and serve every domain."""
     try:
         mtcnn_weights.check()
     except LatentbenchError as error:
@@ -203,7 +202,7 @@ def _detector() -> Finding:
 
 
 def _weights(domain: str) -> Iterator[Finding]:
-    """Whether every weight file of a domain is there and has the sha256 of its card."""
+    """Check that every weight file of a domain is there and has the sha256 of its card."""
     try:
         card = domains.describe(domain)
         module = import_module(domains.MODULES[domain])
@@ -227,7 +226,7 @@ def _weights(domain: str) -> Iterator[Finding]:
 
 
 def _looked_at(domain: str) -> Iterator[Finding]:
-    """The files of a domain that does not come with the package: each hashed, or how to get it."""
+    """Check the files of a domain that does not come with the package: hash each, or say how to get it."""
     module = import_module(domains.MODULES[domain])
     try:
         found = module.look(load_sources(domain))
@@ -252,7 +251,7 @@ def _looked_at(domain: str) -> Iterator[Finding]:
 
 
 def _own_file(subject: str, file: Any) -> Finding:
-    """A file with a card, which says what its sha256 must be."""
+    """Check a file against the sha256 of its card."""
     found = file_sha256(file.path)
     if found != file.sha256:
         return Finding(subject, BAD, f"{file.path} has sha256 {found}, its card {file.sha256}: make it again")
@@ -262,7 +261,7 @@ def _own_file(subject: str, file: Any) -> Finding:
 
 
 def _set_up(domain: str) -> Finding:
-    """Whether a domain that nobody asked for could be run."""
+    """Say whether a domain that was not named could run."""
     try:
         message = domains.describe(domain).summary
     except LatentbenchError:
@@ -271,9 +270,9 @@ def _set_up(domain: str) -> Finding:
 
 
 def _fetched(domain: str, skip: set[str]) -> Iterator[Finding]:
-    """Whether the files of other people that a domain uses are here, one for each role, with their sha256.
+    """Check the third-party files of a domain: one for each role, with its sha256.
 
-    Roles in `skip` are those whose own file is here already, made from the published one.
+    Roles in `skip` have their converted file already.
     """
     weights = [weight for weight in read_table().values() if weight.domain == domain and weight.role not in skip]
     if not weights:

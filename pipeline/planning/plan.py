@@ -31,10 +31,10 @@ Number = TypeVar("Number", int, float)
 class Planned:
     """One stage of a plan.
 
-    `state` is one of THERE, PARTIAL, MISSING. `seconds` is the estimate of what is still to compute from measured
-    seconds per unit, None where none were measured yet; of a stage that is there it is 0. `spent` is what it took then.
-    `bytes_written` is what it keeps on disk, `peak_bytes` what one worker holds at once, `device_bytes` of them on its
-    device, by `sizes`; None where that is not known.
+    `state` is THERE, PARTIAL or MISSING. `seconds` estimates the time still to compute from measured seconds per unit:
+    None without a measurement, 0 for a stage that is there. `spent` is the time that a finished stage took, in seconds.
+    `bytes_written` stay on disk; `peak_bytes` is the largest memory of one worker, `device_bytes` the part of it on its
+    device (`sizes`); None where unknown.
     """
 
     stage: str
@@ -59,14 +59,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Remaining:
-    """Seconds that the missing stages take together, and titles of those whose rate is not known."""
+    """Seconds of all missing stages together, and the titles of stages without measured seconds per unit."""
 
     seconds: float
     unknown: tuple[str, ...]
 
 
 def plan(chain: Chain) -> tuple[Planned, ...]:
-    """Every stage of a run. Files are checked against their sha256: a damaged one counts as to compute."""
+    """Every stage of a run. Files are checked against their sha256; a damaged one counts as to compute."""
     outputs = chain.settings.outputs
     measured = measured_seconds(outputs, chain.settings.machine)
     return tuple(_planned(chain, link, measured) for link in chain.links)
@@ -104,7 +104,7 @@ def _planned(chain: Chain, link: Link, measured: dict[str, float]) -> Planned:
 
 
 def condense(rows: Sequence[Planned]) -> tuple[Planned, ...]:
-    """The plan with the attributes of one method's stage in one row, where they are in the same state."""
+    """The plan with one row for all attributes of a method's stage that are in the same state."""
     groups: dict[tuple[str, ...], list[Planned]] = {}
     for row in rows:
         one_of_many = (row.stage, row.method, row.state) if row.attribute else (row.title, row.folder)
@@ -129,29 +129,29 @@ def _joined(rows: list[Planned]) -> Planned:
 
 
 def _total(values: list[Number | None], of: Callable[[list[Number]], Number]) -> Number | None:
-    """Their sum or largest; None where one is not known."""
+    """The sum or the largest of the numbers; None if one of them is unknown."""
     known = [value for value in values if value is not None]
     return of(known) if len(known) == len(values) else None
 
 
 def estimate(rows: Sequence[Planned]) -> Remaining:
-    """The sum over a plan's rows."""
+    """The sum over the rows of a plan."""
     known = sum(row.seconds for row in rows if row.seconds is not None)
     return Remaining(known, tuple(row.title for row in rows if row.seconds is None))
 
 
 def without_size(rows: Sequence[Planned]) -> tuple[str, ...]:
-    """Titles of the stages that `size` counts as nothing, because what they take is not known."""
+    """Titles of the stages of unknown size, which `size` counts as 0."""
     return tuple(row.title for row in rows if row.bytes_written is None)
 
 
 def size(chain: Chain, rows: Sequence[Planned]) -> Whole:
-    """Disk and memory of the whole run whose plan this is."""
+    """Disk and memory of the whole run of a plan."""
     return whole(chain, [row.state != THERE for row in rows])
 
 
 def folder_obstacle(outputs: Path) -> str:
-    """What keeps a run from writing under the outputs folder, and what to do; empty if nothing does."""
+    """Why a run cannot write under the outputs folder, and what to do; empty if it can."""
     for folder in (outputs, *(outputs / name for name in FOLDERS)):
         try:
             obstacle = unwritable_folder(folder_to_be(folder))
@@ -163,7 +163,7 @@ def folder_obstacle(outputs: Path) -> str:
 
 
 def disk_shortage(chain: Chain, needs: Whole) -> str:
-    """What is needed, what is free and what to do, if the disk cannot hold what a run writes; else empty."""
+    """Needed and free disk, and what to do, if the disk is too small for a run; empty if it is not."""
     if needs.disk_needed <= needs.disk_free:
         return ""
     return (
@@ -174,7 +174,7 @@ def disk_shortage(chain: Chain, needs: Whole) -> str:
 
 
 def memory_shortage(needs: Whole) -> str:
-    """The same of the machine's memory."""
+    """Needed and available memory, and what to do, if the memory is too small for a run; empty if it is not."""
     if needs.peak_bytes <= needs.memory:
         return ""
     return (
@@ -185,7 +185,7 @@ def memory_shortage(needs: Whole) -> str:
 
 
 def check_machine(chain: Chain) -> str:
-    """Whether this machine can do a run, before anything is computed; returns what is to be warned of, or nothing.
+    """Check, before anything is computed, whether this machine can do a run; return a warning, or nothing.
 
     Raises ConfigError for a GPU that is not there or too few open files; ClusterError if something is to compute and
     the Dask cluster of [machine] scheduler cannot do it; and StageError if nothing can be written there, or if the disk

@@ -1,9 +1,9 @@
-"""What a run takes: bytes on disk and in memory, of every stage, from the schemas and the settings alone.
+"""The size of every stage: bytes on disk and in memory, computed from the schemas and the settings.
 
-Nothing is measured but the constants below, whose origin stands beside them. Disk: rows x the bytes of a row by its
-schema x what zstd leaves of each kind of column, and the footers, records and manifests of the files. Memory: what is
-held at once by one worker (its process, the networks, a micro-batch of images, the tables that the stage reads whole).
-`device_bytes` of it lie on the device. docs/scale.md has the formulas in words and what they come to.
+Only the constants below are measured; comments give their origin. Disk: rows x bytes of a row by its schema x the share
+that zstd leaves of each type of column, and the footers, records and manifests of the files. Memory: of one worker, for
+its process, the networks, a micro-batch of images, and the tables that the stage reads whole; `device_bytes` of it lie
+on the device. docs/scale.md has the formulas in words and their results.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CODE_COPIES = 3  # of the codes that a method fits at once: as they are, centred
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes that a stage writes and keeps, that it writes beside them for a while, and that one worker holds at once.
+    """Bytes that a stage keeps on disk, bytes that it writes for a while, and memory of one worker.
 
     `device_bytes` of `peak_bytes` lie on the device: on a CPU in the worker's memory like the rest.
     """
@@ -56,13 +56,13 @@ class Size:
 
 
 def size_of(settings: Settings, card: DomainCard, link: Link) -> Size | None:
-    """The size of one stage; None where it is not known: of a stage of no sizer, of a method without a `cost`."""
+    """The size of one stage; None if unknown: for a stage without a sizer and a method without a `cost`."""
     sizer = _SIZERS.get(link.stage.name)
     return None if sizer is None else sizer(settings, card, link)
 
 
 def images_in_memory(card: DomainCard, microbatch: int = 0) -> int:
-    """Bytes of a micro-batch of images while it is made, and then judged."""
+    """Bytes of a micro-batch of images while it is generated and judged."""
     microbatch = microbatch or microbatch_size(card.resolution)
     each = max(image_bytes(card.resolution, card.channels), VIEW_PIXELS * _picture(card.resolution))
     return microbatch * each + JUDGING_BYTES
@@ -73,7 +73,7 @@ def _picture(resolution: int) -> int:
 
 
 def _working(card: DomainCard, written: int, *, images: int = 0, in_memory: float = 0, temporary: int = 0) -> Size:
-    """A stage's size where a worker holds the networks, so many bytes of images, and `held` of tables and codes."""
+    """The size of a stage whose worker holds the networks, `images` bytes of images, `held` of tables and codes."""
     device = (SMALL_NETWORK_BYTES if card.channels else NETWORK_BYTES) + images
     return Size(MANIFEST_BYTES + written, temporary, math.ceil(PROCESS_BYTES + device + in_memory), device)
 
@@ -110,7 +110,7 @@ def _spread(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 
 def _embedding(card: DomainCard) -> int:
-    """Dimensions of recognizer B, which no card tells."""
+    """Dimensions of recognizer B, which are not on any card."""
     return EMBEDDING if card.resolution > 64 else SMALL_EMBEDDING
 
 
@@ -173,7 +173,7 @@ def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 
 def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
-    """Its largest shard is that of all attributes, which holds every vector of the method and of the reference."""
+    """The largest shard is the one of all attributes: it holds every vector of the method and of the reference."""
     experiment, width, classes = settings.experiment, card.feature_width, card.classes
     files = len(experiment.attributes) + 1
     edits, reference = experiment.edits_per_method, experiment.n_reference

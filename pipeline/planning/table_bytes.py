@@ -9,16 +9,16 @@ import pyarrow as pa
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
-# What is left of a column's bytes, as measured in runs of profiles smoke and standard. Floats hardly compress:
+# Compressed share of a column's bytes, measured in runs of profiles smoke and standard. Floats hardly compress:
 # byte-stream-split zstd leaves .85 of w, .9 of scorers' values.
 VECTOR_LEFT, FLOAT_LEFT, DOUBLE_LEFT, WHOLE_LEFT = 0.87, 0.92, 0.4, 0.3
-WORD_BYTES = 0.2  # a row's share of a dictionary-coded word, of which a file has few
+WORD_BYTES = 0.2  # per row, of a dictionary-coded word; a file has few different words
 COLUMN_BYTES, FILE_BYTES = 440, 400  # of a file's footer: name, unit, meaning and statistics of each column
 RECORD_BYTES, MANIFEST_BYTES = 450, 2 * KIB
 
 
 def row_bytes(schema: pa.Schema, lengths: Mapping[str, float] | None = None) -> float:
-    """Bytes of one row as Parquet keeps them, without footers; `lengths` are those of lists of no fixed length."""
+    """Bytes of one row in Parquet, without footers; `lengths`: of lists without a fixed length, by column."""
     return sum(_field_bytes(field.type, (lengths or {}).get(field.name, 3)) for field in schema)
 
 
@@ -39,6 +39,10 @@ def _field_bytes(kind: pa.DataType, length: float) -> float:
 
 
 def table_bytes(schema: pa.Schema, rows: float, files: int, lengths: Mapping[str, float] | None = None) -> int:
-    """Bytes of a table in so many files, with their records."""
+    """Bytes of a table of `rows` rows in `files` files, with their footers and records.
+
+    >>> table_bytes(pa.schema([pa.field("flag", pa.bool_())]), rows=8000, files=1)  # 8000 bits + 440 + 400 + 450
+    2290
+    """
     footer = FILE_BYTES + COLUMN_BYTES * len(schema) + RECORD_BYTES
     return math.ceil(rows * row_bytes(schema, lengths) + files * footer)

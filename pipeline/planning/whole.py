@@ -1,4 +1,4 @@
-"""What a whole run takes: the sum over its stages and its report, beside what the machine has."""
+"""The size of a whole run: the sum over its stages and its report, and what this machine has."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pipeline.planning.table_bytes import GIB, KIB, MIB, table_bytes
 from pipeline.settings.settings import Settings
 from pipeline.tables import schemas
 
-THUMBNAIL_BYTES, PAGE_BYTES = 4 * KIB, MIB  # a picture on the page (128 px at most, base64), and the rest of it
+THUMBNAIL_BYTES, PAGE_BYTES = 4 * KIB, MIB  # a picture on the page (128 px at most, base64); the rest of the page
 SCHEDULING_BYTES = 300 * MIB  # the process that runs the chain; it never loads torch
 NOTHING = Size(0, 0, 0, 0)
 
 
 def report_size(settings: Settings) -> Size:
-    """The published tables and page, and the process that gathers every method's tables to publish them."""
+    """The size of the published tables and page, and of the process that collects the tables of all methods."""
     experiment, methods = settings.experiment, len(settings.method_names)
     rows = {
         "edits": (schemas.EDITS, experiment.edits_per_method),
@@ -46,12 +46,13 @@ def report_size(settings: Settings) -> Size:
 
 @dataclass(frozen=True)
 class Whole:
-    """What a run writes and holds, and what the machine has, in bytes. Stages whose size is not known count nothing.
+    """Disk and memory of a run and of this machine, in bytes. Stages of unknown size count as 0.
 
-    bytes_written: all that its stages and report keep. bytes_to_write: of what is still to compute. disk_needed: with
-    the largest of what is written for a while. peak_bytes: on this machine, workers and scheduling process together;
-    worker_bytes, gathering_bytes: of one worker, and of that process when it publishes. device_bytes: of one worker, on
-    its device.
+    - bytes_written: kept by all stages and the report; bytes_to_write: by what is still to compute.
+    - disk_needed: bytes_to_write and the largest temporary file; disk_free: on the disk of the outputs folder.
+    - peak_bytes: memory of all workers and the scheduling process together; memory: of the machine.
+    - worker_bytes, device_bytes: of one worker, in memory and on its device.
+    - gathering_bytes: of the scheduling process while it publishes.
     """
 
     bytes_written: int
@@ -66,16 +67,16 @@ class Whole:
     memory: int
 
     def as_json(self) -> dict[str, int]:
-        """By name, JSON-compatible."""
+        """The figures by name, JSON-compatible."""
         return asdict(self)
 
 
 def whole(chain: Chain, missing: Sequence[bool]) -> Whole:
-    """The sum over a chain; `missing` says of each link whether it is still to compute."""
+    """The sum over a chain; missing[i] says whether link i is still to compute."""
     settings, machine = chain.settings, chain.settings.machine
     sizes = [size_of(settings, chain.card, link) or NOTHING for link in chain.links]
     report = report_size(settings)
-    todo = [size for size, wanted in zip(sizes, missing, strict=True) if wanted]
+    todo = [size for size, is_missing in zip(sizes, missing, strict=True) if is_missing]
     to_write = sum(size.bytes_written for size in todo) + (report.bytes_written if todo else 0)
     on_gpu = machine.device.startswith("cuda")
     workers = 1 if machine.executor == "inline" else len(machine.devices) or (1 if on_gpu else machine.workers)
@@ -97,13 +98,13 @@ def whole(chain: Chain, missing: Sequence[bool]) -> Whole:
 
 
 def free_disk(outputs: Path) -> int:
-    """Bytes free where the outputs folder is, or will be."""
+    """Free bytes on the disk where the outputs folder is, or will be."""
     folder = outputs.absolute()
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
 
 
 def in_mib(count: float) -> str:
-    """Bytes as people read them: 3.4 GiB, 120 MiB, 5 KiB."""
+    """Bytes for people: 3.4 GiB, 120 MiB, 5 KiB."""
     for unit, name in ((GIB, "GiB"), (MIB, "MiB")):
         if count >= unit:
             return f"{count / unit:,.1f} {name}" if count < 100 * unit else f"{count / unit:,.0f} {name}"
