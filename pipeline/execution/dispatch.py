@@ -1,4 +1,4 @@
-"""Shards on Dask workers: sent, taken as they are done, given up where no worker can do them."""
+"""Shards on Dask workers: submission, collection of results, retries, and errors if no worker is left."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("latentbench")
 
-TICK = 0.5  # seconds between two looks at the display and at what was sent
-WORKERLESS_SECONDS = 180.0  # without any worker of somebody else's cluster for so long, a run gives up
-RESTART_SECONDS = 60.0  # the same of ours, which starts a worker again within seconds
-FORWARD_SECONDS = 0.5  # between two messages of inner progress from a worker
-CLOCK_SECONDS = 5.0  # a clock that was set back by more than this gets a warning
+TICK = 0.5  # seconds between two updates of the display and checks of the sent tasks
+WORKERLESS_SECONDS = 180.0  # without a worker of a joined cluster, after which a run gives up
+RESTART_SECONDS = 60.0  # the same for a local cluster, which restarts a worker within seconds
+FORWARD_SECONDS = 0.5  # between two progress messages from a worker
+CLOCK_SECONDS = 5.0  # a clock that is set back by more than this causes a warning
 
 
 class Sent:
-    """The tasks of a job that were sent to a cluster and not taken yet."""
+    """The tasks of a job that were sent to a cluster and whose results were not taken yet."""
 
     def __init__(self, job: Job, workers: Workers, topic: str) -> None:
         self.job, self.workers, self.topic = job, workers, topic
@@ -37,7 +37,7 @@ class Sent:
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     def send(self, index: int) -> None:
-        """Send a shard, after those of lower index."""
+        """Send a shard; shards with a lower index have priority."""
         job = self.job
         future = self.workers.client.submit(
             run_task,
@@ -57,22 +57,22 @@ class Sent:
         future.add_done_callback(self._done.put)
 
     def take(self) -> tuple[int, Future[Any]] | None:
-        """A task that is done, or None if there is none for a TICK.
+        """A finished task, or None if there is none within a TICK.
 
-        Dask tells of it from a thread, which may be refused to it: so every TICK each task is looked at as well.
+        Dask reports finished tasks from a thread, which the system can refuse, so each TICK also checks all tasks.
         """
         future = None
         with suppress(queue.Empty):
             future = self._done.get(timeout=TICK)
         if future not in self._waiting:
-            future = next((one for one in self._waiting if one.done()), None)
+            future = next((waiting for waiting in self._waiting if waiting.done()), None)
         return None if future is None else (self._waiting.pop(future), future)
 
 
 def run_on_dask(job: Job, workers: Workers) -> None:
-    """Compute every shard on a cluster. On any error and on Ctrl-C what has not finished is cancelled.
+    """Compute every shard on a cluster. Any error and Ctrl-C cancel the unfinished shards.
 
-    Raises as `shards.run_shards`; a ClusterError is remembered for the stages that follow.
+    Raises the same errors as `shards.run_shards`; a ClusterError is remembered for later stages.
     """
     topic = f"latentbench-{uuid.uuid4().hex}"
     workers.client.subscribe_topic(topic, lambda event: job.heard(*event[1]))
@@ -91,11 +91,11 @@ def run_on_dask(job: Job, workers: Workers) -> None:
 
 
 def _collect(job: Job, workers: Workers, sent: Sent) -> None:
-    """Take the outcomes as they come, keep the display alive, and give up if no worker is left for long.
+    """Take the outcomes as they arrive, update the display, and give up if there is no worker for long.
 
-    Dask blames every shard that waited on a worker when it died. So those it gives up are only suspected: they are
-    computed again when the others are there, one at a time, and the one that dies alone is named. A fault that may
-    pass is tried once more.
+    Dask blames every shard that was assigned to a worker when it died. Shards that Dask gives up are therefore only
+    suspects: they are computed again after all others, one at a time, and a shard that fails alone is reported. A
+    shard with a transient fault is tried once more.
     """
     from distributed import KilledWorker
 
@@ -121,9 +121,9 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
                 continue
             raise StageError(
                 f"{job.label}: shard {job.name(index)} killed its worker "
-                f"{cluster.DEATHS_ALLOWED + 1} times with no other shard beside it (out of memory, or a crash in "
-                "native code). Finished shards are kept; run with --executor inline to see how it dies, or with "
-                "fewer workers if memory is short."
+                f"{cluster.DEATHS_ALLOWED + 1} times while it ran alone (out of memory, or a crash in native code). "
+                "Finished shards are kept; run with --executor inline to see the crash, or with fewer workers if "
+                "memory is short."
             ) from error
         except Exception as error:
             if future.status == "cancelled" or not workers.is_connected:
@@ -143,7 +143,7 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
 
 
 class _Watch:
-    """Looks at workers and clock while nothing arrives."""
+    """Checks the workers and the clock while no result arrives."""
 
     def __init__(self, job: Job, workers: Workers) -> None:
         self.job, self.workers = job, workers
@@ -152,7 +152,7 @@ class _Watch:
         self.offset = time.time() - time.monotonic()
 
     def look(self) -> None:
-        """Raise ClusterError if no worker was there for long; warn of a clock that was set back."""
+        """Raise ClusterError if there was no worker for long; warn if the clock was set back."""
         now = time.monotonic()
         back = self.offset - (time.time() - now)
         if back > CLOCK_SECONDS:
@@ -168,7 +168,7 @@ class _Watch:
 
 
 def run_task(code: Code, function: ShardFunction, call: Call, threads: int, topic: str, index: int) -> Outcome:
-    """What runs on a worker: a shard, if the worker's code is that of the process that asks."""
+    """Compute a shard on a worker. Returns a ClusterError if the worker's code differs from the run's."""
     from distributed import get_worker
 
     worker = get_worker()

@@ -1,4 +1,4 @@
-"""One call of `shards.run_shards`: its shards, what came of each, and what is said of it."""
+"""Jobs: the shards of one call of `shards.run_shards`, their outcomes, and their progress display."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Progress = Callable[[int, int, str], None]
 ShardFunction = Callable[[Any, Any, Progress], Any]  # work, shard, progress -> what came of it
 Call = tuple[Any, Any]  # work and shard: what a shard function is called with
 
-# OSErrors of which a second try finds the same.
+# OSErrors that a second try would repeat.
 LASTING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a shard raised that nobody foresaw, in words, since not every exception can travel.
+    """An unexpected exception of a shard, as text, because not every exception can be pickled.
 
-    `place` is the file and line that raised it; `passing` says that a second try may go well.
+    `place` is the file and line that raised it; `passing` means that a second try can succeed.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Fault:
 
     @classmethod
     def of(cls, error: BaseException) -> Fault:
-        """The fault that an exception is, while its traceback is at hand."""
+        """The fault for an exception with its traceback."""
         last = traceback.extract_tb(error.__traceback__)[-1:]
         place = f"{last[0].filename}, line {last[0].lineno}" if last else ""
         kind = type(error).__name__
@@ -47,7 +47,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a shard: a result, an error of ours, or a fault."""
+    """The outcome of a shard: a result, a LatentbenchError, or a fault."""
 
     result: Any
     seconds: float
@@ -72,11 +72,11 @@ class Job:
         self.results: list[Any] = [None] * len(self.calls)
         self.seconds = [0.0] * len(self.calls)
         self.finished: set[int] = set()
-        self.inner: dict[int, tuple[float, str]] = {}  # share of a running shard, and its message
+        self.inner: dict[int, tuple[float, str]] = {}  # running shard -> share done, and its message
         self.display: Display | None = None
 
     def take(self, index: int, outcome: Outcome) -> None:
-        """Book one shard's outcome; raises what it raised."""
+        """Record a shard's outcome. Raises its error, or StageError for its fault."""
         if outcome.error is not None:
             raise outcome.error
         if outcome.fault is not None:
@@ -89,12 +89,12 @@ class Job:
         self.show()
 
     def heard(self, index: int, done: float, total: float, message: str) -> None:
-        """Book what a running shard tells of itself."""
+        """Record the progress of a running shard."""
         if index not in self.finished:
             self.inner[index] = (min(1.0, done / total) if total else 0.0, message)
 
     def show(self) -> None:
-        """Bring the display up to date."""
+        """Update the display."""
         inner = dict(self.inner)
         done = sum(self.units[index] for index in self.finished)
         done += sum(share * self.units[index] for index, (share, _) in inner.items() if index not in self.finished)
@@ -103,31 +103,31 @@ class Job:
             self.display.update(self.before + done, notes[-1] if notes else "")
 
     def name(self, index: int) -> str:
-        """How errors call a shard."""
+        """The name of a shard in errors."""
         return shard_name(self.calls[index][1])
 
     def poisoned(self, index: int, fault: Fault) -> StageError:
-        """The error of a shard that failed in a way that nobody foresaw."""
+        """The StageError for a shard with an unexpected fault."""
         name = self.name(index)
         place = f" (in {fault.place})" if fault.place else ""
         disk = ""
         if self.settings.machine.scheduler and fault.kind == "FileNotFoundError":
-            disk = " Do all workers see the same `outputs` folder?"
+            disk = " All workers need the same `outputs` folder."
         return StageError(
             f"{self.label}: shard {name} failed: {fault.kind}: {fault.message}{place}.{disk} Finished shards are kept; "
-            "run again to go on with the others, or with --executor inline to debug this one."
+            "run again to continue with the others, or with --executor inline to debug this one."
         )
 
 
 def shard_name(shard: Any) -> str:
-    """How errors call a shard: its `name`, or itself in words."""
+    """The name of a shard in errors: its `name`, otherwise its text."""
     return str(getattr(shard, "name", shard))
 
 
 def compute_shard(function: ShardFunction, call: Call, threads: int, progress: Progress) -> Outcome:
-    """One shard in this process, with its threads set and its time taken.
+    """Compute a shard in this process, with the given number of threads, and measure its time.
 
-    An error of ours is in the outcome; any other is raised.
+    A LatentbenchError is returned in the outcome; any other exception is raised.
     """
     name_user()
     use_threads(threads)

@@ -1,9 +1,9 @@
-"""Shards on Dask workers, or in this process: scheduling, threads, faults, progress.
+"""Computation of shards on Dask workers or in this process: scheduling, threads, faults and progress.
 
 A shard function is a module-level `function(work, shard, progress)` that writes its own files (`stages.write_shard`)
-and returns their records. `work` is one small object that says all that a worker needs to know of a stage; it is passed
-through, and read by nobody here but for its settings and its stage. Nothing large ever travels. The process that calls
-`run_shards` never needs torch unless the executor is inline.
+and returns their records. `work` is one small object with everything that a worker needs to know of a stage; this
+package reads only its settings and its stage. Nothing large is sent. The process that calls `run_shards` needs no torch
+unless the executor is inline.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Progress", "close", "run_shards", "run_stage", "shard_name", "use_th
 
 
 class StageWork(Protocol):
-    """The work of a stage, as it is seen here. Its folder of outputs is absolute: workers may be in another one."""
+    """The parts of a stage's work that are read here; its outputs folder is absolute, for workers in other folders."""
 
     @property
     def settings(self) -> Settings:
@@ -33,7 +33,7 @@ class StageWork(Protocol):
 
     @property
     def stage(self) -> Stage:
-        """The stage that is computed."""
+        """The stage to compute."""
 
 
 def run_shards(
@@ -49,14 +49,15 @@ def run_shards(
     before: float = 0.0,
     measure: bool = True,
 ) -> list[Any]:
-    """Compute `function(work, shard, progress)` for every (work, shard) and return the results in their order.
+    """Compute `function(work, shard, progress)` for every (work, shard) and return the results in the same order.
 
-    `units` weighs the shards for rate and time left (one each by default) and `unit` names them; `before` units
-    are already done. `threads` is torch's in each task (machine.threads by default). `keep(result)` is called
-    in this process as each result arrives. The measured rate is stored in outputs/rates.json under "DOMAIN/label",
-    unless `measure` is false. Raises what a shard raised if it is a LatentbenchError; StageError, naming the shard, for
-    anything else and for a shard that kills its workers; ConfigError if there is no worker that could do it.
-    Shards that are finished by then stay finished.
+    `units` are the shards' numbers of `unit`, for the rate and the time left (one each by default); `before` units are
+    already done. `threads` is torch's number of threads in each task (machine.threads by default). `keep(result)` is
+    called in this process when a result arrives. The measured seconds per unit are stored in outputs/rates.json under
+    "DOMAIN/label", unless `measure` is false.
+
+    Raises the LatentbenchError that a shard raised; StageError, with the shard's name, for any other exception and for
+    a shard that kills its workers; ConfigError or ClusterError without usable workers. Finished shards are kept.
     """
     if not calls:
         return []
@@ -89,11 +90,11 @@ def run_stage(
     files: Callable[[Any], Sequence[str]] | None = None,
     extra: Callable[[list[ShardRecord]], dict[str, Any]] | None = None,
 ) -> Manifest:
-    """Publish a stage: what is complete is returned, what an earlier attempt finished is kept, the rest computed.
+    """Compute and publish a stage. A complete stage is returned, and shards of an earlier attempt are kept.
 
-    The function returns the ShardRecord of a shard, or one for each of `files(shard)`, the names of the files
-    that the shard writes (its `name` by default). `extra(records)` goes into the manifest. Raises BusyError and
-    what `run_shards` raises.
+    The function returns the ShardRecord of a shard, or one record for each of `files(shard)`, the names of the files
+    that the shard writes (its `name` by default). `extra(records)` is added to the manifest. Raises BusyError and the
+    errors of `run_shards`.
     """
     stage, settings = work.stage, work.settings
     if is_complete(stage, settings.outputs):
@@ -127,7 +128,7 @@ def run_stage(
 
 
 def _run_inline(job: Job) -> None:
-    """Every shard in this process, one after the other."""
+    """Compute the shards in this process, one after the other."""
     for index, call in enumerate(job.calls):
 
         def progress(done: int, total: int, message: str, index: int = index) -> None:

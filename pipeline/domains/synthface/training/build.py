@@ -224,7 +224,7 @@ def _card(role: str, shop: Workshop, seconds: float, parent: dict[str, Any] | No
         "seconds_of_last_call": round(seconds, 1),
         "torch": torch.__version__,
         "processor": platform.processor() or platform.machine(),
-        "licence": "that of Latentbench; no real person's face was used",
+        "licence": "the licence of Latentbench; no real person's face was used",
     }
 
 
@@ -236,7 +236,7 @@ HOW = {
         "at 64 px also by squared errors, by the strength of detail, by the perception net's activations and by "
         "what scorer A (never B) reads, with the cross-entropy of binary values, and by the truth that lines read from "
         "the features at 8 px, also of w without a picture; bfloat16 in the convolutions while "
-        "training; weights trained further are averaged with those that they began from"
+        "training; weights trained further are averaged with the weights they began from"
     ),
     "scorer": "squared error of 35 values over each one's variance; bfloat16 while training; averaged weights",
     "recognizer": (

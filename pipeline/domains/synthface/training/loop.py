@@ -1,4 +1,4 @@
-"""The stepped training of all networks: what it says, and what its checkpoint depends on."""
+"""The stepped training of all networks of synthface: its log, and the settings its checkpoint depends on."""
 
 from __future__ import annotations
 

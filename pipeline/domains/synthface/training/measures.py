@@ -80,8 +80,8 @@ def measure_recognizer(recognizer: Recognizer, people: RenderedSet, pairs: int =
 def measure_perception(perception: Perception, natural: RenderedSet) -> dict[str, float]:
     """Accuracy of the class on held-out renders."""
     images, drawn = natural.batch(np.arange(len(natural.images)))
-    told = torch.cat([perception.logits(part).argmax(dim=1) for part in images.split(BATCH)])
-    return {"accuracy": round(float((told == kind_of(drawn)).float().mean()), 4), "n": len(images)}
+    predicted = torch.cat([perception.logits(part).argmax(dim=1) for part in images.split(BATCH)])
+    return {"accuracy": round(float((predicted == kind_of(drawn)).float().mean()), 4), "n": len(images)}
 
 
 @torch.no_grad()
