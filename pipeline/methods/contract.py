@@ -203,7 +203,7 @@ def moved_attributes(subject: Subject) -> Iterator[str]:
 
 
 def an_edit_answers_faces(subject: Subject) -> None:
-    """`edited` returns the codes of `edit_faces` and, for a face that moved, what it `carries`; all else is NaN."""
+    """`edited` returns the codes of `edit_faces` and, for a face that moved, its `carries`; all else is NaN."""
     import torch
 
     method, faces = subject.fitted, copied(subject.faces)

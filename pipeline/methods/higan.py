@@ -31,7 +31,7 @@ class HiGAN(InterFaceGAN):
 
     - the authors choose layers by eye; here the layers with the largest changes are taken until they hold the share
       `kept` of the sum over all layers (`choose_layers`);
-    - the boundary is that of `interfacegan`, from the same share of codes (theirs: 2,000 per side), with its
+    - the boundary is `interfacegan`'s, from the same share of codes (theirs: 2,000 per side), with its
       departures. 400 codes per side, which 20,000 codes give, and 2,000 have normals with cosines of .64 to .86
       (age, yaw, gender in the embedded generator's W); the rank correlations of these normals with the values are .74
       to .92 and .80 to .93. `chosen = 2000` is theirs;

@@ -1,4 +1,4 @@
-"""What a metric is, what it reads, and the registry of all metrics. No torch.
+"""The definition of a metric, the edits that it reads, and the registry of all metrics. No torch.
 
 A metric is a file with a `Metric`: its facts, and a function that scores a `Measured` set of edits and returns one
 `Judgement` per network that judged. To add one, write the file and add a line to BUILT_IN. `protocols` says which edits

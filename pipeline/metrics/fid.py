@@ -1,4 +1,4 @@
-"""FID: Frechet distance between the perception vectors of edited images and those of unedited images.
+"""FID: Frechet distance between the perception vectors of edited and of unedited images.
 
 Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017,
 computed by clean-fid's `frechet_distance` (Parmar et al., CVPR 2022). From 0; lower is better. The name says Inception
@@ -168,7 +168,7 @@ def score(edits: EditSet) -> list[Judgement]:
 FID = Metric(
     name="fid",
     version=2,
-    meaning="Frechet distance of perception vectors to those of unedited images; few faces: mostly which they are",
+    meaning="Frechet distance of perception vectors to unedited images; of few faces it says mostly which they are",
     paper="Heusel et al., NeurIPS 2017; Parmar et al., CVPR 2022 (clean-fid)",
     unit="squared feature distance",
     better="lower",

@@ -1,4 +1,4 @@
-"""FID to the same codes: Frechet distance of perception vectors of edited images to those of the same codes unedited.
+"""FID to the same codes: Frechet distance of perception vectors of edited images to the same codes unedited.
 
 `fid` asks whether edited images look like images of the generator; it also grows because the few edited faces differ
 from the many of the reference. Here every edited image is compared with the unedited image of its own code, which the
@@ -84,7 +84,7 @@ def score(edits: EditSet) -> list[Judgement]:
 FID_SAME_CODES = Metric(
     name="fid_same_codes",
     version=2,
-    meaning="Frechet distance of perception vectors to those of the same codes unedited",
+    meaning="Frechet distance of perception vectors to the same codes unedited",
     paper="Heusel et al., NeurIPS 2017; the reference set is ours",
     unit="squared feature distance",
     better="lower",

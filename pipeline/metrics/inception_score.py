@@ -19,7 +19,7 @@ Images of four classes, each recognised for certain, score 4; images of one clas
 (1.0, 0.0)
 
 Intervals resample faces. A resample holds fewer different faces and scores lower, so an interval is the spread of the
-resamples around their mean, centred on the score. The interval of the difference is that of the signed difference,
+resamples around their mean, centred on the score. The interval of the difference is the one of the signed difference,
 folded at 0: where it holds 0, the low end becomes 0 and the high end the larger of the two distances from 0.
 """
 

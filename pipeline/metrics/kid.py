@@ -1,4 +1,4 @@
-"""KID: kernel distance between the perception vectors of edited images and those of unedited images.
+"""KID: kernel distance between the perception vectors of edited and of unedited images.
 
 Binkowski et al., "Demystifying MMD GANs", ICLR 2018: the squared maximum mean discrepancy under the kernel
 (x.y / d + 1)^3, averaged over subsets, computed by clean-fid's `kernel_distance` (Parmar et al., CVPR 2022). Lower is
@@ -122,7 +122,7 @@ def score(edits: EditSet) -> list[Judgement]:
 KID = Metric(
     name="kid",
     version=2,
-    meaning="kernel distance of perception vectors to those of unedited images; few faces: mostly which they are",
+    meaning="kernel distance of perception vectors to unedited images; of few faces it says mostly which they are",
     paper="Binkowski et al., ICLR 2018; Parmar et al., CVPR 2022 (clean-fid)",
     unit="squared discrepancy",
     better="lower",

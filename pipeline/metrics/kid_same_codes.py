@@ -1,4 +1,4 @@
-"""KID to the same codes: kernel distance of perception vectors of edited images to those of the same codes unedited.
+"""KID to the same codes: kernel distance of perception vectors of edited images to the same codes unedited.
 
 The unbiased squared maximum mean discrepancy of `kid`, with the same kernel, over whole sets. Images of one face are
 not independent, so only pairs of different faces count, within a set and between the two. The estimate is therefore
@@ -69,7 +69,7 @@ def score(edits: EditSet) -> list[Judgement]:
 KID_SAME_CODES = Metric(
     name="kid_same_codes",
     version=1,
-    meaning="kernel distance of perception vectors to those of the same codes unedited; unbiased, 0 for doing nothing",
+    meaning="kernel distance of perception vectors to the same codes unedited; unbiased, 0 for doing nothing",
     paper="Binkowski et al., ICLR 2018; Gretton et al., JMLR 2012; the reference set is ours",
     unit="squared discrepancy",
     better="lower",

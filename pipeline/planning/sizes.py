@@ -29,12 +29,15 @@ from pipeline.storage.stages import cut_ids
 from pipeline.tables import schemas
 from pipeline.tables.schemas import W_DIM
 
-PIXEL_BYTES, PNG_BYTES = 1.5, 200  # of a generated picture as PNG, of 3; and its header, beside a row's columns
+PIXEL_BYTES, PNG_BYTES = (
+    1.5,
+    200,
+)  # of a generated picture as PNG, of 3; and its header, in addition to the columns of a row
 EMBEDDING, SMALL_EMBEDDING = 512, 96  # recognizer B's dimensions; of the embedded domain's, for 64 px
 SCORES_PER_SHARD, SCORES_RATED = 18, 91  # rows; 151 in 9 shards, 91 of rates and consistency (8 attributes)
 
 # Memory.
-PROCESS_BYTES = 800 * MIB  # Python, torch and the libraries beside it, in a worker; CUDA's own are not counted
+PROCESS_BYTES = 800 * MIB  # Python, torch and other libraries in a worker; CUDA's libraries are not counted
 JUDGING_BYTES = 256 * MIB  # what judges hold of a micro-batch of any resolution: they see at most a few hundred pixels
 NETWORK_BYTES = 512 * MIB  # a generator of config-f (120 MiB) and six judges of the size of Inception's
 SMALL_NETWORK_BYTES = 64 * MIB  # a generator with a width of its own, and judges like the embedded domain's (37 MiB)

@@ -5,7 +5,7 @@ Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8: resample the in
 draws depends on the run's seed and the number of faces only, so all methods are resampled alike.
 
 Percentile intervals of few faces cover too little: the variance of the resamples is divided by n and not by n - 1, and
-their tails are those of a normal distribution, where Student's t has wider ones (Hesterberg, "What Teachers Should Know
+their tails are a normal distribution's, where Student's t has wider ones (Hesterberg, "What Teachers Should Know
 About the Bootstrap", The American Statistician 2015: narrowness bias). So the distance of each end to the value is
 multiplied by t(n - 1) / z sqrt(n / (n - 1)): 1.87 for 4 faces, 1.06 for 32. The ends keep the skewness of the
 resamples, and faces that all agree keep an interval of width 0. `benchmarks/coverage.py` simulates the coverage.

@@ -1,1 +1,1 @@
-"""Columns of every table, and the one reader and writer of Parquet."""
+"""The columns of every table, and the one reader and writer of Parquet."""

@@ -54,7 +54,7 @@ def write_table(
 
 
 def read_table(paths: Path | Sequence[Path], schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of one or more files, in order, by a schema; `columns` picks some of its columns.
+    """The rows of one or more files, in order, by a schema; `columns` selects some of its columns.
 
     A nullable column that an older file lacks is null. Raises CorruptShardError, naming the file, if it
     cannot be read or has other columns.
@@ -91,7 +91,7 @@ def read_first(path: Path, schema: pa.Schema, count: int, columns: Sequence[str]
 
 
 def read_stage(stage: Stage, outputs: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    """Every row of one table of a published stage, shards in order, each checked against the manifest.
+    """Every row of one table of a published stage, shard by shard; each file is checked against the manifest.
 
     Raises StageError if the stage is not published or has no such table, CorruptShardError naming a file that differs.
     """
@@ -103,7 +103,7 @@ def read_stage(stage: Stage, outputs: Path, schema: pa.Schema, columns: Sequence
 
 
 def table_shards(stage: Stage, outputs: Path, schema: pa.Schema) -> list[tuple[Path, ShardRecord]]:
-    """Path and record of the files of a published stage that hold this schema's table, in order; unchecked.
+    """Path and record of each file of a published stage with the table of this schema, in order; not checked.
 
     The name of a file begins with its table: TABLE.parquet or TABLE-WHICH.parquet. Raises StageError if there is none.
     """
@@ -125,7 +125,7 @@ def table_of(name: str) -> str:
 
 
 def table_name(schema: pa.Schema) -> str:
-    """The table that a schema describes, or that a file holds by the schema in it; empty if it does not say."""
+    """The name of the table of a schema, from the metadata; empty if the metadata has none."""
     return (schema.metadata or {}).get(b"latentbench.table", b"").decode()
 
 
@@ -148,7 +148,7 @@ def values_of(table: pa.Table) -> np.ndarray:
 
 
 def value_columns(values: np.ndarray) -> dict[str, np.ndarray]:
-    """(N, 35) values, in the order of `attributes.NAMES`, as the columns that tables hold them in."""
+    """Values (N, 35), in the order of `attributes.NAMES`, as the columns of a table."""
     if values.ndim != 2 or values.shape[1] != len(VALUE_COLUMNS):
         raise StageError(f"Attribute values have shape {values.shape}, expected (N, {len(VALUE_COLUMNS)}).")
     return {name: values[:, index] for index, name in enumerate(VALUE_COLUMNS)}

@@ -78,7 +78,7 @@ class LatentCLR(Unnamed):
     - of their projectors of features only the default exists here, the identity with unit length;
     - settings: theirs are configured for 32 directions, a = 0.1 and batches of 32; their README trains FFHQ with 100, 1
       and 8, and their released FFHQ model had 100, 0.1 and 8;
-    - codes come from the training latents, with their truncation; none are drawn anew;
+    - codes come from the training latents, with their truncation; no new ones are drawn;
     - directions are named by the rule that all methods share (`naming.py`), theirs by eye. `groups` are the layers that
       the candidates edit. Layers beyond the ones that the tap sees were never trained, as in their released edits;
     - the model that was best on held-out codes is kept; theirs saves the best and the last.
