@@ -76,7 +76,7 @@ def _picture(resolution: int) -> int:
 
 
 def _working(card: DomainCard, written: int, *, images: int = 0, in_memory: float = 0, temporary: int = 0) -> Size:
-    """The size of a stage whose worker holds the networks, `images` bytes of images, `held` of tables and codes."""
+    """The size of a stage whose worker holds the networks, `images` bytes of images, `in_memory` of tables."""
     device = (SMALL_NETWORK_BYTES if card.channels else NETWORK_BYTES) + images
     return Size(MANIFEST_BYTES + written, temporary, math.ceil(PROCESS_BYTES + device + in_memory), device)
 
