@@ -29,7 +29,7 @@ KNOWN = ("lower", "higher")
 Flags = dict[tuple[str, ...], str]  # (protocol, metric, network, attribute, method) -> why not to rely on its score
 
 
-def comparison_tables(
+def difference_tables(
     face_scores: pd.DataFrame, scores: pd.DataFrame, controls: frozenset[str], bootstrap: Bootstrap, errors: Errors
 ) -> dict[str, pa.Table]:
     """DIFFERENCES and RANKS from FACE_SCORES; flags come from SCORES, `errors` are the judges' own."""

@@ -1,7 +1,7 @@
 """Numbers that papers printed, next to ours: in reports of the paper's domain alone.
 
-`published.toml` holds them, each table with its source, and every known difference of protocol. Published numbers are
-never rows of our tables, and no test compares them with ours.
+`paper_numbers.toml` holds them, each table with its source, and every known difference of protocol. They are never rows
+of our tables, and no test compares them with ours.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pipeline.metrics.base import PAPER
 from pipeline.report.contents import PAPERS_ROLE, Contents
 from pipeline.report.grids import ALL, IDENTITY, decimals_for, number
 
-FILE = Path(__file__).with_name("published.toml")
+FILE = Path(__file__).with_name("paper_numbers.toml")
 BETTER = ("lower", "higher", "neither")
 
 
-class PublishedError(LatentbenchError):
+class PaperNumbersError(LatentbenchError):
     """A file of published numbers with a field that is missing, unknown or of another type."""
 
 
@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class PublishedTable:
+class PaperTable:
     """One table of a paper: rows by attribute (or `all`), a value for each of the paper's methods, as printed.
 
     `metric` is our metric of that name, empty where we have none.
@@ -56,7 +56,7 @@ class PublishedTable:
 
 
 @dataclass(frozen=True)
-class PublishedPaper:
+class Paper:
     """A paper's tables; `methods` are the paper's names of methods with ours, in the order of the columns."""
 
     key: str
@@ -68,7 +68,7 @@ class PublishedPaper:
     read_from: str
     methods: dict[str, str]
     differences: list[Difference]
-    tables: list[PublishedTable]
+    tables: list[PaperTable]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Line:
 class SideBySide:
     """A table of a paper next to ours; `network` judged ours, empty where we have no such number."""
 
-    table: PublishedTable
+    table: PaperTable
     network: str
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
@@ -101,25 +101,25 @@ class SideBySide:
 class PaperNextToRun:
     """A paper and its tables next to a run's."""
 
-    paper: PublishedPaper
+    paper: Paper
     tables: tuple[SideBySide, ...]
 
 
-def read_published(path: Path = FILE) -> list[PublishedPaper]:
-    """Every paper of a file. Raises PublishedError, naming paper and key, for one that is not as it must be."""
+def read_papers(path: Path = FILE) -> list[Paper]:
+    """Every paper of a file. Raises PaperNumbersError, naming paper and key, for one that is not as it must be."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PublishedError(f"{path} cannot be read: {error}") from error
+        raise PaperNumbersError(f"{path} cannot be read: {error}") from error
     papers = found.pop("paper", [])
     if found or not papers:
-        raise PublishedError(f"{path}: expected [[paper]] sections alone, found {', '.join(found) or 'none'}.")
+        raise PaperNumbersError(f"{path}: expected [[paper]] sections alone, found {', '.join(found) or 'none'}.")
     return [_paper(path, dict(paper)) for paper in papers]
 
 
-def papers_of(contents: Contents, papers: list[PublishedPaper] | None = None) -> list[PaperNextToRun]:
+def papers_of(contents: Contents, papers: list[Paper] | None = None) -> list[PaperNextToRun]:
     """The papers whose domain is the run's, with its scores; none for another domain or a run with stand-ins."""
-    papers = read_published() if papers is None else papers
+    papers = read_papers() if papers is None else papers
     return [
         PaperNextToRun(paper, tuple(_side_by_side(contents, paper, table) for table in paper.tables))
         for paper in papers
@@ -130,35 +130,35 @@ def papers_of(contents: Contents, papers: list[PublishedPaper] | None = None) ->
 # Checking
 
 
-def _paper(path: Path, paper: dict[str, Any]) -> PublishedPaper:
+def _paper(path: Path, paper: dict[str, Any]) -> Paper:
     where = f"{path}: paper {paper.get('key', 'without a key')}"
     tables = [_table(f"{where}, table {one.get('key', 'without a key')}", one) for one in paper.pop("table", [])]
     differences = [_made(Difference, f"{where}, differences", one) for one in paper.pop("differences", [])]
-    made: PublishedPaper = _made(PublishedPaper, where, paper | {"tables": tables, "differences": differences})
+    made: Paper = _made(Paper, where, paper | {"tables": tables, "differences": differences})
     if not tables or not differences or not made.methods:
-        raise PublishedError(
+        raise PaperNumbersError(
             f"{where}: expected tables, methods and differences of protocol, found none of one of them."
         )
     for table in tables:
         for name, values in table.rows.items():
             if len(values) != len(made.methods):
-                raise PublishedError(
+                raise PaperNumbersError(
                     f"{where}, table {table.key}: row {name} has {len(values)} values for {len(made.methods)} methods."
                 )
     return made
 
 
-def _table(where: str, table: dict[str, Any]) -> PublishedTable:
-    made: PublishedTable = _made(PublishedTable, where, table)
+def _table(where: str, table: dict[str, Any]) -> PaperTable:
+    made: PaperTable = _made(PaperTable, where, table)
     if made.better not in BETTER:
-        raise PublishedError(f"{where}: better: expected {', '.join(BETTER)}, found {made.better!r}.")
+        raise PaperNumbersError(f"{where}: better: expected {', '.join(BETTER)}, found {made.better!r}.")
     if made.metric:
         metrics.get(made.metric)
     for name, values in made.rows.items():
         if name not in (*EVALUATED, ALL):
             raise UnknownNameError(f"attribute in {where}", name, (*EVALUATED, ALL))
         if not all(isinstance(value, float) and math.isfinite(value) for value in values):
-            raise PublishedError(f"{where}: row {name}: expected numbers with a decimal point, found {values}.")
+            raise PaperNumbersError(f"{where}: row {name}: expected numbers with a decimal point, found {values}.")
     return made
 
 
@@ -167,21 +167,21 @@ def _made(kind: Any, where: str, values: dict[str, Any]) -> Any:
     known = {field.name: field.type for field in fields(kind)}
     missing, extra = sorted(set(known) - set(values)), sorted(set(values) - set(known))
     if missing or extra:
-        raise PublishedError(
+        raise PaperNumbersError(
             f"{where}: lacks {', '.join(missing) or 'nothing'}, has unknown {', '.join(extra) or '-'}."
         )
     for name, value in values.items():
         if known[name] == "str" and (not isinstance(value, str) or (not value and name != "metric")):
-            raise PublishedError(f"{where}: {name}: expected a text, found {value!r}.")
+            raise PaperNumbersError(f"{where}: {name}: expected a text, found {value!r}.")
         if known[name] == "int" and not isinstance(value, int):
-            raise PublishedError(f"{where}: {name}: expected a whole number, found {value!r}.")
+            raise PaperNumbersError(f"{where}: {name}: expected a whole number, found {value!r}.")
     return kind(**values)
 
 
 # Side by side
 
 
-def _side_by_side(contents: Contents, paper: PublishedPaper, table: PublishedTable) -> SideBySide:
+def _side_by_side(contents: Contents, paper: Paper, table: PaperTable) -> SideBySide:
     columns = tuple(Column(printed, method) for printed, method in paper.methods.items())
     scores = contents.scores
     own = scores[(scores["metric"] == table.metric) & (scores["protocol"] == PAPER)]

@@ -37,9 +37,9 @@ from pipeline.report.by_face import face_scores
 from pipeline.report.contents import contents_of, controls_among
 from pipeline.report.controls import broken, control_checks
 from pipeline.report.judges import judge_errors, judges_table
-from pipeline.report.method_differences import comparison_tables
+from pipeline.report.method_differences import difference_tables
 from pipeline.report.pictures import strips_of
-from pipeline.report.workshop import point_latest, publishing, write_publication
+from pipeline.report.workshop import input_digests, point_latest, publishing, write_publication
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.storage.fingerprint import digest
@@ -107,15 +107,6 @@ def find_report(settings: Settings, *, run_date: datetime | None = None) -> Path
     invalidated stages lead to a new run. Raises CorruptShardError if a file of it is damaged.
     """
     return _find(settings, report_stage(Chain(settings)), run_date)
-
-
-def input_digests(stage: Stage, outputs: Path) -> dict[str, str]:
-    """By fingerprint, a digest of the files that each stage of the report has published now. Raises StageError."""
-    manifests = {part.fingerprint: read_manifest(part, outputs) for part in stage.upstream}
-    return {
-        fingerprint: digest([[record.name, record.sha256] for record in manifest.shards])
-        for fingerprint, manifest in manifests.items()
-    }
 
 
 # Finding
@@ -208,7 +199,7 @@ def _compared(chain: Chain, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
     judges = judges_table(chain.card, base.measured(settings.domain, settings.sources), edits, units)
     bootstrap = Bootstrap(experiment.comparison_samples, experiment.confidence, experiment.seed)
     errors = judge_errors(judges.to_pandas())
-    compared = comparison_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)
+    compared = difference_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)
     for sentence in broken(control_checks(scores)):
         log.warning("A control does not score what it must. %s", sentence)
     return {**compared, "judges": judges, "face_scores": means}

@@ -22,8 +22,9 @@ import pyarrow as pa
 from pipeline.errors import BusyError, StageError
 from pipeline.report.archive import LATEST, REPORTS, newest_report
 from pipeline.storage.files import FULL_DISK, file_sha256, sync, unwritable
+from pipeline.storage.fingerprint import digest
 from pipeline.storage.locks import held
-from pipeline.storage.stages import MANIFEST, STAGES, Stage
+from pipeline.storage.stages import MANIFEST, STAGES, Stage, read_manifest
 from pipeline.tables.parquet import write_table
 from pipeline.tables.schemas import FORMAT_VERSION
 
@@ -63,6 +64,15 @@ def publishing(outputs: Path, stage: Stage, target: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def input_digests(stage: Stage, outputs: Path) -> dict[str, str]:
+    """By fingerprint, a digest of the files that each stage of the report has published now. Raises StageError."""
+    manifests = {part.fingerprint: read_manifest(part, outputs) for part in stage.upstream}
+    return {
+        fingerprint: digest([[record.name, record.sha256] for record in manifest.shards])
+        for fingerprint, manifest in manifests.items()
+    }
 
 
 def write_publication(

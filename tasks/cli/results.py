@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.report import compare_runs as comparisons
+from pipeline.report import compare_runs
 from pipeline.report import query as queries
 from pipeline.report.archive import LATEST, PAGE, check_report, find_run
 from pipeline.report.contents import read_contents
@@ -89,8 +89,8 @@ def compare(
         latentbench compare 20261119T031500Z latest
         latentbench compare 20261119T031500Z latest --check
     """
-    comparison = comparisons.compare_runs(options.outputs_folder(outputs), run_a, run_b)
-    comparisons.print_comparison(comparison, out, everything=everything)
+    comparison = compare_runs.compare_runs(options.outputs_folder(outputs), run_a, run_b)
+    compare_runs.print_comparison(comparison, out, everything=everything)
     if check and (not comparison.comparable or len(comparison.outside)):
         raise typer.Exit(OUTSIDE_NOISE)
 

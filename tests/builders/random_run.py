@@ -17,7 +17,7 @@ from pipeline.domains.base import DomainCard
 from pipeline.report.by_face import face_scores
 from pipeline.report.contents import Picture, Strip
 from pipeline.report.judges import judge_errors, judges_table
-from pipeline.report.method_differences import comparison_tables
+from pipeline.report.method_differences import difference_tables
 from pipeline.settings.machine import ONE_WORKER
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
@@ -442,7 +442,7 @@ def whole(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0, samples: int
     given = tables(run_id, seed)
     means = face_scores(given["edits"], CARD)
     known = judges(seed)
-    compared = comparison_tables(
+    compared = difference_tables(
         means.to_pandas(),
         given["scores"].to_pandas(),
         frozenset({"random", "noop"}),

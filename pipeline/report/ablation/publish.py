@@ -19,8 +19,7 @@ import pandas as pd
 from pipeline.domains.base import describe
 from pipeline.report.ablation.page import render
 from pipeline.report.ablation.table import VERSION, VariantRun, ablation_stage, ablation_table
-from pipeline.report.publish import input_digests
-from pipeline.report.workshop import publishing, write_publication
+from pipeline.report.workshop import input_digests, publishing, write_publication
 from pipeline.settings.paths import is_bare_name
 from pipeline.storage.files import file_sha256, read_json, unreadable
 from pipeline.storage.fingerprint import digest

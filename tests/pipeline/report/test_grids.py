@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from pipeline.report import grids as summary
-from pipeline.report import page, terminal
+from pipeline.report import grids, page, terminal
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections import further, paper
 from pipeline.tables.parquet import write_table
@@ -30,12 +29,12 @@ def contents(rows: list[dict[str, object]]) -> Contents:
     return contents_of({**TABLES, "scores": table})
 
 
-def identity(values: dict[str, float], **more: object) -> summary.Row:
+def identity(values: dict[str, float], **more: object) -> grids.Row:
     rows = [score(method, "age", "identity_distance", value, **{**MTCNN, **more}) for method, value in values.items()]
     return paper.identity_grids(contents(rows))[0].rows[0]
 
 
-def marks(row: summary.Row) -> list[str]:
+def marks(row: grids.Row) -> list[str]:
     return ["best" if cell and cell.best else "close" if cell and cell.close else "" for cell in row.cells]
 
 
@@ -76,10 +75,10 @@ def test_the_identity_table_has_the_attributes_of_the_protocol_and_their_mean() 
 
 
 def test_the_paper_s_measure_is_first_and_a_network_of_some_method_s_training_last() -> None:
-    grids = paper.identity_grids(contents_of(TABLES))
-    assert [grid.network for grid in grids] == ["mtcnn-onet256", "recognizer_b", "recognizer_a"]
-    assert summary.doubtful(grids) == grids[2:]
-    assert grids[2].flags == ["in the training loss of l2l"]
+    tables = paper.identity_grids(contents_of(TABLES))
+    assert [grid.network for grid in tables] == ["mtcnn-onet256", "recognizer_b", "recognizer_a"]
+    assert grids.doubtful(tables) == tables[2:]
+    assert tables[2].flags == ["in the training loss of l2l"]
 
 
 def test_a_network_with_one_more_reason_against_it_is_doubtful_however_many_are_flagged() -> None:
@@ -92,9 +91,9 @@ def test_a_network_with_one_more_reason_against_it_is_doubtful_however_many_are_
             ("mtcnn-onet256", "fewer than 10 faces"),
         )
     ]
-    grids = paper.identity_grids(contents(rows))
-    assert summary.doubtful(grids) == grids[2:]
-    titles = [grid.title.split(", ")[1] for grid in grids]
+    tables = paper.identity_grids(contents(rows))
+    assert grids.doubtful(tables) == tables[2:]
+    titles = [grid.title.split(", ")[1] for grid in tables]
     assert titles == ["the paper's measure", "by recognizer_b", "by recognizer_a"]
 
 
@@ -113,8 +112,8 @@ def test_quality_rows_are_the_paper_s_with_the_two_inception_figures_apart() -> 
 
 def test_every_score_stands_in_some_table() -> None:
     all_of_it = contents_of(random_run.tables())
-    grids = [*paper.paper_tables(all_of_it), *further.further_tables(all_of_it)]
-    cells = sum(cell is not None for grid in grids for row in grid.rows for cell in row.cells)
+    tables = [*paper.paper_tables(all_of_it), *further.further_tables(all_of_it)]
+    cells = sum(cell is not None for grid in tables for row in grid.rows for cell in row.cells)
     assert cells == (all_of_it.scores["protocol"] == "l2l-2022").sum()
 
 
@@ -147,8 +146,8 @@ def test_a_missing_interval_and_a_missing_method_are_dashes() -> None:
     ],
 )
 def test_numbers_have_the_digits_of_their_size(values: list[float], decimals: int, texts: list[str]) -> None:
-    assert summary.decimals_for(values) == decimals
-    assert [summary.number(value, decimals) for value in values] == texts
+    assert grids.decimals_for(values) == decimals
+    assert [grids.number(value, decimals) for value in values] == texts
 
 
 def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> None:
@@ -166,8 +165,8 @@ def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> Non
 
 
 def test_scores_that_differ_by_a_judge_s_last_digits_are_both_best() -> None:
-    cells = [summary.Cell(value, None, None, "", 12, 60) for value in (0.2, 0.2 + 4e-6, 0.3)]
-    marked = summary.mark_best(cells, "lower", [True] * 3, noise=1e-5)
+    cells = [grids.Cell(value, None, None, "", 12, 60) for value in (0.2, 0.2 + 4e-6, 0.3)]
+    marked = grids.mark_best(cells, "lower", [True] * 3, noise=1e-5)
     assert [cell.best for cell in marked if cell is not None] == [True, True, False]
 
 
@@ -179,7 +178,7 @@ def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
     assert "…" not in text.getvalue()
     for row in grid.rows:
         for cell in row.cells:
-            assert cell is not None and summary.number(cell.value, row.decimals) in text.getvalue()
+            assert cell is not None and grids.number(cell.value, row.decimals) in text.getvalue()
     assert ("[" in text.getvalue()) == (width == 110)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.report.method_differences import comparison_tables
+from pipeline.report.method_differences import difference_tables
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.tables.schemas import DIFFERENCES, RANKS
 
@@ -32,7 +32,7 @@ def means(levels: dict[str, float], *, faces: int = 30, spread: float = 0.05, at
 
 def tables(frame: pd.DataFrame, scores: pd.DataFrame = NO_SCORES, **more) -> tuple[pd.DataFrame, pd.DataFrame]:
     bootstrap = more.pop("bootstrap", Bootstrap(2000))
-    found = comparison_tables(frame, scores, CONTROLS, bootstrap, more.pop("errors", {}))
+    found = difference_tables(frame, scores, CONTROLS, bootstrap, more.pop("errors", {}))
     assert found["differences"].schema.equals(DIFFERENCES) and found["ranks"].schema.equals(RANKS)
     return found["differences"].to_pandas(), found["ranks"].to_pandas()
 

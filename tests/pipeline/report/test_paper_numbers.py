@@ -13,7 +13,7 @@ from pipeline.attributes import EVALUATED
 from pipeline.errors import UnknownNameError
 from pipeline.report import figures, page
 from pipeline.report.contents import Contents, contents_of
-from pipeline.report.paper_numbers import FILE, PublishedError, papers_of, read_published
+from pipeline.report.paper_numbers import FILE, PaperNumbersError, papers_of, read_papers
 from pipeline.report.sections import matched
 from tests.builders import random_run
 from tests.checks.html_page import read
@@ -35,13 +35,13 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def written(folder: Path, old: str, new: str) -> Path:
     assert old in TEXT
-    path = folder / "published.toml"
+    path = folder / "paper_numbers.toml"
     path.write_text(TEXT.replace(old, new, 1))
     return path
 
 
 def test_the_file_we_ship_is_whole() -> None:
-    (paper,) = read_published()
+    (paper,) = read_papers()
     assert paper.domain == "ffhq" and list(paper.methods.values()) == ["interfacegan", "styleflow", "ganspace", "l2l"]
     tables = {table.key: table for table in paper.tables}
     assert list(tables["identity"].rows) == list(EVALUATED)
@@ -65,8 +65,8 @@ def test_the_file_we_ship_is_whole() -> None:
     ],
 )
 def test_a_file_that_is_wrong_is_told_where(tmp_path: Path, old: str, new: str, told: str) -> None:
-    with pytest.raises(PublishedError, match=told):
-        read_published(written(tmp_path, old, new))
+    with pytest.raises(PaperNumbersError, match=told):
+        read_papers(written(tmp_path, old, new))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_file_that_is_wrong_is_told_where(tmp_path: Path, old: str, new: str, 
 )
 def test_an_unknown_name_is_answered_with_the_closest(tmp_path: Path, old: str, new: str, close: str) -> None:
     with pytest.raises(UnknownNameError, match=f"Did you mean '{close}'"):
-        read_published(written(tmp_path, old, new))
+        read_papers(written(tmp_path, old, new))
 
 
 def test_never_beside_synthface(bare: None) -> None:
@@ -89,7 +89,7 @@ def test_beside_ffhq_with_every_difference(bare: None) -> None:
     html = page.render(ours)
     read(html)
     assert html.count("Next to published numbers") == 2 and ">0.6783<" in html and "not the same quantity" in html
-    (paper,) = read_published()
+    (paper,) = read_papers()
     escaped = [line.what for line in paper.differences]
     assert all(f'<th scope="row">{what}</th>' in html for what in escaped)
     assert html.index("published-l2l-2022-differences") < html.index("published-l2l-2022-identity")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pipeline.report import figures, page
-from pipeline.report import grids as summary
+from pipeline.report import figures, grids, page
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections import certainty, paper
 from tests.builders import random_run
@@ -57,19 +56,17 @@ def test_marks_follow_the_tests_and_where_there_is_none_the_intervals(contents: 
     rows = contents.scores[
         (contents.scores["metric"] == "identity_distance") & (contents.scores["network"] == "mtcnn-onet256")
     ]
-    grid = summary.attribute_grid(contents, rows, "key", "title")
+    grid = grids.attribute_grid(contents, rows, "key", "title")
     marked = [(cell.best, cell.close) for cell in grid.rows[0].cells[:2] if cell]
     assert sorted(marked) == [(False, True), (True, False)], "six faces tell nothing apart, wherever the intervals lie"
     sure = contents.differences.assign(significant=True)
     apart = Contents(contents.run, contents.scores, contents.ranges, contents.edits, differences=sure)
-    assert not any(
-        cell.close for row in summary.attribute_grid(apart, rows, "k", "t").rows for cell in row.cells if cell
-    )
+    assert not any(cell.close for row in grids.attribute_grid(apart, rows, "k", "t").rows for cell in row.cells if cell)
 
 
 def test_every_judge_s_line_stands_under_its_tables(contents: Contents) -> None:
-    grids = paper.identity_grids(contents)
-    by_network = {grid.network: grid.judge for grid in grids}
+    tables = paper.identity_grids(contents)
+    by_network = {grid.network: grid.judge for grid in tables}
     assert by_network["mtcnn-onet256"] == "The judge's own error was not measured."
     assert "AUC of 0.960" in by_network["recognizer_b"]
     quality = paper.quality_grid(contents)
