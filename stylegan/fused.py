@@ -11,6 +11,7 @@ The differences, and the reasons:
   torch's default layout; nothing here was measured on a GPU.
 - The layer to RGB multiplies by one small matrix per image and leaves the feature map unscaled.
 - Upsampling an image is one transposed convolution with the low-pass filter; no zeros are stored.
+- bfloat16 on a CPU has convolutions of its own: `stylegan.bfloat16`.
 
 Measured on two AVX-512 cores and rejected: the upsampling convolution and its filter as one kernel with four phases
 (36 products instead of 9 per pixel and pair of channels; 2 to 4 times slower), and the transposed convolution as a
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stylegan import bfloat16
 from stylegan.layers import ACTIVATION_GAIN, DEMODULATION_EPSILON, LEAKY_SLOPE, within_half_range
 
 
@@ -48,14 +50,16 @@ def styled_conv2d(
     if plain and weight.shape[2:] == (1, 1):
         x = pointwise(x, weight, styles, bias)
         return x if clamp is None else x.clamp(-clamp, clamp)
-    if demodulate and x.dtype != weight.dtype:
-        weight, styles = within_half_range(weight, styles)
-    x = in_layout(x * styles.to(x.dtype)[:, :, None, None])
-    if upsampling_kernel is None:
-        x = functional.conv2d(x, weight.to(x.dtype), padding=weight.shape[2] // 2)
+    norms = None
+    if x.dtype == torch.bfloat16 and x.device.type == "cpu":
+        kernel, norms = bfloat16.prepared(weight, upsampling_kernel)
+        x = bfloat16.convolve(
+            in_layout(x * styles.to(x.dtype)[:, :, None, None]), kernel, upsampling_kernel is not None
+        )
     else:
-        x = functional.conv_transpose2d(x, weight.to(x.dtype).transpose(0, 1), stride=2)
-        x = low_pass(x, upsampling_kernel)
+        if demodulate and x.dtype != weight.dtype:
+            weight, styles = within_half_range(weight, styles)
+        x = _convolve(in_layout(x * styles.to(x.dtype)[:, :, None, None]), weight.to(x.dtype), upsampling_kernel)
     gain = ACTIVATION_GAIN if activate else 1.0
     offset = bias * gain
     if noise is None:
@@ -64,13 +68,20 @@ def styled_conv2d(
         # The sum is computed with channels last, so its memory layout is the same as the layout of x.
         offset = in_layout((noise.movedim(1, 3) * gain + offset).movedim(3, 1))
     if demodulate:
-        scale = gain * demodulation(weight, styles)
+        scale = gain * demodulation(weight, styles, norms)
     else:
         scale = x.new_full((1, 1), gain)
     x = scale_and_add(x, scale.to(x.dtype)[:, :, None, None], offset.to(x.dtype))
     if activate:
         x = functional.leaky_relu_(x, LEAKY_SLOPE)
     return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+def _convolve(x: Tensor, weight: Tensor, upsampling_kernel: Tensor | None) -> Tensor:
+    """x (batch, in, height, width) with a kernel (out, in, k, k), to twice the resolution with an upsampling kernel."""
+    if upsampling_kernel is None:
+        return functional.conv2d(x, weight, padding=weight.shape[2] // 2)
+    return low_pass(functional.conv_transpose2d(x, weight.transpose(0, 1), stride=2), upsampling_kernel)
 
 
 def in_layout(x: Tensor) -> Tensor:
@@ -86,9 +97,12 @@ def low_pass(x: Tensor, kernel: Tensor) -> Tensor:
     return functional.conv2d(x, weight, padding=1, groups=channels)
 
 
-def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
-    """The reciprocal norms of each image's kernels: (batch, channels out)."""
-    squares = weight.square().sum(dim=(2, 3))
+def demodulation(weight: Tensor, styles: Tensor, squares: Tensor | None = None) -> Tensor:
+    """The reciprocal norms of each image's kernels: (batch, channels out).
+
+    `squares` (out, in): the weight's squared norms by pairs of channels, where they are known.
+    """
+    squares = weight.square().sum(dim=(2, 3)) if squares is None else squares
     return (styles.square() @ squares.T + DEMODULATION_EPSILON).rsqrt()
 
 

@@ -103,8 +103,8 @@ class ToRGB(StyledLayer):
 
 
 def clamp_of(clamp: float | None, x: Tensor, w: Tensor) -> float | None:
-    """The bound of a layer's activations: `clamp`, or HALF_CLAMP if it is None and x has another type than w."""
-    return HALF_CLAMP if clamp is None and x.dtype != w.dtype else clamp
+    """The bound of a layer's activations: `clamp`, or HALF_CLAMP if it is None and x is in float16 while w is not."""
+    return HALF_CLAMP if clamp is None and x.dtype == torch.float16 != w.dtype else clamp
 
 
 class SynthesisBlock(nn.Module):
