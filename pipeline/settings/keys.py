@@ -105,7 +105,7 @@ def text(section: str, meaning: str, *, expected: str = "", default: Any = MISSI
 
 
 def declared(kind: type, section: str = "") -> dict[str, Field[Any]]:
-    """The fields of a dataclass that are keys, all or those of one section, by name."""
+    """The fields of a dataclass that are keys, of all sections or of one, by name."""
     return {
         entry.name: entry
         for entry in fields(kind)
