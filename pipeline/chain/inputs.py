@@ -7,6 +7,8 @@ StageError for what is not published, and CorruptShardError naming a file that d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +18,10 @@ from pipeline.chain.sets import id_range, is_inverted, z_of
 from pipeline.chain.work import Work
 from pipeline.methods import registry
 from pipeline.methods.interface import Faces, Method
+from pipeline.statistics.false_accepts import acceptance_distance
 from pipeline.statistics.units import Units, label_cuts
-from pipeline.storage.stages import check_shard, shards_of
-from pipeline.tables.parquet import read_table, table_shards, values_of, vectors
+from pipeline.storage.stages import Stage, check_shard, shards_of
+from pipeline.tables.parquet import read_stage, read_table, table_shards, values_of, vectors
 from pipeline.tables.schemas import LABELS, LATENTS, RANGES, SPREAD, VALUE_COLUMNS, W_DIM
 
 if TYPE_CHECKING:
@@ -37,17 +40,12 @@ class Spread:
 class Thresholds:
     """Where judges draw lines, by unedited images.
 
-    cuts (35,) float32: the logit by scorer B over which an attribute's label is true, as `label_cuts`. persons (N, D)
-    float32: recognizer B's embeddings.
+    cuts (35,) float32: the logit by scorer B over which an attribute's label is true, as `label_cuts`. distance: up to
+    which recognizer B accepts the same person, as `acceptance_distance`.
     """
 
     cuts: np.ndarray
-    persons: np.ndarray
-
-    def acceptance_distance(self, false_accept_rate: float) -> float:
-        """The distance within which recognizer B accepts that share of all pairs of different images."""
-        cosine = self.persons.astype(np.float64) @ self.persons.astype(np.float64).T
-        return float(np.quantile(1 - cosine[np.triu_indices(len(cosine), 1)], false_accept_rate))
+    distance: float
 
 
 def read_w(work: Work, which: str, first: int | None = None, stop: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +135,12 @@ def units_of(spread: pa.Table) -> dict[str, Units]:
 
 
 def read_thresholds(work: Work) -> Thresholds:
-    """Where judges draw lines."""
-    table = work.table("spread", "", SPREAD)
-    cuts = label_cuts(vectors(table, "logits_b"))
-    return Thresholds(cuts, np.stack(table.column("identity_b").to_numpy(zero_copy_only=False)))
+    """Where judges draw lines; read once per process, because every shard of every method asks for them."""
+    return _thresholds(work.read("spread"), work.settings.outputs, work.experiment.false_accept_rate)
+
+
+@lru_cache(maxsize=1)
+def _thresholds(spread: Stage, outputs: Path, false_accept_rate: float) -> Thresholds:
+    table = read_stage(spread, outputs, SPREAD, ["logits_b", "identity_b"])
+    persons = np.stack(table.column("identity_b").to_numpy(zero_copy_only=False))
+    return Thresholds(label_cuts(vectors(table, "logits_b")), acceptance_distance(persons, false_accept_rate))

@@ -56,7 +56,6 @@ class CurveRequest:
     low: float
     high: float
     strengths: int
-    false_accept_rate: float
     threshold: float
 
 
@@ -94,7 +93,6 @@ def rates_shard(work: Work, block: FaceBlock, progress: Progress) -> ShardRecord
         ends["low"],
         ends["high"],
         experiment.rate_strengths,
-        experiment.false_accept_rate,
         experiment.detection_threshold,
     )
     with torch.inference_mode():
@@ -117,7 +115,6 @@ def edit_across_label(
 
     editor = Editor(domain, method, faces, request.attribute)
     column, cuts = editor.column, torch.from_numpy(limits.cuts)
-    largest_distance = limits.acceptance_distance(request.false_accept_rate)
     starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
     before = [part for rows in starts for part in _judged(domain, faces.ws[rows])]
     logits, persons = (torch.cat([part[place] for part in before]) for place in range(2))
@@ -143,7 +140,7 @@ def edit_across_label(
                 "flipped": ~same[:, column] & found,
                 "preserved": same[:, others].float().mean(dim=1) * found,
                 "identity_recognizer_b": distance,
-                "accepted": (distance <= largest_distance) & found,
+                "accepted": (distance <= limits.distance) & found,
             }
         )
         progress(min(start + BATCH, len(face)), len(face), "")
@@ -155,7 +152,7 @@ def edit_across_label(
         "strength_index": index.numpy().astype(np.int32),
         "strength": strength.numpy(),
         "label": labels[face, column].numpy(),
-        "largest_accepted_distance": np.full(len(face), largest_distance),
+        "largest_accepted_distance": np.full(len(face), limits.distance),
     }
 
 

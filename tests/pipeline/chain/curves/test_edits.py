@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from pipeline.attributes import ATTRIBUTES, index_of
+from pipeline.chain import inputs
 from pipeline.chain.curves import edits as rates
-from pipeline.chain.inputs import Thresholds, load_method, read_range, read_thresholds, read_values, read_w
+from pipeline.chain.inputs import load_method, read_range, read_thresholds, read_values, read_w
 from pipeline.chain.links import Chain
 from pipeline.domains import base
 from pipeline.settings.settings import Settings
+from pipeline.statistics.false_accepts import acceptance_distance
 from pipeline.tables import schemas
 from pipeline.tables.parquet import read_stage
 from tests.builders.chains import compute, reading, stage_of
@@ -126,12 +128,21 @@ def test_lines_are_drawn_by_unedited_images(run: Settings) -> None:
     for column, attribute in enumerate(ATTRIBUTES):
         if attribute.kind == "binary":
             assert limits.cuts[column] == 0
-    rng = np.random.default_rng(0)
-    persons = rng.normal(size=(60, 8)).astype(np.float32)
-    persons /= np.linalg.norm(persons, axis=1, keepdims=True)
-    distance = Thresholds(limits.cuts, persons).acceptance_distance(0.1)
-    pairs = [1 - float(persons[i] @ persons[j]) for i in range(60) for j in range(i)]
-    assert np.mean([pair <= distance for pair in pairs]) == pytest.approx(0.1, abs=0.002)
+    spread = read_stage(stage_of(run, "spread"), run.outputs, schemas.SPREAD)
+    persons = np.stack(spread.column("identity_b").to_pylist())
+    assert limits.distance == acceptance_distance(persons, run.experiment.false_accept_rate)
+    assert (table(run, "random")["largest_accepted_distance"] == limits.distance).all()
+
+
+def test_the_lines_are_read_once_in_a_process(run: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another rate of false accepts is another line."""
+    work = reading(run, "spread")
+    first = read_thresholds(work)
+    monkeypatch.setattr(inputs, "read_stage", lambda *_: pytest.fail("read again"))
+    assert read_thresholds(reading(run, "spread")) is first
+    monkeypatch.undo()
+    other = replace(run, experiment=replace(run.experiment, false_accept_rate=0.5))
+    assert read_thresholds(replace(work, settings=other)).distance > first.distance
 
 
 def test_a_label_flips_beyond_the_cut_and_not_by_a_scorer_s_noise() -> None:
