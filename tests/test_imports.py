@@ -34,6 +34,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("latentbench",),  # the public face: it may import all of ours, and none of ours imports it
 )
 LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}
+LONGEST = 18  # modules of a chain of imports, each of which imports the next
 LOOSE = {"attributes", "errors", "images", "pictures", "progress"}  # modules of `pipeline` beside its packages
 
 # Where torch may be imported at module level.
@@ -119,6 +120,28 @@ def test_no_module_imports_itself_through_others() -> None:
     }
     order = tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
     assert set(order) == set(MODULES)
+
+
+class WithoutTypes(ast.NodeTransformer):
+    """A file as it is executed: without what is imported for the type checker alone."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+
+def test_no_chain_of_imports_is_long() -> None:
+    """Whoever reads the last module of a chain may have to know all of it."""
+    graph = {
+        module: imports(WithoutTypes().visit(ast.parse(path.read_text())), module) & (MODULES.keys() - {module})
+        for module, path in MODULES.items()
+    }
+    chains: dict[str, list[str]] = {}
+    for module in TopologicalSorter(graph).static_order():
+        chains[module] = [module, *max((chains[name] for name in graph[module]), key=len, default=[])]
+    longest = max(chains.values(), key=len)
+    assert len(longest) <= LONGEST, " -> ".join(longest)
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(TORCH_AT_HOME)])

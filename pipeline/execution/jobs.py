@@ -6,12 +6,14 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LatentbenchError, StageError
 from pipeline.execution.processes import name_user, use_threads
 from pipeline.progress import Display
-from pipeline.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.settings.settings import Settings
 
 Progress = Callable[[int, int, str], None]
 ShardFunction = Callable[[Any, Any, Progress], Any]  # work, shard, progress -> what came of it

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ConfigError
 from pipeline.methods.interface import UNEDITED_Z, Faces, FitData, Method
 from pipeline.methods.layer_table import layer_masks
-from pipeline.settings.settings import OF_EVERY_METHOD
+from pipeline.settings.file import OF_EVERY_METHOD
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -24,9 +24,10 @@ from pipeline.execution.joining import reach
 from pipeline.execution.processes import most_open_files
 from pipeline.methods import registry
 from pipeline.networks import mtcnn_weights
+from pipeline.settings.devices import cores
 from pipeline.settings.downloads import load_sources
 from pipeline.settings.file import find_config, read_config
-from pipeline.settings.machine import Machine, cores
+from pipeline.settings.machine import Machine
 from pipeline.storage.files import file_sha256
 from pipeline.storage.locks import try_locks
 from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store

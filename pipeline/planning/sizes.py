@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.chain.consistency.edits import SHARD_FACES as CONSISTENCY_FACES
 from pipeline.chain.curves.edits import SHARD_FACES as RATES_FACES
 from pipeline.chain.face_blocks import cut_faces
 from pipeline.chain.grid import gallery
 from pipeline.chain.grid.edits import face_blocks
-from pipeline.chain.links import Link
 from pipeline.chain.matched.edits import SHARD_FACES as MATCHED_FACES
 from pipeline.chain.training import as_configured
 from pipeline.domains.base import DomainCard
@@ -29,10 +29,10 @@ from pipeline.storage.stages import cut_ids
 from pipeline.tables import schemas
 from pipeline.tables.schemas import W_DIM
 
-PIXEL_BYTES, PNG_BYTES = (
-    1.5,
-    200,
-)  # of a generated picture as PNG, of 3; and its header, in addition to the columns of a row
+if TYPE_CHECKING:
+    from pipeline.chain.links import Link
+
+PIXEL_BYTES, PNG_BYTES = 1.5, 200  # of a generated picture as PNG, of 3; and its header, added to a row's columns
 EMBEDDING, SMALL_EMBEDDING = 512, 96  # recognizer B's dimensions; of the embedded domain's, for 64 px
 SCORES_PER_SHARD, SCORES_RATED = 18, 91  # rows; 151 in 9 shards, 91 of rates and consistency (8 attributes)
 

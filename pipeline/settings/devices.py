@@ -1,14 +1,20 @@
-"""Names of devices, checked without torch."""
+"""Devices by their names, checked without torch, and the cores of this machine."""
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 
 CPU, CUDA = "cpu", "cuda"
 NAMES = (CPU, CUDA, "cuda:0")
 ALIASES = {"gpu": CUDA, "nvidia": CUDA}  # names that people write for CUDA devices
 EXPECTED = f"{CPU}, {CUDA}, or one GPU such as cuda:0"
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def is_device(text: str) -> bool:

@@ -34,6 +34,7 @@ LUIGI = {
 SECTIONS = (OWN, "protocol", "machine", "weights")
 # Sections that --set may change. More than one run reads the others from the file.
 CHANGEABLE = (OWN, "protocol", "machine", "weights", "profile.*", "domain.*", "method.*")
+OF_EVERY_METHOD = ("layer_mask",)  # keys that every [method.*] may have (pipeline/methods/masking.py)
 
 
 def find_config() -> Path:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, replace
 
 from pipeline.errors import ConfigError
-from pipeline.settings.devices import EXPECTED, closest, is_device
+from pipeline.settings.devices import EXPECTED, closest, cores, is_device
 from pipeline.settings.file import Section
 from pipeline.settings.keys import choice, flag, key, number, read_keys, whole
 from stylegan.sampling import BLOCK
@@ -15,11 +14,6 @@ from stylegan.sampling import BLOCK
 MACHINE = "machine"  # section of luigi.cfg
 MOST_DEVICES = 64
 SCHEDULER = re.compile(r"(?:(?:tcp|tls|ws|wss|ucx)://)?(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})/?")
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def scheduler_place(address: str) -> tuple[str, int] | None:

@@ -20,6 +20,7 @@ from pipeline.settings.file import (
     CHANGEABLE,
     COMMAND_LINE,
     LUIGI,
+    OF_EVERY_METHOD,
     OWN,
     Section,
     check_sections,
@@ -30,8 +31,6 @@ from pipeline.settings.file import (
 )
 from pipeline.settings.machine import MACHINE, Machine, read_machine
 from pipeline.settings.paths import expanded, folder_to_be
-
-OF_EVERY_METHOD = ("layer_mask",)  # keys that every [method.*] may have (pipeline/methods/masking.py)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,14 @@ import subprocess
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.settings.machine import Machine, cores
+from pipeline.settings.devices import cores
 from pipeline.storage.files import file_sha256
 from pipeline.storage.fingerprint import bytes_sha256
+
+if TYPE_CHECKING:
+    from pipeline.settings.machine import Machine
 
 # Packages whose version can change a number or a file.
 PACKAGES = (

@@ -22,17 +22,19 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BusyError, StageError
 from pipeline.settings.names import in_path
-from pipeline.settings.settings import Settings
 from pipeline.storage.damage import check_shard, fault, faults, quarantine, remember, set_aside
 from pipeline.storage.files import leftovers, write_json, write_whole
 from pipeline.storage.fingerprint import digest
 from pipeline.storage.locks import LOCK, held
 from pipeline.storage.manifests import MANIFEST, Manifest, ShardRecord, load_manifest, load_record
 from pipeline.storage.provenance import code_commit, code_digest, machine_facts, package_versions
+
+if TYPE_CHECKING:
+    from pipeline.settings.settings import Settings
 
 __all__ = [
     "CHECKPOINTS",

@@ -19,7 +19,7 @@ from pipeline.errors import CorruptShardError, StageError
 from pipeline.settings.paths import open_regular
 from pipeline.storage.files import unreadable
 from pipeline.storage.stages import ShardRecord, Stage, check_shard, shards_of
-from pipeline.tables.schemas import VALUE_COLUMNS
+from pipeline.tables.fields import VALUE_COLUMNS
 
 ROW_GROUP = 16_384  # rows; 32 MiB of 512-vectors
 BATCH = 1_024  # rows that are decoded at once where only the first are read; 2 MiB of 512-vectors

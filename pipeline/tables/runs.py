@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.tables.fields import DOMAIN, schema, whole, word
-from pipeline.tables.scores import RUN_DATE
+from pipeline.tables.fields import DOMAIN, RUN_DATE, schema, whole, word
 
 RUNS = schema(
     "runs",

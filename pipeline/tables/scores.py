@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from pipeline.tables.fields import (
     ANY_ATTRIBUTE,
     BETTER,
@@ -16,9 +14,9 @@ from pipeline.tables.fields import (
     NETWORK,
     PROFILE,
     RULE,
+    RUN_DATE,
     SCORE,
     SIGMA,
-    column,
     flag,
     index,
     interval,
@@ -31,7 +29,6 @@ from pipeline.tables.fields import (
 )
 
 RUN_ID = word("run_id", "the run that published the score")
-RUN_DATE = column("run_date", pa.timestamp("us", tz="UTC"), "time", "when the run was published")
 NO_CHANGE = "mean signed change of it; null where no face reached the level, and where it has no usable spread"
 
 SCORES = schema(

@@ -15,7 +15,7 @@ from pipeline.scorer_training.labels import MOST_BAD
 from pipeline.scorer_training.reading import facts, open_headers, read_labels, write_report
 from pipeline.scorer_training.roles import choose
 from pipeline.scorer_training.split import check_sizes, split
-from pipeline.settings.machine import cores
+from pipeline.settings.devices import cores
 from tasks.paths import at_home
 
 app = typer.Typer(

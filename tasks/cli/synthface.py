@@ -9,7 +9,7 @@ import typer
 
 from pipeline.domains.synthface.domain import ROLES
 from pipeline.errors import UnknownNameError
-from pipeline.settings.machine import cores
+from pipeline.settings.devices import cores
 from tasks.cli import synthface_portraits, synthface_verify
 from tasks.paths import at_home
 

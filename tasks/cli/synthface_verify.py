@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.domains.synthface.verification import GROUPS, chosen_groups
-from pipeline.settings.machine import cores
+from pipeline.settings.devices import cores
 from tasks.paths import at_home
 
 if TYPE_CHECKING:

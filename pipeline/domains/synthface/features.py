@@ -1,11 +1,17 @@
 """Eyes, mouth and teeth; glasses and masks in front of the mouth."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, palette, rgb
-from pipeline.domains.synthface.expression import Expression
+from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, cloth_colour, palette, rgb
 from pipeline.domains.synthface.geometry import Proportions, Rays, Surface, ramp, spot, step
+
+if TYPE_CHECKING:
+    from pipeline.domains.synthface.expression import Expression
 
 IRIS = ((0.16, 0.09, 0.05), (0.33, 0.20, 0.09), (0.30, 0.38, 0.20), (0.28, 0.45, 0.62))
 FRAMES = ((0.04, 0.04, 0.05), (0.32, 0.13, 0.07), (0.55, 0.56, 0.60))
@@ -114,12 +120,6 @@ def paint_glasses(canvas: Canvas, faces: FactorPlanes, shape: Proportions, rays:
     stem = stem * step(surface.z + 0.10, 0.05)
     frame = torch.maximum(frame, stem)
     canvas.paint("glasses", palette(faces("frame_colour") * (1 - 0.6 * reading), FRAMES), frame * worn)
-
-
-def cloth_colour(faces: FactorPlanes) -> Tensor:
-    """(N, 3, 1, 1): the colour of hats and masks, once round the hues."""
-    turn = faces("cloth_hue")[:, None] * 5.2 - torch.tensor([0.0, 2.09, 4.19])[None, :, None, None]
-    return 0.42 + 0.30 * torch.cos(turn)
 
 
 def paint_mouth_cover(canvas: Canvas, faces: FactorPlanes, shape: Proportions, surface: Surface, shade: Tensor) -> None:

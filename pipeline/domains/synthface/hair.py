@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, rgb
-from pipeline.domains.synthface.features import cloth_colour
+from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, cloth_colour, rgb
 from pipeline.domains.synthface.geometry import (
     Hit,
     Proportions,

@@ -1,11 +1,17 @@
 """The albedo of the face: skin, wrinkles, brows, beard."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from pipeline.domains.synthface.canvas import Canvas, FactorPlanes, palette, rgb
-from pipeline.domains.synthface.expression import Expression
 from pipeline.domains.synthface.geometry import Proportions, Surface, ramp, spot, step
+
+if TYPE_CHECKING:
+    from pipeline.domains.synthface.expression import Expression
 
 SKIN = ((1.0, 0.87, 0.79), (0.97, 0.81, 0.71), (0.91, 0.72, 0.59), (0.69, 0.48, 0.35), (0.50, 0.34, 0.25))
 

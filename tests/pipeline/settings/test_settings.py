@@ -15,9 +15,9 @@ from pipeline.domains import base as domains
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.methods import registry
 from pipeline.settings import settings as config
+from pipeline.settings.devices import cores
 from pipeline.settings.downloads import load_sources
 from pipeline.settings.file import find_config, profiles, read_config
-from pipeline.settings.machine import cores
 from pipeline.settings.settings import Settings, load_settings
 from pipeline.storage.fingerprint import digest
 from tests.builders import experiments

@@ -14,7 +14,7 @@ from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.training.loop import batch_of, train
 from pipeline.domains.synthface.training.muon import MuonAndAdam
-from pipeline.domains.synthface.training.sets import PER_PERSON, RenderedSet
+from pipeline.domains.synthface.training.sets import PER_PERSON, RenderedSet, kind_of
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
 from pipeline.networks.scorer import Scorer
@@ -121,15 +121,6 @@ def train_recognizer(
 
 # Classes of the perception net: gender x three ages x glasses x two brightnesses of hair.
 CLASSES = 2 * 3 * 2 * 2
-
-
-def kind_of(drawn: Tensor) -> Tensor:
-    """The kind (N,), 0 to CLASSES - 1, of faces with factors (N, N_FACTORS)."""
-    value = {name: drawn[:, attributes.INDEX[name]] for name in attributes.NAMES}
-    age = (value["age"] > 0.3).long() + (value["age"] > 0.6).long()
-    light = (value["hair_blond"] + value["hair_grey"] > value["hair_black"] + value["hair_brown"] - 0.3).long()
-    male, glasses = (value["gender"] > 0.5).long(), (value["glasses"] > 0.5).long()
-    return ((male * 3 + age) * 2 + glasses) * 2 + light
 
 
 def train_perception(

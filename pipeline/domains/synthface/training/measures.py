@@ -9,8 +9,7 @@ from torch import Tensor
 
 from pipeline import attributes
 from pipeline.domains.synthface import factors as face_factors
-from pipeline.domains.synthface.training.judges import kind_of
-from pipeline.domains.synthface.training.sets import PER_PERSON, RenderedSet
+from pipeline.domains.synthface.training.sets import PER_PERSON, RenderedSet, kind_of
 from pipeline.networks.detector import Detector
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer

@@ -280,3 +280,12 @@ def _mapped(path: Path, kind: type, shape: tuple[int, ...]) -> np.ndarray:
     with replacing(path) as temporary:
         open_memmap(temporary, mode="w+", dtype=kind, shape=shape)
     return np.load(path, mmap_mode="r+")
+
+
+def kind_of(drawn: Tensor) -> Tensor:
+    """The kind (N,), 0 to CLASSES - 1, of faces with factors (N, N_FACTORS)."""
+    value = {name: drawn[:, attributes.INDEX[name]] for name in attributes.NAMES}
+    age = (value["age"] > 0.3).long() + (value["age"] > 0.6).long()
+    light = (value["hair_blond"] + value["hair_grey"] > value["hair_black"] + value["hair_brown"] - 0.3).long()
+    male, glasses = (value["gender"] > 0.5).long(), (value["glasses"] > 0.5).long()
+    return ((male * 3 + age) * 2 + glasses) * 2 + light

@@ -15,9 +15,17 @@ from pipeline.domains.synthface import factors as face_factors
 from pipeline.domains.synthface.camera import grain
 from pipeline.domains.synthface.training.build import Workshop
 from pipeline.domains.synthface.training.generator import OF_PARENT, all_w, average_with, new_generator, value_error
-from pipeline.domains.synthface.training.judges import CLASSES, Mixed, kind_of
+from pipeline.domains.synthface.training.judges import CLASSES, Mixed
 from pipeline.domains.synthface.training.loop import batch_of, train
-from pipeline.domains.synthface.training.sets import EMOTIONS, HAIR_COLOURS, PER_PERSON, RARE, RenderSet, rendered
+from pipeline.domains.synthface.training.sets import (
+    EMOTIONS,
+    HAIR_COLOURS,
+    PER_PERSON,
+    RARE,
+    RenderSet,
+    kind_of,
+    rendered,
+)
 from pipeline.domains.synthface.truth import truth_factors, truth_normals, w_of_truth
 from pipeline.errors import StageError, TrainingDivergedError
 from pipeline.optimisation.schedule import Schedule
