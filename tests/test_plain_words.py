@@ -38,6 +38,7 @@ CLEAN = (
     "pipeline/optimisation",
     "pipeline/pictures.py",
     "pipeline/progress.py",
+    "pipeline/report",
     "pipeline/scorer_training",
     "pipeline/settings",
     "pipeline/statistics",

@@ -60,7 +60,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure of the page: inline SVG without any address in it, a title, and what it shows in words."""
+    """A figure of the page: inline SVG without any address in it, a title and a caption."""
 
     key: str
     title: str

@@ -12,7 +12,7 @@ from pipeline.report.grids import label
 
 @dataclass(frozen=True)
 class Entry:
-    """One metric: `better` is lower, higher or neither; `networks` are those that judged in this run."""
+    """One metric: `better` is lower, higher or neither; `networks`: the judges of this run."""
 
     metric: str
     name: str

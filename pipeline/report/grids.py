@@ -31,7 +31,7 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 class Cell:
     """One score: its value, the ends of its 95 % interval (None where it has none), and its flag ("" for none).
 
-    `best` marks the best of its row among competitors without a flag; `close` one that cannot be told from the best.
+    `best` marks the best of its row among competitors without a flag; `close`: not significantly different from it.
     """
 
     value: float

@@ -28,7 +28,7 @@ GENERATED = "generated faces"
 UNEDITED = "unedited images of this run"
 WITHOUT_UNIT = "without_unit"
 OF_LOGITS = ("logit_sigma", "logit_cut_share", WITHOUT_UNIT)  # what the unit of matched change is made of
-HELD_OUT = {  # key in a scorer's card -> what it was measured on
+HELD_OUT = {  # key in a scorer's card -> the faces of the measurement
     "natural": "rendered faces, natural",
     "broad": "rendered faces, broad",
     "validation": "labelled pictures, held out",

@@ -70,7 +70,7 @@ def run_report(settings: Settings, *, run_date: datetime | None = None, again: b
 
     Every stage of the run must be published. `run_date` (with a time zone) dates the run and asks for one of that
     very date, as a nightly does; without it any published run of the same results will do. `again` publishes
-    anew in any case. Raises StageError (a stage is missing, the disk is full), CorruptShardError (a file of a
+    again in any case. Raises StageError (a stage is missing, the disk is full), CorruptShardError (a file of a
     stage or of the published run is damaged), BusyError (another process is publishing the same run).
     """
     chain = Chain(settings)
@@ -201,7 +201,7 @@ def _compared(chain: Chain, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
     errors = judge_errors(judges.to_pandas())
     compared = difference_tables(means.to_pandas(), scores, controls_among(settings.method_names), bootstrap, errors)
     for sentence in broken(control_checks(scores)):
-        log.warning("A control does not score what it must. %s", sentence)
+        log.warning("A control does not score as expected. %s", sentence)
     return {**compared, "judges": judges, "face_scores": means}
 
 
@@ -246,7 +246,7 @@ def _encoded(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stage_records(chain: Chain) -> list[dict[str, Any]]:
-    """Every stage of the run: what it cost, where it was computed, and the earlier run that it was computed for."""
+    """Every stage of the run: its cost, where it was computed, and the earlier run that it was computed for."""
     outputs = chain.settings.outputs
     before: dict[tuple[str, str], str] = {}
     for run in published_runs(outputs):

@@ -155,7 +155,7 @@ def _show_plan(method: str, runs: Sequence[VariantRun], configured: dict[str, An
     experiment = runs[0].settings.experiment
     title = f"Ablation of {method}: domain {runs[0].settings.domain}, profile {experiment.profile}"
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("variant", "what is changed", "what it tests", "to compute", "time"):
+    for column in ("variant", "change", "question", "to compute", "time"):
         table.add_column(column, no_wrap=column == "variant")
     for row in rows:
         time = "not known" if row["seconds"] is None else f"about {in_time(row['seconds'])}"

@@ -142,7 +142,7 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
             for attribute, best in lowest_on.items()
             if best == "l2l"
         )
-        apart = "" if protocol == MATCHED else f", told apart from every rival on {surely}"
+        apart = "" if protocol == MATCHED else f", significantly below every rival on {surely}"
         others = ", ".join(f"{name} on {int(wins[name])}" for name in L2L_RIVALS)
         claim = f"l2l keeps the identity best {where}"
         compared, judge = len(table.dropna()), short(network, contents.run.domain)
@@ -172,7 +172,7 @@ def _best(
         beaten = [name for name in rivals if margin[name] > noise_of(metric)]
         apart = _sure(contents, own, protocol, metric, network, method)
         parts = [f"{method} {_shown(own.loc[method])}"]
-        parts += [f"{name} {_shown(own.loc[name])}{'' if apart(name) else ' (not told apart)'}" for name in rivals]
+        parts += [f"{name} {_shown(own.loc[name])}{'' if apart(name) else ' (not significant)'}" for name in rivals]
         judge = "no network" if network == "none" else short(network, contents.run.domain)
         holds = len(beaten) == len(rivals) if own["flag"].isna().all() else None
         sure = all(apart(name) for name in rivals)

@@ -132,7 +132,7 @@ def test_a_control_that_fails_is_warned_of(settings: Settings, caplog: pytest.Lo
         patch.setattr(random_run, "score_rows", lambda method, seed=0: [{**good[0], "method": method, "value": 0.2}])
         random_stages.lay_down(settings)
         publish.run_report(settings)
-    assert "A control does not score what it must. noop: expected no distance" in caplog.text
+    assert "A control does not score as expected. noop: expected no distance" in caplog.text
 
 
 def test_scores_are_those_of_the_stages(published: Path) -> None:

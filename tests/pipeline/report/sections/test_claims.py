@@ -43,7 +43,9 @@ def found(made: Contents) -> dict[str, tuple[bool | None, str]]:
 
 def test_most_attributes_is_a_matter_of_counting() -> None:
     holds, told = found(contents(identity(PAPER, 5)))["l2l keeps the identity best on most attributes"]
-    assert holds and told.startswith("lowest on 5 of 8, told apart from every rival on 0;") and "ganspace on 3" in told
+    assert (
+        holds and told.startswith("lowest on 5 of 8, significantly below every rival on 0;") and "ganspace on 3" in told
+    )
     assert not found(contents(identity(PAPER, 4)))["l2l keeps the identity best on most attributes"][0], "a draw"
 
 
@@ -63,16 +65,16 @@ def test_a_test_that_tells_apart_is_counted() -> None:
         for rival in L2L_RIVALS
     ]
     made = found(contents(identity(PAPER, 8), differences=pd.DataFrame(rows)))
-    assert "told apart from every rival on 1;" in made["l2l keeps the identity best on most attributes"][1]
+    assert "significantly below every rival on 1;" in made["l2l keeps the identity best on most attributes"][1]
     told = made["l2l keeps the identity best over all attributes"][1]
-    assert "interfacegan 0.3 [0.27, 0.33] (not told apart)" in told and told.endswith("ganspace 0.5 [0.45, 0.55]")
+    assert "interfacegan 0.3 [0.27, 0.33] (not significant)" in told and told.endswith("ganspace 0.5 [0.45, 0.55]")
 
 
 def test_without_a_test_intervals_that_overlap_tell_nothing_apart() -> None:
     rows = [score(name, "all", "kid_same_codes", value, network="perception") for name, value in PAPER.items()]
     rows[1] |= {"value": 0.21, "ci_low": 0.19, "ci_high": 0.23}
     holds, told = found(contents([*identity(PAPER, 8), *rows]))[f"l2l {QUALITY_CLAIM}"]
-    assert holds and "interfacegan 0.21 [0.19, 0.23] (not told apart)" in told and "0.4 [0.36, 0.44];" in told
+    assert holds and "interfacegan 0.21 [0.19, 0.23] (not significant)" in told and "0.4 [0.36, 0.44];" in told
     kid = next(one for one in verdicts(contents([*identity(PAPER, 8), *rows])) if one.claim.endswith("best KID)"))
     assert kid.verdict == "holds, but not surely"
 
