@@ -106,11 +106,13 @@ def machine_facts(machine: Machine) -> dict[str, Any]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """The output of git; None without git, without a checkout, and for an empty output."""
+    """The output of git; None without git or a checkout.
+
+    Git writes nothing: a run that is killed here would leave a lock behind, which stops the user's next commit.
+    """
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

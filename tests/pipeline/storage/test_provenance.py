@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -68,3 +69,18 @@ def test_the_machine_is_described() -> None:
     facts = machine_facts(experiments.machine(workers=3))
     assert facts["cores"] >= 1 and facts["workers"] == 3 and facts["processor"] and facts["memory_gib"] > 0
     assert code_commit() and provenance.PACKAGES == tuple(sorted(provenance.PACKAGES))
+
+
+def test_asking_git_writes_nothing_into_the_checkout(tmp_path: Path) -> None:
+    """A process that is killed while git refreshes its index leaves a lock behind, and no commit is possible."""
+    file = tmp_path / "file.txt"
+    file.write_text("text")
+    name = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+    for arguments in (("init", "-q"), ("add", "."), (*name, "commit", "-qm", "first")):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    os.utime(file, (1, 1))  # as good as new, but git would note the time in its index
+    before = (tmp_path / ".git" / "index").read_bytes()
+    assert provenance._git(tmp_path, "status", "--porcelain") == ""
+    assert (tmp_path / ".git" / "index").read_bytes() == before
+    subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True)
+    assert (tmp_path / ".git" / "index").read_bytes() != before, "plain git would have written"
