@@ -97,6 +97,7 @@ def test_no_edit_keeps_identity_and_changes_nothing(run: Settings) -> None:
     expected = {"identity_distance": 0.0, "true_identity_distance": 0.0, "lpips": 0.0, "ssim": 1.0}
     expected["attribute_change"] = 0.0
     found = scores(run, "noop")
+    assert set(expected) <= set(found["metric"])
     for metric, value in expected.items():
         values = found[found["metric"] == metric]["value"]
         assert len(values), metric

@@ -98,6 +98,7 @@ def test_scores_are_means_over_what_was_reached(run: Settings) -> None:
         "value"
     ]
     table = rows("random", run).to_pandas()
+    assert table["reached"].any()
     for attribute in (*run.experiment.attributes, "all"):
         for level in LEVELS:
             sought = table[(table["level"] == level) & ((table["attribute"] == attribute) | (attribute == "all"))]
