@@ -59,6 +59,7 @@ def test_work_travels_and_is_small(tmp_path: Path) -> None:
         overrides={"latentbench.outputs": str(tmp_path)},
     )
     chain = Chain(settings)
+    assert KIND
     for kind in KIND.values():
         names = kind.all_names(settings, "l2l")[0]
         work = chain.work(kind.name, *names)
