@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pipeline.settings.file import Section, find_config, read_config
 from pipeline.settings.keys import declared, key, number, read_keys, text, whole
 from pipeline.settings.paths import expanded
 
+VARIABLE = "LATENTBENCH_WEIGHTS"  # names the folder before luigi.cfg does
 WEIGHTS = "weights"  # section of luigi.cfg
 OF_A_RUN = ("truncation_psi", "precision")  # keys of [domain.*] that belong to a run, not to the domain's files
 
@@ -94,4 +96,7 @@ def read_sources(weights: Section, of_domain: Section) -> Sources:
     """[weights], and the files of [domain.NAME], of which the domain knows the keys. Raises ConfigError."""
     keys = [name for name in of_domain.values if name not in OF_A_RUN]
     files = tuple((name, of_domain.some_text(name, "the name of a file")) for name in keys)
-    return Sources(read_downloads(weights), files)
+    downloads = read_downloads(weights)
+    if os.environ.get(VARIABLE):  # of this process: workers on other machines may have none
+        downloads = replace(downloads, folder=str(expanded(os.environ[VARIABLE]).absolute()))
+    return Sources(downloads, files)

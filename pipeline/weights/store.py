@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import BusyError, ConfigError, WeightsError
-from pipeline.settings.downloads import Downloads, load_downloads
+from pipeline.settings.downloads import VARIABLE, Downloads, load_downloads
 from pipeline.storage.files import file_sha256, sync
 from pipeline.weights.marks import is_marked
 from pipeline.weights.records import RECORDS, Record, held, read_records, write_record
@@ -24,7 +24,6 @@ from pipeline.weights.telling import what_to_do
 
 log = logging.getLogger("latentbench")
 
-VARIABLE = "LATENTBENCH_WEIGHTS"
 PRESENT, UNVERIFIED, MISSING, WRONG = "present", "unverified", "missing", "wrong"
 STAND_IN = "stand-in"
 CHECKOUT = Path(__file__).resolve().parents[2]

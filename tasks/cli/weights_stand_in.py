@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UnknownNameError
-from pipeline.weights.store import VARIABLE
+from pipeline.settings.downloads import VARIABLE
 from pipeline.weights.telling import in_mb
 from tasks.paths import at_home
 

@@ -249,6 +249,10 @@ def test_a_run_names_its_weights_folder(tmp_path: Path, monkeypatch: pytest.Monk
     names = {"known_methods": registry.names(), "known_domains": base.names(), "methods": ["noop"]}
     settings = load_settings(domain="ffhq", overrides={"weights.folder": "mine"}, **names)  # type: ignore[arg-type]
     assert settings.sources.downloads.folder == str(tmp_path / "mine")
+    monkeypatch.setenv("LATENTBENCH_WEIGHTS", "theirs")
+    there = load_settings(domain="ffhq", overrides={"weights.folder": "mine"}, **names)  # type: ignore[arg-type]
+    assert there.sources.downloads.folder == str(tmp_path / "theirs")
+    monkeypatch.delenv("LATENTBENCH_WEIGHTS")
     lay_out(tmp_path / "mine")
     assert base.describe("ffhq", settings.sources).resolution == 1024
 
