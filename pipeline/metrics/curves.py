@@ -23,11 +23,11 @@ Half of the faces flip at a strength where .8 of the other labels are kept; a st
 
 >>> import numpy as np
 >>> from pipeline.metrics.curves import area, curve, value_at
->>> x, y = curve(flipped=np.array([0.5, 0.5]), kept=np.array([0.8, 0.3]))
+>>> x, y = curve(flipped=np.array([[0.5, 0.5]]), kept=np.array([[0.8, 0.3]]))
 >>> x, y
-(array([0. , 0.5]), array([1. , 0.8]))
+(array([[0. , 0.5, 0.5]]), array([[1. , 0.8, 0.8]]))
 >>> area(x, y), value_at(x, y, 0.25), value_at(x, y, 0.9)
-(0.45, 0.9, nan)
+(array([0.45]), array([0.9]), array([nan]))
 """
 
 from __future__ import annotations
@@ -37,54 +37,56 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.metrics.base import RATES, Judgement, Metric, RateSet
-from pipeline.statistics.bootstrap import Estimate, sums_by_face
+from pipeline.statistics.bootstrap import Estimate, face_rows
 
 AT = (0.5, 0.75, 0.9)  # target-change rates at which curves are read
 PAPER = "Yao et al., ICCV 2021"
 
 
 def curve(flipped: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points of a curve, x (P,) rising from 0 and y (P,), from mean rates (S,) at rising strengths.
+    """The points of R curves, x and y (R, S + 1), from mean rates (R, S) at rising strengths; x never falls.
 
-    The first point is (0, 1), the unedited face. A strength that flips no more than a weaker one gives no point.
+    The first point is (0, 1), the unedited face. A strength that flips no more than a weaker one repeats the last
+    point, which adds no area.
     """
-    x, y = [0.0], [1.0]
-    for rate, value in zip(flipped.tolist(), kept.tolist(), strict=True):
-        if rate > x[-1]:
-            x.append(rate)
-            y.append(value)
-    return np.array(x), np.array(y)
+    x = np.maximum.accumulate(np.insert(flipped, 0, 0.0, axis=1), axis=1)
+    heights = np.insert(kept, 0, 1.0, axis=1)
+    points = np.arange(x.shape[1])
+    last = np.maximum.accumulate(np.where(np.diff(x, axis=1, prepend=0.0) > 0, points, 0), axis=1)
+    return x, np.take_along_axis(heights, last, axis=1)
 
 
-def area(x: np.ndarray, y: np.ndarray) -> float:
-    """Area under a curve over rates 0 to 1; nothing beyond its last point."""
-    return float(np.trapezoid(y, x))
+def area(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Areas (R,) under R curves over rates 0 to 1; nothing beyond their last points."""
+    return np.asarray(np.trapezoid(y, x, axis=1))
 
 
-def value_at(x: np.ndarray, y: np.ndarray, rate: float) -> float:
-    """The curve's height at a target-change rate; NaN beyond its last point."""
-    return float(np.interp(rate, x, y)) if rate <= x[-1] else float("nan")
+def value_at(x: np.ndarray, y: np.ndarray, rate: float) -> np.ndarray:
+    """The heights (R,) of R curves at a target-change rate above 0; NaN beyond their last points."""
+    every = np.arange(len(x))
+    after = (x < rate).sum(axis=1)  # the first point at the rate or beyond
+    right = np.minimum(after, x.shape[1] - 1)
+    left = right - 1
+    width = np.maximum(x[every, right] - x[every, left], np.finfo(float).tiny)
+    share = (rate - x[every, left]) / width
+    between = y[every, left] + (y[every, right] - y[every, left]) * share
+    height = np.where(x[every, right] == rate, y[every, right], between)
+    return np.asarray(np.where(after < x.shape[1], height, np.nan))
 
 
-def estimate(edits: RateSet, column: str, read: Callable[[np.ndarray, np.ndarray], float]) -> Estimate:
+def estimate(edits: RateSet, column: str, read: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Estimate:
     """`read(x, y)` of the curve of a column, with its interval over resampled faces."""
-    strengths = np.unique(edits.columns["strength_index"])
-    faces = edits.faces
-    sums: dict[str, np.ndarray] = {}
+    strengths, index = np.unique(edits.columns["strength_index"], return_inverse=True)
+    distinct, rows = face_rows(edits.faces)
+    images = np.bincount(rows) / len(strengths)
+    counts = np.concatenate([np.ones((1, len(distinct))), edits.bootstrap.counts(len(distinct))])
+    rates = []
     for name in ("flipped", column):
-        values = np.zeros((len(faces), len(strengths)))
-        values[np.arange(len(faces)), np.searchsorted(strengths, edits.columns["strength_index"])] = edits.columns[name]
-        sums[name] = sums_by_face(values, faces)
-    images = sums_by_face(np.ones(len(faces)), faces) / len(strengths)
-
-    def reading(counts: np.ndarray) -> float:
-        n = counts @ images
-        return read(*curve(counts @ sums["flipped"] / n, counts @ sums[column] / n))
-
-    value = reading(np.ones(len(images)))
-    resampled = np.array([reading(counts) for counts in edits.bootstrap.counts(len(images))])
-    low, high = edits.bootstrap.interval(value, resampled, len(images))
-    return Estimate(value, low, high, len(images), len(faces))
+        sums = np.bincount(rows * len(strengths) + index, edits.columns[name], len(distinct) * len(strengths))
+        rates.append(counts @ sums.reshape(len(distinct), -1) / (counts @ images)[:, None])
+    value, resampled = np.split(read(*curve(*rates)), [1])
+    low, high = edits.bootstrap.interval(float(value[0]), resampled, len(distinct))
+    return Estimate(float(value[0]), low, high, len(distinct), len(rows))
 
 
 def _area_of(column: str, role: str) -> Callable[[RateSet], list[Judgement]]:
@@ -108,7 +110,7 @@ def _value_of(column: str, role: str) -> Callable[[RateSet], list[Judgement]]:
 def _top(edits: RateSet) -> list[Judgement]:
     if edits.level is not None:
         return []
-    return [Judgement(estimate(edits, "flipped", lambda x, _: float(x[-1])), "scorer_b")]
+    return [Judgement(estimate(edits, "flipped", lambda x, _: x[:, -1]), "scorer_b")]
 
 
 TARGET_CHANGE_RATE = Metric(

@@ -73,8 +73,9 @@ def sums_by_face(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
     array([2., 5.])
     """
     distinct, rows = face_rows(faces)
-    sums = np.zeros((len(distinct), *values.shape[1:]))
-    np.add.at(sums, rows, values)
+    sums = np.empty((len(distinct), *values.shape[1:]))
+    for column in np.ndindex(values.shape[1:]):
+        sums[:, *column] = np.bincount(rows, values[:, *column], len(distinct))
     return sums
 
 
@@ -98,6 +99,11 @@ def _drawn(seed: int, n_faces: int, samples: int) -> np.ndarray:
     drawn = rng.multinomial(n_faces, np.full(n_faces, 1 / n_faces), size=samples).astype(np.float64)
     drawn.setflags(write=False)
     return drawn
+
+
+def _end(end: float) -> float | None:
+    """An end of an interval; NaN says that there is none."""
+    return None if np.isnan(end) else end
 
 
 @dataclass(frozen=True)
@@ -155,12 +161,23 @@ class Bootstrap:
 
     def mean(self, values: np.ndarray, faces: np.ndarray) -> Estimate:
         """Mean of values (N,) of images with face ids (N,), with its interval; NaN without an image."""
+        return self.means(values[:, None], faces)[0]
+
+    def means(self, values: np.ndarray, faces: np.ndarray) -> list[Estimate]:
+        """Means of the d columns of values (N, d) of images with face ids (N,), all resampled in one product."""
         sums, sizes = sums_by_face(values.astype(np.float64), faces), sums_by_face(np.ones(len(values)), faces)
         if not len(sums):
-            return Estimate(float("nan"), None, None, 0, 0)
-        counts, value = self.counts(len(sums)), float(sums.sum() / sizes.sum())
-        low, high = self.interval(value, (counts @ sums) / (counts @ sizes), len(sums))
-        return Estimate(value, low, high, len(sums), len(values))
+            return [Estimate(float("nan"), None, None, 0, 0)] * values.shape[1]
+        counts, found = self.counts(len(sums)), sums.sum(axis=0) / sizes.sum()
+        low, high = np.full((2, len(found)), np.nan)
+        known = np.isfinite(found)
+        if len(sums) >= LEAST_FACES:
+            resampled = counts @ sums[:, known] / (counts @ sizes)[:, None]
+            low[known], high[known] = self.ends(found[known], resampled, len(sums))
+        return [
+            Estimate(value, _end(down), _end(up), len(sums), len(values))
+            for value, down, up in zip(found.tolist(), low.tolist(), high.tolist(), strict=True)
+        ]
 
     def median(self, values: np.ndarray) -> Estimate:
         """Median of independent values (N,), such as repetitions of a timing, with its percentile interval.

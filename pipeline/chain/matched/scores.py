@@ -128,8 +128,7 @@ def matrix(
             for level in levels:
                 own = reached & (attribute_of == attribute) & (direction_of == direction) & _level(table, level)
                 cell = {"method": method, "attribute": attribute, "direction": direction, "level": level}
-                for column, scored in enumerate(NAMES):
-                    estimate = bootstrap.mean(changes[own, column], faces[own])
+                for scored, estimate in zip(NAMES, bootstrap.means(changes[own], faces[own]), strict=True):
                     yield cell | {
                         "scored_attribute": scored,
                         "change": estimate.value if np.isfinite(estimate.value) else None,

@@ -59,12 +59,35 @@ def test_an_editor_that_destroys_the_person_keeps_its_preservation_apart() -> No
 
 
 def test_a_curve_takes_only_strengths_that_flip_more() -> None:
-    x, y = curve(np.array([0.2, 0.2, 0.1, 0.6, 0.5]), np.array([0.9, 0.1, 0.2, 0.5, 0.4]))
-    assert x.tolist() == [0.0, 0.2, 0.6]
-    assert y.tolist() == [1.0, 0.9, 0.5]
+    x, y = curve(np.array([[0.2, 0.2, 0.1, 0.6, 0.5]]), np.array([[0.9, 0.1, 0.2, 0.5, 0.4]]))
+    assert x.tolist() == [[0.0, 0.2, 0.2, 0.2, 0.6, 0.6]]
+    assert y.tolist() == [[1.0, 0.9, 0.9, 0.9, 0.5, 0.5]]
     assert area(x, y) == pytest.approx(0.2 * 0.95 + 0.4 * 0.7)
     assert value_at(x, y, 0.4) == pytest.approx(0.7)
+    assert (value_at(x, y, 0.2), value_at(x, y, 0.6)) == (0.9, 0.5)
     assert np.isnan(value_at(x, y, 0.61))
+
+
+def test_curves_of_many_resamples_are_those_of_one_at_a_time() -> None:
+    """Rates in tenths, so that strengths tie and rates to read at are met exactly; some curves never rise."""
+    rng = np.random.default_rng(6)
+    flipped = rng.integers(0, 11, size=(300, STRENGTHS)) / 10 * (rng.random((300, 1)) > 0.1)
+    kept = rng.random((300, STRENGTHS))
+    areas = area(*curve(flipped, kept))
+    heights = {rate: value_at(*curve(flipped, kept), rate) for rate in (0.05, 0.5, 0.75, 0.9)}
+    missing = 0
+    for row in range(300):
+        x, y = [0.0], [1.0]
+        for rate, value in zip(flipped[row], kept[row], strict=True):
+            if rate > x[-1]:
+                x.append(rate)
+                y.append(value)
+        assert areas[row] == pytest.approx(np.trapezoid(y, x), abs=1e-12)
+        for rate, found in heights.items():
+            missing += rate > x[-1]
+            expected = np.interp(rate, x, y) if rate <= x[-1] else np.nan
+            assert found[row] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    assert 0 < missing < 600
 
 
 def test_scores_and_intervals_are_those_of_a_slow_loop() -> None:

@@ -37,6 +37,35 @@ def test_sums_by_face_of_vectors():
     assert np.array_equal(sums, [[3, 4], [6, 8]])
 
 
+def test_sums_by_face_are_those_of_adding_one_image_after_another():
+    rng = np.random.default_rng(4)
+    faces, values = rng.integers(0, 6, size=90), rng.normal(size=(90, 2, 3))
+    plain = np.zeros((6, 2, 3))
+    np.add.at(plain, faces, values)
+    assert np.array_equal(sums_by_face(values, faces), plain)
+    assert sums_by_face(np.zeros((0, 3)), np.zeros(0, dtype=np.int64)).shape == (0, 3)
+
+
+def test_means_of_columns_are_those_of_one_column_after_another():
+    """The third column has no value, as of an attribute without a unit."""
+    rng = np.random.default_rng(5)
+    faces, values = rng.integers(0, 6, size=90), rng.normal(size=(90, 4))
+    values[:, 2] = np.nan
+    found = Bootstrap(100).means(values, faces)
+    assert len(found) == 4
+    for column, estimate in enumerate(found):
+        sums, sizes = sums_by_face(values[:, column], faces), sums_by_face(np.ones(90), faces)
+        counts, value = Bootstrap(100).counts(6), sums.sum() / sizes.sum()
+        low, high = Bootstrap(100).interval(value, (counts @ sums) / (counts @ sizes), 6)
+        assert (estimate.n_faces, estimate.n_images) == (6, 90)
+        assert estimate.value == pytest.approx(value, rel=1e-12, nan_ok=True)
+        if column == 2:
+            assert (estimate.low, estimate.high) == (low, high) == (None, None)
+        else:
+            assert (estimate.low, estimate.high) == pytest.approx((low, high), rel=1e-12)
+    assert [e.n_faces for e in Bootstrap(10).means(np.zeros((0, 2)), np.zeros(0, dtype=np.int64))] == [0, 0]
+
+
 def test_equal_values_have_an_interval_of_no_width():
     estimate = Bootstrap(100).mean(np.full(12, 0.25), np.repeat(np.arange(4), 3))
     assert (estimate.value, estimate.low, estimate.high) == (0.25, 0.25, 0.25)
