@@ -56,7 +56,7 @@ class PaperTable:
 
 
 @dataclass(frozen=True)
-class Paper:
+class PrintedPaper:
     """A paper's tables; `methods` are the paper's names of methods with ours, in the order of the columns."""
 
     key: str
@@ -101,11 +101,11 @@ class SideBySide:
 class PaperNextToRun:
     """A paper and its tables next to a run's."""
 
-    paper: Paper
+    paper: PrintedPaper
     tables: tuple[SideBySide, ...]
 
 
-def read_papers(path: Path = FILE) -> list[Paper]:
+def read_papers(path: Path = FILE) -> list[PrintedPaper]:
     """Every paper of a file. Raises PaperNumbersError, naming paper and key, for one that is not as it must be."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -117,7 +117,7 @@ def read_papers(path: Path = FILE) -> list[Paper]:
     return [_paper(path, dict(paper)) for paper in papers]
 
 
-def papers_of(contents: Contents, papers: list[Paper] | None = None) -> list[PaperNextToRun]:
+def papers_of(contents: Contents, papers: list[PrintedPaper] | None = None) -> list[PaperNextToRun]:
     """The papers whose domain is the run's, with its scores; none for another domain or a run with stand-ins."""
     papers = read_papers() if papers is None else papers
     return [
@@ -130,11 +130,11 @@ def papers_of(contents: Contents, papers: list[Paper] | None = None) -> list[Pap
 # Checking
 
 
-def _paper(path: Path, paper: dict[str, Any]) -> Paper:
+def _paper(path: Path, paper: dict[str, Any]) -> PrintedPaper:
     where = f"{path}: paper {paper.get('key', 'without a key')}"
     tables = [_table(f"{where}, table {one.get('key', 'without a key')}", one) for one in paper.pop("table", [])]
     differences = [_made(Difference, f"{where}, differences", one) for one in paper.pop("differences", [])]
-    made: Paper = _made(Paper, where, paper | {"tables": tables, "differences": differences})
+    made: PrintedPaper = _made(PrintedPaper, where, paper | {"tables": tables, "differences": differences})
     if not tables or not differences or not made.methods:
         raise PaperNumbersError(
             f"{where}: expected tables, methods and differences of protocol, found none of one of them."
@@ -181,7 +181,7 @@ def _made(kind: Any, where: str, values: dict[str, Any]) -> Any:
 # Side by side
 
 
-def _side_by_side(contents: Contents, paper: Paper, table: PaperTable) -> SideBySide:
+def _side_by_side(contents: Contents, paper: PrintedPaper, table: PaperTable) -> SideBySide:
     columns = tuple(Column(printed, method) for printed, method in paper.methods.items())
     scores = contents.scores
     own = scores[(scores["metric"] == table.metric) & (scores["protocol"] == PAPER)]
