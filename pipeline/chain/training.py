@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from pipeline.errors import BusyError, LatentbenchError, StageError
 from pipeline.execution.jobs import Progress
 from pipeline.execution.processes import use_threads
 from pipeline.execution.shards import run_shards, run_stage
-from pipeline.execution.throughput import store_seconds
+from pipeline.execution.throughput import measured_seconds, store_seconds
 from pipeline.methods import naming, registry
 from pipeline.methods.interface import FitData, Method
 from pipeline.settings.settings import Settings
@@ -121,8 +122,7 @@ def _train_together(works: Sequence[Work]) -> None:
         by_name = {work.name: work for work in works if work.name in builders}
         if method not in by_name or len(by_name) < 2:
             return
-        # The long ones first.
-        started = sorted(by_name, key=lambda name: (unit(settings, name) != "steps", name))
+        started = longest_first(settings, by_name)
         parallel = min(len(started), settings.machine.workers_of_our_own)
         failed: dict[str, BaseException] = {}
 
@@ -155,6 +155,21 @@ def _train_together(works: Sequence[Work]) -> None:
             log.warning("%s Going on with %s alone.", error, method)
     if isinstance(failed.get(method), LatentbenchError):
         raise failed[method]
+
+
+def longest_first(settings: Settings, methods: Iterable[str]) -> list[str]:
+    """Methods by the seconds that their trainings take at the rates measured here, the longest first.
+
+    So workers that train side by side end close together. Unmeasured ones come before the others, and of these the ones
+    that are counted in steps.
+    """
+    measured = measured_seconds(settings.outputs, settings.machine)
+
+    def seconds(method: str) -> float:
+        rate = measured.get(f"{settings.domain}/train {method}", math.inf)
+        return rate * sum(part.units for part in cut(settings, method))
+
+    return sorted(methods, key=lambda name: (-seconds(name), unit(settings, name) != "steps", name))
 
 
 def _builders(works: Sequence[Work], held: ExitStack) -> dict[str, Builder]:

@@ -17,7 +17,7 @@ from pipeline.chain.inputs import load_method
 from pipeline.chain.links import Chain
 from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
 from pipeline.execution import shards
-from pipeline.execution.throughput import measured_seconds
+from pipeline.execution.throughput import measured_seconds, store_seconds
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, Stage, building, is_complete
 from tests.builders.chains import compute, reading, stage_of
@@ -102,6 +102,17 @@ def test_methods_are_trained_side_by_side_as_they_are_alone(tmp_path: Path, side
     rates = measured_seconds(together.outputs)
     assert rates["tiny/train average"] > 0 and rates["tiny/train slower"] > 0
     assert not any("side" in label for label in rates)
+
+
+def test_the_longest_training_starts_first(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path)
+    seconds = {METHOD: 3.0, "slower": 9.0}
+    for name, whole in seconds.items():
+        units = training.cut(settings, name)[0].units
+        store_seconds(settings, f"train {name}", training.unit(settings, name), units, whole / units)
+    assert training.longest_first(settings, [METHOD, "diverging", "slower"]) == ["diverging", "slower", METHOD]
+    store_seconds(settings, f"train {METHOD}", "steps", 1.0, 10.0)
+    assert training.longest_first(settings, [METHOD, "slower"]) == [METHOD, "slower"]
 
 
 def test_a_training_that_fails_stops_no_other_and_says_why_in_its_turn(
