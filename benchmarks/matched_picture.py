@@ -24,7 +24,7 @@ from pipeline.chain.work import Work
 if TYPE_CHECKING:
     import pandas as pd
 
-METHODS = ("interfacegan", "higan", "rfm", "styleflow", "random")
+METHODS = ("l2l", "interfacegan", "higan", "rfm", "styleflow", "random")
 COLUMNS = {  # attribute -> direction and words for it
     "age": (1, "older"),
     "baldness": (1, "balder"),
