@@ -68,5 +68,5 @@ def parity_kernels(weight: Tensor, upsampling_kernel: Tensor) -> Tensor:
     out, channels = weight.shape[:2]
     taps = 4 * upsampling_kernel.to(weight.dtype)
     spread = functional.conv_transpose2d(weight.reshape(out * channels, 1, 3, 3), taps[None, None])
-    spread = spread.reshape(out, channels, 6, 6).flip(2, 3)  # elements 5 to 0: those of p = 1 stand at even ones
+    spread = spread.reshape(out, channels, 6, 6).flip(2, 3)  # elements 5 to 0: for p = 1 they are the even ones
     return torch.cat([spread[:, :, 1 - row :: 2, 1 - column :: 2] for row in range(2) for column in range(2)])
