@@ -60,7 +60,7 @@ def features() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def kernel_distances(kernels: FaceKernels, chosen: np.ndarray, constant: float) -> tuple[float, float]:
     """KID of some of the faces (places among all), and the half width of its interval."""
     own = FaceKernels.__new__(FaceKernels)
-    own.number, own.own = kernels.number[chosen], kernels.own[chosen]
+    own.number, own.with_itself = kernels.number[chosen], kernels.with_itself[chosen]
     own.to_reference = kernels.to_reference[chosen]
     own.between, own.n_reference = kernels.between[np.ix_(chosen, chosen)], kernels.n_reference
     value = float(own.distances(np.ones((1, len(chosen))))[0]) + constant

@@ -8,13 +8,14 @@ Where every face is edited once, it is the U-statistic of Gretton et al., "A Ker
 equation 4. The reference set is ours.
 
 >>> import numpy as np
->>> from pipeline.metrics.kid_same_codes import between_faces, distances
->>> vectors, faces = np.array([[1.0], [2.0]]), np.array([7, 8])
->>> between_faces(vectors, vectors, faces)  # (x y + 1)^3
-array([[  8.,  27.],
-       [ 27., 125.]])
->>> same = between_faces(vectors, vectors, faces)
->>> distances(same + same - same - same.T, np.ones(2), np.ones((1, 2)))  # nothing was edited
+>>> from pipeline.metrics.kid_same_codes import distances, paired_sums
+>>> unedited, faces = np.array([[1.0], [2.0]]), np.array([7, 8])
+>>> sums = paired_sums(unedited + 1, unedited, faces)
+>>> float(sums[0, 1])  # of (x y + 1)^3: 2 by 3 and 1 by 2, less 2 by 2 and 1 by 3
+181.0
+>>> distances(sums, np.ones(2), np.ones((1, 2)))
+array([181.])
+>>> distances(paired_sums(unedited, unedited, faces), np.ones(2), np.ones((1, 2)))  # nothing was edited
 array([0.])
 
 The interval is a bootstrap over faces that draws both sets together, and otherwise like that of `kid`.
@@ -25,24 +26,26 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.metrics.base import EditSet, Judgement, Metric
-from pipeline.metrics.kid import kernel
-from pipeline.statistics.bootstrap import Estimate, face_rows, sums_by_face
+from pipeline.metrics.kid import between_faces, kernel
+from pipeline.statistics.bootstrap import Estimate, sums_by_face
 
 
-def between_faces(first: np.ndarray, second: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Sums of the kernel between every face of `first` (N, d) and every face of `second` (N, d), (F, F) float64."""
-    distinct, _ = face_rows(faces)
-    sums = np.zeros((len(distinct), len(distinct)))
-    for row, face in enumerate(distinct):
-        values = kernel(first[faces == face].astype(np.float64), second.astype(np.float64)).sum(axis=0)
-        sums[row] = sums_by_face(values, faces)
-    return sums
+def paired_sums(edited: np.ndarray, originals: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Sums of k(x, x') + k(y, y') - k(x, y') - k(y, x') between every two faces, (F, F) float64.
+
+    edited (N, d): x of each image; originals (N, d): y of each, the same for all images of a face; faces (N,). So
+    only the kernel between edited images is of every two images.
+    """
+    _, first, rows = np.unique(faces, return_index=True, return_inverse=True)
+    images, unedited, number = edited.astype(np.float64), originals[first].astype(np.float64), np.bincount(rows)
+    crossed = sums_by_face(kernel(images, unedited), faces) * number
+    return between_faces(images, faces) + np.outer(number, number) * kernel(unedited, unedited) - crossed - crossed.T
 
 
 def distances(sums: np.ndarray, number: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The distance of every resample: counts (S, F), how often each face is drawn -> (S,).
 
-    sums (F, F): of k(x, x') + k(y, y') - k(x, y') - k(y, x'); number (F,): images of each face. A face that is drawn
+    sums (F, F): as `paired_sums`; number (F,): images of each face. A face that is drawn
     twice makes no pair with itself. NaN where there is no pair, as with one face.
     """
     apart = sums * (1 - np.eye(len(sums)))
@@ -55,15 +58,13 @@ def distances(sums: np.ndarray, number: np.ndarray, counts: np.ndarray) -> np.nd
 
 def score(edits: EditSet) -> list[Judgement]:
     """The distance of the edited images to the unedited images of the same codes."""
-    edited, unedited, faces = edits.features, edits.originals, edits.faces
-    crossed = between_faces(edited, unedited, faces)
-    sums = between_faces(edited, edited, faces) + between_faces(unedited, unedited, faces) - crossed - crossed.T
-    number = sums_by_face(np.ones(len(faces)), faces)
+    sums = paired_sums(edits.features, edits.originals, edits.faces)
+    number = sums_by_face(np.ones(len(edits)), edits.faces)
     with np.errstate(invalid="ignore"):  # one face makes no pair
         value = float(distances(sums, number, np.ones((1, len(number))))[0])
         resampled = distances(sums, number, edits.bootstrap.counts(len(number)))
     low, high = edits.bootstrap.centred_interval(value, resampled, len(number))
-    return [Judgement(Estimate(value, low, high, len(number), len(faces)), "perception")]
+    return [Judgement(Estimate(value, low, high, len(number), len(edits)), "perception")]
 
 
 KID_SAME_CODES = Metric(

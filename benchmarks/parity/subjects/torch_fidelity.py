@@ -55,13 +55,11 @@ def u_statistic() -> Measured:
     import numpy as np
 
     from benchmarks.parity.subjects.vectors import sets
-    from pipeline.metrics.kid_same_codes import between_faces, distances
+    from pipeline.metrics.kid_same_codes import distances, paired_sums
 
     features, faces, others = sets(50, 1, 64)
     originals, module = others[:50], metric("kid")
-    crossed = between_faces(features, originals, faces)
-    sums = between_faces(features, features, faces) + between_faces(originals, originals, faces) - crossed - crossed.T
-    own = float(distances(sums, np.ones(50), np.ones((1, 50)))[0])
+    own = float(distances(paired_sums(features, originals, faces), np.ones(50), np.ones((1, 50)))[0])
     kernels = [
         module.kernel_poly(a, b, kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1)
         for a, b in ((features, features), (features, originals), (originals, originals))

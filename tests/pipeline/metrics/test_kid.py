@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cleanfid import fid as cleanfid
 
+from pipeline.metrics import kid
 from pipeline.metrics.base import Reference
 from pipeline.metrics.kid import KID, FaceKernels, few_faces, kernel, kernel_distance
 from pipeline.metrics.kid_same_codes import KID_SAME_CODES
@@ -33,16 +34,24 @@ def test_agrees_with_the_double_loop_when_the_subset_is_the_whole(rng: np.random
     assert found == pytest.approx(unbiased(one, other), abs=1e-10)
 
 
-def test_is_clean_fids_function_with_a_seed_and_leaves_numpy_as_it_was(rng: np.random.Generator) -> None:
+def test_is_clean_fids_function_with_a_seed_and_leaves_numpy_as_it_was(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the tiles; of float32, clean-fid's own sums are exact to some 1e-6."""
     one, other = rng.normal(size=(80, 6)), rng.normal(size=(90, 6)) + 0.3
     np.random.seed(5)
     expected_next = np.random.random()
     np.random.seed(5)
-    found = kernel_distance(one, other, subsets=7, subset_size=40, seed=11)
+    found = []
+    for tile in (7, 40, 512):
+        monkeypatch.setattr(kid, "TILE", tile)
+        found.append(kernel_distance(one, other, subsets=7, subset_size=40, seed=11))
+    single = kernel_distance(one.astype(np.float32), other.astype(np.float32), subsets=7, subset_size=40, seed=11)
     assert np.random.random() == expected_next
     np.random.seed(11)
-    assert found == cleanfid.kernel_distance(other, one, num_subsets=7, max_subset_size=40)
-    assert found == kernel_distance(one, other, subsets=7, subset_size=40, seed=11)
+    expected = cleanfid.kernel_distance(other, one, num_subsets=7, max_subset_size=40)
+    assert found == pytest.approx([expected] * 3, rel=1e-12)
+    assert single == pytest.approx(expected, abs=1e-5)
 
 
 def test_two_samples_of_one_distribution_are_near_zero(rng: np.random.Generator) -> None:
@@ -79,12 +88,24 @@ def test_sums_over_faces_give_the_distance_of_a_resample(rng: np.random.Generato
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_chunks_change_nothing(rng: np.random.Generator, monkeypatch) -> None:
+def test_sums_between_faces_are_those_of_the_whole_kernel(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiles that end inside a face, and images in no order."""
     features, faces = rng.normal(size=(30, 6)), rng.integers(0, 5, size=30)
     reference = rng.normal(size=(9, 6))
-    whole = FaceKernels(features, faces, reference)
-    monkeypatch.setattr("pipeline.metrics.kid.ROWS", 7)
-    np.testing.assert_allclose(FaceKernels(features, faces, reference).between, whole.between, rtol=1e-12)
+    of_face = (faces == np.arange(5)[:, None]).astype(float)
+    for tile in (4, 7, 512):
+        monkeypatch.setattr(kid, "TILE", tile)
+        kernels = FaceKernels(features, faces, reference)
+        np.testing.assert_allclose(kernels.between, of_face @ kernel(features, features) @ of_face.T, rtol=1e-12)
+        expected = of_face @ kernel(features, reference).sum(axis=1)
+        np.testing.assert_allclose(kernels.to_reference, expected, rtol=1e-12)
+
+
+def test_the_kernel_is_the_cube(rng: np.random.Generator) -> None:
+    one, other = rng.normal(size=(8, 6)), rng.normal(size=(9, 6))
+    np.testing.assert_allclose(kernel(one, other), (one @ other.T / 6 + 1) ** 3, rtol=1e-13)
 
 
 def test_interval_holds_the_value() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.metrics.kid_same_codes import KID_SAME_CODES, between_faces, distances
+from pipeline.metrics.kid import kernel
+from pipeline.metrics.kid_same_codes import KID_SAME_CODES, distances, paired_sums
 from pipeline.statistics.bootstrap import sums_by_face
 from tests.builders.edit_sets import edit_set
 
@@ -24,9 +25,11 @@ def by_the_loop(edited: np.ndarray, unedited: np.ndarray, faces: np.ndarray) -> 
     return mean(edited, edited) + mean(unedited, unedited) - 2 * mean(edited, unedited)
 
 
-def sums(edited: np.ndarray, unedited: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    crossed = between_faces(edited, unedited, faces)
-    return between_faces(edited, edited, faces) + between_faces(unedited, unedited, faces) - crossed - crossed.T
+def by_the_kernel(edited: np.ndarray, unedited: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """The sums between faces out of the kernel of every two images."""
+    of_face = (faces == np.unique(faces)[:, None]).astype(float)
+    values = kernel(edited, edited) + kernel(unedited, unedited) - kernel(edited, unedited) - kernel(unedited, edited)
+    return np.asarray(of_face @ values @ of_face.T)
 
 
 def test_agrees_with_the_loop() -> None:
@@ -47,8 +50,16 @@ def test_drawing_a_face_twice_is_the_set_that_holds_it_twice_without_pairs_of_it
     rows = np.concatenate([np.arange(4), np.arange(4), np.arange(8, 12), np.arange(12, 16)])
     expected = by_the_loop(edited[rows], unedited[rows], faces[rows])
     counts = np.array([[2.0, 0.0, 1.0, 1.0]])
-    found = distances(sums(edited, unedited, faces), sums_by_face(np.ones(16), faces), counts)
+    found = distances(paired_sums(edited, unedited, faces), sums_by_face(np.ones(16), faces), counts)
     assert found == pytest.approx([expected], rel=1e-9)
+
+
+def test_sums_between_faces_are_those_of_every_two_images(rng: np.random.Generator) -> None:
+    """Faces of different numbers of images, in no order."""
+    faces = rng.permutation(np.repeat([3, 5, 8, 9], [1, 4, 2, 6]))
+    edited, unedited = rng.normal(size=(13, 6)), rng.normal(size=(10, 6))[faces]
+    found = paired_sums(edited, unedited, faces)
+    np.testing.assert_allclose(found, by_the_kernel(edited, unedited, faces), rtol=1e-9)
 
 
 def test_is_unbiased_where_edits_leave_the_distribution_as_it_is(rng: np.random.Generator) -> None:
