@@ -106,15 +106,31 @@ def read_faces(
 
 
 def load_method(work: Work) -> Method:
-    """The trained method that the stage is of, on the run's device."""
+    """The trained method that the stage is of, on the run's device; kept for the shards that follow in a process.
+
+    Its files are checked when they are read. Trained again, they have other sha256 and are read again.
+    """
+    stage, outputs = work.read("train", work.name), work.settings.outputs
+    digests = tuple(record.sha256 for _, record in shards_of(stage, outputs))
+    parameters = tuple(work.settings.method_parameters(work.name).items())
+    return _trained(work.name, stage, outputs, digests, parameters, work.settings.machine.device)
+
+
+@lru_cache(maxsize=1)
+def _trained(
+    name: str,
+    stage: Stage,
+    outputs: Path,
+    digests: tuple[str, ...],
+    parameters: tuple[tuple[str, Any], ...],
+    device: str,
+) -> Method:
     import torch
 
-    stage = work.read("train", work.name)
-    for path, record in shards_of(stage, work.settings.outputs):
+    for path, record in shards_of(stage, outputs):
         check_shard(path, record)
-    folder = stage.folder(work.settings.outputs)
-    trained = registry.load(work.name, folder, work.settings.method_parameters(work.name))
-    trained.to(torch.device(work.settings.machine.device))
+    trained = registry.load(name, stage.folder(outputs), dict(parameters))
+    trained.to(torch.device(device))
     return trained
 
 

@@ -17,7 +17,9 @@ number of workers.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +36,7 @@ from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
 from pipeline.statistics.units import LOGIT_NOISE, logits_of
-from pipeline.storage.stages import ShardRecord
+from pipeline.storage.stages import ShardRecord, Stage
 from pipeline.tables.schemas import RATES
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 VERSION = 2
 ROLES_READ = ("generator", "scorer_b", "recognizer_b", "detector")
 SHARD_FACES = 50  # at most so many make one shard of an attribute
+KEPT_BLOCKS = 400  # whose unedited faces stay judged in a process: 8 MB of 20,000 faces
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ def rates_shard(work: Work, block: FaceBlock, progress: Progress) -> ShardRecord
     )
     with torch.inference_mode():
         ids, faces = read_faces(work, domain, block.first, block.stop, "rates")
-        columns = edit_across_label(domain, method, ids, faces, request, read_thresholds(work), progress)
+        before = judged_unedited(Unedited.of(work, block))
+        columns = edit_across_label(domain, method, ids, faces, before, request, read_thresholds(work), progress)
     return work.write(block.name, columns, RATES, started)
 
 
@@ -106,19 +110,18 @@ def edit_across_label(
     method: Method,
     ids: np.ndarray,
     faces: Faces,
+    before: tuple[Tensor, Tensor],
     request: CurveRequest,
     limits: Thresholds,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Columns of `rates` of some faces, by face and strength; ids (N,)."""
+    """Columns of `rates` of some faces, by face and strength; ids (N,); `before` as `judged_unedited`."""
     import torch
 
     editor = Editor(domain, method, faces, request.attribute)
     column, cuts = editor.column, torch.from_numpy(limits.cuts)
-    starts = [slice(start, start + BATCH) for start in range(0, len(ids), BATCH)]
-    before = [part for rows in starts for part in _judged(domain, faces.ws[rows])]
-    logits, persons = (torch.cat([part[place] for part in before]) for place in range(2))
-    labels = logits > cuts
+    unedited_logits, persons = before
+    labels = unedited_logits > cuts
     end = torch.where(labels[:, column], request.low, request.high).double()
     face = torch.arange(len(ids)).repeat_interleave(request.strengths)
     index = torch.arange(1, request.strengths + 1).repeat(len(ids))
@@ -154,6 +157,37 @@ def edit_across_label(
         "label": labels[face, column].numpy(),
         "largest_accepted_distance": np.full(len(face), limits.distance),
     }
+
+
+@dataclass(frozen=True)
+class Unedited:
+    """The faces `first` to `stop` - 1 as they are, by the stages that name their codes and their judges."""
+
+    stages: tuple[Stage, Stage]
+    outputs: Path
+    device: str
+    first: int
+    stop: int
+    work: Work = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, work: Work, block: FaceBlock) -> Unedited:
+        """The faces of a block; equal for all methods and attributes of a run."""
+        stages, settings = (work.read("latents", "rates"), work.read("spread")), work.settings
+        return cls(stages, settings.outputs, settings.machine.device, block.first, block.stop, work)
+
+
+@lru_cache(maxsize=KEPT_BLOCKS)
+def judged_unedited(faces: Unedited) -> tuple[Tensor, Tensor]:
+    """Logits (N, 35) by scorer B and embeddings (N, D) by recognizer B of faces, judged once per process."""
+    import torch
+
+    domain = faces.work.domain()
+    _, known = read_faces(faces.work, domain, faces.first, faces.stop, "rates")
+    starts = range(0, len(known.ws), BATCH)
+    judged = [part for start in starts for part in _judged(domain, known.ws[start : start + BATCH])]
+    logits, persons = (torch.cat([part[place] for part in judged]) for place in range(2))
+    return logits, persons
 
 
 def kept(labels: Tensor, logits: Tensor, cuts: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from pipeline.errors import CorruptShardError, LatentbenchError, StageError, Tra
 from pipeline.execution import shards
 from pipeline.execution.throughput import measured_seconds, store_seconds
 from pipeline.settings.settings import Settings
+from pipeline.storage.files import file_sha256
 from pipeline.storage.stages import Manifest, Stage, building, is_complete
 from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8
@@ -161,6 +162,22 @@ def test_a_corrupt_method_is_named_and_trained_again(tmp_path: Path) -> None:
         load_method(reading(settings, "train", METHOD))
     compute(settings, "train", METHOD)
     assert path.read_bytes() == content
+
+
+def test_a_process_reads_a_method_once_until_it_is_trained_again(tmp_path: Path) -> None:
+    settings = labelled(tmp_path)
+    compute(settings, "train", METHOD)
+    work = reading(settings, "train", METHOD)
+    first = load_method(work)
+    assert load_method(reading(settings, "train", METHOD)) is first
+    manifest = folder(tmp_path) / "manifest.json"
+    content = manifest.read_text()
+    digest = file_sha256(folder(tmp_path) / "method.safetensors")
+    manifest.write_text(content.replace(digest, "0" * 64))
+    with pytest.raises(CorruptShardError, match="method.safetensors"):
+        load_method(work)
+    manifest.write_text(content)
+    assert load_method(work) is first
 
 
 def test_what_judges_is_not_in_the_fingerprint_and_what_teaches_is(tmp_path: Path) -> None:

@@ -123,6 +123,21 @@ def test_shards_change_no_bit(run: Settings, tmp_path: Path, monkeypatch: pytest
     pd.testing.assert_frame_equal(*(t.sort_values(sort, ignore_index=True)[exact] for t in (whole, cut)))
 
 
+def test_unedited_faces_are_judged_once_for_all_methods_and_attributes(
+    run: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same block of the same codes, by the same judges; rows above are checked against a plain loop."""
+    works = [Chain(run).work("rates", method) for method in run.method_names]
+    first, *others = (
+        rates.Unedited.of(work, block) for work in works for block in rates.cut(run, work.name) if block.first == 0
+    )
+    assert len(others) == 3
+    kept = rates.judged_unedited(first)
+    monkeypatch.setattr(rates, "_judged", lambda *_: pytest.fail("judged again"))
+    assert all(rates.judged_unedited(other) is kept for other in others)
+    assert replace(first, stop=3) != first and replace(first, device="cuda") != first
+
+
 def test_lines_are_drawn_by_unedited_images(run: Settings) -> None:
     limits = read_thresholds(reading(run, "spread"))
     for column, attribute in enumerate(ATTRIBUTES):
