@@ -56,6 +56,7 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
         "evaluated": list(EVALUATED),
         "seed": settings.experiment.seed,
         "naming": [naming.VERSION, *id_range(settings, NAMING)],
+        **settings.experiment.learning,
         **{f"parameter.{key}": value for key, value in as_configured(settings, method).parameters().items()},
     }
     reads = (("latents", WHICH), ("labels", WHICH))
@@ -190,11 +191,14 @@ def _builders(works: Sequence[Work], held: ExitStack) -> dict[str, Builder]:
 
 def train_shard(work: Work, part: Part, progress: Progress) -> list[ShardRecord]:
     """Train and write one method; runs on a worker."""
+    from pipeline.methods.precision import learning_in
+
     started = time.perf_counter()
     domain = work.domain()
     use_threads(work.settings.machine.train_threads)
     method = registry.build(work.name, work.settings.method_parameters(work.name), work.settings.source_of(work.name))
-    method.fit(fit_data(work, domain, progress))
+    with learning_in(work.experiment.training_precision, fit_data(work, domain, progress)) as data:
+        method.fit(data)
     seconds = time.perf_counter() - started
     return _save(method, work.folder, {"facts": method.facts(), "seconds": round(seconds, 3)}, seconds)
 

@@ -38,14 +38,10 @@ from pipeline.errors import StageError
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from pipeline.domains.base import DomainCard
     from pipeline.methods.cost import Cost
-    from pipeline.networks.aligned import AlignedRecognizer
-    from pipeline.networks.recognizer import Recognizer
-    from pipeline.networks.resized import ResizedScorer
-    from pipeline.networks.scorer import Scorer
     from stylegan.generator import Generator
     from stylegan.mapping import MappingNetwork
 
@@ -75,8 +71,8 @@ class FitData:
     w: Tensor
     values: Tensor
     generator: Generator
-    scorer_a: Scorer | ResizedScorer
-    recognizer_a: Recognizer | AlignedRecognizer
+    scorer_a: nn.Module
+    recognizer_a: nn.Module
     seed: int
     device: torch.device
     attributes: tuple[str, ...] = NAMES

@@ -87,12 +87,13 @@ class Settings:
         """What can change a number, JSON-compatible (weights apart)."""
         experiment = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.experiment).items()}
         del experiment["precision"]  # in `rendering`, where it is not full
+        del experiment["training_precision"]  # in `learning`, likewise
         del experiment["faces_from"]  # where the table lies changes nothing
         if not self.experiment.faces_sha256:
             del experiment["faces_sha256"]
         return {
             "domain": self.domain,
-            "protocol": experiment | self.experiment.rendering,
+            "protocol": experiment | self.experiment.rendering | self.experiment.learning,
             "methods": {name: dict(parameters) for name, parameters in self.methods},
         }
 

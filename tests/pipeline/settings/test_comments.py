@@ -52,7 +52,7 @@ def test_a_default_is_what_the_file_has(kind: str) -> None:
 def test_what_can_change_a_number_has_no_default_but_in_the_file() -> None:
     """But for what leaves every number as it is: full precision, sampled faces."""
     optional = {name for name, entry in declared(Experiment).items() if entry.default is not MISSING}
-    assert optional == {"precision", "faces_from"}
+    assert optional == {"precision", "training_precision", "faces_from"}
 
 
 def test_the_comments_of_the_file_are_those_of_the_fields() -> None:

@@ -69,7 +69,7 @@ def test_what_cannot_be_read_is_told_by_line(tmp_path: Path, data: bytes, told: 
         ("[profile.smoke]\n", "[profile.smoke]\nn_facse = 99\n", "'n_facse'. Did you mean 'n_faces'?"),
         ("[profile.full]\n", "[profile.full]\nn_facse = 99\n", "'n_facse'. Did you mean 'n_faces'?"),
         ("[profile.full]\n", "[profile.full]\nl2k.steps = 99\n", "'l2k.steps'. Did you mean"),
-        ("precision = full", "precison = half", "'precison'. Did you mean 'precision'?"),
+        ("\nprecision = full", "\nprecison = half", "'precison'. Did you mean 'precision'?"),
         ("check_disk = true", "chek_disk = true", "'chek_disk'. Did you mean 'check_disk'?"),
         ("outputs = outputs", "outputs = outputs\nprofle = smoke", "'profle'. Did you mean 'profile'?"),
         ("retries = 5", "retrys = 5", "'retrys'. Did you mean 'retries'?"),

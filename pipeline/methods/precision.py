@@ -1,0 +1,52 @@
+"""Networks in bfloat16 while a method learns: an option of a profile, `training_precision`.
+
+The generator's four highest resolutions, scorer A and recognizer A compute in bfloat16. What they return is float32
+again, and so are losses, gradients of what is trained, and the optimiser's state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pipeline.settings.experiment import FULL
+
+if TYPE_CHECKING:
+    from pipeline.methods.interface import FitData
+
+log = logging.getLogger("latentbench")
+
+
+@contextmanager
+def learning_in(precision: str, data: FitData) -> Iterator[FitData]:
+    """`data` with networks that compute in full precision or in bfloat16; the generator is as it was, afterwards."""
+    if precision == FULL:
+        yield data
+        return
+    import torch
+
+    from pipeline.networks.reduced import InBfloat16
+
+    warn_of_slow_products(data.device.type)
+    synthesis = data.generator.synthesis
+    before, synthesis.half_type = synthesis.half_type, torch.bfloat16
+    try:
+        yield replace(data, scorer_a=InBfloat16(data.scorer_a), recognizer_a=InBfloat16(data.recognizer_a))
+    finally:
+        synthesis.half_type = before
+
+
+@cache
+def warn_of_slow_products(device: str) -> None:
+    """Say once where bfloat16 has no instructions: numbers are the same there up to rounding, and take longer."""
+    from pipeline.networks.reduced import multiplies_bfloat16
+
+    if device == "cpu" and not multiplies_bfloat16():
+        log.warning(
+            "training_precision is bfloat16, and this processor has no instructions for it: trainings take longer than "
+            "in full precision. Set [profile.*] training_precision = full, which gives other numbers."
+        )
