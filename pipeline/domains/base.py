@@ -195,6 +195,8 @@ def _load(name: str, device: str, precision: str, sources: Sources | None) -> Do
             f"[machine] device: expected a device of this machine, found {device!r}: torch sees {count or 'no'} CUDA "
             "devices."
         )
+    # By default cuDNN rounds float32 to TF32's ten bits; full precision is float32 on every device.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     domain: Domain = module.load(torch.device(device), *_asked(module, name, sources))
     if precision == HALF:
         domain.generator.synthesis.half_type = torch.float16
