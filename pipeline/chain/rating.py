@@ -38,8 +38,9 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
 
 
 def cut(settings: Settings, method: str) -> list[Part]:
-    """All in one piece."""
-    return [Part("scores.parquet", settings.experiment.rated_per_method)]
+    """All in one piece. Its work is that of the scores: images are summed once, and resampled for each."""
+    curves = (len(settings.experiment.attributes) + 1) * len(names(RATES))
+    return [Part("scores.parquet", curves + len(names(CONSISTENCY)))]
 
 
 def rating_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
@@ -58,4 +59,4 @@ def rating_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
     return work.write(part.name, scores, schemas.STAGE_SCORES, started)
 
 
-KIND = Kind("rating", recipe, cut, rating_shard, methods=True, shown=True, tables=("scores",))
+KIND = Kind("rating", recipe, cut, rating_shard, "scores", methods=True, shown=True, tables=("scores",))

@@ -25,6 +25,7 @@ from pipeline.domains.microbatches import image_bytes, microbatch_size
 from pipeline.planning.table_bytes import MANIFEST_BYTES, MIB, row_bytes, table_bytes
 from pipeline.settings.experiment import BATCH
 from pipeline.settings.settings import Settings
+from pipeline.statistics.false_accepts import ROWS as FALSE_ACCEPT_ROWS
 from pipeline.storage.stages import cut_ids
 from pipeline.tables import schemas
 from pipeline.tables.schemas import W_DIM
@@ -183,9 +184,8 @@ def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
     vectors = 2 * 4 * (width + classes) * (edits + reference)  # as tables and as arrays
     doubles = 8 * width * (edits + 2 * reference)
     covariances = 8 * width**2 * (experiment.n_faces + 8)  # of each face, and of an eigendecomposition
-    kernels = 1024 * 4 * 3 * max(edits, reference)
     columns = 2 * edits * len(schemas.EDITS) * 8
-    in_memory = vectors + max(doubles + covariances, kernels) + columns
+    in_memory = vectors + doubles + covariances + columns
     written = table_bytes(schemas.STAGE_SCORES, files * SCORES_PER_SHARD, files)
     return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + in_memory, 0)
 
@@ -205,14 +205,15 @@ def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
     cells = 2 * len(experiment.matched_levels) * len(experiment.attributes)
     matrix = table_bytes(schemas.RESCORING, cells * len(schemas.VALUE_COLUMNS), 1)
     scores = table_bytes(schemas.STAGE_SCORES, cells * 6, 1)
-    in_memory = 3 * link.units * len(schemas.MATCHED) * 8
+    in_memory = 3 * experiment.matched_per_method * len(schemas.MATCHED) * 8
     return Size(MANIFEST_BYTES + matrix + scores, 0, PROCESS_BYTES + in_memory, 0)
 
 
 def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
     experiment = settings.experiment
     files = len(cut_faces(experiment.n_rate_faces, RATES_FACES)) * len(experiment.attributes)
-    distances = 34 * experiment.n_spread**2  # of every two persons of the spread, whose quantile is taken
+    pairs = experiment.n_spread**2 / 2 * experiment.false_accept_rate  # the nearest persons of the spread, and
+    distances = round(3 * 8 * (pairs + FALSE_ACCEPT_ROWS * experiment.n_spread))  # what is looked through at a time
     written = table_bytes(schemas.RATES, link.units, files)
     images = images_in_memory(card)
     return _working(card, written, images=images, in_memory=distances + _edited_codes(card, BATCH))
@@ -228,7 +229,8 @@ def _consistency(settings: Settings, card: DomainCard, link: Link) -> Size:
 
 def _rating(settings: Settings, card: DomainCard, link: Link) -> Size:
     written = table_bytes(schemas.STAGE_SCORES, SCORES_RATED, 1)
-    return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + 3 * link.units * len(schemas.RATES) * 8, 0)
+    in_memory = 3 * settings.experiment.rated_per_method * len(schemas.RATES) * 8
+    return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + in_memory, 0)
 
 
 _SIZERS: dict[str, Callable[[Settings, DomainCard, Link], Size | None]] = {

@@ -18,7 +18,7 @@ from pipeline.chain.score_rows import bootstrap_of, score_row
 from pipeline.chain.work import Kind, Part, Recipe, Work
 from pipeline.domains.base import DomainCard
 from pipeline.execution.jobs import Progress
-from pipeline.metrics.base import ALL, GRID, EditSet, Reference, Splits, get, names
+from pipeline.metrics.base import ALL, GRID, EditSet, Metric, Reference, Splits, get, names
 from pipeline.metrics.edit_columns import edit_columns
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import ShardRecord, Stage
@@ -48,18 +48,21 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
 
 def cut(settings: Settings, method: str) -> list[Part]:
     """All attributes together, and each; the largest first, so that it does not keep the others waiting."""
-    experiment = settings.experiment
-    images = experiment.n_faces * experiment.n_steps / 2
-    parts = [Part(f"scores-{name}.parquet", images, name) for name in experiment.attributes]
-    return [Part(f"scores-{ALL}.parquet", experiment.edits_per_method / 2, ALL), *parts]
+    return [
+        Part(f"scores-{name}.parquet", len(_metrics(name)), name) for name in (ALL, *settings.experiment.attributes)
+    ]
+
+
+def _metrics(attribute: str) -> list[Metric]:
+    """What is scored for an attribute, or for "all"."""
+    return [metric for metric in map(get, names(*GRID)) if metric.per_attribute or attribute == ALL]
 
 
 def score_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
     """Compute and write the scores of one attribute, or of all; runs on a worker."""
     started = time.perf_counter()
     edits = read_edits(work, part.attribute)
-    chosen = [get(name) for name in names(*GRID)]
-    chosen = [metric for metric in chosen if metric.per_attribute or part.attribute == ALL]
+    chosen = _metrics(part.attribute)
     rows = []
     for done, metric in enumerate(chosen):
         progress(done, len(chosen), metric.name)
@@ -106,4 +109,4 @@ def _reference(stage: Stage, outputs: Path, width: int, classes: int) -> Referen
     return Reference(vectors(table, "feature"), vectors(table, "logits"))
 
 
-KIND = Kind("scores", recipe, cut, score_shard, methods=True, shown=True, tables=("scores",))
+KIND = Kind("scores", recipe, cut, score_shard, "scores", methods=True, shown=True, tables=("scores",))

@@ -49,8 +49,10 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
 
 
 def cut(settings: Settings, method: str) -> list[Part]:
-    """All in one piece."""
-    return [Part(f"rescoring of {method}", settings.experiment.matched_per_method)]
+    """All in one piece. Its work is that of the scores: edits are summed once, and resampled for each."""
+    experiment = settings.experiment
+    sets = (len(experiment.attributes) + 1) * len(experiment.matched_levels)
+    return [Part(f"rescoring of {method}", sets * len(names(MATCHED)))]
 
 
 def rescoring_shard(work: Work, part: Part, progress: Progress) -> list[ShardRecord]:
@@ -148,7 +150,7 @@ KIND = Kind(
     recipe,
     cut,
     rescoring_shard,
-    "edits",
+    "scores",
     methods=True,
     shown=True,
     tables=("rescoring", "scores"),

@@ -49,6 +49,17 @@ def test_what_a_recipe_does_not_name_cannot_be_read(tmp_path: Path) -> None:
         assert caught.value.name == f"{kind} {label}".strip() and "labels faces" in caught.value.known
 
 
+def test_scores_are_as_much_work_of_few_faces_as_of_many(tmp_path: Path) -> None:
+    """Plans of large runs rest on the seconds per unit of small ones: scores are counted, not their images."""
+    small = px16.scene_settings(tmp_path)
+    sizes = {name: 10 * getattr(small.experiment, name) for name in ("n_faces", "n_matched_faces", "n_rate_faces")}
+    large = replace(small, experiment=replace(small.experiment, **sizes))
+    for kind in ("scores", "rescoring", "rating"):
+        amounts = [KIND[kind].amount(settings, "noop") for settings in (small, large)]
+        assert amounts[0] == amounts[1] and amounts[0][1] == "scores" and amounts[0][0] > 10
+    assert KIND["edits"].amount(large, "noop")[0] == 10 * KIND["edits"].amount(small, "noop")[0]
+
+
 def test_work_travels_and_is_small(tmp_path: Path) -> None:
     settings = load_settings(
         domain="synthface",
