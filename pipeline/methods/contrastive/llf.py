@@ -70,8 +70,8 @@ class LLF(Unnamed):
       order: channel c of face b of B gets the mask of face (b C + c) mod B. That equals the mask of face b on .78 to
       .95 of the entries; the contrastive loss of 12 directions and 3 faces is .052 with the spread masks and .070 with
       the right ones. `spread_masks = true` does as theirs, with which their published directions were trained;
-    - the sets of all regions are trained together, one region per step in turn; `steps` counts all of them. Theirs
-      trains one region per run;
+    - the sets of all regions are trained together, one region per step in turn; `steps` counts all of them, and the
+      learning rate falls by the steps of a region. Theirs trains one region per run;
     - a pair whose region is empty, or in which nothing changes, is left out of the loss (`dropped` in the facts);
       theirs is 0 / 0;
     - validation uses the masked training objective on held-out codes, and picks the models to keep; theirs uses the
@@ -95,7 +95,7 @@ class LLF(Unnamed):
     """
 
     name: ClassVar[str] = "llf"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     paper: ClassVar[Paper] = Paper(
         "Towards Interpretable Face Morphing via Unsupervised Learning of Layer-Wise and Local Features",
         "CAAI Transactions on Intelligence Technology 2026",
@@ -124,7 +124,7 @@ class LLF(Unnamed):
         groups: str | int = "each",
         batch: int = 5,
         learning_rate: float = 0.001,
-        steps: int = 12_000,
+        steps: int = 6_000,
     ) -> None:
         self.tap = str(tap)
         self.clusters = validation.whole(self.name, "clusters", clusters, 2, 100)

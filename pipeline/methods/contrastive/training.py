@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TEMPERATURE = 0.5  # multiplies the similarity, in both authors' code
 SMALLEST = 1e-8  # a shorter feature difference counts as none
 WEIGHT_DECAY = 1e-3
-DROPS, DROP = (1000, 5000), 0.2  # steps at which the learning rate is multiplied by DROP
+DROPS, DROP = (1000, 5000), 0.2  # steps of a model at which its learning rate is multiplied by DROP
 HELD_OUT = 8  # codes for validation, not used in training
 VALIDATIONS = 5  # evenly spaced over a training
 SLACK = 0.2 * TEMPERATURE  # by which the best validation loss may exceed its start: a short training is noisy
@@ -129,7 +129,8 @@ class ContrastiveTraining(MethodTraining):
         return loss
 
     def rate(self, step: int) -> float:
-        return self.learning_rate * DROP ** sum(step >= drop for drop in DROPS)
+        taken = step // len(self.models)  # by each model
+        return self.learning_rate * DROP ** sum(taken >= drop for drop in DROPS)
 
     def loss(self) -> Tensor:
         """The objective of the next model in turn, on a batch of training codes."""

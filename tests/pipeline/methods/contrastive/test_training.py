@@ -17,7 +17,14 @@ from pipeline.methods.contrastive.candidates import (
     layers_seen,
 )
 from pipeline.methods.contrastive.directions import Directions
-from pipeline.methods.contrastive.training import TEMPERATURE, contrastive_loss, unit_rows
+from pipeline.methods.contrastive.llf import LLF
+from pipeline.methods.contrastive.training import (
+    TEMPERATURE,
+    ContrastiveTraining,
+    StepLoss,
+    contrastive_loss,
+    unit_rows,
+)
 from tests.worlds import toy
 
 
@@ -171,3 +178,19 @@ def test_the_tap_sees_the_layers_that_are_said() -> None:
             assert torch.equal(changed, plain) == (layer >= seen), (tap, layer)
     with pytest.raises(ConfigError, match=r"\[method.llf\] tap: expected one of b4, b8, b16"):
         layers_seen(data, "llf", "b32")
+
+
+def test_the_learning_rate_falls_by_the_steps_of_each_model() -> None:
+    """Models take turns, so each of three is at its step 1,000 after 3,000 in all."""
+    networks = [Directions(2, 512, depth=0, rng=torch.Generator().manual_seed(seed)) for seed in range(3)]
+    training = ContrastiveTraining(
+        LLF(),
+        toy.fit_data(64),
+        nn.ModuleList(networks),
+        lambda turn, w, rng: StepLoss(networks[turn].weights[0].sum(), 0.0, 0.0, 0.0),
+        steps=5,
+        batch=4,
+        learning_rate=1.0,
+    )
+    rates = [training.rate(step) for step in (0, 2999, 3000, 14_999, 15_000)]
+    assert rates == pytest.approx([1.0, 1.0, 0.2, 0.2, 0.04])
