@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from latentbench.published import Report, report, reports
     from latentbench.running import run, settings
     from pipeline.errors import LatentbenchError
-    from pipeline.methods.cost import Cost
+    from pipeline.methods.bytes_taken import Cost
     from pipeline.methods.interface import Faces, FitData, Method, Paper
     from pipeline.metrics.base import Metric
     from pipeline.settings.settings import Settings

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.attributes import NAMES
 from pipeline.domains.microbatches import image_bytes
+from pipeline.methods.bytes_taken import Cost
 from pipeline.tables.fields import W_DIM
 
 if TYPE_CHECKING:
@@ -22,29 +22,6 @@ FACTS_BYTES = 16 * 2**10  # of method.json and the headers of method.safetensors
 ADAM = 3  # a weight and its two moments, in a checkpoint and in memory
 GRADIENT_MAPS = 5  # an image keeps so many times `image_bytes` for its gradient; measured: 4.4 at 1024 px
 CODES_AT_ONCE = 65_536  # the most training codes that a linear method copies at once
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Bytes of a trained method and its training, without the domain's networks and the table of training latents.
-
-    trained_bytes: of the files that `Method.save` writes.
-    checkpoint_bytes: of the checkpoint of an unfinished training, which takes as much in memory.
-    images_per_step: images that a step of optimisation generates and keeps for the gradient.
-    image_bytes: of each of these images on the device.
-    codes_at_once: number of training codes that `fit` copies at once, for a solver.
-    """
-
-    trained_bytes: int
-    checkpoint_bytes: int = 0
-    images_per_step: int = 0
-    image_bytes: int = 0
-    codes_at_once: int = 0
-
-    @property
-    def step_bytes(self) -> int:
-        """Bytes of a step's images on the device."""
-        return self.images_per_step * self.image_bytes
 
 
 def linear_cost(vectors: int = len(NAMES), codes_at_once: int = CODES_AT_ONCE) -> Cost:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pipeline.domains.base import DomainCard
-    from pipeline.methods.cost import Cost
+    from pipeline.methods.bytes_taken import Cost
     from stylegan.generator import Generator
     from stylegan.mapping import MappingNetwork
 

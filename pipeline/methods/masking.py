@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.domains.base import DomainCard
-    from pipeline.methods.cost import Cost
+    from pipeline.methods.bytes_taken import Cost
 
 (SETTING,) = OF_EVERY_METHOD
 NONE, STYLEFLOW = "none", "styleflow"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.errors import ConfigError
 from pipeline.methods import validation
+from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.contrastive.candidates import (
     DirectionCandidates,
     cosines,
@@ -18,7 +19,6 @@ from pipeline.methods.contrastive.candidates import (
     rebuild_candidates,
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, contrastive_loss, unit_rows
-from pipeline.methods.cost import Cost
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import Unnamed
 from pipeline.optimisation.stepped import frozen
