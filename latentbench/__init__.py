@@ -49,7 +49,7 @@ __all__ = [
 
 # Name -> the module that defines it.
 _HOMES = {
-    "Cost": "pipeline.methods.cost",
+    "Cost": "pipeline.methods.bytes_taken",
     "Faces": "pipeline.methods.interface",
     "FitData": "pipeline.methods.interface",
     "LatentbenchError": "pipeline.errors",

@@ -15,8 +15,8 @@ from pipeline.report.archive import read_report_manifest
 from pipeline.report.publish import find_report
 from pipeline.settings.settings import Settings
 from tasks.base import RunTask
-from tasks.cli.options import err
-from tasks.cli.running import compute
+from tasks.cli.computing import compute
+from tasks.cli.consoles import err
 from tasks.runs import Evaluation
 
 log = logging.getLogger("latentbench")

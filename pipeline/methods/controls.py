@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.methods.cost import FACTS_BYTES, Cost, linear_cost
+from pipeline.methods.bytes_taken import Cost
+from pipeline.methods.cost import FACTS_BYTES, linear_cost
 from pipeline.methods.interface import FitData, Method, Paper
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods import validation
+from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
-from pipeline.methods.cost import Cost, layers_of, linear_cost
+from pipeline.methods.cost import layers_of, linear_cost
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import LinearCandidates, Unnamed
 

@@ -10,7 +10,8 @@ from pipeline.attributes import index_of
 from pipeline.errors import StageError
 from pipeline.methods import validation
 from pipeline.methods.boundary import Boundary, between
-from pipeline.methods.cost import Cost, linear_cost
+from pipeline.methods.bytes_taken import Cost
+from pipeline.methods.cost import linear_cost
 from pipeline.methods.interface import FitData, Method, Paper
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.methods import validation
-from pipeline.methods.cost import Cost, linear_cost
+from pipeline.methods.bytes_taken import Cost
+from pipeline.methods.cost import linear_cost
 from pipeline.methods.interface import FitData, Method, Paper
 
 if TYPE_CHECKING:

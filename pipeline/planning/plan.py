@@ -84,7 +84,7 @@ def _planned(chain: Chain, link: Link, measured: dict[str, float]) -> Planned:
         state = PARTIAL if shards else MISSING
         seconds_per_unit = measured.get(f"{chain.settings.domain}/{link.throughput_label}")
         seconds = None if seconds_per_unit is None else seconds_per_unit * link.units
-    size = size_of(chain.settings, chain.card, link)
+    size = size_of(chain.settings, chain.card, link.stage.name, link.units, link.method)
     return Planned(
         stage=link.stage.name,
         method=link.method,

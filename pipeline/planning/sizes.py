@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeline.chain.consistency.edits import SHARD_FACES as CONSISTENCY_FACES
 from pipeline.chain.curves.edits import SHARD_FACES as RATES_FACES
@@ -29,9 +28,6 @@ from pipeline.statistics.false_accepts import ROWS as FALSE_ACCEPT_ROWS
 from pipeline.storage.stages import cut_ids
 from pipeline.tables import schemas
 from pipeline.tables.schemas import W_DIM
-
-if TYPE_CHECKING:
-    from pipeline.chain.links import Link
 
 PIXEL_BYTES, PNG_BYTES = 1.5, 200  # of a generated picture as PNG, of 3; and its header, added to a row's columns
 EMBEDDING, SMALL_EMBEDDING = 512, 96  # recognizer B's dimensions; of the embedded domain's, for 64 px
@@ -59,10 +55,12 @@ class Size:
     device_bytes: int
 
 
-def size_of(settings: Settings, card: DomainCard, link: Link) -> Size | None:
-    """The size of one stage; None if unknown: for a stage without a sizer and a method without a `cost`."""
-    sizer = _SIZERS.get(link.stage.name)
-    return None if sizer is None else sizer(settings, card, link)
+def size_of(settings: Settings, card: DomainCard, stage: str, units: int, method: str = "") -> Size | None:
+    """The size of a stage of so many units; None if unknown: for a stage without a sizer, a method without a `cost`."""
+    if stage == "train":
+        return _train(settings, card, method)
+    sizer = _SIZERS.get(stage)
+    return None if sizer is None else sizer(settings, card, units)
 
 
 def images_in_memory(card: DomainCard, microbatch: int = 0) -> int:
@@ -85,14 +83,14 @@ def _working(card: DomainCard, written: int, *, images: int = 0, in_memory: floa
 # Stages
 
 
-def _latents(settings: Settings, card: DomainCard, link: Link) -> Size:
-    shard = min(link.units, settings.machine.shard_size)
-    written = table_bytes(schemas.LATENTS, link.units, _id_files(settings, link.units))
+def _latents(settings: Settings, card: DomainCard, units: int) -> Size:
+    shard = min(units, settings.machine.shard_size)
+    written = table_bytes(schemas.LATENTS, units, _id_files(settings, units))
     return _working(card, written, in_memory=3 * shard * W_DIM * 4)
 
 
-def _labels(settings: Settings, card: DomainCard, link: Link) -> Size:
-    written = table_bytes(schemas.LABELS, link.units, _id_files(settings, link.units))
+def _labels(settings: Settings, card: DomainCard, units: int) -> Size:
+    written = table_bytes(schemas.LABELS, units, _id_files(settings, units))
     codes = settings.machine.shard_size * W_DIM * 4
     return _working(card, written, images=images_in_memory(card), in_memory=3 * codes)
 
@@ -101,15 +99,15 @@ def _id_files(settings: Settings, count: int) -> int:
     return len(cut_ids("x", 0, count, settings.machine.shard_size))
 
 
-def _reference(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _reference(settings: Settings, card: DomainCard, units: int) -> Size:
     schema = schemas.features(card.feature_width, card.classes)
-    written = table_bytes(schema, link.units, _id_files(settings, link.units))
+    written = table_bytes(schema, units, _id_files(settings, units))
     in_memory = 3 * settings.machine.shard_size * (W_DIM + card.feature_width + card.classes) * 4
     return _working(card, written, images=images_in_memory(card), in_memory=in_memory)
 
 
-def _spread(settings: Settings, card: DomainCard, link: Link) -> Size:
-    written = table_bytes(schemas.SPREAD, link.units, _id_files(settings, link.units), {"identity_b": _embedding(card)})
+def _spread(settings: Settings, card: DomainCard, units: int) -> Size:
+    written = table_bytes(schemas.SPREAD, units, _id_files(settings, units), {"identity_b": _embedding(card)})
     return _working(card, written, images=images_in_memory(card))
 
 
@@ -118,8 +116,8 @@ def _embedding(card: DomainCard) -> int:
     return EMBEDDING if card.resolution > 64 else SMALL_EMBEDDING
 
 
-def _train(settings: Settings, card: DomainCard, link: Link) -> Size | None:
-    cost = as_configured(settings, link.method).cost(card)
+def _train(settings: Settings, card: DomainCard, method: str) -> Size | None:
+    cost = as_configured(settings, method).cost(card)
     if cost is None:
         return None
     latents = settings.experiment.n_latents
@@ -135,7 +133,7 @@ def _train(settings: Settings, card: DomainCard, link: Link) -> Size | None:
     )
 
 
-def _range(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _range(settings: Settings, card: DomainCard, units: int) -> Size:
     faces = settings.experiment.n_faces
     lengths = {name: faces for name in ("face_ids", "face_low", "face_high")}
     written = table_bytes(schemas.RANGES, 1, 1, lengths)
@@ -147,12 +145,12 @@ def _edited_codes(card: DomainCard, faces: int) -> int:
     return 4 * faces * layers * W_DIM * 4
 
 
-def _edits(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _edits(settings: Settings, card: DomainCard, units: int) -> Size:
     experiment = settings.experiment
     blocks = face_blocks(experiment.n_faces, experiment.n_steps)
     files = len(blocks) * len(experiment.attributes)
     vectors = schemas.features(card.feature_width, card.classes)
-    written = table_bytes(schemas.EDITS, link.units, files) + table_bytes(vectors, link.units, files)
+    written = table_bytes(schemas.EDITS, units, files) + table_bytes(vectors, units, files)
     largest = max(len(block) for block in blocks)
     images = images_in_memory(card) + largest * _picture(card.resolution)  # the unedited ones of a shard
     rows = largest * experiment.n_steps * (card.feature_width + card.classes + len(schemas.EDITS)) * 4
@@ -161,12 +159,12 @@ def _edits(settings: Settings, card: DomainCard, link: Link) -> Size:
     )
 
 
-def _timing(settings: Settings, card: DomainCard, link: Link) -> Size:
-    written = table_bytes(schemas.TIMINGS, link.units, 1)
+def _timing(settings: Settings, card: DomainCard, units: int) -> Size:
+    written = table_bytes(schemas.TIMINGS, units, 1)
     return _working(card, written, images=images_in_memory(card, microbatch=1))
 
 
-def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _gallery(settings: Settings, card: DomainCard, units: int) -> Size:
     experiment = settings.experiment
     pictures = min(gallery.FACES, experiment.n_faces) * min(gallery.STEPS, experiment.n_steps)
     files = len(experiment.attributes)
@@ -176,7 +174,7 @@ def _gallery(settings: Settings, card: DomainCard, link: Link) -> Size:
     return _working(card, written, images=images_in_memory(card), in_memory=2 * pictures * png + edits)
 
 
-def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _scores(settings: Settings, card: DomainCard, units: int) -> Size:
     """The largest shard is the one of all attributes: it holds every vector of the method and of the reference."""
     experiment, width, classes = settings.experiment, card.feature_width, card.classes
     files = len(experiment.attributes) + 1
@@ -190,17 +188,17 @@ def _scores(settings: Settings, card: DomainCard, link: Link) -> Size:
     return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + in_memory, 0)
 
 
-def _matched(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _matched(settings: Settings, card: DomainCard, units: int) -> Size:
     experiment = settings.experiment
     blocks = cut_faces(experiment.n_matched_faces, MATCHED_FACES)
-    written = table_bytes(schemas.MATCHED, link.units, len(blocks) * len(experiment.attributes))
+    written = table_bytes(schemas.MATCHED, units, len(blocks) * len(experiment.attributes))
     faces = blocks[0][1]
     images = images_in_memory(card) + faces * _picture(card.resolution)
     codes = _edited_codes(card, faces * 2 * len(experiment.matched_levels))
     return _working(card, written, images=images, in_memory=codes)
 
 
-def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _rescoring(settings: Settings, card: DomainCard, units: int) -> Size:
     experiment = settings.experiment
     cells = 2 * len(experiment.matched_levels) * len(experiment.attributes)
     matrix = table_bytes(schemas.RESCORING, cells * len(schemas.VALUE_COLUMNS), 1)
@@ -209,36 +207,35 @@ def _rescoring(settings: Settings, card: DomainCard, link: Link) -> Size:
     return Size(MANIFEST_BYTES + matrix + scores, 0, PROCESS_BYTES + in_memory, 0)
 
 
-def _rates(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _rates(settings: Settings, card: DomainCard, units: int) -> Size:
     experiment = settings.experiment
     files = len(cut_faces(experiment.n_rate_faces, RATES_FACES)) * len(experiment.attributes)
     pairs = experiment.n_spread**2 / 2 * experiment.false_accept_rate  # the nearest persons of the spread, and
     distances = round(3 * 8 * (pairs + FALSE_ACCEPT_ROWS * experiment.n_spread))  # what is looked through at a time
-    written = table_bytes(schemas.RATES, link.units, files)
+    written = table_bytes(schemas.RATES, units, files)
     images = images_in_memory(card)
     return _working(card, written, images=images, in_memory=distances + _edited_codes(card, BATCH))
 
 
-def _consistency(settings: Settings, card: DomainCard, link: Link) -> Size:
-    files = math.ceil(link.units / CONSISTENCY_FACES)
-    written = table_bytes(schemas.CONSISTENCY, link.units, files, {"attributes": 3, "strengths": 3})
+def _consistency(settings: Settings, card: DomainCard, units: int) -> Size:
+    files = math.ceil(units / CONSISTENCY_FACES)
+    written = table_bytes(schemas.CONSISTENCY, units, files, {"attributes": 3, "strengths": 3})
     microbatch = min(microbatch_size(card.resolution), CONSISTENCY_FACES)
     images = images_in_memory(card, microbatch) + 9 * microbatch * _picture(card.resolution)
     return _working(card, written, images=images, in_memory=16 * _edited_codes(card, CONSISTENCY_FACES))
 
 
-def _rating(settings: Settings, card: DomainCard, link: Link) -> Size:
+def _rating(settings: Settings, card: DomainCard, units: int) -> Size:
     written = table_bytes(schemas.STAGE_SCORES, SCORES_RATED, 1)
     in_memory = 3 * settings.experiment.rated_per_method * len(schemas.RATES) * 8
     return Size(MANIFEST_BYTES + written, 0, PROCESS_BYTES + in_memory, 0)
 
 
-_SIZERS: dict[str, Callable[[Settings, DomainCard, Link], Size | None]] = {
+_SIZERS: dict[str, Callable[[Settings, DomainCard, int], Size]] = {
     "latents": _latents,
     "labels": _labels,
     "reference": _reference,
     "spread": _spread,
-    "train": _train,
     "range": _range,
     "edits": _edits,
     "timing": _timing,

@@ -74,7 +74,7 @@ class Whole:
 def whole(chain: Chain, missing: Sequence[bool]) -> Whole:
     """The sum over a chain; missing[i] says whether link i is still to compute."""
     settings, machine = chain.settings, chain.settings.machine
-    sizes = [size_of(settings, chain.card, link) or NOTHING for link in chain.links]
+    sizes = [size_of(settings, chain.card, link.stage.name, link.units, link.method) or NOTHING for link in chain.links]
     report = report_size(settings)
     todo = [size for size, is_missing in zip(sizes, missing, strict=True) if is_missing]
     to_write = sum(size.bytes_written for size in todo) + (report.bytes_written if todo else 0)

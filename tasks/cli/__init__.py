@@ -28,8 +28,8 @@ from tasks.cli import (
     synthface,
     weights,
 )
+from tasks.cli.consoles import err, out
 from tasks.cli.examples import fence_examples
-from tasks.cli.options import err, out
 
 INTERRUPTED = 130
 MENDABLE = 2

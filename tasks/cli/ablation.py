@@ -24,8 +24,9 @@ from pipeline.report.ablation.table import VariantRun
 from pipeline.report.contents import size_warning
 from pipeline.storage.stages import Stage
 from tasks.cli import options
-from tasks.cli.options import Request, err, out
-from tasks.cli.running import compute
+from tasks.cli.computing import compute
+from tasks.cli.consoles import err, out
+from tasks.cli.options import Request
 
 
 def ablate(

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipeline.errors import ConfigError
 from tasks.cli import options
-from tasks.cli.options import err, out
+from tasks.cli.consoles import err, out
 from tasks.paths import at_home
 
 MOST_CLUSTERS = 40

@@ -12,7 +12,7 @@ from pipeline.errors import LatentbenchError
 from pipeline.planning.doctor import BAD, GOOD, WARNING, diagnose
 from pipeline.settings.machine import ONE_WORKER
 from tasks.cli import options
-from tasks.cli.options import out
+from tasks.cli.consoles import out
 
 SIGNS = {GOOD: "[green]good[/]   ", WARNING: "[yellow]warning[/]", BAD: "[bold red]bad[/]    "}
 

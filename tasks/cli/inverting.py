@@ -16,7 +16,8 @@ from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.pictures import why_not
 from pipeline.settings.paths import readable
 from tasks.cli import options
-from tasks.cli.options import WHAT, WHERE, err, out
+from tasks.cli.consoles import err, out
+from tasks.cli.options import WHAT, WHERE
 from tasks.paths import at_home
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from pipeline.errors import WeightsError
 from pipeline.methods import registry
 from pipeline.metrics import base as known_metrics
 from pipeline.metrics import protocols as known_protocols
-from tasks.cli.options import Changes, Device, Domain, err, out, request
+from tasks.cli.consoles import err, out
+from tasks.cli.options import Changes, Device, Domain, request
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

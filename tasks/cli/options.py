@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from pipeline.chain.links import Chain
 from pipeline.errors import ConfigError
 from pipeline.settings.paths import folder_to_be
 from pipeline.settings.settings import Settings
 from tasks.base import RunTask
-from tasks.cli.streams import is_terminal
 from tasks.paths import at_home
 from tasks.runs import Evaluation, Stages
-
-PIPED = 140  # columns of a table that goes to a file or another program
-
-out = Console(width=None if is_terminal(sys.stdout) else PIPED)
-err = Console(stderr=True, width=None if is_terminal(sys.stderr) else PIPED)
 
 WHAT = "What is computed"
 WHERE = "Where and how it runs (changes no number)"

@@ -18,7 +18,7 @@ from pipeline.report.rows import print_rows
 from pipeline.report.terminal import print_summary
 from pipeline.tables.schemas import PUBLISHED
 from tasks.cli import options
-from tasks.cli.options import err, out
+from tasks.cli.consoles import err, out
 
 OUTSIDE_NOISE = 1  # the exit code of `compare --check`
 

@@ -1,188 +1,20 @@
-"""`latentbench run`: the whole chain through Luigi, with our messages in place of its log."""
+"""`latentbench run`: the whole chain, and a summary of its report."""
 
 from __future__ import annotations
 
-import signal
-import sys
-import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
-import luigi
 import typer
-from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
 from luigi.retcodes import retcode
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from pipeline.chain.links import Chain
-from pipeline.errors import BusyError, ClusterError, LatentbenchError, StageError
-from pipeline.planning.plan import check_machine
+from pipeline.errors import BusyError
 from pipeline.report.publish import find_report
 from pipeline.report.terminal import print_summary
-from pipeline.settings.settings import Settings
-from pipeline.storage.runs import alone
-from tasks.base import RunTask
 from tasks.cli import options
-from tasks.cli.options import Request, err, out
-from tasks.cli.planning import show_plan
-from tasks.cli.streams import OutputError, ReaderLeftError
+from tasks.cli.computing import compute, whatever_is_printed
+from tasks.cli.consoles import err, out
+from tasks.cli.plan_table import show_plan
 from tasks.cli.words import counted
-from tasks.luigi_apart import configure_logging
-
-UNFULFILLED = "Unfulfilled dependenc"  # begins Luigi's message that what a task requires has vanished
-
-
-@dataclass
-class Recorder:
-    """What happened to each task of a run: seconds if it was computed, the error if it failed."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    errors: list[tuple[str, BaseException]] = field(default_factory=list)
-    started: float = 0.0
-    running: str = ""  # the task that began last
-    gone: bool = False  # the Dask cluster failed: what follows fails alike, which is said once
-
-    def start(self, task: luigi.Task) -> None:
-        """A task begins: say which."""
-        self.started, self.running = time.perf_counter(), task.task_id
-        title = getattr(task, "title", "")
-        if title and not self.gone:
-            err.print(f"[bold]{escape(title)}[/]", highlight=False)
-
-    def success(self, task: luigi.Task) -> None:
-        """A task is done; its own progress has said so."""
-        title = getattr(task, "title", "")
-        if title:
-            self.seconds[title] = time.perf_counter() - self.started
-
-    def failure(self, task: luigi.Task, error: BaseException) -> None:
-        """A task failed, or could not be asked whether it is complete: say why."""
-        title = getattr(task, "title", "") or task.get_task_family()
-        if isinstance(error, RuntimeError) and str(error).startswith(UNFULFILLED):
-            error = StageError(
-                "A stage that it reads was there and is not any more: was it removed or damaged, or `outputs` renamed, "
-                "while this ran? Run again."
-            )
-        self.errors.append((title, error))
-        if self.gone and isinstance(error, ClusterError):
-            return
-        self.gone = isinstance(error, ClusterError)
-        if self.running == task.task_id:
-            self.seconds[f"{title} (failed)"] = time.perf_counter() - self.started
-        err.print(f"[bold red]failed[/] {escape(f'{title}: {error}')}", highlight=False, soft_wrap=True)
-        if not isinstance(error, LatentbenchError):  # a fault of ours: the trace helps to mend it
-            err.print("".join(traceback.format_exception(error)), markup=False, highlight=False, soft_wrap=True)
-
-    def listen(self) -> dict[str, Any]:
-        """Luigi's events and what each calls."""
-        return {
-            luigi.Event.START: self.start,
-            luigi.Event.SUCCESS: self.success,
-            luigi.Event.FAILURE: self.failure,
-            luigi.Event.BROKEN_TASK: self.failure,
-        }
-
-
-def evaluate(request: Request, *, verbose: bool = False) -> int:
-    """Run every missing stage and the report; returns the exit code, 0 or one of luigi.cfg's [retcode].
-
-    Raises BusyError if another process runs the very same settings.
-    """
-    return compute(request.evaluation, request.settings, verbose=verbose)
-
-
-def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console: Console = out) -> int:
-    """Run a task and every one that it requires and that is missing; returns the exit code.
-
-    The seconds that stages took go to `console`. Raises BusyError if another process runs the very same settings, and
-    as `plan.check_machine` where the machine cannot do it.
-    """
-    warning = check_machine(task.chain)
-    if warning:
-        err.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
-    recorder = Recorder()
-    handlers = recorder.listen()
-    for event, handler in handlers.items():
-        RunTask.event_handler(event)(handler)
-    began = time.perf_counter()
-    level = "INFO" if verbose else "CRITICAL"
-    configure_logging(level)
-    try:
-        with _alone(settings, task.chain):
-            result = luigi.build(
-                [task],
-                local_scheduler=True,
-                workers=1,  # one stage at a time: the shards inside it have the cores
-                detailed_summary=True,
-                log_level=level,
-            )
-    finally:
-        for event, handler in handlers.items():
-            RunTask.remove_event_handler(event, handler)
-    code = exit_code(result, recorder)
-    with _whatever_is_printed():
-        _show_seconds(recorder, time.perf_counter() - began, reused=len(task.chain.links), console=console)
-    return code
-
-
-@contextmanager
-def _whatever_is_printed() -> Iterator[None]:
-    """What was computed stays computed, and the exit code says so, where stdout cannot be written."""
-    try:
-        yield
-        sys.stdout.flush()
-    except ReaderLeftError:
-        pass
-    except OutputError as error:
-        err.print(f"{error} What was computed is kept.", markup=False, highlight=False)
-
-
-@contextmanager
-def _alone(settings: Settings, chain: Chain) -> Iterator[None]:
-    """Hold the right to run these settings, and let SIGTERM end the run as Ctrl-C does. Raises BusyError."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with alone(settings, [link.stage for link in chain.links]):
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def exit_code(result: LuigiRunResult, recorder: Recorder) -> int:
-    """0 for a complete run, else the code that luigi.cfg's [retcode] has for what happened."""
-    codes = retcode()
-    if any(isinstance(error, BusyError) for _, error in recorder.errors):
-        return int(codes.already_running)
-    by_status = {
-        LuigiStatusCode.SUCCESS: 0,
-        LuigiStatusCode.SUCCESS_WITH_RETRY: 0,
-        LuigiStatusCode.FAILED: codes.task_failed,
-        LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED: codes.task_failed,
-        LuigiStatusCode.SCHEDULING_FAILED: codes.scheduling_error,
-        LuigiStatusCode.NOT_RUN: codes.not_run,
-        LuigiStatusCode.MISSING_EXT: codes.missing_data,
-    }
-    return int(by_status[result.status])
-
-
-def _show_seconds(recorder: Recorder, total: float, reused: int, console: Console) -> None:
-    table = Table(title="Wall seconds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("seconds", justify="right")
-    for title, seconds in recorder.seconds.items():
-        table.add_row(escape(title), f"{seconds:.1f}")
-    table.add_section()
-    table.add_row("whole run", f"{total:.1f}", style="bold")
-    if recorder.seconds:
-        console.print(table)
-    else:
-        console.print(f"Nothing to compute: all {reused} stages are there.", highlight=False)
 
 
 def run(
@@ -245,7 +77,7 @@ def run(
         highlight=False,
     )
     try:
-        code = evaluate(request, verbose=verbose)
+        code = compute(request.evaluation, settings, verbose=verbose)
     except BusyError as error:
         err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(int(retcode().already_running)) from error
@@ -254,5 +86,5 @@ def run(
         raise typer.Exit(code)
     folder = find_report(settings)
     if folder is not None:
-        with _whatever_is_printed():
+        with whatever_is_printed():
             print_summary(folder, out)

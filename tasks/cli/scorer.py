@@ -229,7 +229,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from tasks.cli.options import out
+    from tasks.cli.consoles import out
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, title in enumerate(titles):

@@ -130,7 +130,7 @@ def _table(rows: list[dict[str, object]], *, as_json: bool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from tasks.cli.options import out
+    from tasks.cli.consoles import out
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, title in enumerate(rows[0]):

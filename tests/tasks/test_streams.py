@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tasks.cli import running, streams
+from tasks.cli import computing, streams
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def test_a_complete_run_stays_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuse(tmp_path, monkeypatch)
-    with running._whatever_is_printed():
+    with computing.whatever_is_printed():
         print("scores")
     assert "What was computed is kept" in capsys.readouterr().err
 
@@ -47,7 +47,7 @@ def test_a_reader_that_left_is_no_error_of_a_run(
     os.close(read)
     output = streams.Output(io.BufferedWriter(os.fdopen(write, "wb", buffering=0)))  # type: ignore[arg-type]
     monkeypatch.setattr(sys, "stdout", output)
-    with running._whatever_is_printed():
+    with computing.whatever_is_printed():
         Console().print("scores")  # rich ends the program at a broken pipe
         sys.stdout.flush()
     assert capsys.readouterr().err == ""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
-from pipeline.methods.cost import Cost, gradient_bytes, stepped_cost
+from pipeline.methods.bytes_taken import Cost
+from pipeline.methods.cost import gradient_bytes, stepped_cost
 from pipeline.methods.interface import FitData
 from pipeline.methods.naming import Candidates
 from pipeline.tables.fields import W_DIM

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import NAMES
 from pipeline.methods import validation
-from pipeline.methods.cost import Cost, gradient_bytes, layers_of, stepped_cost
+from pipeline.methods.bytes_taken import Cost
+from pipeline.methods.cost import gradient_bytes, layers_of, stepped_cost
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.l2l.training import LOSSES, L2LTraining, TrainableL2L
 from pipeline.optimisation.stepped import frozen

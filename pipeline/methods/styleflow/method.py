@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.attributes import ATTRIBUTES, EVALUATED, INDEX, NAMES
 from pipeline.errors import StageError
 from pipeline.methods import validation
-from pipeline.methods.cost import Cost, stepped_cost
+from pipeline.methods.bytes_taken import Cost
+from pipeline.methods.cost import stepped_cost
 from pipeline.methods.interface import Faces, FitData, Paper
 from pipeline.methods.layer_table import layer_masks
 from pipeline.methods.styleflow.training import PROBE, StyleFlowTraining, TrainableStyleFlow
