@@ -29,9 +29,8 @@ from pipeline.domains.synthface.domain import card_of, weights_path
 from pipeline.domains.synthface.factors import attributes_of
 from pipeline.domains.synthface.training.sets import PER_PERSON
 from pipeline.domains.synthface.verification.figures import Bench, Figure
-from pipeline.domains.synthface.verification.latent_space import EIGHT, truth_of
 from pipeline.domains.synthface.verification.networks import quality
-from pipeline.domains.synthface.verification.samples import G_SEED, draw_w, held_out, judged, pixels_of
+from pipeline.domains.synthface.verification.samples import EIGHT, G_SEED, draw_w, held_out, judged, pixels_of, truth_of
 from pipeline.networks.detector import Detector
 from pipeline.networks.files import load_network
 from pipeline.networks.perception import Perception

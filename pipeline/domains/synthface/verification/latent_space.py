@@ -18,14 +18,13 @@ import torch
 from torch import Tensor
 
 from pipeline import attributes
-from pipeline.domains.synthface import copula
 from pipeline.domains.synthface.domain import card_of, weights_path
 from pipeline.domains.synthface.factors import FACTOR_NAMES, N_ATTRIBUTES, N_FACTORS, attributes_of
-from pipeline.domains.synthface.truth import make_mapping, truth_factors, truth_normals
+from pipeline.domains.synthface.truth import make_mapping
 from pipeline.domains.synthface.verification import probes
 from pipeline.domains.synthface.verification.dci import Disentanglement, disentanglement
 from pipeline.domains.synthface.verification.figures import Bench, Direction, Figure
-from pipeline.domains.synthface.verification.samples import W_SEED, draw_w
+from pipeline.domains.synthface.verification.samples import EIGHT, W_SEED, draw_w, normals_of, truth_of
 from pipeline.progress import Display
 from stylegan.generator import Generator
 from stylegan.sampling import draw_z
@@ -36,7 +35,6 @@ PROBE_COUNT, PROBE_TRAIN, BOOSTED_TRAIN = 60_000, 50_000, 10_000
 CLEAR_GAP = 0.05  # smallest clear gap in R2
 LEAST_CLEAR = 4  # smallest number of the eight attributes with a clear gap
 D_RANGE = (0.35, 0.75)
-EIGHT = tuple(attributes.EVALUATED.values())
 
 
 def measure(bench: Bench) -> list[Figure]:
@@ -53,19 +51,6 @@ def measure(bench: Bench) -> list[Figure]:
         *bench.measure("linear probe of z", lambda: z_figures(factors[few])),
         *bench.measure("boundaries as InterFaceGAN trains them", lambda: svm_figures(bench, w[few], factors[few])),
     ]
-
-
-@torch.no_grad()
-def truth_of(w: Tensor) -> Tensor:
-    """The true factors (N, N_FACTORS) of w (N, 512)."""
-    return torch.cat([truth_factors(part) for part in w.split(8192)])
-
-
-@torch.no_grad()
-def normals_of(w: Tensor) -> Tensor:
-    """The correlated normals (N, 35) of the attributes of w (N, 512), before their marginals."""
-    normals = torch.cat([truth_normals(part)[:, :N_ATTRIBUTES] for part in w.split(8192)])
-    return (normals.double() @ copula.cholesky().T).float()
 
 
 def disentanglement_of_w(count: int = DCI_COUNT) -> Disentanglement:

@@ -23,13 +23,14 @@ from pipeline.domains.synthface.factors import N_ATTRIBUTES
 from pipeline.domains.synthface.training.measures import measure_recognizer
 from pipeline.domains.synthface.verification import probes
 from pipeline.domains.synthface.verification.figures import Bench, Figure
-from pipeline.domains.synthface.verification.latent_space import EIGHT, normals_of
 from pipeline.domains.synthface.verification.samples import (
     EDIT_SEED,
+    EIGHT,
     W_SEED,
     draw_w,
     held_out,
     judged,
+    normals_of,
     pixels_of,
 )
 from pipeline.networks.files import load_network

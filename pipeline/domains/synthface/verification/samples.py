@@ -1,4 +1,4 @@
-"""The held-out faces of verification: seeds that no training and no card uses."""
+"""The held-out faces of verification: seeds that no training and no card uses, and the truth of their codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.attributes import EVALUATED
+from pipeline.domains.synthface import copula
+from pipeline.domains.synthface.factors import N_ATTRIBUTES
 from pipeline.domains.synthface.training.sets import RenderedSet, RenderSet, rendered
+from pipeline.domains.synthface.truth import truth_factors, truth_normals
 from pipeline.domains.synthface.verification.figures import Bench
 from pipeline.storage.fingerprint import bytes_sha256
 from stylegan.generator import Generator
@@ -21,6 +25,7 @@ FACTOR_SEED = 7_710_001  # of faces that are not stored
 W_SEED = 7_710_002  # of z for probes and DCI
 G_SEED = 7_710_003  # of z for images
 EDIT_SEED = 7_710_004  # of z that are edited
+EIGHT = tuple(EVALUATED.values())
 
 HELD_OUT: dict[str, RenderSet] = {
     "natural": RenderSet("natural", 7_710_011, 4_000),
@@ -53,6 +58,19 @@ def draw_w(mapping: MappingNetwork, seed: int, count: int) -> Tensor:
     """w (count, 512) of the z of (seed, 0), (seed, 1), ..., not truncated."""
     parts = np.array_split(np.arange(count), max(1, count // 4096))
     return torch.cat([mapping.map_to_w(torch.from_numpy(draw_z(seed, ids))) for ids in parts])
+
+
+@torch.no_grad()
+def truth_of(w: Tensor) -> Tensor:
+    """The true factors (N, N_FACTORS) of w (N, 512)."""
+    return torch.cat([truth_factors(part) for part in w.split(8192)])
+
+
+@torch.no_grad()
+def normals_of(w: Tensor) -> Tensor:
+    """The correlated normals (N, 35) of the attributes of w (N, 512), before their marginals."""
+    normals = torch.cat([truth_normals(part)[:, :N_ATTRIBUTES] for part in w.split(8192)])
+    return (normals.double() @ copula.cholesky().T).float()
 
 
 @torch.no_grad()
