@@ -57,16 +57,20 @@ class Sizes:
     faces: int = 256
     rounds: int = 5
     steps: int = 300
+    regions: str = "all"  # of LLF
+    halved: int = 1024  # px of the images of the check of too little memory
     seconds: float = 5.0  # that each of two processes works
     run: tuple[str, ...] = ("--method=interfacegan", "--method=noop", "--method=sefa", "--method=l2l")
 
 
 REHEARSAL = {
-    "resolution": 64,
+    "resolution": 32,
     "batch": 2,
     "faces": 16,
     "rounds": 1,
-    "steps": 6,
+    "steps": 4,
+    "regions": "0",
+    "halved": 8,
     "seconds": 1.0,
     "run": (
         "--method=interfacegan",
@@ -161,7 +165,7 @@ def half(sizes: Sizes) -> list[str]:
     found = [held("images", error_of(images[1], images[0]), 5 * HALF_ERROR)]
     mean = float((images[1] - images[0]).abs().mean() / images[0].abs().max())
     found.append(held("their mean difference", mean, HALF_ERROR / 10))
-    large, z = random_generator(sizes), latents(sizes.batch).to(sizes.device)
+    large, z = random_generator(sizes, sizes.resolution), latents(sizes.batch).to(sizes.device)
     expected = large(z)
     rates = [rate(lambda: large(z), sizes.batch, sizes)]
     large.synthesis.half_type = torch.float16
@@ -170,10 +174,10 @@ def half(sizes: Sizes) -> list[str]:
     return [*found, f"{rates[0]:.1f} images/s in full, {rates[1]:.1f} in half ({rates[1] / rates[0]:.2f} x)"]
 
 
-def random_generator(sizes: Sizes) -> Generator:
+def random_generator(sizes: Sizes, resolution: int) -> Generator:
     """Config-f's widths, the same random weights on every machine."""
     torch.manual_seed(0)
-    return Generator(resolution=sizes.resolution).eval().requires_grad_(False).to(sizes.device)
+    return Generator(resolution=resolution).eval().requires_grad_(False).to(sizes.device)
 
 
 def nvidia(sizes: Sizes) -> list[str]:
@@ -229,7 +233,7 @@ def training(sizes: Sizes) -> list[str]:
     )
     return [
         steps_of(L2L(steps=sizes.steps), data, lambda method, own: method.fit(own)),
-        steps_of(LLF(steps=sizes.steps, images=16), data, lambda method, own: method.find(own)),
+        steps_of(LLF(steps=sizes.steps, images=16, regions=sizes.regions), data, lambda method, own: method.find(own)),
     ]
 
 
@@ -255,8 +259,8 @@ def steps_of(method: Any, data: FitData, train: Callable[[Any, FitData], object]
 @torch.inference_mode()
 def memory(sizes: Sizes) -> list[str]:
     """A whole batch at full size with too little memory: the micro-batches are halved, the images stay the same."""
-    device, generator = torch.device(sizes.device), random_generator(sizes)
-    count, size = microbatches.BATCH, sizes.resolution
+    count, size = microbatches.BATCH, sizes.halved
+    device, generator = torch.device(sizes.device), random_generator(sizes, size)
     z = latents(count).to(device)
     averages: Callable[[Tensor], Tensor] = lambda images: images.mean(dim=(2, 3)).cpu()  # noqa: E731
     expected = torch.cat([averages(generator(z[row : row + 2])) for row in range(0, count, 2)])

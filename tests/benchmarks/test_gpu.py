@@ -107,17 +107,19 @@ def test_errors_are_of_the_largest_value_and_held_to_a_limit() -> None:
         gpu_checks.error_of(torch.tensor([1.0, torch.nan]), expected)
 
 
-def small_generator(sizes: Sizes) -> Generator:
-    return Generator(resolution=8, channel_base=64, channel_max=8, mapping_layers=1).eval().requires_grad_(False)
+def small_generator(sizes: Sizes, resolution: int) -> Generator:
+    return (
+        Generator(resolution=resolution, channel_base=64, channel_max=8, mapping_layers=1).eval().requires_grad_(False)
+    )
 
 
 def test_micro_batches_are_halved_and_a_device_that_fits_them_all_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_checks, "random_generator", small_generator)
     monkeypatch.setattr(microbatches, "_sizes", {})
-    assert gpu_checks.memory(Sizes("cpu", resolution=8))[0] == "micro-batches of 64 to 32 to 16 to 8 images"
+    assert gpu_checks.memory(Sizes("cpu", halved=8))[0] == "micro-batches of 64 to 32 to 16 to 8 images"
     monkeypatch.setattr(microbatches, "_sizes", {(8, "cpu"): 4})
     with pytest.raises(CheckError):
-        gpu_checks.memory(Sizes("cpu", resolution=8))
+        gpu_checks.memory(Sizes("cpu", halved=8))
 
 
 @dataclasses.dataclass

@@ -9,7 +9,7 @@ A claim about FFHQ that fails in another domain is not refuted: it did not carry
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -34,6 +34,7 @@ class Verdict:
     """One claim, its source, by whose scores it was judged, what was found.
 
     holds: whether it holds here; None where it cannot be tested. sure: whether every rival differs significantly.
+    refuted: whether a rival is significantly better. doubt: why it cannot be told, where it cannot.
     """
 
     claim: str
@@ -42,6 +43,15 @@ class Verdict:
     found: str
     holds: bool | None
     sure: bool = True
+    refuted: bool = False
+    doubt: str = ""
+
+    @property
+    def told(self) -> str:
+        """What the tests allow to say of it: holds, does not hold, or cannot be told."""
+        if self.holds and self.sure:
+            return "holds"
+        return "does not hold" if self.holds is False and self.refuted else "cannot be told"
 
     @property
     def verdict(self) -> str:
@@ -53,10 +63,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Order:
-    """The ranks of methods by one score of one protocol, 1 the best, None without a score that counts."""
+    """The ranks of methods by one score of one protocol, 1 the best, None without a score that counts.
+
+    `scores`: the rows of SCORES that were ranked, by method.
+    """
 
     title: str
     ranks: tuple[int | None, ...]
+    scores: pd.DataFrame = field(repr=False, compare=False)
 
 
 def verdicts(contents: Contents) -> list[Verdict]:
@@ -94,7 +108,7 @@ def orders(contents: Contents) -> list[Order]:
             ranks = _places(values, noise_of(metric)).reindex(methods)
             judge = "" if network == "none" else f", {short(network, contents.run.domain)}"
             places = tuple(None if pd.isna(rank) else int(rank) for rank in ranks)
-            found.append(Order(f"{label(metric)}, {where}{judge}", places))
+            found.append(Order(f"{label(metric)}, {where}{judge}", places, own.reindex(methods)))
     return found
 
 
@@ -137,10 +151,15 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
         lowest_on = _lowest(table, noise_of(IDENTITY))
         wins = lowest_on.value_counts().reindex(["l2l", *L2L_RIVALS], fill_value=0)
         own, rival = int(wins["l2l"]), int(wins[list(L2L_RIVALS)].max())
+        key = (contents, protocol, IDENTITY, network)
         surely = sum(
-            all(_told_apart(contents, protocol, IDENTITY, network, attribute, "l2l", other) for other in L2L_RIVALS)
+            all(_told_apart(*key, attribute, "l2l", other) for other in L2L_RIVALS)
             for attribute, best in lowest_on.items()
             if best == "l2l"
+        )
+        beaten = sum(
+            any(row[other] < row["l2l"] and _told_apart(*key, attribute, "l2l", other) for other in L2L_RIVALS)
+            for attribute, row in table.dropna().iterrows()
         )
         apart = "" if protocol == MATCHED else f", significantly below every rival on {surely}"
         others = ", ".join(f"{name} on {int(wins[name])}" for name in L2L_RIVALS)
@@ -152,7 +171,9 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
             lowest += f"; {left} more cannot be compared, since a score is missing or flagged"
         testable = 2 * compared > own_scores["attribute"].nunique()
         sure = 2 * surely > compared
-        found.append(Verdict(claim, L2L_PAPER, judge, lowest, own > rival if testable else None, sure))
+        doubt = f"significantly below every rival on {surely} of {compared}" if testable else _flags(own_scores)
+        holds = own > rival if testable else None
+        found.append(Verdict(claim, L2L_PAPER, judge, lowest, holds, sure, 2 * beaten > compared, doubt))
     return found
 
 
@@ -176,7 +197,10 @@ def _best(
         judge = "no network" if network == "none" else short(network, contents.run.domain)
         holds = len(beaten) == len(rivals) if own["flag"].isna().all() else None
         sure = all(apart(name) for name in rivals)
-        found.append(Verdict(f"{method} {claim}", source, judge, "; ".join(parts), holds, sure))
+        refuted = any(apart(name) and margin[name] < -noise_of(metric) for name in rivals)
+        near = ", ".join(name for name in rivals if not apart(name))
+        doubt = _flags(own.reset_index()) if holds is None else f"not significantly different from {near}"
+        found.append(Verdict(f"{method} {claim}", source, judge, "; ".join(parts), holds, sure, refuted, doubt))
     return found
 
 
@@ -199,6 +223,13 @@ def _told_apart(
     contents: Contents, protocol: str, metric: str, network: str, attribute: object, method: str, other: str
 ) -> bool:
     return contents.told_apart.get((protocol, metric, network, str(attribute), method, other), False)
+
+
+def _flags(scores: pd.DataFrame) -> str:
+    """Why scores do not count: each flag once, with its methods."""
+    flagged = scores.dropna(subset=["flag"])
+    reasons = flagged.groupby("flag", sort=False)["method"].unique()
+    return "; ".join(f"{', '.join(methods)}: {flag}" for flag, methods in reasons.items())
 
 
 def _shown(row: pd.Series) -> str:
