@@ -129,14 +129,14 @@ def claims(contents: Contents) -> list[str]:
     """The papers' claims, one by one."""
     rows = []
     for one in verdicts(contents):
-        why = f": {one.doubt}" if one.told == "cannot be told" and one.doubt else ""
-        rows.append((one.claim, one.source, one.judged_by, one.found, f"**{one.told}**{why}"))
+        why = f": {one.doubt}" if one.tested == "cannot be said" and one.doubt else ""
+        rows.append((one.claim, one.source, one.judged_by, one.found, f"**{one.tested}**{why}"))
     lines = table(("claim", "source", "judged by", "found here", "verdict"), rows)
     return [
         "## What the papers claim",
         "",
         "Holds: better than every rival, significantly. Does not hold: a rival is significantly better. Otherwise it "
-        "cannot be told from this run, for the reason that stands there.",
+        "cannot be said from this run, for the reason that stands there.",
         "",
         *(lines if rows else ["No claim can be put to this run: methods that they compare are missing."]),
     ]

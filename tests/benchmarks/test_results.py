@@ -39,23 +39,23 @@ def ranked_run(distances: dict[str, float], areas: dict[str, float]) -> Contents
 
 
 @pytest.mark.parametrize(
-    ("holds", "sure", "refuted", "told"),
+    ("holds", "sure", "refuted", "expected"),
     [
         (True, True, False, "holds"),
-        (True, False, False, "cannot be told"),
+        (True, False, False, "cannot be said"),
         (False, False, True, "does not hold"),
-        (False, False, False, "cannot be told"),
-        (None, True, False, "cannot be told"),
+        (False, False, False, "cannot be said"),
+        (None, True, False, "cannot be said"),
     ],
 )
-def test_a_verdict_needs_a_test_that_tells_apart(holds: bool | None, sure: bool, refuted: bool, told: str) -> None:
-    assert Verdict("l2l is best", "paper", "judge", "", holds, sure, refuted).told == told
+def test_a_verdict_needs_a_test_that_tells_apart(holds: bool | None, sure: bool, refuted: bool, expected: str) -> None:
+    assert Verdict("l2l is best", "paper", "judge", "", holds, sure, refuted).tested == expected
 
 
 def test_every_claim_has_its_verdict_and_its_reason(contents: Contents) -> None:
     made = ranked_run({"l2l": 0.3, "interfacegan": 0.1, "styleflow": 0.31, "ganspace": 0.9}, {})
     (claim,) = (one for one in verdicts(made) if one.claim.endswith("over all attributes"))
-    assert claim.told == "does not hold"
+    assert claim.tested == "does not hold"
     assert "not significantly different from styleflow" in claim.doubt
     line = next(line for line in results.claims(made) if "over all attributes" in line)
     assert line.endswith("**does not hold** |")

@@ -34,7 +34,7 @@ class Verdict:
     """One claim, its source, by whose scores it was judged, what was found.
 
     holds: whether it holds here; None where it cannot be tested. sure: whether every rival differs significantly.
-    refuted: whether a rival is significantly better. doubt: why it cannot be told, where it cannot.
+    refuted: whether a rival is significantly better. doubt: why nothing can be said, where nothing can.
     """
 
     claim: str
@@ -47,11 +47,11 @@ class Verdict:
     doubt: str = ""
 
     @property
-    def told(self) -> str:
-        """What the tests allow to say of it: holds, does not hold, or cannot be told."""
+    def tested(self) -> str:
+        """What the tests allow to say of it: holds, does not hold, or cannot be said."""
         if self.holds and self.sure:
             return "holds"
-        return "does not hold" if self.holds is False and self.refuted else "cannot be told"
+        return "does not hold" if self.holds is False and self.refuted else "cannot be said"
 
     @property
     def verdict(self) -> str:
