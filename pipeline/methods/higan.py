@@ -51,7 +51,7 @@ class HiGAN(InterFaceGAN):
     """
 
     name: ClassVar[str] = "higan"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[Paper] = Paper(
         "Semantic Hierarchy Emerges in Deep Generative Representations for Scene Synthesis",
         "IJCV 2021",

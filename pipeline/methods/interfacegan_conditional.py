@@ -38,7 +38,7 @@ class InterFaceGANConditional(InterFaceGAN):
     """
 
     name: ClassVar[str] = "interfacegan_conditional"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[Paper] = Paper(
         "InterFaceGAN: Interpreting the Disentangled Face Representation Learned by GANs",
         "TPAMI 2020",

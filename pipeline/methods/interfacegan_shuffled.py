@@ -24,7 +24,7 @@ class InterFaceGANShuffled(InterFaceGAN):
     """
 
     name: ClassVar[str] = "interfacegan_shuffled"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[Paper] = Paper("Control of this benchmark", "none")
     control: ClassVar[bool] = True
 

@@ -52,7 +52,7 @@ class InterFaceGANZ(InterFaceGAN):
     """
 
     name: ClassVar[str] = "interfacegan_z"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     unit: ClassVar[str] = "length in Z, where codes have length sqrt(512)"
     space: ClassVar[str] = "Z"
     carries: ClassVar[tuple[str, ...]] = ("z",)

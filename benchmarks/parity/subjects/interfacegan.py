@@ -74,7 +74,6 @@ def normals(space: str) -> tuple[Any, Any]:
 
 def trained(column: str, space: str) -> tuple[Any, Any, Any]:
     """Our normal of one attribute, the places that it was trained on, and their codes."""
-    import numpy as np
 
     from pipeline.attributes import index_of
     from pipeline.methods.interfacegan import InterFaceGAN
@@ -91,7 +90,7 @@ def trained(column: str, space: str) -> tuple[Any, Any, Any]:
     method = Listening(chosen=CHOSEN)
     one = replace(data, attributes=(column,), evaluated=(), values=data.values[:, [index_of(column)]])
     method.fit(one)
-    rows = np.concatenate([places for places in method.asked.places if len(places) > 1][:2])  # what trained either side
+    rows = next(places for places in method.asked.places if len(places) > 1)  # what trained both sides
     return method.directions_[0].numpy(), rows, method.asked.codes(rows)
 
 

@@ -14,7 +14,7 @@ from tests.worlds import toy
 
 @pytest.fixture(scope="module")
 def method() -> InterFaceGAN:
-    learned = InterFaceGAN(chosen=0.2)
+    learned = InterFaceGAN(chosen=0.05)
     learned.fit(toy.fit_data(4000))
     return learned
 
@@ -44,7 +44,7 @@ def test_accuracies_are_told(method: InterFaceGAN) -> None:
     facts = method.facts()
     assert set(facts["boundaries"]) == set(NAMES)
     for boundary in facts["boundaries"].values():
-        assert boundary["trained"] and boundary["positives"] == boundary["negatives"] == 800
+        assert boundary["trained"] and boundary["positives"] == boundary["negatives"] == 200
         assert boundary["validation_accuracy"] > 0.95
         assert 0.5 < boundary["remaining_accuracy"] <= 1.0
         assert boundary["highest_negative"] < boundary["lowest_positive"]
@@ -124,7 +124,7 @@ def test_nothing_left_after_projection_is_an_error() -> None:
 def test_conditions_are_projected_out_of_every_normal(
     method: InterFaceGAN, conditions: str, names: tuple[str, ...]
 ) -> None:
-    conditioned = InterFaceGAN(chosen=0.2, conditions=conditions)
+    conditioned = InterFaceGAN(chosen=0.05, conditions=conditions)
     conditioned.fit(toy.fit_data(4000))
     plain = method.directions_.double()
     for column in range(len(NAMES)):

@@ -123,8 +123,9 @@ def test_far_steps_end_at_the_code_of_the_normal(generator: Generator) -> None:
     assert torch.allclose(edited, generator.mapping(directions[:1]).expand(5, -1, -1), atol=1e-3)
 
 
-def test_the_known_directions_are_found_in_z() -> None:
+def test_the_known_directions_are_found_in_z(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy's mapping takes the first 64 coordinates of z: directions in Z are its directions in that basis."""
+    monkeypatch.setattr("pipeline.methods.interfacegan.BATCH", 700)  # of each attribute 700 codes train
     method, learned = InterFaceGANZ(chosen=0.2), NAMES[:2]
     data = toy.fit_data(2500, attributes=learned, evaluated=learned)
     drawn: list[int] = []
@@ -132,7 +133,7 @@ def test_the_known_directions_are_found_in_z() -> None:
     assert draw is not None
     data.draw_z = lambda places: (drawn.append(len(places)), draw(places))[1]
     method.fit(data)
-    assert max(drawn) < 2500, "z is drawn where it is wanted, never for all codes"
+    assert max(drawn) == 700 and sum(drawn) == 1 + 2 * 700 + 2500, "a batch at a time; once to train, once to test"
     truth = (toy.DIRECTIONS @ toy.BASIS.T)[:2]
     cosines = torch.nn.functional.cosine_similarity(method.directions_[:, : toy.USED], truth)
     assert float(cosines.min()) > 0.8 and torch.allclose(method.directions_.norm(dim=1), torch.ones(2))
