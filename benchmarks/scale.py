@@ -38,6 +38,7 @@ from pipeline.domains.base import Domain, DomainCard
 from pipeline.domains.microbatches import image_bytes
 from pipeline.methods.interface import FitData
 from pipeline.methods.l2l.method import L2L
+from pipeline.methods.l2l.scales import Scales
 from pipeline.networks.detector import Detector
 from pipeline.networks.perception import Perception
 from pipeline.networks.recognizer import Recognizer
@@ -149,8 +150,9 @@ def train_step(bench: Bench, number: int) -> None:
         device=domain.device,
     )
     mapper = method.new_mapper(512, len(NAMES), domain.generator.num_ws, data.rng(0)).to(domain.device)
-    change = method.draw_changes(values, data.rng(1)).to(domain.device)
-    method.losses(mapper, data, w, values.to(domain.device), change, 30.0).sum().backward()
+    scales = Scales.raw(30.0, len(NAMES))
+    change = method.draw_changes(values, data.rng(1), scales).to(domain.device)
+    method.losses(mapper, data, w, values.to(domain.device), change, scales).sum().backward()
 
 
 def generate_theirs(bench: Bench, number: int) -> None:

@@ -14,7 +14,8 @@ class Mapper(nn.Module):
 
     w (N, 512) and da (N, A) are concatenated. `mean` (512,) and `scale` (512,), buffers measured on the training codes,
     standardise w at the input and scale the output back: w + scale g(w, da) if `residual`, else mean + scale g(w, da).
-    `rng` draws the weights; without it they are to be loaded.
+    da, differences of attribute values, is divided by `unit` (A,), a buffer too (`scales.py`). `rng` draws the weights;
+    without it they are to be loaded.
 
     >>> mapper = Mapper(512, 35, width=8, layers=1, residual=True, rng=torch.Generator().manual_seed(0))
     >>> w = torch.zeros(2, 512)
@@ -24,6 +25,7 @@ class Mapper(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    unit: Tensor
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Mapper(nn.Module):
         self.last: nn.Linear | PerLayer = nn.Linear(widths[-1], w_dim)
         self.register_buffer("mean", torch.zeros(w_dim))
         self.register_buffer("scale", torch.ones(w_dim))
+        self.register_buffer("unit", torch.ones(attributes))
         if rng is not None:
             self.draw(rng)
 
@@ -66,7 +69,7 @@ class Mapper(nn.Module):
 
     def hidden_of(self, w: Tensor, change: Tensor) -> Tensor:
         """The last hidden layer (..., width) of w (..., w_dim) and change (..., attributes)."""
-        x = torch.cat([(w - self.mean) / self.scale, change], dim=-1)
+        x = torch.cat([(w - self.mean) / self.scale, change / self.unit], dim=-1)
         for layer in self.hidden:
             x = torch.tanh(layer(x))
         return x

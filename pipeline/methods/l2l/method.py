@@ -10,6 +10,7 @@ from pipeline.methods import validation
 from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.cost import gradient_bytes, layers_of, stepped_cost
 from pipeline.methods.interface import FitData, Paper
+from pipeline.methods.l2l.scales import DEVIATIONS, RAW, Scales
 from pipeline.methods.l2l.training import LOSSES, L2LTraining, TrainableL2L
 from pipeline.optimisation.stepped import frozen
 from pipeline.tables.fields import W_DIM
@@ -34,19 +35,22 @@ class L2L(TrainableL2L):
     in StyleGAN-generated Images", WACV 2022. Trained through the frozen generator G, scorer H and recognizer F, with
     w' = f(w, da) and a' = a + da, on the weighted sum of
 
-    - target attribute  ||H(G(w')) - a'||^2, over all 35 values, so that the other attributes are kept
+    - target attribute  ||(H(G(w')) - a') / u||^2, over all 35 values, so that the other attributes are kept
     - cycle             ||w - f(w', -da)||, not squared
     - identity          ||w - f(w, 0)||, not squared
     - neighbourhood     ||w - w'||^2
     - face identity     ||F(G(w)) - F(G(w'))||^2
 
-    da is sparse: a' has the values of another code of the batch; where they differ by less than `threshold` from a, a'
-    is a. A share `noop_share` of the samples has da = 0. A share `single_share` changes a single attribute, drawn
-    evenly, to a value drawn evenly from all values at least `threshold` away.
+    da is sparse: a' has the values of another code of the batch; where they differ by less than `threshold` u from a,
+    a' is a. A share `noop_share` of the samples has da = 0. A share `single_share` changes a single attribute, drawn
+    evenly, to a value drawn evenly from those at least `threshold` u away; where there is none, it has da = 0 too.
 
     The paper leaves open, and we chose (loss weights, threshold, depth and optimiser are in no source we could read;
     the loss weights follow the one unofficial implementation):
 
+    - u, the units of the attributes. With `units = deviations` their standard deviations over the training labels, of
+      root mean square 1, so that all attributes are asked to change alike and count alike; `units = raw` gives u = 1,
+      the formula as printed (`scales.py` has both, with figures). Edits take differences of values in either case;
     - f maps one code in W, which feeds every layer (`codes = W`); codes that differ between layers are mapped one by
       one. With `codes = W+`, f gives a code per layer, and the mapper has a last layer for each of them;
     - norms in W are in units of the mean distance of two training codes, so that the weights mean the same for any
@@ -68,7 +72,7 @@ class L2L(TrainableL2L):
     """
 
     name: ClassVar[str] = "l2l"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     paper: ClassVar[Paper] = Paper(
         "Latent to Latent: A Learned Mapper for Identity Preserving Editing of Multiple Face Attributes in "
         "StyleGAN-generated Images",
@@ -90,6 +94,7 @@ class L2L(TrainableL2L):
         width: int = 512,
         codes: str = W,
         residual: bool = True,
+        units: str = DEVIATIONS,
         weight_attribute: float = 1.0,
         weight_cycle: float = 0.5,
         weight_identity: float = 0.5,
@@ -106,6 +111,7 @@ class L2L(TrainableL2L):
         self.width = validation.whole(self.name, "width", width, 1, 65_536)
         self.codes = validation.choice(self.name, "codes", codes, (W, W_PLUS))
         self.residual = validation.flag(self.name, "residual", residual)
+        self.units = validation.choice(self.name, "units", units, (DEVIATIONS, RAW))
         self.weight_attribute = validation.number(self.name, "weight_attribute", weight_attribute, 0.0, 1e6)
         self.weight_cycle = validation.number(self.name, "weight_cycle", weight_cycle, 0.0, 1e6)
         self.weight_identity = validation.number(self.name, "weight_identity", weight_identity, 0.0, 1e6)
@@ -168,7 +174,7 @@ class L2L(TrainableL2L):
     def facts(self) -> dict[str, Any]:
         """`curve`: steps and losses; `start`, `end`: mean losses on held-out codes; errors in mean distances.
 
-        `held_out_losses`: after training, every loss of each held-out code.
+        `attribute_units` (35,): u. `held_out_losses`: after training, every loss of each held-out code.
         """
         return self.facts_
 
@@ -182,44 +188,37 @@ class L2L(TrainableL2L):
             )
         return Mapper(w_dim, attributes, width=self.width, layers=self.layers, residual=self.residual, rng=rng)
 
-    def draw_changes(self, values: Tensor, rng: torch.Generator) -> Tensor:
+    def draw_changes(self, values: Tensor, rng: torch.Generator, scales: Scales) -> Tensor:
         """Changes da (N, 35) for training, of values (N, 35) on the CPU; values + da stays in [0, 1]."""
         import torch
 
         count, attributes = values.shape
+        least = self.threshold * scales.unit
         change = values[torch.randperm(count, generator=rng)] - values
-        change = change * (change.abs() >= self.threshold)
+        change = change * (change.abs() >= least)
         kind = torch.rand(count, generator=rng)
         column = torch.randint(attributes, (count,), generator=rng)
         share = torch.rand(count, generator=rng)
         before = values.gather(1, column[:, None])[:, 0]
-        single = torch.zeros_like(values).scatter_(1, column[:, None], self._single_change(before, share)[:, None])
+        alone = _single_change(before, share, least[column], scales.low[column], scales.high[column])
+        single = torch.zeros_like(values).scatter_(1, column[:, None], alone[:, None])
         change = torch.where((kind < self.noop_share + self.single_share)[:, None], single, change)
         return change.masked_fill((kind < self.noop_share)[:, None], 0.0)
 
-    def _single_change(self, value: Tensor, share: Tensor) -> Tensor:
-        """Changes (N,) of values (N,), even in [0, value - threshold] and [value + threshold, 1]; `share` is even."""
-        import torch
-
-        below = (value - self.threshold).clamp(min=0.0)
-        above = (1.0 - self.threshold - value).clamp(min=0.0)
-        drawn = share * (below + above)
-        return torch.where(drawn < below, drawn, value + self.threshold + drawn - below) - value
-
     def losses(
-        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
+        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, scales: Scales
     ) -> Tensor:
         """The five losses (5,), in the order of LOSSES: batch means of `each_loss`, not weighted."""
         import torch
 
-        return torch.stack([loss.mean() for loss in self.each_loss(mapper, data, w, values, change, unit)])
+        return torch.stack([loss.mean() for loss in self.each_loss(mapper, data, w, values, change, scales)])
 
     def each_loss(
-        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
+        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, scales: Scales
     ) -> tuple[Tensor, ...]:
         """The five losses of every code, (N,) each, in the order of LOSSES, not weighted.
 
-        w (N, 512), values and change (N, 35) on the device; `unit` is the mean distance of two codes.
+        w (N, 512), values and change (N, 35) on the device.
         """
         import torch
 
@@ -236,8 +235,10 @@ class L2L(TrainableL2L):
         images = synthesis(broadcast(edited))
         with torch.no_grad():
             before = data.recognizer_a(synthesis(broadcast(w)))
-        attribute = (data.scorer_a(images) - (values + change)).square().sum(dim=1)
+        missing = data.scorer_a(images) - (values + change)
+        attribute = (missing / scales.unit.to(missing)).square().sum(dim=1)
         face = (data.recognizer_a(images) - before).square().sum(dim=1)
+        unit = scales.distance
         if per_layer:  # root mean squares over the layers
             unit = unit * w.shape[1] ** 0.5
             w, edited, back, same = (codes.flatten(1) for codes in (w, edited, back, same))
@@ -257,3 +258,17 @@ class L2L(TrainableL2L):
             return self.learning_rate * (step + 1) / rising
         done = (step - rising) / max(1, self.steps - rising)
         return self.learning_rate * (LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def _single_change(value: Tensor, share: Tensor, least: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Changes (N,) of values (N,) to a value in [low, value - least] or [value + least, high], or 0 if there is none.
+
+    share (N,), even in [0, 1), says which.
+    """
+    import torch
+
+    below = (value - least - low).clamp(min=0.0)
+    above = (high - least - value).clamp(min=0.0)
+    drawn = share * (below + above)
+    change = torch.where(drawn < below, low + drawn, value + least + drawn - below) - value
+    return torch.where(below + above > 0, change, 0.0)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from pipeline.methods.interface import FitData, Method
+from pipeline.methods.l2l.scales import Scales
 from pipeline.methods.moments import by_columns
 from pipeline.methods.training import FIRST_STEP, MethodTraining
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pipeline.methods.l2l.mapper import Mapper
 
 PROBE = 64  # held-out codes that measure the mapper before and after training
-DISTANCE_PAIRS = 20_000  # pairs of codes; their mean distance is the unit of the losses in W
 START, PAIRS, PROBE_CHANGES = 0, 1, 2  # purposes of random streams
 # In the order of stacking.
 LOSSES = ("attribute", "cycle", "identity", "neighbourhood", "face")
@@ -28,24 +28,25 @@ class TrainableL2L(Method):
     steps: int
     batch: int
     learning_rate: float
+    units: str
 
     @abstractmethod
     def new_mapper(self, w_dim: int, attributes: int, num_ws: int, rng: torch.Generator | None) -> Mapper:
         """An untrained mapper."""
 
     @abstractmethod
-    def draw_changes(self, values: Tensor, rng: torch.Generator) -> Tensor:
+    def draw_changes(self, values: Tensor, rng: torch.Generator, scales: Scales) -> Tensor:
         """Changes (N, 35) of values (N, 35) for training."""
 
     @abstractmethod
     def losses(
-        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
+        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, scales: Scales
     ) -> Tensor:
         """The means of `each_loss`, in the order of LOSSES."""
 
     @abstractmethod
     def each_loss(
-        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, unit: float
+        self, mapper: nn.Module, data: FitData, w: Tensor, values: Tensor, change: Tensor, scales: Scales
     ) -> tuple[Tensor, ...]:
         """The losses of every code, (N,) each, in the order of LOSSES."""
 
@@ -67,7 +68,7 @@ class L2LTraining(MethodTraining):
         self.method = method
         held_out = min(PROBE, len(data.w) // 4)
         self.trained = len(data.w) - held_out
-        self.unit = mean_distance(data)
+        self.scales = Scales.of(data.w, data.values, data.rng(PAIRS), method.units)
         self.mapper = method.new_mapper(
             data.w.shape[1], len(data.attributes), data.generator.num_ws, data.rng(START)
         ).to(data.device)
@@ -75,6 +76,7 @@ class L2LTraining(MethodTraining):
         floor = 1e-3 * spread.max().clamp(min=1e-12)
         self.mapper.mean.copy_(mean)
         self.mapper.scale.copy_(spread.clamp(min=floor))
+        self.mapper.unit.copy_(self.scales.unit)
         optimiser = torch.optim.Adam(self.mapper.parameters(), lr=method.learning_rate)
         self.weights = torch.tensor(method.weights(), device=data.device)
         super().__init__(
@@ -102,9 +104,9 @@ class L2LTraining(MethodTraining):
         rng = data.rng(FIRST_STEP + self.step)
         rows = torch.randint(self.trained, (method.batch,), generator=rng).to(data.w.device)
         values = data.values[rows].cpu()
-        change = method.draw_changes(values, rng)
+        change = method.draw_changes(values, rng, self.scales)
         w, values, change = (tensor.to(data.device) for tensor in (data.w[rows], values, change))
-        losses = method.losses(self.mapper, data, w, values, change, self.unit)
+        losses = method.losses(self.mapper, data, w, values, change, self.scales)
         self.parts = losses.detach()
         return (losses * self.weights).sum()
 
@@ -123,10 +125,10 @@ class L2LTraining(MethodTraining):
 
         data = self.data
         w, values = data.w[self.trained :], data.values[self.trained :].cpu()
-        change = self.method.draw_changes(values, data.rng(PROBE_CHANGES))
+        change = self.method.draw_changes(values, data.rng(PROBE_CHANGES), self.scales)
         with torch.no_grad():
             w, values, change = (tensor.to(data.device) for tensor in (w, values, change))
-            return self.method.each_loss(self.mapper, data, w, values, change, self.unit)
+            return self.method.each_loss(self.mapper, data, w, values, change, self.scales)
 
     def total(self, each: tuple[Tensor, ...]) -> dict[str, float]:
         """The mean of each loss of `measure_each`, and their weighted `total`."""
@@ -139,7 +141,8 @@ class L2LTraining(MethodTraining):
     def facts(self) -> dict[str, Any]:
         """Losses at start and end, errors, the number of held-out codes and their losses, the curve."""
         return {
-            "mean_distance": self.unit,
+            "mean_distance": self.scales.distance,
+            "attribute_units": self.scales.unit.tolist(),
             "start": self.start,
             "end": self.end,
             "noop_error": self.end["identity"],
@@ -153,13 +156,3 @@ class L2LTraining(MethodTraining):
                 "losses": [point[1:] for point in self.curve],
             },
         }
-
-
-def mean_distance(data: FitData) -> float:
-    """Mean of ||w - w'|| over random pairs of the training codes."""
-    import torch
-
-    rng = data.rng(PAIRS)
-    first, second = torch.randint(len(data.w), (2, DISTANCE_PAIRS), generator=rng).to(data.w.device)
-    apart = first != second
-    return float((data.w[first[apart]] - data.w[second[apart]]).double().norm(dim=1).mean())

@@ -1,8 +1,11 @@
-"""The ablation of L2L: each loss removed, the paper's and the patent's width, W and W+, residual and plain mapper."""
+"""The ablation of L2L: each loss removed, the paper's and the patent's width, W and W+, residual and plain mapper,
+attributes in raw units and in standard deviations.
+"""
 
 from __future__ import annotations
 
 from pipeline.methods.l2l.method import W_PLUS, W
+from pipeline.methods.l2l.scales import DEVIATIONS, RAW
 from pipeline.methods.variants import Ablation, HeldOut, Variant
 
 DISTANCE = "mean distance of two random w"
@@ -20,6 +23,8 @@ ABLATION = Ablation(
         Variant("w-plus", "an edited code for each layer", {"codes": W_PLUS}),
         Variant("plain", "f(w, da) = g(w, da): the code goes through the network", {"residual": False}),
         Variant("residual", "f(w, da) = w + g(w, da): the network gives the difference", {"residual": True}),
+        Variant("raw", "changes and target loss in attribute values, as printed", {"units": RAW}),
+        Variant("deviations", "changes and target loss in units that make attributes equal", {"units": DEVIATIONS}),
     ),
     held_out=(
         HeldOut("cycle", "cycle_error", "||w - f(f(w, da), -da)||: what is left when an edit is taken back", DISTANCE),
@@ -27,8 +32,8 @@ ABLATION = Ablation(
         HeldOut(
             "attribute",
             "attribute_error",
-            "||H(G(w')) - a'||^2: what is missing to the wanted values, all 35 of them",
-            "squared attribute values",
+            "||(H(G(w')) - a') / u||^2: what is missing to the wanted values, all 35 of them",
+            "squared attribute values, each in its attribute's unit",
             role="scorer_a",
         ),
         HeldOut(

@@ -45,9 +45,10 @@ def test_every_loss_has_a_variant_that_removes_it_alone(loss: str) -> None:
 
 
 def test_the_published_questions_are_all_asked() -> None:
-    assert names() == [BASE, *(f"no-{loss}" for loss in LOSSES), "width-256", "w-plus", "plain"]
-    other = names(width=256, codes="W+", residual=False)
-    assert {"width-512", "w", "residual"} <= set(other) and not {"width-256", "w-plus", "plain"} & set(other)
+    assert names() == [BASE, *(f"no-{loss}" for loss in LOSSES), "width-256", "w-plus", "plain", "raw"]
+    other = names(width=256, codes="W+", residual=False, units="raw")
+    assert {"width-512", "w", "residual", "deviations"} <= set(other)
+    assert not {"width-256", "w-plus", "plain", "raw"} & set(other)
 
 
 @pytest.mark.parametrize("method", DECLARED)

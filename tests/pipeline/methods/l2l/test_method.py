@@ -14,6 +14,7 @@ from pipeline.errors import TrainingDivergedError
 from pipeline.methods.interface import FitData
 from pipeline.methods.l2l import training as l2l_training
 from pipeline.methods.l2l.method import L2L
+from pipeline.methods.l2l.scales import Scales
 from pipeline.methods.l2l.training import LOSSES
 from pipeline.methods.l2l.variants import ABLATION
 from pipeline.methods.variants import Variant
@@ -26,13 +27,16 @@ from tests.worlds import toy
 SMALL = {"steps": 12, "batch": 8, "width": 32, "layers": 2, "learning_rate": 1e-4}
 
 
+RAW = Scales.raw(toy.MEAN_DISTANCE, len(NAMES))
+
+
 def small(**changes: Any) -> L2L:
     return L2L(**(SMALL | changes))
 
 
 def losses(method: L2L, data: FitData, mapper: torch.nn.Module) -> torch.Tensor:
-    change = method.draw_changes(data.values, data.rng(3))
-    return method.losses(mapper, data, data.w, data.values, change, toy.MEAN_DISTANCE)
+    change = method.draw_changes(data.values, data.rng(3), RAW)
+    return method.losses(mapper, data, data.w, data.values, change, RAW)
 
 
 def strengths(count: int, name: str, strength: float) -> torch.Tensor:
@@ -94,7 +98,7 @@ def test_norms_are_those_of_the_paper() -> None:
 
     data, method = toy.fit_data(16), small()
     found = dict(zip(LOSSES, losses(method, data, Shift(3.0 * toy.DIRECTIONS[5])).tolist(), strict=True))
-    change = method.draw_changes(data.values, data.rng(3))
+    change = method.draw_changes(data.values, data.rng(3), RAW)
     edited = toy.values_of(data.w + 3.0 * toy.DIRECTIONS[5])
     assert found["identity"] == pytest.approx(3 / toy.MEAN_DISTANCE, rel=1e-4)
     assert found["cycle"] == pytest.approx(6 / toy.MEAN_DISTANCE, rel=1e-4)
@@ -108,7 +112,7 @@ def test_norms_are_those_of_the_paper() -> None:
 
 def test_changes_are_sparse_and_stay_in_range() -> None:
     method, values = L2L(), toy.values_of(toy.draw_w(4000))
-    change = method.draw_changes(values, torch.Generator().manual_seed(1))
+    change = method.draw_changes(values, torch.Generator().manual_seed(1), RAW)
     changed = (change != 0).sum(dim=1)
     assert bool(((values + change) >= -1e-6).all() and ((values + change) <= 1 + 1e-6).all())
     assert float(change[change != 0].abs().min()) >= method.threshold - 1e-6
@@ -257,7 +261,8 @@ def test_cycle_and_no_op_errors_are_what_edits_say() -> None:
     method.fit(data)
     facts, held_out = method.facts(), slice(75, None)
     ws, values = data.generator.mapping.broadcast(data.w[held_out]), data.values[held_out]
-    change = method.draw_changes(values, data.rng(l2l_training.PROBE_CHANGES))
+    scales = Scales.of(data.w, data.values, data.rng(l2l_training.PAIRS), method.units)
+    change = method.draw_changes(values, data.rng(l2l_training.PROBE_CHANGES), scales)
     there = method.edit(ws, change, values)
     for name, found in (
         ("cycle", method.edit(there, -change, values)),
