@@ -16,7 +16,7 @@ from pipeline.chain.inputs import read_w
 from pipeline.chain.sets import LABELLED, id_range
 from pipeline.chain.work import Kind, Recipe, Work
 from pipeline.domains.base import DomainCard
-from pipeline.domains.microbatches import by_microbatch
+from pipeline.domains.microbatches import by_microbatch, generate
 from pipeline.errors import UnknownNameError
 from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH
@@ -73,7 +73,7 @@ def label_images(domain: Domain, w: np.ndarray, threshold: float) -> tuple[np.nd
 
     def see(rows: slice) -> tuple[np.ndarray, np.ndarray]:
         ws = domain.generator.mapping.broadcast(torch.from_numpy(w[rows]).to(domain.device))
-        images = domain.generator.synthesis(ws)
+        images = generate(domain, ws)
         values = domain.scorer_a(images)
         detection = domain.detector.detect(images, threshold=threshold)
         probability = torch.where(detection.found, detection.probability, 0.0)

@@ -194,7 +194,7 @@ def train_shard(work: Work, part: Part, progress: Progress) -> list[ShardRecord]
     from pipeline.methods.precision import learning_in
 
     started = time.perf_counter()
-    domain = work.domain()
+    domain = work.domain(learning=True)
     use_threads(work.settings.machine.train_threads)
     method = registry.build(work.name, work.settings.method_parameters(work.name), work.settings.source_of(work.name))
     with learning_in(work.experiment.training_precision, fit_data(work, domain, progress)) as data:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from pipeline.domains.microbatches import by_microbatch
+from pipeline.domains.microbatches import by_microbatch, generate
 from pipeline.execution.jobs import Progress
 from pipeline.settings.experiment import BATCH
 
@@ -125,7 +125,7 @@ def local_change(edited: Tensor, unedited: Tensor, within: Tensor) -> dict[str, 
 
 def synthesise(domain: Domain, ws: Tensor) -> Tensor:
     """Images (N, 3, H, W) of codes (N, L, 512), cut to [-1, 1] as a saved picture is."""
-    return domain.generator.synthesis(ws).clamp(-1.0, 1.0)
+    return generate(domain, ws).clamp(-1.0, 1.0)
 
 
 def see_batches(

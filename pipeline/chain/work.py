@@ -20,7 +20,7 @@ from pipeline.domains import base
 from pipeline.domains.base import DomainCard
 from pipeline.errors import UnknownNameError
 from pipeline.execution.jobs import ShardFunction
-from pipeline.settings.experiment import Experiment
+from pipeline.settings.experiment import BFLOAT16, FULL, Experiment
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, ShardRecord, Stage, write_shard
 from pipeline.tables.parquet import read_stage, write_table
@@ -59,10 +59,15 @@ class Work:
         """Where the stage's files belong."""
         return self.stage.folder(self.settings.outputs)
 
-    def domain(self) -> Domain:
-        """The domain's networks on this machine's device, loaded once per process. Raises as `base.load`."""
-        settings = self.settings
-        return base.load(settings.domain, settings.machine.device, self.experiment.precision, settings.sources)
+    def domain(self, *, learning: bool = False) -> Domain:
+        """The domain's networks on this machine's device, loaded once per process. Raises as `base.load`.
+
+        For `learning` they are never rounded to bfloat16 here: whether a training's are is `training_precision`.
+        """
+        settings, precision = self.settings, self.experiment.precision
+        if learning and precision == BFLOAT16:
+            precision = FULL
+        return base.load(settings.domain, settings.machine.device, precision, settings.sources)
 
     def read(self, kind: str, label: str = "") -> Stage:
         """The stage of a kind and label that this one reads, directly or not: `read("labels", "faces")`.

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,7 +23,7 @@ from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.metrics.base import NO_NETWORK
 from pipeline.settings.downloads import Sources, load_sources
-from pipeline.settings.experiment import FULL, HALF
+from pipeline.settings.experiment import BFLOAT16, FULL, HALF
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pipeline.networks.scorer import Scorer
     from pipeline.networks.truth_reader import Reader
     from stylegan.generator import Generator
+
+log = logging.getLogger("latentbench")
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,9 @@ class Domain:
         return result.flatten()
 
 
+# Judges whose convolutions are in bfloat16 with this precision. The detector's small layers gain nothing by it.
+NARROWED = ("scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "reader", "lpips")
+
 # name -> module with `describe() -> DomainCard` and `load(device) -> Domain`. Where luigi.cfg names the domain's files
 # (`FILE_KEYS`), both, and `card_of`, take the `Sources` as their last argument.
 MODULES: dict[str, str] = {"synthface": "pipeline.domains.synthface.domain", "ffhq": "pipeline.domains.ffhq.domain"}
@@ -176,8 +182,9 @@ def measured(name: str, sources: Sources | None = None) -> dict[str, dict[str, A
 
 
 def load(name: str, device: str, precision: str = FULL, sources: Sources | None = None) -> Domain:
-    """A domain with its networks on a device, loaded once per process; the generator in full or half `precision`.
+    """A domain with its networks on a device, loaded once per process.
 
+    `precision`: FULL; HALF, which is the generator's; BFLOAT16, the generator's and the judges', all but the detector.
     `sources` are as in `describe`. Raises UnknownNameError, WeightsError for a missing file or another sha256, and
     ConfigError for a device that this machine does not have.
     """
@@ -197,7 +204,27 @@ def _load(name: str, device: str, precision: str, sources: Sources | None) -> Do
         )
     # By default cuDNN rounds float32 to TF32's ten bits; full precision is float32 on every device.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    domain: Domain = module.load(torch.device(device), *_asked(module, name, sources))
+    with torch.inference_mode(False):  # weights made in that mode can take part in no training
+        domain: Domain = module.load(torch.device(device), *_asked(module, name, sources))
+        _narrow(domain, precision)
+    return domain
+
+
+def _narrow(domain: Domain, precision: str) -> None:
+    """Give a domain's generator and judges their precision."""
+    import torch
+
+    from pipeline.networks.bfloat16 import in_bfloat16
+    from pipeline.networks.reduced import multiplies_bfloat16
+
     if precision == HALF:
         domain.generator.synthesis.half_type = torch.float16
-    return domain
+    if precision == BFLOAT16:
+        if domain.device.type == "cpu" and not multiplies_bfloat16():
+            log.warning(
+                "precision is bfloat16, and this processor has no instructions for it: images take longer than in full "
+                "precision. Set [domain.*] precision = full, which gives other numbers."
+            )
+        domain.generator.synthesis.half_type = torch.bfloat16
+        for role in NARROWED:
+            in_bfloat16(getattr(domain, role))

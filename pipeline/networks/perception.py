@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pipeline.networks.trunks import averaged
 
 
 class _Fire(nn.Module):
@@ -56,12 +56,16 @@ class Perception(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Perception vectors, (N, feature_width), not negative."""
-        return cast(Tensor, self.last(self.maps(images)[-1]).mean(dim=(2, 3)))
+        return self.seen(self.maps(images))[0]
+
+    def seen(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Perception vectors and class logits of images whose `maps` are known."""
+        features = averaged(self.last(maps[-1]))
+        return features, self.classifier(features)
 
     def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Perception vectors and class logits in one pass."""
-        features = self.features(images)
-        return features, self.classifier(features)
+        return self.seen(self.maps(images))
 
     def logits(self, images: Tensor) -> Tensor:
         """Class logits, (N, classes)."""

@@ -5,14 +5,17 @@ Two small trunks are for pictures of 64 px, two of torchvision's for photographs
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 # Name -> the only width of the architecture, or None for any width.
 TRUNKS: dict[str, int | None] = {"residual": None, "plain": None, "resnet18": 64, "mobilenet_v3_large": 16}
+
+
+def averaged(maps: Tensor) -> Tensor:
+    """Means (N, channels) of maps (N, channels, h, w) over all positions, in float32 where the maps have less."""
+    return maps.mean(dim=(2, 3), dtype=torch.promote_types(maps.dtype, torch.float32))
 
 
 class _Residual(nn.Module):
@@ -53,7 +56,7 @@ class ResidualTrunk(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = functional.relu(self.stem_norm(self.stem(images)))
-        return cast(Tensor, self.blocks(x).mean(dim=(2, 3)))
+        return averaged(self.blocks(x))
 
 
 class PlainTrunk(nn.Module):
@@ -93,7 +96,7 @@ class ResNet18Trunk(nn.Module):
         self.layers = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool, *stages)
 
     def forward(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.layers(images).mean(dim=(2, 3)))
+        return averaged(self.layers(images))
 
 
 class MobileNetV3Trunk(nn.Module):
@@ -110,7 +113,7 @@ class MobileNetV3Trunk(nn.Module):
         self.out_features = int(self.layers[-1].out_channels)
 
     def forward(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.layers(images).mean(dim=(2, 3)))
+        return averaged(self.layers(images))
 
 
 Trunk = ResidualTrunk | PlainTrunk | ResNet18Trunk | MobileNetV3Trunk

@@ -167,8 +167,10 @@ def _device(machine: Machine) -> Finding:
     lack = device_missing(machine)
     if lack:
         return Finding("device", BAD, lack)
-    if machine.uses_scheduler or not machine.device.startswith("cuda"):
+    if machine.uses_scheduler:
         return Finding("device", GOOD, machine.device)
+    if not machine.device.startswith("cuda"):
+        return Finding("device", GOOD, f"{machine.device}; {_narrow()}")
     # In a separate process, because the scheduling process never loads torch.
     question = f"import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name({machine.device!r}))"
     answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
@@ -176,6 +178,14 @@ def _device(machine: Machine) -> Finding:
     if name in ("", "False"):
         return Finding("device", BAD, "cuda is set, but torch sees no CUDA device: set [machine] device = cpu")
     return Finding("device", GOOD, f"{machine.device}: {name}")
+
+
+def _narrow() -> str:
+    """What this processor makes of `precision = bfloat16`, asked in a separate process."""
+    question = "from pipeline.networks.reduced import multiplies_bfloat16; print(multiplies_bfloat16())"
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
+    multiplies = answer.stdout.strip() == "True"
+    return "multiplies bfloat16" if multiplies else "does not multiply bfloat16: precision = full is faster here"
 
 
 def _folder(outputs: Path) -> Iterator[Finding]:

@@ -14,8 +14,9 @@ from pipeline.settings.keys import choice, key, number, read_keys, rising, whole
 from pipeline.settings.paths import expanded, open_regular
 from stylegan.sampling import BLOCK
 
-FULL, HALF = "full", "half"  # precision of the generator's high resolutions
-BFLOAT16 = "bfloat16"  # precision of the networks from which methods learn
+FULL, HALF, BFLOAT16 = "full", "half", "bfloat16"  # precision of the generator's high resolutions and of judges
+PRECISIONS = (FULL, HALF, BFLOAT16)
+PRECISION = "precision"  # key of [domain.*]; [profile.*] may have it as DOMAIN.precision
 BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
 LAST_ID = 2**62
 RULES, SIZES, DOMAIN = "protocol", "profile", "domain"  # sections of luigi.cfg
@@ -180,9 +181,11 @@ class Experiment:
     )
     precision: str = choice(
         DOMAIN,
-        "Precision of the generator's four highest resolutions: full, or half (float16, as NVIDIA's code has it on "
-        "GPUs: about half the memory there; pixels change by less than .01). Slow on a CPU.",
-        (FULL, HALF),
+        "Precision of the generator's four highest resolutions: full; half (float16, as NVIDIA's code has it on GPUs: "
+        "about half the memory there; pixels change by less than .01; slow on a CPU); or bfloat16, which is also that "
+        "of the judges' convolutions, all but the detector's: 2 to 3 times as fast on processors that multiply it; "
+        "docs/benchmarks.md has the change of every score. A profile may have it as DOMAIN.precision.",
+        PRECISIONS,
         default=FULL,
     )
     training_precision: str = choice(
@@ -230,7 +233,13 @@ class Experiment:
 
 
 def read_experiment(rules: Section, sizes: Section, of_domain: Section, profile: str) -> Experiment:
-    """[protocol], [profile.*] and what [domain.*] has of a run, checked. Raises ConfigError, UnknownNameError."""
+    """[protocol], [profile.*] and what [domain.*] has of a run, checked. Raises ConfigError, UnknownNameError.
+
+    A profile's `DOMAIN.precision` goes before the domain's own, unless the command line gave that one.
+    """
+    of_profile = f"{of_domain.name.removeprefix(f'{DOMAIN}.')}.{PRECISION}"
+    if of_profile in sizes.values and PRECISION not in of_domain.changed:
+        of_domain.values[PRECISION] = sizes.choice(of_profile, PRECISIONS)
     experiment = read_keys(Experiment, {RULES: rules, SIZES: sizes, DOMAIN: of_domain}, profile=profile)
     if experiment.n_consistency_faces > experiment.n_rate_faces:
         raise sizes.fail("n_consistency_faces", f"no more than the n_rate_faces of {experiment.n_rate_faces:,}")

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.settings import keys
 from pipeline.settings.downloads import OF_A_RUN, WEIGHTS, Downloads, Sources, read_sources
-from pipeline.settings.experiment import RULES, SIZES, Experiment, read_experiment
+from pipeline.settings.experiment import PRECISION, RULES, SIZES, Experiment, read_experiment
 from pipeline.settings.file import (
     CHANGEABLE,
     COMMAND_LINE,
@@ -156,6 +156,7 @@ def _refuse_unknown_keys(
     parser: configparser.ConfigParser,
     path: Path,
     methods: Collection[str],
+    domains: Collection[str],
     files_of: Callable[[str], Collection[str]] | None,
 ) -> None:
     """Raise UnknownNameError for a key that nobody reads, which would silently have no effect.
@@ -167,7 +168,8 @@ def _refuse_unknown_keys(
     for name in profiles(parser):
         section = Section(parser, f"profile.{name}", path)
         of_methods = {key for key in section.values if "." in key and key.partition(".")[0] in methods}
-        section.refuse_others({*keys.declared(Experiment, SIZES), *of_methods})
+        of_domains = {f"{domain}.{PRECISION}" for domain in domains}
+        section.refuse_others({*keys.declared(Experiment, SIZES), *of_methods, *of_domains})
     for name in parser.sections():
         if name.startswith("domain.") and files_of is not None:
             Section(parser, name, path).refuse_others((*OF_A_RUN, *files_of(name.removeprefix("domain."))))
@@ -227,5 +229,5 @@ def load_settings(
         changed=tuple(sorted(overrides)),
         sources=read_sources(section(WEIGHTS), section(f"domain.{domain}")),
     )
-    _refuse_unknown_keys(parser, path, known_methods, files_of)
+    _refuse_unknown_keys(parser, path, known_methods, known_domains, files_of)
     return settings

@@ -9,7 +9,6 @@ import numpy as np
 
 from pipeline.chain.editor import Editor
 from pipeline.chain.inputs import load_method, read_faces
-from pipeline.chain.views import synthesise
 from pipeline.chain.work import Kind, Part, Recipe, Work
 from pipeline.domains.base import DomainCard
 from pipeline.execution.jobs import Progress
@@ -49,7 +48,7 @@ def timing_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
             begin = _clock(domain)
             edited = method.edit_faces(faces, strengths)
             middle = _clock(domain)
-            synthesise(domain, edited)
+            domain.generator.synthesis(edited)
             end = _clock(domain)
             edit.append(middle - begin)
             both.append(end - begin)
