@@ -95,7 +95,7 @@ class LatentCLR(Unnamed):
     """
 
     name: ClassVar[str] = "latentclr"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[Paper] = Paper(
         "LatentCLR: A Contrastive Learning Approach for Unsupervised Discovery of Interpretable Directions",
         "ICCV 2021",

@@ -98,7 +98,7 @@ class ContrastiveTraining(MethodTraining):
     ) -> None:
         import torch
 
-        optimiser = torch.optim.Adam(models.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
+        optimiser = torch.optim.Adam(models.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
         super().__init__(method, data, {"models": models}, optimiser, steps=steps, learning_rate=learning_rate)
         self.models, self.objective, self.batch = models, objective, batch
         self.held_out = min(HELD_OUT, len(data.w) // 4)

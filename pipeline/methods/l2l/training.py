@@ -77,7 +77,7 @@ class L2LTraining(MethodTraining):
         self.mapper.mean.copy_(mean)
         self.mapper.scale.copy_(spread.clamp(min=floor))
         self.mapper.unit.copy_(self.scales.unit)
-        optimiser = torch.optim.Adam(self.mapper.parameters(), lr=method.learning_rate)
+        optimiser = torch.optim.Adam(self.mapper.parameters(), lr=method.learning_rate, fused=True)
         self.weights = torch.tensor(method.weights(), device=data.device)
         super().__init__(
             method,

@@ -70,7 +70,7 @@ class StyleFlow(TrainableStyleFlow):
     """
 
     name: ClassVar[str] = "styleflow"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[Paper] = Paper(
         "StyleFlow: Attribute-conditioned Exploration of StyleGAN-Generated Images using Conditional Continuous "
         "Normalizing Flows",

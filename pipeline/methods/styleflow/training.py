@@ -54,7 +54,7 @@ class StyleFlowTraining(MethodTraining):
         self.method = method
         self.trained = len(data.w) - held_out
         self.flow = method.new_flow(data.w.shape[1], len(method.centre_), data.rng(START)).to(data.device)
-        optimiser = torch.optim.Adam(self.flow.parameters(), lr=method.learning_rate)
+        optimiser = torch.optim.Adam(self.flow.parameters(), lr=method.learning_rate, fused=True)
         super().__init__(
             method, data, {"flow": self.flow}, optimiser, steps=method.steps, learning_rate=method.learning_rate
         )

@@ -194,3 +194,29 @@ def test_the_learning_rate_falls_by_the_steps_of_each_model() -> None:
     )
     rates = [training.rate(step) for step in (0, 2999, 3000, 14_999, 15_000)]
     assert rates == pytest.approx([1.0, 1.0, 0.2, 0.2, 0.04])
+
+
+def test_the_optimiser_in_one_pass_takes_the_plain_steps() -> None:
+    """Adam with weight decay, written out; a model that is not in turn has no gradient and stays."""
+    models = [Directions(3, 16, depth=2, rng=torch.Generator().manual_seed(4)) for _ in range(2)]
+    training = ContrastiveTraining(
+        LLF(),
+        toy.fit_data(64),
+        nn.ModuleList(models),
+        lambda turn, w, rng: StepLoss(models[turn](w[:, :16]).sin().sum(), 0.0, 0.0, 0.0),
+        steps=5,
+        batch=4,
+        learning_rate=0.01,
+    )
+    weight, resting = models[0].weights[0], models[1].weights[0].detach().clone()
+    expected, mean, square = weight.detach().double(), 0.0, 0.0
+    for taken in (1, 2):
+        training.step = 0  # the first model's turn again
+        training.advance()
+        assert weight.grad is not None
+        gradient = weight.grad.double() + 1e-3 * expected
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        size = (square / (1 - 0.999**taken)) ** 0.5 + 1e-8
+        expected = expected - 0.01 * (mean / (1 - 0.9**taken)) / size
+        assert torch.allclose(weight.double(), expected, atol=1e-6)
+    assert torch.equal(models[1].weights[0], resting)
