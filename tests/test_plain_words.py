@@ -34,9 +34,11 @@ CLEAN = (
     "pipeline/images.py",
     "pipeline/inversion",
     "pipeline/methods",
+    "pipeline/metrics",
     "pipeline/networks",
     "pipeline/optimisation",
     "pipeline/pictures.py",
+    "pipeline/planning",
     "pipeline/progress.py",
     "pipeline/report",
     "pipeline/scorer_training",
@@ -44,6 +46,7 @@ CLEAN = (
     "pipeline/statistics",
     "pipeline/storage",
     "pipeline/weights",
+    "tasks",
 )
 
 

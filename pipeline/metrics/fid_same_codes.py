@@ -18,7 +18,7 @@ The other set has as many different images as there are faces, which is far fewe
 so. With fewer faces the distance is larger: edits of attributes on the shipped generator, in 128 dimensions, score 38
 with 4 faces, 15 with 32 and 12 with 160 (`benchmarks/few_faces.py`).
 
-The interval is a bootstrap over faces that draws both sets together, and otherwise like that of `fid`.
+The interval is a bootstrap over faces that draws both sets together, and is otherwise the interval of `fid`.
 
 Let Y be the unedited images, one a row, minus their mean, each row scaled by the root of (how often the set holds the
 image / (size of the set - 1)). Their covariance is Y^T Y, and tr sqrt(S Y^T Y) = tr sqrt(Y S Y^T): a matrix as wide as

@@ -18,7 +18,7 @@ array([181.])
 >>> distances(paired_sums(unedited, unedited, faces), np.ones(2), np.ones((1, 2)))  # nothing was edited
 array([0.])
 
-The interval is a bootstrap over faces that draws both sets together, and otherwise like that of `kid`.
+The interval is a bootstrap over faces that draws both sets together, and is otherwise the interval of `kid`.
 """
 
 from __future__ import annotations

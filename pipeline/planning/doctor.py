@@ -155,7 +155,7 @@ def _scheduler(machine: Machine) -> Finding:
         reach(machine.scheduler)
     except LatentbenchError as error:
         return Finding("workers", BAD, str(error))
-    return Finding("workers", GOOD, f"those of the Dask scheduler {machine.scheduler}, which listens")
+    return Finding("workers", GOOD, f"the Dask scheduler {machine.scheduler} listens, and has its own")
 
 
 def _open_files(machine: Machine) -> Finding:

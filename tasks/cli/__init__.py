@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from pipeline.errors import LatentbenchError
 from pipeline.execution.processes import name_user
 from pipeline.settings.paths import documents
-from pipeline.storage.files import told
+from pipeline.storage.files import told as in_words
 from tasks.cli import (
     ablation,
     clusters,
@@ -49,9 +49,9 @@ class Verbs(TyperGroup):
             err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(MENDABLE) from error
         except OSError as error:
-            if not told(error):
+            if not in_words(error):
                 raise
-            err.print(f"latentbench: {told(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
+            err.print(f"latentbench: {in_words(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(MENDABLE) from error
         except KeyboardInterrupt:
             err.print("\nInterrupted. What is finished is kept: the same command continues from here.")

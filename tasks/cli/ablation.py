@@ -110,8 +110,8 @@ def _compute(method: str, runs: Sequence[VariantRun], requests: Sequence[Request
         changes = (
             ", ".join(f"{key} = {as_text(value)}" for key, value in run.variant.changes.items()) or run.variant.tests
         )
-        told = f"{method}, variant {run.variant.name} ({number} of {len(runs)}): {changes}"
-        err.print(f"[bold cyan]{escape(told)}[/]", highlight=False)
+        heading = f"{method}, variant {run.variant.name} ({number} of {len(runs)}): {changes}"
+        err.print(f"[bold cyan]{escape(heading)}[/]", highlight=False)
         try:
             code = compute(request.stages, run.settings, console=err)
         except BusyError as error:

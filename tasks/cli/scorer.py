@@ -24,7 +24,7 @@ app = typer.Typer(
     "more.",
 )
 
-WHAT, HOW, WHERE = "What it learns from", "How it is trained (changes the result)", "Where and how it runs"
+WHAT, HOW, WHERE = "Images and labels to learn from", "How it is trained (changes the result)", "Where and how it runs"
 
 Kind = Annotated[
     str,
