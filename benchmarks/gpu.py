@@ -74,14 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(as_line(row), flush=True)
         rows.append(row)
     failed = [row.check.name for row in rows if row.result == FAILED]
-    passed = sum(row.result == PASSED for row in rows)
-    print(f"\n{passed} of {len(rows)} passed in {sum(row.seconds for row in rows):.0f} s" + failures(failed))
+    counts = [f"{sum(row.result == result for row in rows)} {result}" for result in (PASSED, FAILED, LEFT_OUT)]
+    names = f": {', '.join(failed)}" if failed else ""
+    print(f"\n{', '.join(counts)}, in {sum(row.seconds for row in rows):.0f} s{names}")
     return 1 if failed else 0
-
-
-def failures(names: Sequence[str]) -> str:
-    """The end of the last line."""
-    return f"; failed: {', '.join(names)}." if names else "."
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -11,6 +11,7 @@ tested.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.metrics.base import noise_of
-from pipeline.report.archive import check_report, find_run
+from pipeline.report.archive import check_report
 from pipeline.report.by_face import groups
 from pipeline.report.contents import RunRecord, record_of
 from pipeline.report.grids import SECONDS
+from pipeline.report.packed import opened
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.statistics.differences import FaceSums, holm, paired, unpaired
 from pipeline.tables.parquet import read_table
@@ -76,17 +78,18 @@ class Comparison:
 
 
 def compare_runs(outputs: Path, run_a: str, run_b: str) -> Comparison:
-    """Compare two published runs, named as `archive.find_run` takes them.
+    """Compare two published runs, named as `archive.find_run` takes them, or packed into files NAME.tar.xz.
 
     Runs of another domain, profile, protocol or other weights are joined all the same, but every row's verdict is "not
     comparable" and `reasons` says why. Raises StageError for a run that there is not, CorruptShardError.
     """
-    folders = [find_run(outputs, name) for name in (run_a, run_b)]
-    for folder in folders:
-        check_report(folder)
-    records = [record_of(read_table(folder / "runs.parquet", RUNS)) for folder in folders]
-    frames = [read_table(folder / "scores.parquet", SCORES).to_pandas() for folder in folders]
-    faces = [_face_scores(folder) for folder in folders]
+    with ExitStack() as stack:
+        folders = [stack.enter_context(opened(outputs, name)) for name in (run_a, run_b)]
+        for folder in folders:
+            check_report(folder)
+        records = [record_of(read_table(folder / "runs.parquet", RUNS)) for folder in folders]
+        frames = [read_table(folder / "scores.parquet", SCORES).to_pandas() for folder in folders]
+        faces = [_face_scores(folder) for folder in folders]
     return compare_scores(records[0], frames[0], records[1], frames[1], (faces[0], faces[1]))
 
 

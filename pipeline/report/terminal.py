@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.report.archive import PAGE
 from pipeline.report.contents import read_contents
 from pipeline.report.controls import control_checks
 from pipeline.report.grids import ARROWS, Cell, Grid, Row, number
@@ -154,4 +155,5 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
         style = "bold red" if check.holds is False else ""
         console.print(Text(f"\nControl {check.control}: {check.found} ({verdict})", style=style), end="")
     console.print(Text("\nBold: best of the row, controls and flagged scores apart. In brackets: 95 % interval."))
-    console.print(Text(f"Page: {folder / 'report.html'}"), soft_wrap=True)
+    if (folder / PAGE).is_file():  # not in a run that was packed
+        console.print(Text(f"Page: {folder / PAGE}"), soft_wrap=True)

@@ -63,12 +63,16 @@ def report(
         typer.echo(markdown(read_contents(folder)), nl=False)
     else:
         print_summary(folder, out)
-    if show and not webbrowser.open((folder / PAGE).resolve().as_uri()):
+    if show and not (folder / PAGE).is_file():
+        err.print("This run was packed without its page: there is nothing to open.")
+    elif show and not webbrowser.open((folder / PAGE).resolve().as_uri()):
         err.print("No browser could be opened; open the page named above yourself.")
 
 
 def compare(
-    run_a: Annotated[str, typer.Argument(metavar="RUN", help="The run to compare with.")],
+    run_a: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run to compare with, or a packed one: a file NAME.tar.xz.")
+    ],
     run_b: Annotated[str, typer.Argument(metavar="RUN", help="The run that is compared; `latest` for the newest.")],
     outputs: options.Outputs = None,
     everything: Annotated[

@@ -155,6 +155,9 @@ def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> Non
         write_table(table, PUBLISHED[name], tmp_path / f"{name}.parquet")
     text = io.StringIO()
     terminal.print_summary(tmp_path, Console(file=text, width=110))
+    assert "report.html" not in text.getvalue(), "a packed run has no page"
+    (tmp_path / "report.html").touch()
+    terminal.print_summary(tmp_path, Console(file=text, width=110))
     shown = " ".join(text.getvalue().split())
     for part in ("profile smoke", "2,048 labelled latents instead of 400,000", "Identity distance", "report.html"):
         assert part in shown
