@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.interface import Faces, Method
 
-VERSION = 2
+VERSION = 3
 SHARD_FACES = 16  # at most so many make one shard of an attribute
 OVER_CAP = 1.001  # a displacement over the cap by less is rounding
 LOST, UNEDITED, CEILING, NO_UNIT = "lost", "unedited", "ceiling", "no unit"
@@ -139,6 +139,7 @@ def match(
     unedited = editor.unedited
     lows, highs = editor.farthest(matching.low), editor.farthest(matching.high)
     targets = Targets.of(len(ids), matching.levels)
+    there, beyond = unedited.found.cpu().numpy()[targets.rows], editor.beyond_logits(targets)
     found = find_crossings(
         editor.changes,
         lows,
@@ -147,14 +148,14 @@ def match(
         targets,
         rounds=matching.rounds,
         tolerance=matching.tolerance,
+        sought=there & ~beyond,
         told=lambda done, total: progress(done, total + 1, ""),
     )
-    there = unedited.found.cpu().numpy()[targets.rows]
-    why = np.where(found.reached | ~editor.beyond_logits(targets), found.unreached, CEILING).astype(object)
+    why = np.where(beyond, CEILING, found.unreached).astype(object)
     why[~there] = UNEDITED
     if np.isnan(spread.a[editor.column]):
         why[:] = NO_UNIT
-    tried = np.flatnonzero(found.reached & there)
+    tried = np.flatnonzero(found.reached)
     measured = editor.measure(found.strengths[tried], targets.rows[tried])
     why[tried[~measured["detected"]]] = LOST
     reached = why == ""
@@ -218,9 +219,9 @@ class _Searched(Editor):
         return (logits.astype(np.float64) - self.start_logits[rows]) / self.spread.a[self.column]
 
     def beyond_logits(self, targets: Targets) -> np.ndarray:
-        """Whether a target (T,) asks for a logit that is cut off, so that nothing could reach it."""
+        """Whether a target (T,) asks for a logit that is cut off, or that has no unit: nothing could reach it."""
         levels = targets.directions * (targets.levels - self.matching.tolerance) * self.spread.a[self.column]
-        return np.abs(self.start_logits[targets.rows] + levels) > LARGEST_LOGIT
+        return ~(np.abs(self.start_logits[targets.rows] + levels) <= LARGEST_LOGIT)
 
     def farthest(self, end: float) -> np.ndarray:
         """Each face's largest strength (N,) up to an end of the range at which its displacement is within the cap."""

@@ -1,10 +1,19 @@
 """Where, along a method's strength, an attribute has changed by so much: a search that looks at few images.
 
-For every face both rays of strengths, from 0 to the largest allowed below and above, are looked at coarsely at SHARES;
-then every target (a face, a direction of change, a level) has the first interval on either ray in which the change
-passes its level, the one of the smaller strength if there are two, so that a response that turns back is followed no
-further than needed. The interval is narrowed by false position with the Illinois rule (Dowell & Jarratt, BIT 11, 1971),
-every third time by halving, until the change is within the tolerance; targets that are, are looked at no more.
+For every face both rays of strengths, from 0 to the largest allowed below and above, are looked at coarsely; then every
+target (a face, a direction of change, a level) has the first interval on either ray in which the change passes its
+level, the one of the smaller strength if there are two, so that a response that turns back is followed no further than
+needed. All looks at a face, of whatever target, are in its line (`pipeline.chain.matched.lines`), and every round reads
+the intervals anew from it: a look for one level narrows the intervals of the others.
+
+Each round looks, in every interval, at one strength: where a monotone curve through all looks (PCHIP; Fritsch &
+Butland, SIAM J. Sci. Stat. Comput. 5, 1984) has the middle one of the levels sought in it; every third time for a
+target it is the middle of the interval. A target whose change is within the tolerance is looked for no more.
+
+Coarsely means: 1/4 and 1 of the end of a ray always; 1/16, 1/8 and 1/2 only where a level that is not passed before may
+be passed unseen. It may where the change at the looks on both sides comes near to the level: within .1 standard
+deviations where the change rises or falls on from look to look; within .3 and half of the two looks' difference where
+it turns. A knot that has a look near it is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the largest strength, on either ray
+from pipeline.chain.matched.lines import SIGNS, Line, Ray
+
 DIRECTIONS = (1, -1)
 HALVE_EVERY = 3
 WEAK, JUMP = "weak", "jump"
@@ -60,98 +70,112 @@ def find_crossings(
     *,
     rounds: int,
     tolerance: float,
+    sought: np.ndarray | None = None,
     told: Told = lambda done, total: None,
 ) -> Crossings:
     """The smallest strengths at which the targets' changes have their levels, within the tolerance.
 
-    lows (N,) <= 0 and highs (N,) >= 0 are the faces' largest strengths, starts (N,) their changes at strength 0.
+    lows (N,) <= 0 and highs (N,) >= 0 are the faces' largest strengths, starts (N,) their changes at strength 0. Each
+    target has at most `rounds` looks of its own. Those that are not `sought` (T,) bool are weak and cost nothing.
     """
-    search = _Search(respond, targets, *_first_intervals(respond, lows, highs, starts, targets), tolerance)
-    told(1, rounds + 1)
-    for done in range(rounds):
-        if not search.open.any():
-            break
-        search.narrow(halve=done % HALVE_EVERY == HALVE_EVERY - 1)
-        told(done + 2, rounds + 1)
+    search = _Search(respond, lows, highs, starts, targets, rounds, tolerance, sought)
+    search.look(search.first_looks())
+    done = 0
+    while looks := search.next_looks():
+        done += 1
+        told(min(done, rounds), rounds + 1)
+        search.look(looks)
     told(rounds + 1, rounds + 1)
-    return search.result()
+    return Crossings(search.strengths, search.unreached)
 
 
-def _first_intervals(
-    respond: Respond, lows: np.ndarray, highs: np.ndarray, starts: np.ndarray, targets: Targets
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Ends (T,), inner and outer, of each target's interval, and what the changes miss its level by at each; or NaN."""
-    rays = [np.outer(ends, (0.0, *SHARES)) for ends in (highs, lows)]
-    knots = np.concatenate([ray[:, 1:] for ray in rays], axis=1)
-    rows = np.repeat(np.arange(len(knots)), knots.shape[1])
-    changes = respond(knots.ravel(), rows).reshape(knots.shape)
-    found = []
-    for ray, change in zip(rays, np.split(changes, 2, axis=1), strict=True):
-        along = np.concatenate([starts[:, None], change], axis=1)[targets.rows]
-        misses = targets.directions[:, None] * along - targets.levels[:, None]
-        passed = ((misses[:, :-1] < 0) != (misses[:, 1:] < 0)) & np.isfinite(misses[:, :-1] + misses[:, 1:])
-        first, each = passed.argmax(axis=1), np.arange(len(passed))
-        own = ray[targets.rows]
-        ends = np.stack([own[each, first], own[each, first + 1], misses[each, first], misses[each, first + 1]])
-        found.append(np.where(passed.any(axis=1), ends, np.nan))
-    above, below = found
-    reach = [np.where(np.isnan(ends[1]), np.inf, np.abs(ends[1])) for ends in found]
-    first_above = (reach[0] < reach[1]) | ((reach[0] == reach[1]) & (targets.directions > 0))
-    inner, outer, inner_miss, outer_miss = np.where(first_above, above, below)
-    return inner, outer, inner_miss, outer_miss
+Look = tuple[int, float]  # a face's row, a strength
 
 
 class _Search:
-    """The intervals of all targets (T,), narrowed together so that images are made in full batches."""
+    """The lines of all faces, looked at together so that images are made in full batches."""
 
     def __init__(
         self,
         respond: Respond,
+        lows: np.ndarray,
+        highs: np.ndarray,
+        starts: np.ndarray,
         targets: Targets,
-        inner: np.ndarray,
-        outer: np.ndarray,
-        inner_miss: np.ndarray,
-        outer_miss: np.ndarray,
+        rounds: int,
         tolerance: float,
+        sought: np.ndarray | None,
     ) -> None:
-        self.respond, self.targets, self.tolerance = respond, targets, tolerance
-        self.ends = np.stack([inner, outer])
-        self.misses = np.stack([inner_miss, outer_miss])
-        self.weights = self.misses.copy()  # those of false position: the Illinois rule halves one that stays
-        self.kept = np.full(len(inner), -1)  # which end stayed last time
-        nearer = np.abs(self.misses).argmin(axis=0)
-        each = np.arange(len(inner))
-        self.best, self.best_miss = self.ends[nearer, each], self.misses[nearer, each]
-        self.bracketed = np.isfinite(inner)
+        count = len(targets.rows)
+        self.respond, self.targets, self.rounds, self.tolerance = respond, targets, rounds, tolerance
+        self.lines = [Line(*map(float, ends)) for ends in zip(lows, highs, starts, strict=True)]
+        wanted = np.ones(count, bool) if sought is None else sought
+        self.places = [np.flatnonzero(wanted & (targets.rows == row)) for row in range(len(lows))]
+        self.tries = np.zeros(count, int)
+        self.strengths = np.full(count, np.nan)
+        self.unreached = np.full(count, WEAK, dtype=object)
 
-    @property
-    def open(self) -> np.ndarray:
-        """The targets that are still looked for, (T,) bool."""
-        return self.bracketed & (np.abs(self.best_miss) > self.tolerance)
+    def look(self, looks: list[Look]) -> None:
+        """Make the images of these looks and note what they show."""
+        if not looks:
+            return
+        rows, strengths = np.array([row for row, _ in looks]), np.array([strength for _, strength in looks])
+        for (row, strength), change in zip(looks, self.respond(strengths, rows), strict=True):
+            self.lines[row].add(strength, float(change))
 
-    def narrow(self, *, halve: bool) -> None:
-        """Look at one strength inside every open interval, and keep the part in which the level is passed."""
-        open_ = np.flatnonzero(self.open)
-        ends, weights = self.ends[:, open_], self.weights[:, open_]
-        if halve:
-            tried = ends.mean(axis=0)
-        else:
-            tried = (ends[0] * weights[1] - ends[1] * weights[0]) / (weights[1] - weights[0])
-        changes = self.respond(tried, self.targets.rows[open_])
-        misses = self.targets.directions[open_] * changes - self.targets.levels[open_]
-        misses = np.where(np.isfinite(misses), misses, self.misses[1, open_])  # no image there: as at the outer end
-        moved = np.where((misses < 0) == (self.misses[0, open_] < 0), 0, 1)
-        stays = 1 - moved
-        self.ends[moved, open_] = tried
-        self.misses[moved, open_] = self.weights[moved, open_] = misses
-        again = open_[self.kept[open_] == stays]
-        self.weights[1 - moved[self.kept[open_] == stays], again] /= 2
-        self.kept[open_] = stays
-        nearer = np.abs(misses) < np.abs(self.best_miss[open_])
-        self.best[open_[nearer]], self.best_miss[open_[nearer]] = tried[nearer], misses[nearer]
+    def first_looks(self) -> list[Look]:
+        """The looks that every face gets of which anything is sought."""
+        return [(row, s) for row, line in enumerate(self.lines) if len(self.places[row]) for s in line.first_looks()]
 
-    def result(self) -> Crossings:
-        """What was found."""
-        near = self.bracketed & (np.abs(self.best_miss) <= self.tolerance)
-        why = np.where(near, "", np.where(self.bracketed, JUMP, WEAK))
-        return Crossings(np.where(near, self.best, np.nan), why)
+    def next_looks(self) -> list[Look]:
+        """Where to look next, after everything seen was judged again; empty at the end."""
+        return [(row, s) for row, places in enumerate(self.places) if len(places) for s in self._of_face(row, places)]
+
+    def _of_face(self, row: int, places: np.ndarray) -> list[float]:
+        """The next strengths of one face, and the state of its targets at `places` (t,)."""
+        line, directions, levels = self.lines[row], self.targets.directions[places], self.targets.levels[places]
+        rays = [line.ray(sign) for sign in SIGNS]
+        passed = [ray.passed(directions, levels) for ray in rays]
+        strengths: set[float] = set()
+        for sign, ray, intervals in zip(SIGNS, rays, passed, strict=True):
+            strengths.update(line.doubtful(sign, ray, directions, levels, intervals))
+        open_: dict[tuple[int, int], list[tuple[float, int]]] = {}
+        for place, direction, level, *intervals in zip(places, directions, levels, *passed, strict=True):
+            side = _nearer(rays, intervals, direction * level, direction)
+            if side is None:
+                self._set(place, np.nan, WEAK)
+                continue
+            found = self._found(rays[side], intervals[side], direction, level)
+            self._set(place, SIGNS[side] * found, JUMP if np.isnan(found) else "")
+            if np.isnan(found) and self.tries[place] < self.rounds:
+                open_.setdefault((side, intervals[side]), []).append((float(direction * level), int(place)))
+        for (side, interval), sought in open_.items():
+            change, place = sorted(sought)[len(sought) // 2]
+            strengths.add(SIGNS[side] * self._tried(rays[side], interval, change, place))
+        return sorted(strengths)
+
+    def _set(self, place: int, strength: float, why: str) -> None:
+        self.strengths[place], self.unreached[place] = strength, why
+
+    def _found(self, ray: Ray, interval: int, direction: int, level: float) -> float:
+        """The end of an interval whose change is nearest to the level; NaN if it is not within the tolerance."""
+        misses = np.abs(direction * ray.changes[interval : interval + 2] - level)
+        misses = np.where(np.isfinite(misses), misses, np.inf)
+        nearest = int(misses.argmin())
+        return float(ray.distances[interval + nearest]) if misses[nearest] <= self.tolerance else np.nan
+
+    def _tried(self, ray: Ray, interval: int, change: float, place: int) -> float:
+        """The distance at which to look for a target next."""
+        self.tries[place] += 1
+        if self.tries[place] % HALVE_EVERY == 0:
+            return float(ray.distances[interval : interval + 2].mean())
+        return ray.expected(interval, change)
+
+
+def _nearer(rays: list[Ray], intervals: list[int], change: float, direction: int) -> int | None:
+    """The ray, 0 or 1, that passes a change at the smaller strength; the one of the direction's sign if both do."""
+    ways = [side for side in (0, 1) if intervals[side] < len(rays[side].distances) - 1]
+    if not ways:
+        return None
+    preferred = 0 if direction > 0 else 1
+    return min(ways, key=lambda side: (rays[side].crossing(intervals[side], change), side != preferred))

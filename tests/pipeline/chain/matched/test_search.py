@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.chain.matched.search import JUMP, SHARES, WEAK, Crossings, Targets, find_crossings
+from pipeline.chain.matched.lines import FIRST, KNOTS
+from pipeline.chain.matched.search import JUMP, WEAK, Crossings, Targets, find_crossings
 
 LEVELS = (0.5, 1.0, 1.5, 2.0)
 
@@ -78,7 +79,7 @@ def test_no_response_is_weak_and_costs_no_more_than_the_grid() -> None:
     nothing = Response(lambda strengths, _: np.zeros(len(strengths)))
     found, _ = search(nothing, faces=3)
     assert not found.reached.any() and set(found.unreached) == {WEAK}
-    assert nothing.images == 3 * 2 * len(SHARES)
+    assert nothing.images <= 3 * 2 * len(FIRST + KNOTS)
 
 
 def test_what_stops_short_of_a_level_is_weak_from_there_on() -> None:
@@ -129,7 +130,41 @@ def test_few_images_are_enough_for_a_smooth_response() -> None:
     response = Response(lambda strengths, _: 2.5 * np.tanh(strengths / 2))
     found, targets = search(response, faces=50, tolerance=0.02)
     assert found.reached.all()
-    assert response.images / 50 <= 2 * len(SHARES) + 4 * len(targets.rows) / 50
+    assert response.images / len(targets.rows) < 2.3, "ten knots and Illinois for each target took 3.3"
+
+
+def passed_on_grid(function, row: int, way: int, level: float, grid: np.ndarray) -> bool:
+    """Whether a change passes a level on either ray, seen at the strengths of a grid only."""
+    return any((way * function(sign * grid, np.full(len(grid), row)) >= level).any() for sign in (1.0, -1.0))
+
+
+def test_a_response_that_turns_is_missed_no_more_often_than_on_a_fixed_grid() -> None:
+    """Rising responses with waves on them, of which the five knots on either ray see what they see."""
+    rng = np.random.default_rng(8)
+    faces = 60
+    slope, height, length, shift = (rng.uniform(low, high, faces) for low, high in ((-1, 1), (0, 1), (3, 12), (0, 6)))
+
+    def change(strengths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        wave = np.sin(2 * np.pi * strengths / length[rows] + shift[rows]) - np.sin(shift[rows])
+        return 3 * np.tanh(slope[rows] * strengths / 3) + height[rows] * wave
+
+    response = Response(change)
+    found, targets = search(response, faces=faces, tolerance=0.05)
+    keys = list(zip(targets.rows, targets.directions, targets.levels, strict=True))
+    fine = np.array([passed_on_grid(change, *key, np.linspace(0, 8, 2001)) for key in keys])
+    coarse = np.array([passed_on_grid(change, *key, 8.0 * np.array(KNOTS + FIRST)) for key in keys])
+    assert (fine & ~coarse).any(), "else the grid misses nothing"
+    assert (fine & ~found.reached).sum() <= (fine & ~coarse).sum()
+    assert response.images < faces * 19
+
+
+def test_what_is_not_sought_costs_nothing() -> None:
+    response = Response(lambda strengths, _: strengths)
+    sought = Targets.of(2, LEVELS).rows == 1
+    found, targets = search(response, faces=2, sought=sought)
+    assert found.reached.tolist() == sought.tolist() and set(found.unreached[~sought]) == {WEAK}
+    alone, _ = search(other := Response(lambda strengths, _: strengths))
+    assert response.images == other.images and alone.strengths.tolist() == found.strengths[sought].tolist()
 
 
 def test_more_rounds_than_needed_change_nothing() -> None:
