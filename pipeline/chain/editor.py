@@ -23,7 +23,7 @@ class Editor:
     """
 
     def __init__(self, domain: Domain, method: Method, faces: Faces, attribute: str) -> None:
-        self.domain, self.method, self.faces = domain, method, faces
+        self.domain, self.method, self.faces = domain, method, method.prepared(faces)
         self.column = index_of(attribute)
 
     def edit(self, strengths: np.ndarray, rows: np.ndarray) -> Tensor:

@@ -216,6 +216,13 @@ class Method(ABC):
         """
         return self.edit(faces.ws, strengths, faces.values)
 
+    def prepared(self, faces: Faces) -> Faces:
+        """The N faces with what every edit of them needs alike, in `Faces.carried`: by default nothing.
+
+        The pipeline calls this once for faces that it edits many times. Edits are the same without it, up to rounding.
+        """
+        return faces
+
     def after(self, faces: Faces, strengths: Tensor, ws: Tensor) -> Faces:
         """The N faces after an edit that moved them to ws (N, L, 512), with what the next edit needs.
 

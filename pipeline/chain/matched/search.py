@@ -140,15 +140,15 @@ class _Search:
         for sign, ray, intervals in zip(SIGNS, rays, passed, strict=True):
             strengths.update(line.doubtful(sign, ray, directions, levels, intervals))
         open_: dict[tuple[int, int], list[tuple[float, int]]] = {}
-        for place, direction, level, *intervals in zip(places, directions, levels, *passed, strict=True):
-            side = _nearer(rays, intervals, direction * level, direction)
+        for place, direction, level, *own in zip(places, directions, levels, *passed, strict=True):
+            side = _nearer(rays, own, direction * level, direction)
             if side is None:
                 self._set(place, np.nan, WEAK)
                 continue
-            found = self._found(rays[side], intervals[side], direction, level)
+            found = self._found(rays[side], own[side], direction, level)
             self._set(place, SIGNS[side] * found, JUMP if np.isnan(found) else "")
             if np.isnan(found) and self.tries[place] < self.rounds:
-                open_.setdefault((side, intervals[side]), []).append((float(direction * level), int(place)))
+                open_.setdefault((side, own[side]), []).append((float(direction * level), int(place)))
         for (side, interval), sought in open_.items():
             change, place = sorted(sought)[len(sought) // 2]
             strengths.add(SIGNS[side] * self._tried(rays[side], interval, change, place))

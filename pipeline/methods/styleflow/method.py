@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EVALUATED_WORD = "evaluated"
 # Factors by which the authors' sliders multiply a change (attr_degree_list of their user interface).
 GAINS = {"gender": 1.5, "glasses": 2.5, "baldness": 2.0, "beard": 1.7, "age": 0.93}
+ENCODED = "encoded"  # carried by prepared faces: the code of each layer in the flow's normal distribution (N, L, 512)
 LEAST_SPREAD = 1e-3  # smallest standard deviation by which a condition is divided
 
 
@@ -147,6 +148,27 @@ class StyleFlow(TrainableStyleFlow):
 
         Raises StageError for an attribute that the flow was not conditioned on.
         """
+        return self._edited(ws, strengths, values, None)
+
+    def prepared(self, faces: Faces) -> Faces:
+        """The faces, encoded once for every edit of them."""
+        import torch
+
+        encoded, every = torch.empty_like(faces.ws), faces.ws.new_ones(len(faces.ws), dtype=torch.bool)
+        source = self.condition(faces.values.to(faces.ws))
+        with torch.no_grad():
+            for code, _, layers in _groups(faces.ws, every.new_ones(1, faces.ws.shape[1])):
+                encoded[:, layers] = self._solve("encode", faces.ws[:, code], source, every)[:, None]
+        return replace(faces, carried={**faces.carried, ENCODED: encoded})
+
+    def edit_faces(self, faces: Faces, strengths: Tensor) -> Tensor:
+        """As `edit`; prepared faces are not encoded again."""
+        encoded = faces.carried.get(ENCODED)
+        known = encoded is not None and not encoded.isnan().any()  # NaN: another edit moved the face since then
+        return self._edited(faces.ws, strengths, faces.values, encoded if known else None)
+
+    def _edited(self, ws: Tensor, strengths: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
+        """`edit`, with the codes in the flow's normal distribution (N, L, 512) if they are known."""
         import torch
 
         self._refuse_others(strengths)
@@ -161,7 +183,9 @@ class StyleFlow(TrainableStyleFlow):
                 rows = (change * kept).any(dim=1).nonzero()[:, 0]
                 if not len(rows):
                     continue
-                if code not in encoded:
+                if known is not None:
+                    encoded[code] = known[:, code]
+                elif code not in encoded:
                     encoded[code] = self._solve("encode", ws[:, code], source, change.any(dim=1))
                 target = source + change * kept / self.scale_.to(ws)
                 moved = self._solve("decode", encoded[code], target, (change * kept).any(dim=1))

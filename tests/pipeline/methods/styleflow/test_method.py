@@ -245,3 +245,21 @@ def test_a_loss_that_is_not_a_number_is_told() -> None:
     data.w[:32] = math.nan
     with pytest.raises(TrainingDivergedError):
         small().fit(data)
+
+
+def test_prepared_faces_are_encoded_once_and_edited_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, faces = fitted(), toy.faces(6)
+    change = strengths(6, age=0.3)
+    plain = method.edit_faces(faces, change)
+    prepared = method.prepared(faces)
+    ways: list[str] = []
+    solve = method._solve
+    monkeypatch.setattr(method, "_solve", lambda way, *rest: (ways.append(way), solve(way, *rest))[1], raising=False)
+    assert not torch.equal(plain, faces.ws)
+    torch.testing.assert_close(method.edit_faces(prepared, change), plain, atol=1e-4, rtol=0)
+    rows = torch.tensor([4, 1, 1])
+    torch.testing.assert_close(method.edit_faces(prepared[rows], change[rows]), plain[rows], atol=1e-4, rtol=0)
+    assert set(ways) == {"decode"}
+    moved = method.edited(prepared, change)
+    method.edit_faces(moved, change)
+    assert "encode" in ways, "a face that moved is encoded again"
