@@ -2,6 +2,9 @@
 
 The generator's four highest resolutions, scorer A and recognizer A compute in bfloat16. What they return is float32
 again, and so are losses, gradients of what is trained, and the optimiser's state.
+
+Differences of features before and after a small step need float32 (`full_precision`): rounded to bfloat16, they are
+mostly rounding. LatentCLR with 8 directions ended at -.09 of its loss on held-out codes, and at -.24 in full precision.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from pipeline.settings.experiment import FULL
 
 if TYPE_CHECKING:
     from pipeline.methods.interface import FitData
+    from stylegan.generator import Generator
 
 log = logging.getLogger("latentbench")
 
@@ -36,6 +40,17 @@ def learning_in(precision: str, data: FitData) -> Iterator[FitData]:
     before, synthesis.half_type = synthesis.half_type, torch.bfloat16
     try:
         yield replace(data, scorer_a=InBfloat16(data.scorer_a), recognizer_a=InBfloat16(data.recognizer_a))
+    finally:
+        synthesis.half_type = before
+
+
+@contextmanager
+def full_precision(generator: Generator) -> Iterator[None]:
+    """The generator in float32; as it was, afterwards."""
+    synthesis = generator.synthesis
+    before, synthesis.half_type = getattr(synthesis, "half_type", None), None
+    try:
+        yield
     finally:
         synthesis.half_type = before
 

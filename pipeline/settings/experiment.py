@@ -192,7 +192,8 @@ class Experiment:
         SIZES,
         "Precision of the networks from which methods learn: full, or bfloat16, in which the generator's four highest "
         "resolutions, scorer A and recognizer A compute. Trainings through images take about half the time where the "
-        "processor has instructions for bfloat16 (AVX512_BF16, AMX), and longer elsewhere.",
+        "processor has instructions for bfloat16 (AVX512_BF16, AMX), and longer elsewhere. LatentCLR and LLF train in "
+        "full precision all the same.",
         (FULL, BFLOAT16),
         default=FULL,
     )

@@ -21,6 +21,7 @@ from pipeline.methods.contrastive.candidates import (
 from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, contrastive_loss, unit_rows
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import Unnamed
+from pipeline.methods.precision import full_precision
 from pipeline.optimisation.stepped import frozen
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class LatentCLR(Unnamed):
         def objective(turn: int, w: Tensor, rng: torch.Generator) -> StepLoss:
             return self.objective(data, networks, w, fed, rng)
 
-        with frozen(data.generator):
+        with frozen(data.generator), full_precision(data.generator):
             training = ContrastiveTraining(
                 self,
                 data,

@@ -30,6 +30,7 @@ from pipeline.methods.contrastive.llf_masks import (
 from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, contrastive_loss, unit_rows
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import Unnamed
+from pipeline.methods.precision import full_precision
 from pipeline.optimisation.stepped import frozen
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class LLF(Unnamed):
         spans = layer_groups(self.name, "groups", self.groups, layers, seen)
         fed = layer_groups(self.name, "feed", self.feed, layers, seen)
         rng = data.rng(START)
-        with frozen(data.generator):
+        with frozen(data.generator), full_precision(data.generator):
             with torch.no_grad():
                 maps = feature_maps(data, data.w[: self.images].to(data.device), self.tap)
             self.centres_, clustering = find_clusters(maps, self.clusters, seed_of(data.rng(CLUSTERS)))

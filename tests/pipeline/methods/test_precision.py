@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from pipeline.methods.contrastive.latentclr import LatentCLR
 from pipeline.methods.interface import FitData
-from pipeline.methods.precision import learning_in, warn_of_slow_products
+from pipeline.methods.precision import full_precision, learning_in, warn_of_slow_products
 from pipeline.networks import reduced
 from pipeline.settings.experiment import BFLOAT16, FULL
 from tests.worlds import px16
@@ -53,6 +54,20 @@ def test_the_generator_is_as_it_was_even_after_an_error(data: FitData) -> None:
         assert data.generator.synthesis.half_type == torch.bfloat16
         raise ZeroDivisionError
     assert data.generator.synthesis.half_type is None and torch.equal(read(data)[0], values)
+
+
+def test_differences_of_features_are_taken_in_full_precision(data: FitData) -> None:
+    """Both trainings give the same bits, though the generator is in bfloat16 around the second."""
+    data.w = torch.randn(16, 512, generator=torch.Generator().manual_seed(1))
+    settings = {"directions": 2, "steps": 2, "batch": 2, "depth": 2}
+    expected = LatentCLR(**settings).find(data).state()
+    with learning_in(BFLOAT16, data) as given:
+        found = LatentCLR(**settings).find(given).state()
+        assert data.generator.synthesis.half_type == torch.bfloat16
+    assert expected and all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+    with pytest.raises(ZeroDivisionError), full_precision(data.generator):
+        raise ZeroDivisionError
+    assert data.generator.synthesis.half_type is None
 
 
 @pytest.mark.parametrize("capable", [True, False])
