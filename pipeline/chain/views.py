@@ -39,7 +39,7 @@ class View:
 
     values: (N, 35) by scorer B. mtcnn: (N, 256), of unit norm. recognizer_a, recognizer_b: (N, D), of unit norm.
     features: (N, d) and logits: (N, classes) by the perception net. person: (N, K), the truth reader's coordinates,
-    (N, 0) in a domain without one.
+    (N, 0) in a domain without one. perceived: (N, K), what LPIPS compares, where `Domain.perceive` knows it.
     """
 
     images: Tensor
@@ -53,6 +53,7 @@ class View:
     features: Tensor
     logits: Tensor
     person: Tensor
+    perceived: Tensor
 
     def __getitem__(self, rows: Tensor) -> View:
         return View(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
@@ -63,7 +64,7 @@ def look(domain: Domain, images: Tensor, threshold: float) -> View:
     from torch.nn.functional import normalize
 
     detection = domain.detector.detect(images, threshold=threshold)
-    features, logits = domain.perception.both(images)
+    features, logits, perceived = domain.perceive(images)
     return View(
         images=images,
         found=detection.found,
@@ -76,6 +77,7 @@ def look(domain: Domain, images: Tensor, threshold: float) -> View:
         features=features,
         logits=logits,
         person=images.new_empty(len(images), 0) if domain.reader is None else domain.reader.coordinates(images),
+        perceived=perceived,
     )
 
 
@@ -102,7 +104,7 @@ def compare_views(domain: Domain, edited: View, unedited: View) -> dict[str, Ten
         "identity_mtcnn": distance("mtcnn"),
         "identity_recognizer_a": distance("recognizer_a"),
         "identity_recognizer_b": distance("recognizer_b"),
-        "lpips": domain.perceptual_distance(edited.images, unedited.images),
+        "lpips": domain.separation((edited.images, edited.perceived), (unedited.images, unedited.perceived)),
         "ssim": structural_similarity(edited.images, unedited.images),
     }
     if domain.reader is not None:

@@ -118,6 +118,28 @@ class Domain:
         result: torch.Tensor = distance(images, others)
         return result.flatten()
 
+    def perceive(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Perception vectors (N, d), class logits (N, classes), and what `separation` compares.
+
+        That is `pairs.coordinates` where the perception net is the trunk of the distance, (N, 0) where it is not.
+        """
+        from pipeline.networks.pairs import coordinates
+        from pipeline.networks.perception import Perception
+
+        if self.lpips is not None or not isinstance(self.perception, Perception):
+            return *self.perception.both(images), images.new_empty(len(images), 0)
+        maps = self.perception.maps(images)
+        return *self.perception.seen(maps), coordinates(maps)
+
+    def separation(
+        self, images: tuple[torch.Tensor, torch.Tensor], others: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        """LPIPS (N,) as `perceptual_distance`, of images (N, 3, H, W) with what `perceive` knows of them."""
+        from pipeline.networks.pairs import separation
+
+        known, of_others = images[1], others[1]
+        return separation(known, of_others) if known.shape[1] else self.perceptual_distance(images[0], others[0])
+
 
 # Judges whose convolutions are in bfloat16 with this precision. The detector's small layers gain nothing by it.
 NARROWED = ("scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "reader", "lpips")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import lru_cache
 
@@ -21,7 +22,7 @@ class _Trunk(nn.Module):
         self.perception = perception
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        return self.perception.maps(images)
+        return [map.float() for map in self.perception.maps(images)]
 
 
 @lru_cache(maxsize=2)
@@ -38,6 +39,21 @@ def perceptual_distance(perception: Perception) -> lpips.LPIPS:
     distance.L = len(perception.map_channels)
     distance.pnet_type = "perception"
     return distance.eval().requires_grad_(False)
+
+
+def coordinates(maps: list[Tensor]) -> Tensor:
+    """Coordinates (N, K) of images whose `Perception.maps` are known; `perceptual_distance` is their `separation`.
+
+    Each map is normalised over its channels as in lpips, and divided by the root of its number of positions, so that
+    the mean over positions is a part of one sum. An image that is compared often passes the net once.
+    """
+    normal = [lpips.normalize_tensor(map.float()) / math.sqrt(map.shape[2] * map.shape[3]) for map in maps]
+    return torch.cat([map.permute(0, 2, 3, 1).flatten(1) for map in normal], dim=1)
+
+
+def separation(first: Tensor, second: Tensor) -> Tensor:
+    """Squared distances (N,) of rows (N, K) of `coordinates`."""
+    return (first - second).square().sum(dim=1)
 
 
 def structural_similarity(images: Tensor, others: Tensor) -> Tensor:

@@ -74,6 +74,7 @@ class Synthesis(nn.Module):
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(1.0 / CONTRAST))
         self.block_names = ["b4", "b8", "b16"]
+        self.half_type: torch.dtype | None = None
 
     def features(self, ws: Tensor, layer: str) -> Tensor:
         """Maps (N, 2, 16, 16) of the mean code of the layers up to a block."""

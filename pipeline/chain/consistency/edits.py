@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.interface import Faces, Method
 
-VERSION = 3
+VERSION = 4
 ROLES_READ = ("generator", "scorer_a", "scorer_b", "recognizer_b", "perception")
 SHARD_FACES = 16  # at most so many make one shard
 
@@ -134,7 +134,7 @@ def reorder(
     finals = [made[order].ws for order in orders]
     at_once = method.edited(faces, vectors.sum(dim=0)).ws
     undone = edited(domain, method, made[(0,)], -vectors[0]).ws
-    alike = domain.perceptual_distance
+    alike = domain.separation
     sigma = torch.from_numpy(spread.b).to(faces.ws)  # NaN, and in no mean, for an attribute without a usable spread
     own = torch.tensor([[index_of(name) for name in triple] for triple in triples], device=faces.ws.device)
     apart = list(itertools.combinations(range(len(orders)), 2)) or [(0, 0)]  # of one attribute there is one order
@@ -144,7 +144,8 @@ def reorder(
 
     def see(rows: slice) -> dict[str, Tensor]:
         images = [synthesise(domain, ws[rows]) for ws in (*finals, at_once, undone, faces.ws)]
-        start = images.pop()
+        seen = [(image, domain.perceive(image)[2]) for image in images]
+        start, shown = images.pop(), seen.pop()
         logits = [
             (logits_of(domain.scorer_b(image)) / sigma).gather(1, own[rows]) for image in images[: len(orders) + 1]
         ]
@@ -152,11 +153,11 @@ def reorder(
         person = (domain.recognizer_b(images[-1]) * domain.recognizer_b(start)).sum(dim=1)
         return {
             "order_score_spread": scores.std(dim=0, correction=0).nanmean(dim=1),
-            "order_lpips": mean([alike(images[a], images[b]) for a, b in apart]),
+            "order_lpips": mean([alike(seen[a], seen[b]) for a, b in apart]),
             "at_once_score_difference": (logits[-1] - scores.mean(dim=0)).abs().nanmean(dim=1),
-            "at_once_lpips": mean([alike(images[-2], image) for image in images[: len(orders)]]),
+            "at_once_lpips": mean([alike(seen[-2], other) for other in seen[: len(orders)]]),
             "undo_identity_recognizer_b": (1 - person).clamp(min=0.0),
-            "undo_lpips": alike(images[-1], start),
+            "undo_lpips": alike(seen[-1], shown),
         }
 
     parts = by_microbatch(domain, see, count)

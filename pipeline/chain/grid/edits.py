@@ -43,7 +43,7 @@ from pipeline.tables.parquet import value_columns
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 4
+VERSION = 5
 SHARD_IMAGES = 512  # about so many images make one shard of edits
 LOCAL = {"local_share", "parts_area"}  # null where nothing changed
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pipeline.domains.base import Domain
     from pipeline.methods.interface import Faces, Method
 
-VERSION = 3
+VERSION = 4
 SHARD_FACES = 16  # at most so many make one shard of an attribute
 OVER_CAP = 1.001  # a displacement over the cap by less is rounding
 LOST, UNEDITED, CEILING, NO_UNIT = "lost", "unedited", "ceiling", "no unit"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.networks.pairs import perceptual_distance, structural_similarity
+from pipeline.networks.pairs import coordinates, perceptual_distance, separation, structural_similarity
 from pipeline.networks.perception import Perception
 
 
@@ -36,6 +36,16 @@ def test_perceptual_distance_by_its_formula(perception, images):
     found = perceptual_distance(perception)(images, others)
     assert found.shape == (4, 1, 1, 1)
     torch.testing.assert_close(found.flatten(), total, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_coordinates_of_an_image_know_its_distance_from_every_other(perception, images):
+    known = coordinates(perception.maps(images))
+    for shift in range(4):
+        expected = perceptual_distance(perception)(images, images.roll(shift, dims=0)).flatten()
+        found = separation(known, known.roll(shift, dims=0))
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
+        assert (found.max() == 0) == (shift == 0)
 
 
 def test_making_it_draws_nothing_from_the_global_generator(images):
