@@ -33,13 +33,14 @@ from pipeline.domains.base import Domain
 from pipeline.methods.contrastive.llf import LLF
 from pipeline.methods.interface import FitData
 from pipeline.methods.l2l.method import L2L
-from pipeline.settings.experiment import HALF
+from pipeline.settings.experiment import BFLOAT16, HALF
 from stylegan.generator import Generator
 
 EMBEDDED = "synthface"
 THRESHOLD = 0.9
 FULL_ERROR = 1e-3  # largest difference over largest value, of images and judges, in float32 on either device
 HALF_ERROR = 0.02  # of the embedded generator's images, in float16; the mean difference is a tenth of it at most
+BFLOAT16_ERROR = 0.01  # mean difference, of images over the largest value and of values in [0, 1]
 SAME_CARD = 1e-4  # of the images of two processes on one card
 
 
@@ -159,12 +160,20 @@ def equality(sizes: Sizes) -> list[str]:
 
 @torch.inference_mode()
 def half(sizes: Sizes) -> list[str]:
-    """The embedded generator's images in half precision against full; images/s of both at full size."""
+    """Images and values of the embedded domain in float16 and bfloat16 against full; images/s at full size."""
     full, narrow = (base.load(EMBEDDED, sizes.device, *precision) for precision in ((), (HALF,)))
     images = [domain.generator.synthesis(codes(full, sizes.faces)) for domain in (full, narrow)]
     found = [held("images", error_of(images[1], images[0]), 5 * HALF_ERROR)]
     mean = float((images[1] - images[0]).abs().mean() / images[0].abs().max())
     found.append(held("their mean difference", mean, HALF_ERROR / 10))
+    narrow = base.load(EMBEDDED, sizes.device, BFLOAT16)
+    seen = [look(domain, images[0], THRESHOLD) for domain in (full, narrow)]
+    mean = float(
+        (narrow.generator.synthesis(codes(full, sizes.faces)) - images[0]).abs().mean() / images[0].abs().max()
+    )
+    found.append(held("bfloat16, which profile full uses: mean difference of images", mean, BFLOAT16_ERROR))
+    mean = float((seen[1].values.float() - seen[0].values).abs().mean())
+    found.append(held("of scorer B's values", mean, BFLOAT16_ERROR))
     large, z = random_generator(sizes, sizes.resolution), latents(sizes.batch).to(sizes.device)
     expected = large(z)
     rates = [rate(lambda: large(z), sizes.batch, sizes)]
