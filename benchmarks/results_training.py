@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from pipeline.errors import LatentbenchError
 from pipeline.methods import registry
 from pipeline.report.contents import Contents
-from pipeline.report.figures import INK, blank_figure, colours, plain, plot_style, svg_of
+from pipeline.report.figures import INK, PALETTE, blank_figure, colours, plain, plot_style, svg_of
 from pipeline.report.sections.claims import orders
 
 DEPARTURES = re.compile(r"^(Departures from|The paper leaves open)")
@@ -166,10 +167,13 @@ def ranks_picture(contents: Contents) -> str:
         panel = figure.subplots()
         for place, name in enumerate(competitors):
             ranks = [np.nan if one.ranks[place] is None else float(one.ranks[place] or 0) for one in made]
-            panel.plot(range(len(made)), ranks, marker="o", markersize=4, color=shades[name], label=plain(name))
+            line = "-" if place < len(PALETTE) else "--"  # a colour that is there already
+            panel.plot(
+                range(len(made)), ranks, marker="o", markersize=4, color=shades[name], linestyle=line, label=plain(name)
+            )
         panel.invert_yaxis()
         panel.set_ylabel("rank, 1 the best")
-        panel.set_xticks(range(len(made)), [one.title.replace(", ", "\n") for one in made], fontsize=6)
+        panel.set_xticks(range(len(made)), [fill(one.title, 15) for one in made], fontsize=6)
         figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
         return standing_alone(svg_of(figure, "ranks"))
 

@@ -171,7 +171,9 @@ def _most_attributes(contents: Contents, protocol: str, level: float | None, whe
             lowest += f"; {left} more cannot be compared, since a score is missing or flagged"
         testable = 2 * compared > own_scores["attribute"].nunique()
         sure = 2 * surely > compared
-        doubt = f"significantly below every rival on {surely} of {compared}" if testable else _flags(own_scores)
+        doubt = f"significantly below every rival on {surely} of {compared}"
+        if not testable:
+            doubt = _flags(own_scores) or f"without a score of every method on {left} attributes"
         holds = own > rival if testable else None
         found.append(Verdict(claim, L2L_PAPER, judge, lowest, holds, sure, 2 * beaten > compared, doubt))
     return found
