@@ -47,7 +47,8 @@ class RFM(Method):
 
     In the embedded generator three layers cannot make a smile. With scorer A's logits of 256 codes in standard
     deviations, at a step of .15 mean distances (root mean square over all layers), positive and negative strengths
-    change by, for the same coefficients in the layers 0 to 2, 3 to 9, and all (`python benchmarks/rfm_layers.py`):
+    change by, for the same coefficients in the layers 0 to 2, 3 to 9, and all (as `python benchmarks/rfm_layers.py`
+    does, which draws other codes):
 
     - smile: +.07 and -.12, +.85 and -1.53, +.76 and -1.46; the layer 4 alone gives most of it;
     - gender: +.69 and -.82, +.40 and -.42, +1.05 and -.89;
