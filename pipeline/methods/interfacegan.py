@@ -62,8 +62,8 @@ class InterFaceGAN(Method):
 
     - their `SVC(kernel="linear")` is LIBSVM, without a limit of iterations. Ours reaches the optimum of the same loss
       by an interior-point method, on any sides (`boundary.py`). In the embedded generator's W, on 5,600 codes a side,
-      the normals of the two have a cosine of .999999 (age, yaw); on shuffled labels LIBSVM had not converged after
-      three minutes, where ours takes two seconds;
+      the normals of the two have a cosine of .999999 (age, yaw); on shuffled labels of one
+      attribute LIBSVM was stopped by its bound and LIBLINEAR went on, 177 s together, where ours takes two seconds;
     - an edit is relative, w + s n, which is theirs for W+ codes. For W codes they first move w to the boundary, and s
       is the distance from it. In the embedded generator's W faces lie 1.1 to 2.2 (standard deviation, by attribute)
       from the boundary; two faces lie 29 apart;

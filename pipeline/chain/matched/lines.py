@@ -43,7 +43,7 @@ class Ray:
         passed = (sides[:, :-1] != sides[:, 1:]) & finite[:-1] & finite[1:]
         return np.where(passed.any(axis=1), passed.argmax(axis=1), len(self.filled) - 1)
 
-    def crossing(self, interval: int, change: float) -> float:
+    def distance_at(self, interval: int, change: float) -> float:
         """The distance in an interval at which a line between its ends has this change."""
         a, b = self.filled[interval : interval + 2]
         share = (change - a) / (b - a)
@@ -62,7 +62,7 @@ class Ray:
         return float(np.clip(np.interp(change, along, tried), low + margin, high - margin))
 
 
-class Line:
+class Response:
     """The looks at one face, whose strengths go from `low` <= 0 to `high` >= 0; `start` is the change at 0."""
 
     def __init__(self, low: float, high: float, start: float) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.chain.matched.lines import SIGNS, Line, Ray
+from pipeline.chain.matched.lines import SIGNS, Response, Ray
 
 DIRECTIONS = (1, -1)
 HALVE_EVERY = 3
@@ -108,7 +108,7 @@ class _Search:
     ) -> None:
         count = len(targets.rows)
         self.respond, self.targets, self.rounds, self.tolerance = respond, targets, rounds, tolerance
-        self.lines = [Line(*map(float, ends)) for ends in zip(lows, highs, starts, strict=True)]
+        self.lines = [Response(*map(float, ends)) for ends in zip(lows, highs, starts, strict=True)]
         wanted = np.ones(count, bool) if sought is None else sought
         self.places = [np.flatnonzero(wanted & (targets.rows == row)) for row in range(len(lows))]
         self.tries = np.zeros(count, int)
@@ -178,4 +178,4 @@ def _nearer(rays: list[Ray], intervals: list[int], change: float, direction: int
     if not ways:
         return None
     preferred = 0 if direction > 0 else 1
-    return min(ways, key=lambda side: (rays[side].crossing(intervals[side], change), side != preferred))
+    return min(ways, key=lambda side: (rays[side].distance_at(intervals[side], change), side != preferred))

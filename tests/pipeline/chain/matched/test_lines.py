@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.chain.matched.lines import Line, Ray
+from pipeline.chain.matched.lines import Response, Ray
 
 NAN = float("nan")
 UP = np.array([1])
 
 
-def line_of(changes: dict[float, float], *, end: float = 8.0) -> Line:
-    line = Line(-end, end, 0.0)
+def line_of(changes: dict[float, float], *, end: float = 8.0) -> Response:
+    line = Response(-end, end, 0.0)
     for strength, change in changes.items():
         line.add(strength, change)
     return line
 
 
-def doubtful(line: Line, level: float) -> list[float]:
+def doubtful(line: Response, level: float) -> list[float]:
     """The knots above 0 at which a rise to a level may be hidden."""
     ray = line.ray(1)
     levels = np.array([level])
@@ -48,7 +48,7 @@ def test_the_next_look_is_where_a_curve_through_all_looks_has_the_change() -> No
     distances = np.linspace(0, 8, 9)
     ray = Ray(distances, np.sinh(distances / 4), np.sinh(distances / 4))
     assert ray.expected(5, 1.8) == pytest.approx(4 * np.arcsinh(1.8), abs=0.01)
-    assert ray.crossing(0, ray.filled[1] / 4) == pytest.approx(0.25)
+    assert ray.distance_at(0, ray.filled[1] / 4) == pytest.approx(0.25)
     assert 5.0 < ray.expected(5, ray.filled[5]) < ray.expected(5, ray.filled[6]) < 6.0, "inside, and never at an end"
 
 
@@ -73,6 +73,6 @@ def test_a_knot_with_a_look_near_it_is_left_out() -> None:
 
 
 def test_a_ray_without_length_is_not_looked_at() -> None:
-    line = Line(0.0, 8.0, 0.0)
+    line = Response(0.0, 8.0, 0.0)
     assert line.first_looks() == [2.0, 8.0]
     assert line.doubtful(-1, line.ray(-1), UP, np.array([0.1]), np.array([0])) == []
