@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.chain.matched.lines import SIGNS, Response, Ray
+from pipeline.chain.matched.lines import SIGNS, Ray, Response
 
 DIRECTIONS = (1, -1)
 HALVE_EVERY = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.chain.matched.lines import Response, Ray
+from pipeline.chain.matched.lines import Ray, Response
 
 NAN = float("nan")
 UP = np.array([1])
