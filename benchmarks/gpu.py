@@ -142,7 +142,7 @@ def in_time(check: Check, command: Sequence[str], budget: float) -> Row:
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},  # what a crash has printed is seen
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

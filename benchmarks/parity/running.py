@@ -55,6 +55,7 @@ def run_child(name: str, folder: Path | None, comparisons: list[Comparison]) -> 
         command = [sys.executable, "-m", "benchmarks.parity.child", str(answers), name, place]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg"}
+        environment["PYTHONUNBUFFERED"] = "1"  # what a crash has printed is seen
         try:
             process = subprocess.run(
                 [*command, *(one.name for one in comparisons)],

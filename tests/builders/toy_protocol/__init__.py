@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.chain import links
 from pipeline.metrics import base as metrics
-from pipeline.report import sections
+from pipeline.report import sections as page_sections  # `sections` is a folder of ours
 from pipeline.tables import schemas
 from tests.builders.toy_protocol import edits, scores
 from tests.builders.toy_protocol.columns import FARTHEST
@@ -26,4 +26,4 @@ def register(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(links, "KIND", {kind.name: kind for kind in kinds})
     patch.setitem(schemas.PUBLISHED, "farthest", FARTHEST)  # pipeline/tables/schemas.py
     patch.setitem(metrics.BUILT_IN, "farthest_displacement", f"{__name__}.metric:FARTHEST_DISPLACEMENT")
-    patch.setattr(sections, "__path__", [*sections.__path__, str(HERE / "sections")])  # a file in that folder
+    patch.setattr(page_sections, "__path__", [*page_sections.__path__, str(HERE / "sections")])  # a file in that folder
