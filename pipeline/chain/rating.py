@@ -38,7 +38,7 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
 
 
 def cut(settings: Settings, method: str) -> list[Part]:
-    """All in one piece. Its work is that of the scores: images are summed once, and resampled for each."""
+    """All in one piece. Work is counted in scores: images are summed once, and resampled for each score."""
     curves = (len(settings.experiment.attributes) + 1) * len(names(RATES))
     return [Part("scores.parquet", curves + len(names(CONSISTENCY)))]
 

@@ -89,9 +89,9 @@ _failed_beside: dict[Path, LatentbenchError] = {}  # by the stage's folder, unti
 def run_train(works: Sequence[Work]) -> list[Manifest]:
     """Publish the first of these trained methods, whose latents and labels must be published. Raises as `run_stage`.
 
-    The manifest's `extra` holds the method's facts and the seconds that training took. Of the others, those that are
-    not trained yet, nor being trained elsewhere, are trained in the same pass; one that fails stops no other and says
-    why in its own turn: at once if it is an error of ours, of which a second training would find the same.
+    The manifest's `extra` holds the method's facts and the seconds that training took. Other methods of the run that
+    are neither trained nor in training elsewhere are trained in the same pass. One that fails stops no other and says
+    why in its own turn: at once if it is an error of ours, since a second training would find the same.
     """
     work = works[0]
     machine = work.settings.machine

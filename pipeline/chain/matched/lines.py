@@ -1,7 +1,7 @@
 """What was seen of one face along a method's strengths, and where it should be looked at next.
 
-A line goes from the lowest strength over 0 to the highest; a ray is either half of it, from 0 outward. All looks at a
-face are on its line, for whichever level they were made, and every question is answered from all of them.
+A response goes from the lowest strength over 0 to the highest; a ray is either half of it, from 0 outward. A response
+keeps all looks at its face, whatever level they were made for, and every question is answered from all of them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-SIGNS = (1, -1)  # of the rays of a line, in this order
+SIGNS = (1, -1)  # of the rays of a response, in this order
 FIRST = (1 / 4, 1.0)  # shares of a ray's end that are always looked at
-KNOTS = (1 / 16, 1 / 8, 1 / 2)  # and those that are where a level may be passed unseen
+KNOTS = (1 / 16, 1 / 8, 1 / 2)  # looked at only where a level may be passed unseen
 NEAR = 1.42  # a knot is left out if a look lies within this factor: half of the way to the next knot
 # How far beyond both looks around a knot the change may go there unseen: a share of their difference and a number of
 # standard deviations. Where the change turns, and where it rises or falls on from look to look.
@@ -28,7 +28,7 @@ MARGIN = 0.05  # share of an interval at either end that is not looked at
 class Ray:
     """Looks from 0 outward: distances (K,), changes (K,) as they were seen, and `filled` (K,).
 
-    In `filled` a change that is no number is that of the next farther look: there the face has left what can be seen.
+    `filled` replaces a change that is no number by the change of the next farther look.
     """
 
     distances: np.ndarray

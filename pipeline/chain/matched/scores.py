@@ -49,7 +49,7 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
 
 
 def cut(settings: Settings, method: str) -> list[Part]:
-    """All in one piece. Its work is that of the scores: edits are summed once, and resampled for each."""
+    """All in one piece. Work is counted in scores: edits are summed once, and resampled for each score."""
     experiment = settings.experiment
     sets = (len(experiment.attributes) + 1) * len(experiment.matched_levels)
     return [Part(f"rescoring of {method}", sets * len(names(MATCHED)))]

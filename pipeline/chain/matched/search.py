@@ -3,8 +3,8 @@
 For every face both rays of strengths, from 0 to the largest allowed below and above, are looked at coarsely; then every
 target (a face, a direction of change, a level) has the first interval on either ray in which the change passes its
 level, the one of the smaller strength if there are two, so that a response that turns back is followed no further than
-needed. All looks at a face, of whatever target, are in its line (`pipeline.chain.matched.lines`), and every round reads
-the intervals anew from it: a look for one level narrows the intervals of the others.
+needed. All looks at a face, of whatever target, are in its response (`pipeline.chain.matched.lines`), and every round
+reads the intervals from it again: a look for one level narrows the intervals of the others.
 
 Each round looks, in every interval, at one strength: where a monotone curve through all looks (PCHIP; Fritsch &
 Butland, SIAM J. Sci. Stat. Comput. 5, 1984) has the middle one of the levels sought in it; every third time for a

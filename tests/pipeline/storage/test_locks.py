@@ -1,4 +1,4 @@
-"""One process at a time: who comes second is told who was first, waits as long as it may, and hurts nobody."""
+"""One process at a time: the second learns who holds the lock, waits as long as it may, and damages nothing."""
 
 from __future__ import annotations
 
