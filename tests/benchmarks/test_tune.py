@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_change_is_read_at_the_largest_strength_within_the_loss() -> None:
-    def measure(powers: Tensor) -> tuple[Tensor, Tensor]:
-        strengths = 2**powers
+    def measure(powers: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+        strengths = 2**powers * asked
         return 3 * strengths, 0.1 * strengths
 
     changes, losses = tune.largest(measure, tune.HIGHEST, loss=0.5)
@@ -54,8 +54,8 @@ def test_no_stage_uses_these_codes(profile: str) -> None:
 def test_a_method_that_knows_the_directions_beats_a_random_one() -> None:
     domain = toy.load()
     data, held = tune.prepared(domain, 3, 600, 16, naming=4)
-    known = tune.tried("interfacegan", {"chosen": 0.2}, domain, data, held, 0.01)
-    random = tune.tried("random", {}, domain, data, held, 0.01)
+    known = tune.measured(tune.fitted("interfacegan", {"chosen": 0.2}, data), domain, held, 0.01)
+    random = tune.measured(tune.fitted("random", {}, data), domain, held, 0.01)
     assert known["mean"] > 1 > abs(random["mean"])
     assert set(known["by_attribute"]) == set(EVALUATED) and len(NAMES) == 35
     text = tune.table("interfacegan", [({}, random), ({"chosen": 0.2}, known)])
