@@ -10,7 +10,8 @@ from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
 from pipeline.methods.cost import layers_of, linear_cost
 from pipeline.methods.interface import FitData, Paper
-from pipeline.methods.naming import LinearCandidates, Unnamed
+from pipeline.methods.naming import Unnamed
+from pipeline.methods.unnamed_directions import LinearCandidates
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError
 from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.cost import gradient_bytes, stepped_cost
 from pipeline.methods.interface import FitData
-from pipeline.methods.naming import Candidates
+from pipeline.methods.unnamed_directions import Candidates
 from pipeline.tables.fields import W_DIM
 
 if TYPE_CHECKING:

@@ -23,8 +23,6 @@ from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import (
     LEAST_SELECTIVITY,
     STEP,
-    Candidates,
-    LinearCandidates,
     Naming,
     Unnamed,
     measure,
@@ -32,6 +30,7 @@ from pipeline.methods.naming import (
     pick,
     selectivities,
 )
+from pipeline.methods.unnamed_directions import Candidates, LinearCandidates
 from pipeline.statistics.units import Units, logits_of
 from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8, toy
