@@ -72,7 +72,7 @@ class L2L(TrainableL2L):
     """
 
     name: ClassVar[str] = "l2l"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[Paper] = Paper(
         "Latent to Latent: A Learned Mapper for Identity Preserving Editing of Multiple Face Attributes in "
         "StyleGAN-generated Images",

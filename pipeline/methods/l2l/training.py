@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from pipeline.methods.l2l.mapper import Mapper
 
-PROBE = 64  # held-out codes that measure the mapper before and after training
+PROBE = 64  # held-out codes that measure the mapper before, in and after training
+VALIDATIONS = 20  # parts of a training after which they do, the last of which is its end
 START, PAIRS, PROBE_CHANGES = 0, 1, 2  # purposes of random streams
 # In the order of stacking.
 LOSSES = ("attribute", "cycle", "identity", "neighbourhood", "face")
@@ -88,6 +90,8 @@ class L2LTraining(MethodTraining):
             learning_rate=method.learning_rate,
         )
         self.start = self.total(self.measure_each())
+        self.validated = {math.ceil(method.steps * part / VALIDATIONS) for part in range(1, VALIDATIONS)}
+        self.validations: list[tuple[int, dict[str, float]]] = []  # step, losses on held-out codes
 
     @property
     def start_loss(self) -> float:
@@ -109,6 +113,19 @@ class L2LTraining(MethodTraining):
         losses = method.losses(self.mapper, data, w, values, change, self.scales)
         self.parts = losses.detach()
         return (losses * self.weights).sum()
+
+    def advance(self) -> Tensor:
+        loss = super().advance()
+        if self.step in self.validated and self.step < self.steps:
+            self.validations.append((self.step, self.total(self.measure_each())))
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "validations": self.validations}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.validations = state["validations"]
 
     def noted(self, loss: float) -> tuple[list[float], str]:
         return [round(value, 6) for value in self.parts.tolist()], f"loss {loss:.3f}"
@@ -139,7 +156,12 @@ class L2LTraining(MethodTraining):
         return {"total": total, **dict(zip(LOSSES, losses.tolist(), strict=True))}
 
     def facts(self) -> dict[str, Any]:
-        """Losses at start and end, errors, the number of held-out codes and their losses, the curve."""
+        """Losses at start and end, errors, the number of held-out codes and their losses, the curves.
+
+        `curve` has the losses of single batches; `held_out_curve` the means over the held-out codes, whose changes are
+        always the same, so that only it says when training stops to pay.
+        """
+        validated = [(0, self.start), *self.validations, (self.steps, self.end)]
         return {
             "mean_distance": self.scales.distance,
             "attribute_units": self.scales.unit.tolist(),
@@ -154,5 +176,10 @@ class L2LTraining(MethodTraining):
                 "steps": [point[0] for point in self.curve],
                 "names": list(LOSSES),
                 "losses": [point[1:] for point in self.curve],
+            },
+            "held_out_curve": {
+                "steps": [step for step, _ in validated],
+                "names": ["total", *LOSSES],
+                "losses": [[round(value, 6) for value in losses.values()] for _, losses in validated],
             },
         }

@@ -153,6 +153,13 @@ def test_training_is_measured_on_codes_it_never_saw(trained: L2L) -> None:
     assert facts["mean_distance"] == pytest.approx(toy.MEAN_DISTANCE, rel=0.02)
     assert facts["curve"]["steps"][-1] == 600 and len(facts["curve"]["losses"][0]) == len(facts["curve"]["names"])
     assert len(facts["curve"]["steps"]) <= 201
+    curve = facts["held_out_curve"]
+    assert curve["steps"] == list(range(0, 601, 600 // l2l_training.VALIDATIONS))
+    for row, point in ((0, "start"), (-1, "end")):
+        losses_then = dict(zip(curve["names"], curve["losses"][row], strict=True))
+        assert losses_then == pytest.approx(facts[point], abs=1e-6)
+    totals = [row[0] for row in curve["losses"]]
+    assert totals[0] > totals[1] > totals[-1] > 0
 
 
 def test_frozen_networks_are_left_as_they_were() -> None:
