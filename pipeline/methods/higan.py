@@ -11,6 +11,7 @@ from pipeline.methods import validation
 from pipeline.methods.checkpoints import method_checkpoint
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.interfacegan import InterFaceGAN
+from pipeline.methods.learned import EVALUATED_WORD, columns_to_learn, refuse_others
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,8 +72,9 @@ class HiGAN(InterFaceGAN):
         rescored: int = 2000,
         distance: float = 2.0,
         kept: float = 0.75,
+        attributes: str = EVALUATED_WORD,
     ) -> None:
-        super().__init__(chosen=chosen, train_share=train_share, c=c)
+        super().__init__(chosen=chosen, train_share=train_share, c=c, attributes=attributes)
         self.rescored = validation.whole(self.name, "rescored", rescored, 1, 10**7)
         self.distance = validation.number(self.name, "distance", distance, 0.0, 1e6, above=True)
         self.kept = validation.number(self.name, "kept", kept, 0.0, 1.0, above=True)
@@ -81,16 +83,18 @@ class HiGAN(InterFaceGAN):
         """Learn the normals, then generate images of the moved codes and choose layers."""
         import torch
 
-        jobs, normals = len(data.evaluated), len(data.attributes)
+        learned = columns_to_learn(self.attributes, data.attributes)
+        rescored = [name for name in data.evaluated if index_of(name) in learned]
+        jobs, normals = len(rescored), len(learned)
 
         def progress(done: int, total: int, message: str) -> None:
             data.progress(done, normals + jobs, message)
 
         super().fit(replace(data, progress=progress))
-        layers = torch.ones(normals, data.generator.num_ws)
+        layers = torch.ones(len(data.attributes), data.generator.num_ws)
         rescoring = _Rescoring(self, data)
         found: dict[str, Any] = {}
-        for job, name in enumerate(data.evaluated):
+        for job, name in enumerate(rescored):
             progress(normals + job, 0, f"layers of {name}")
             changes = rescoring.changes(name)
             ranked = choose_layers(changes[1:], self.kept)
@@ -102,9 +106,13 @@ class HiGAN(InterFaceGAN):
         progress(normals + jobs, 0, "")
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
-        """ws (N, L, 512) plus strengths (N, 35) times the normals, each in its attribute's layers."""
+        """ws (N, L, 512) plus strengths (N, 35) times the normals, each in its attribute's layers.
+
+        Raises StageError for an attribute that is not among `attributes`.
+        """
         import torch
 
+        refuse_others(self.name, self.attributes, strengths)
         steps = torch.einsum("na,al,ad->nld", strengths.to(ws), self.layers_.to(ws), self.directions_.to(ws))
         return ws + steps
 

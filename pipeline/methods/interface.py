@@ -186,7 +186,7 @@ class Method(ABC):
 
         >>> from pipeline.methods.rfm import RFM
         >>> RFM(layers=4).parameters()
-        {'samples': 12000, 'c': 1.0, 'iterations': 500, 'clip': 0.0, 'layers': 4}
+        {'samples': 12000, 'c': 1.0, 'iterations': 500, 'clip': 0.0, 'layers': 4, 'attributes': 'evaluated'}
         """
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 

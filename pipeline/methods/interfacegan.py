@@ -14,6 +14,7 @@ from pipeline.methods.boundary import Boundary, between
 from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.cost import linear_cost
 from pipeline.methods.interface import FitData, Method, Paper
+from pipeline.methods.learned import EVALUATED_WORD, columns_to_learn, learned_attributes, refuse_others
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,8 @@ class InterFaceGAN(Method):
       from the boundary; two faces lie 29 apart;
     - codes of equal value are ordered by their index, and codes of one value never train both sides.
 
-    An attribute with fewer than four codes on a side gets a direction of zeros; `facts` say so.
+    `attributes` get a direction, and an edit of another is refused. One with fewer than four codes on a side gets a
+    direction of zeros; `facts` say so.
     """
 
     name: ClassVar[str] = "interfacegan"
@@ -83,41 +85,51 @@ class InterFaceGAN(Method):
     supervision: ClassVar[str] = "labels"
     exact_undo: ClassVar[bool] = True
 
-    directions_: Tensor  # (35, 512), rows of unit norm, or of zeros where nothing could be learned
+    directions_: Tensor  # (35, 512), rows of unit norm, or of zeros where nothing was or could be learned
     facts_: dict[str, Any]
 
-    def __init__(self, *, chosen: float = 0.02, train_share: float = 0.7, c: float = 1.0, conditions: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        chosen: float = 0.02,
+        train_share: float = 0.7,
+        c: float = 1.0,
+        conditions: str = "",
+        attributes: str = EVALUATED_WORD,
+    ) -> None:
         self.chosen = validation.number(self.name, "chosen", chosen, 0.0, 1e9, above=True)
         self.train_share = validation.number(self.name, "train_share", train_share, 0.05, 0.95)
         self.c = validation.number(self.name, "c", c, 0.0, 1e6, above=True)
         self.conditions = validation.attribute_list(self.name, "conditions", conditions, also=(OTHERS,))
+        self.attributes = learned_attributes(self.name, attributes)
 
     def cost(self, card: DomainCard) -> Cost:
-        """A normal for every attribute."""
+        """A row for every attribute, learned or not."""
         return linear_cost()
 
     def fit(self, data: FitData) -> None:
-        """Learn one normal per attribute from w and values. No image is generated."""
+        """Learn one normal for each of `attributes` and of the conditions. No image is generated."""
         import numpy as np
         import torch
 
         codes, values = self._codes(data), data.values.cpu().numpy()
         per_side, names = self._per_side(len(values)), data.attributes
-        sides = [
-            self._sides(values[:, column], per_side, np.random.default_rng([data.seed, column]))
-            for column in range(len(names))
-        ]
+        learned = columns_to_learn(self.attributes, names)
+        sides = {
+            column: self._sides(values[:, column], per_side, np.random.default_rng([data.seed, column]))
+            for column in sorted({*learned, *self._conditions(data)})
+        }
         found = self._trained(codes, sides, data)
         normals = np.zeros((len(names), codes(np.arange(1)).shape[1]))
         for column, boundary in found.items():
             normals[column] = boundary.normal
         above = _above(found, normals, codes, len(values))
         boundaries = {
-            name: sides[column].facts(values[:, column], above[:, column], found.get(column))
-            for column, name in enumerate(names)
+            names[column]: side.facts(values[:, column], above[:, column], found.get(column))
+            for column, side in sides.items()
         }
         warn_of_unconverged(self.name, boundaries)
-        directions = self._conditioned(normals, data)
+        directions = self._conditioned(normals, learned, data)
         shown = [index_of(name) for name in data.evaluated]
         self.directions_ = torch.from_numpy(directions.astype(np.float32)).to(data.device)
         self.facts_ = {
@@ -126,10 +138,14 @@ class InterFaceGAN(Method):
             "cosines": _cosines(normals[shown]),
             "cosines_conditioned": _cosines(directions[shown]),
         }
-        data.progress(len(data.attributes), len(data.attributes), "")
+        data.progress(len(sides), len(sides), "")
 
     def edit(self, ws: Tensor, strengths: Tensor, values: Tensor) -> Tensor:
-        """ws (N, L, 512) plus strengths (N, 35) times the normals, in every layer."""
+        """ws (N, L, 512) plus strengths (N, 35) times the normals, in every layer.
+
+        Raises StageError for an attribute that is not among `attributes`.
+        """
+        refuse_others(self.name, self.attributes, strengths)
         return ws + (strengths.to(ws) @ self.directions_.to(ws))[:, None]
 
     def state(self) -> dict[str, Tensor]:
@@ -142,7 +158,7 @@ class InterFaceGAN(Method):
         self.facts_ = facts
 
     def facts(self) -> dict[str, Any]:
-        """`boundaries`: per attribute, numbers of codes, accuracies, solver; `cosines`: of evaluated normals."""
+        """`boundaries`: for each attribute, codes, accuracies, solver; `cosines`: of evaluated normals."""
         return self.facts_
 
     def _codes(self, data: FitData) -> Codes:
@@ -165,35 +181,40 @@ class InterFaceGAN(Method):
         cut_low, cut_high = (max(1, int(len(side) * self.train_share)) for side in (low, high))
         return Sides(low[:cut_low], high[:cut_high], low[cut_low:], high[cut_high:], between)
 
-    def _trained(self, codes: Codes, sides: list[Sides], data: FitData) -> dict[int, Boundary]:
+    def _trained(self, codes: Codes, sides: dict[int, Sides], data: FitData) -> dict[int, Boundary]:
         """The boundaries of the attributes whose sides are large enough, by column.
 
         Attributes are read together, as many as have BATCH codes, because in Z each read draws all codes again.
         """
         import numpy as np
 
-        found = {}
-        columns = [column for column, side in enumerate(sides) if side.enough]
+        found: dict[int, Boundary] = {}
+        columns = [column for column, side in sides.items() if side.enough]
         together = max(1, BATCH // max([len(sides[column].training) for column in columns], default=1))
         for start in range(0, len(columns), together):
             group = columns[start : start + together]
             rows = np.unique(np.concatenate([sides[column].training for column in group]))
             points = codes(rows)
             for column in group:
-                data.progress(column, len(sides), f"boundary of {data.attributes[column]}")
+                data.progress(len(found), len(sides), f"boundary of {data.attributes[column]}")
                 low, high = (points[np.searchsorted(rows, side)] for side in (sides[column].low, sides[column].high))
                 found[column] = between(low, high, self.c)
         return found
 
-    def _conditioned(self, normals: np.ndarray, data: FitData) -> np.ndarray:
-        """The normals (35, 512) without their parts in the span of the normals of the conditions."""
+    def _conditions(self, data: FitData) -> list[int]:
+        """The columns of the attributes that are projected out."""
         names = data.evaluated if self.conditions == OTHERS else validation.split_names(self.conditions)
-        columns = dict.fromkeys(index_of(name) for name in names)
-        result = normals.copy()
-        for column, name in enumerate(data.attributes):
+        return list(dict.fromkeys(index_of(name) for name in names))
+
+    def _conditioned(self, normals: np.ndarray, learned: list[int], data: FitData) -> np.ndarray:
+        """The learned of the normals (35, 512), without their parts in the span of the normals of the conditions."""
+        import numpy as np
+
+        columns, result = self._conditions(data), np.zeros_like(normals)
+        for column in learned:
+            normal, name = normals[column], data.attributes[column]
             others = normals[[other for other in columns if other != column and normals[other].any()]]
-            if len(others) and normals[column].any():
-                result[column] = project_out(normals[column], others, name, self.name)
+            result[column] = project_out(normal, others, name, self.name) if len(others) and normal.any() else normal
         return result
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pipeline.methods.interface import Paper
 from pipeline.methods.interfacegan import OTHERS, InterFaceGAN
+from pipeline.methods.learned import EVALUATED_WORD
 
 
 class InterFaceGANConditional(InterFaceGAN):
@@ -46,6 +47,12 @@ class InterFaceGANConditional(InterFaceGAN):
     )
 
     def __init__(
-        self, *, chosen: float = 0.02, train_share: float = 0.7, c: float = 1.0, conditions: str = OTHERS
+        self,
+        *,
+        chosen: float = 0.02,
+        train_share: float = 0.7,
+        c: float = 1.0,
+        conditions: str = OTHERS,
+        attributes: str = EVALUATED_WORD,
     ) -> None:
-        super().__init__(chosen=chosen, train_share=train_share, c=c, conditions=conditions)
+        super().__init__(chosen=chosen, train_share=train_share, c=c, conditions=conditions, attributes=attributes)

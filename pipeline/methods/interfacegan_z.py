@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipeline.errors import StageError
 from pipeline.methods.interface import Faces, FitData
 from pipeline.methods.interfacegan import InterFaceGAN
+from pipeline.methods.learned import refuse_others
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,10 +68,11 @@ class InterFaceGANZ(InterFaceGAN):
     def edit_faces(self, faces: Faces, strengths: Tensor) -> Tensor:
         """ws (N, L, 512) plus the change of w by a step in Z, strengths (N, 35) times the normals, in every layer.
 
-        Raises StageError for faces whose z is not known.
+        Raises StageError for faces whose z is not known, and for an attribute that is not among `attributes`.
         """
         import torch
 
+        refuse_others(self.name, self.attributes, strengths)
         z = self._scaled(faces)
         step = strengths.to(z) @ self.directions_.to(z)
         if faces.mapping is None:

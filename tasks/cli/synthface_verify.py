@@ -54,6 +54,6 @@ def _boundaries(w: Tensor, values: Tensor, seed: int) -> dict[str, dict[str, Any
     from pipeline.methods.interface import FitData
     from pipeline.methods.interfacegan import InterFaceGAN
 
-    domain, method = load("synthface", "cpu"), InterFaceGAN()
+    domain, method = load("synthface", "cpu"), InterFaceGAN(attributes="all")
     method.fit(FitData(w, values, domain.generator, domain.scorer_a, domain.recognizer_a, seed, domain.device))
     return method.facts()["boundaries"]

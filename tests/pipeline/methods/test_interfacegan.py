@@ -14,7 +14,7 @@ from tests.worlds import toy
 
 @pytest.fixture(scope="module")
 def method() -> InterFaceGAN:
-    learned = InterFaceGAN(chosen=0.05)
+    learned = InterFaceGAN(chosen=0.05, attributes="all")
     learned.fit(toy.fit_data(4000))
     return learned
 
@@ -76,7 +76,7 @@ def test_one_value_never_trains_both_sides() -> None:
 def test_a_constant_attribute_gets_no_direction() -> None:
     data = toy.fit_data(400)
     data.values[:, index_of("headwear")] = 0.25
-    learned = InterFaceGAN(chosen=0.2, conditions="others")
+    learned = InterFaceGAN(chosen=0.2, conditions="others", attributes="age, headwear")
     learned.fit(data)
     assert not learned.directions_[index_of("headwear")].any()
     assert not learned.facts()["boundaries"]["headwear"]["trained"]
@@ -124,7 +124,7 @@ def test_nothing_left_after_projection_is_an_error() -> None:
 def test_conditions_are_projected_out_of_every_normal(
     method: InterFaceGAN, conditions: str, names: tuple[str, ...]
 ) -> None:
-    conditioned = InterFaceGAN(chosen=0.05, conditions=conditions)
+    conditioned = InterFaceGAN(chosen=0.05, conditions=conditions, attributes="all")
     conditioned.fit(toy.fit_data(4000))
     plain = method.directions_.double()
     for column in range(len(NAMES)):

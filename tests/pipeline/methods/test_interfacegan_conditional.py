@@ -15,7 +15,7 @@ COLUMNS = [index_of(name) for name in EVALUATED]
 
 
 def learn(kind: type[InterFaceGAN], **settings: object) -> torch.Tensor:
-    method = kind(chosen=0.2, **settings)  # type: ignore[arg-type]
+    method = kind(chosen=0.2, attributes="all", **settings)  # type: ignore[arg-type]
     method.fit(toy.fit_data(1000))
     return method.directions_.double()
 

@@ -58,7 +58,7 @@ def test_the_facts_say_whether_it_converged() -> None:
 
 @pytest.fixture(scope="module")
 def method() -> RFM:
-    learned = RFM(samples=300, iterations=15, c=0.1)
+    learned = RFM(samples=300, iterations=15, c=0.1, attributes="all")
     learned.fit(toy.fit_data(400))
     return learned
 
@@ -104,7 +104,7 @@ def test_rare_attributes_are_cut_at_the_middle_and_constant_ones_get_no_directio
     assert cut == pytest.approx(0.2) and has.sum() == 51
     data = toy.fit_data(200)
     data.values[:, index_of("headwear")] = 0.25
-    learned = RFM(iterations=3)
+    learned = RFM(iterations=3, attributes="age, headwear")
     learned.fit(data)
     assert not learned.directions_[index_of("headwear")].any() and learned.directions_[index_of("age")].any()
     assert not learned.facts()["regressions"]["headwear"]["trained"]
