@@ -65,22 +65,23 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
 
 def cut(settings: Settings, method: str) -> list[Part]:
     """A method learns as a whole."""
-    return [Part(f"training of {method}", _steps(settings, method) or settings.experiment.n_latents)]
+    return [Part(f"training of {method}", amount(settings, method)[0])]
+
+
+def amount(settings: Settings, method: str) -> tuple[int, str]:
+    """How much work a training is, and in what it is counted (`Method.amount`)."""
+    sizes = settings.experiment
+    return as_configured(settings, method).amount(sizes.n_latents, sizes.n_naming_codes)
 
 
 def unit(settings: Settings, method: str) -> str:
-    """In what a training is counted: steps of optimisation, or without any the latents that it reads."""
-    return "steps" if _steps(settings, method) else "latents"
+    """In what a training is counted."""
+    return amount(settings, method)[1]
 
 
 def as_configured(settings: Settings, method: str) -> Method:
     """The method as this run sets it, to be asked for its facts. Raises ConfigError for a setting it does not know."""
     return registry.unfitted(method, settings.method_parameters(method), settings.source_of(method))
-
-
-def _steps(settings: Settings, method: str) -> int:
-    steps = as_configured(settings, method).parameters().get("steps")
-    return steps if isinstance(steps, int) and steps > 0 else 0
 
 
 _failed_beside: dict[Path, LatentbenchError] = {}  # by the stage's folder, until its own turn
@@ -138,8 +139,8 @@ def _train_together(works: Sequence[Work]) -> None:
                 return
             facts = _facts(records)
             builders[name].publish(records, facts)
-            units = sum(part.units for part in cut(settings, name))
-            store_seconds(settings, f"train {name}", unit(settings, name), units, facts["seconds"] / units / parallel)
+            units, counted = amount(settings, name)
+            store_seconds(settings, f"train {name}", counted, units, facts["seconds"] / units / parallel)
 
         try:
             run_shards(
@@ -162,15 +163,15 @@ def longest_first(settings: Settings, methods: Iterable[str]) -> list[str]:
     """Methods by the seconds that their trainings take at the rates measured here, the longest first.
 
     So workers that train side by side end close together. Unmeasured ones come before the others, and of these the ones
-    that are counted in steps.
+    that are not counted in latents.
     """
-    measured = measured_seconds(settings.outputs, settings.machine)
+    measured = measured_seconds(settings.outputs, settings)
 
     def seconds(method: str) -> float:
         rate = measured.get(f"{settings.domain}/train {method}", math.inf)
-        return rate * sum(part.units for part in cut(settings, method))
+        return rate * amount(settings, method)[0]
 
-    return sorted(methods, key=lambda name: (-seconds(name), unit(settings, name) != "steps", name))
+    return sorted(methods, key=lambda name: (-seconds(name), unit(settings, name) == "latents", name))
 
 
 def _builders(works: Sequence[Work], held: ExitStack) -> dict[str, Builder]:

@@ -35,13 +35,29 @@ def machine_key(machine: Machine) -> str:
     return f"{machine.device}-{machine.workers}x{machine.threads}"
 
 
-def measured_seconds(outputs: Path, machine: Machine | None = None) -> dict[str, float]:
-    """Seconds per unit by "DOMAIN/label": the last measurement with these machine settings, otherwise with any."""
+def settings_key(settings: Settings) -> str:
+    """`machine_key`, and the precision of the networks where it is not full."""
+    return " ".join((machine_key(settings.machine), *settings.experiment.rendering.values()))
+
+
+def measured_seconds(outputs: Path, settings: Settings | None = None) -> dict[str, float]:
+    """Seconds per unit by "DOMAIN/label": the last measurement with these settings, otherwise with any.
+
+    A measurement on the same machine in another precision goes before one with other machine settings.
+    """
     stored = _stored(outputs / FILE)
     rows = [(row["when"], key, label, row["seconds"]) for key, rates in stored.items() for label, row in rates.items()]
-    this_machine = machine_key(machine) if machine is not None else ""
-    ordered = sorted(rows, key=lambda row: (row[1] == this_machine, row[0]))
-    return {label: seconds for _, _, label, seconds in ordered}
+    exact, machine = (settings_key(settings), machine_key(settings.machine)) if settings is not None else ("", "")
+
+    def closeness(row: tuple[str, str, str, float]) -> tuple[bool, bool, str]:
+        return row[1] == exact, f"{row[1]} ".startswith(f"{machine} "), row[0]
+
+    return {label: seconds for _, _, label, seconds in sorted(rows, key=closeness)}
+
+
+def measured_as_set(settings: Settings) -> bool:
+    """Whether anything was measured with these machine settings in this precision."""
+    return settings_key(settings) in _stored(settings.outputs / FILE)
 
 
 def store_seconds(settings: Settings, label: str, unit: str, units: float, seconds: float) -> None:
@@ -58,7 +74,7 @@ def store_seconds(settings: Settings, label: str, unit: str, units: float, secon
             for leftover in leftovers(path.parent, FILE):  # of a killed run; only the lock's holder writes
                 leftover.unlink(missing_ok=True)
             stored = _stored(path)
-            stored.setdefault(machine_key(settings.machine), {})[f"{settings.domain}/{label}"] = row
+            stored.setdefault(settings_key(settings), {})[f"{settings.domain}/{label}"] = row
             write_json(path.parent, FILE, stored)
     except (BusyError, OSError, StageError) as error:
         log.warning("The measured seconds of %s were not stored in %s: %s", label, path, error)

@@ -79,6 +79,10 @@ class HiGAN(InterFaceGAN):
         self.distance = validation.number(self.name, "distance", distance, 0.0, 1e6, above=True)
         self.kept = validation.number(self.name, "kept", kept, 0.0, 1.0, above=True)
 
+    def amount(self, latents: int, codes: int) -> tuple[int, str]:
+        """The re-scored codes, each generated once per layer and evaluated attribute: most of the work."""
+        return min(latents, self.rescored), "codes"
+
     def fit(self, data: FitData) -> None:
         """Learn the normals, then generate images of the moved codes and choose layers."""
         import torch

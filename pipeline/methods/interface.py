@@ -197,6 +197,19 @@ class Method(ABC):
         """
         return None
 
+    def amount(self, latents: int, codes: int) -> tuple[int, str]:
+        """How much work a training is, and in what it is counted; `plan` multiplies it by measured seconds.
+
+        latents: the training latents; codes: the codes for naming directions. By default the steps, or for a method
+        without steps the latents. A method whose steps or latents differ in work between profiles counts its images.
+
+        >>> from pipeline.methods.interfacegan import InterFaceGAN
+        >>> InterFaceGAN().amount(latents=2048, codes=24)
+        (2048, 'latents')
+        """
+        steps = self.parameters().get("steps")
+        return (steps, "steps") if isinstance(steps, int) and steps > 0 else (latents, "latents")
+
     @abstractmethod
     def fit(self, data: FitData) -> None:
         """Learn from `data`. Raises TrainingDivergedError if a loss becomes NaN or rises above its start."""

@@ -110,6 +110,10 @@ class RFM(Method):
         """A row for every attribute, learned or not."""
         return linear_cost()
 
+    def amount(self, latents: int, codes: int) -> tuple[int, str]:
+        """Passes over the latents that are read, one for each of the solver's iterations."""
+        return min(latents, self.samples) * self.iterations, "latents, iterations"
+
     def fit(self, data: FitData) -> None:
         """Learn one direction for each of `attributes`. No image is generated."""
         import numpy as np

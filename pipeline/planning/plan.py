@@ -68,7 +68,7 @@ class Remaining:
 def plan(chain: Chain) -> tuple[Planned, ...]:
     """Every stage of a run. Files are checked against their sha256; a damaged one counts as to compute."""
     outputs = chain.settings.outputs
-    measured = measured_seconds(outputs, chain.settings.machine)
+    measured = measured_seconds(outputs, chain.settings)
     return tuple(_planned(chain, link, measured) for link in chain.links)
 
 

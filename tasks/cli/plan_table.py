@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipeline.chain.links import Chain
 from pipeline.execution.gpus import device_missing
+from pipeline.execution.throughput import measured_as_set
 from pipeline.planning.plan import (
     PARTIAL,
     THERE,
@@ -91,6 +92,11 @@ def show_plan(chain: Chain, *, as_json: bool) -> None:
         text += " No rate was measured here yet: run profile smoke once, and plans can say how long."
     elif total.unknown:
         text += f" That leaves out {_shortened(total.unknown)}, whose rate was not measured yet."
+    if known and not measured_as_set(chain.settings):
+        text += (
+            " The rates are of other machine settings or another precision: a run of profile smoke with "
+            f"--set domain.{chain.settings.domain}.precision={experiment.precision} measures these."
+        )
     out.print(escape(text), highlight=False)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.execution.throughput import measured_seconds, store_seconds
+from pipeline.execution.throughput import measured_as_set, measured_seconds, store_seconds
 from tests.builders.counting_stage import run, settings
 
 GOOD = {"seconds": 2.0, "when": "2026-01-01", "unit": "images", "units": 1}
@@ -33,7 +34,20 @@ def test_rates_are_measured_and_kept_per_machine(tmp_path: Path) -> None:
     stored["cuda-1x1"] = {"toy/numbers toy": {"seconds": 5.0, "when": "2999-01-01", "unit": "latents", "units": 1}}
     (tmp_path / "rates.json").write_text(json.dumps(stored))
     assert measured_seconds(tmp_path)["toy/numbers toy"] == 5.0, "the newest"
-    assert measured_seconds(tmp_path, settings(tmp_path).machine) == rates, "this machine's own"
+    assert measured_seconds(tmp_path, settings(tmp_path)) == rates, "this machine's own"
+
+
+def test_rates_of_another_precision_serve_until_this_one_is_measured(tmp_path: Path) -> None:
+    full = settings(tmp_path)
+    narrow = replace(full, experiment=replace(full.experiment, precision="bfloat16"))
+    elsewhere = full.on(threads=7)
+    store_seconds(elsewhere, "labels", "images", 8, 9.0)
+    store_seconds(full, "labels", "images", 8, 2.0)
+    assert measured_seconds(tmp_path, narrow) == {"toy/labels": 2.0} and not measured_as_set(narrow)
+    store_seconds(narrow, "labels", "images", 8, 1.0)
+    assert measured_seconds(tmp_path, narrow) == {"toy/labels": 1.0} and measured_as_set(narrow)
+    assert measured_seconds(tmp_path, full) == {"toy/labels": 2.0}
+    assert measured_seconds(tmp_path, elsewhere) == {"toy/labels": 9.0}
 
 
 def test_no_rates_is_no_error(tmp_path: Path) -> None:
