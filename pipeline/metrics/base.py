@@ -60,6 +60,11 @@ class Reference:
         values, vectors = np.linalg.eigh(self.moments[1])
         return np.asarray((vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T)
 
+    @cached_property
+    def kernel_sums(self) -> dict[tuple[int, ...], float]:
+        """What `kid` has summed over its subsets, for the methods that draw the same subsets: filled by `kid`."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Splits:

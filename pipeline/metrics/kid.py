@@ -86,17 +86,30 @@ def between_faces(features: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return sums
 
 
-def kernel_distance(features: np.ndarray, reference: np.ndarray, *, subsets: int, subset_size: int, seed: int) -> float:
+def kernel_distance(
+    features: np.ndarray,
+    reference: np.ndarray,
+    *,
+    subsets: int,
+    subset_size: int,
+    seed: int,
+    kept: dict[tuple[int, ...], float] | None = None,
+) -> float:
     """clean-fid's KID of features (n, d) and reference (m, d), of the subsets that it draws with NumPy at a seed.
 
-    Its sums are over whole matrices; here each pair of a set is summed once, tile by tile.
+    Its sums are over whole matrices; here each pair of a set is summed once, tile by tile. `kept` are sums over subsets
+    of this reference from calls before; new ones are added. Sets of equal size draw the same subsets of it.
     """
     draw, size = np.random.RandomState(seed), min(len(features), len(reference), subset_size)
+    kept = {} if kept is None else kept
     total = 0.0
-    for _ in range(subsets):
+    for subset in range(subsets):
         edited = features[draw.choice(len(features), size, replace=False)]
         unedited = reference[draw.choice(len(reference), size, replace=False)]
-        total += (sum_apart(edited) + sum_apart(unedited)) / (size - 1)
+        drawn = (seed, len(features), size, subset)
+        if drawn not in kept:
+            kept[drawn] = sum_apart(unedited)
+        total += (sum_apart(edited) + kept[drawn]) / (size - 1)
         total -= 2 * float(sums_to(edited, unedited).sum()) / size
     return total / subsets / size
 
@@ -142,6 +155,7 @@ def score(edits: EditSet) -> list[Judgement]:
         subsets=edits.splits.kid_subsets,
         subset_size=edits.splits.kid_subset_size,
         seed=int(rng.integers(2**32)),
+        kept=edits.reference.kernel_sums,
     )
     kernels = FaceKernels(features, edits.faces, reference)
     counts = edits.bootstrap.counts(len(kernels.number))

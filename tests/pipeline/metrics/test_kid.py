@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cleanfid import fid as cleanfid
 
 from pipeline.metrics import kid
 from pipeline.metrics.base import Reference
-from pipeline.metrics.kid import KID, FaceKernels, few_faces, kernel, kernel_distance
+from pipeline.metrics.kid import KID, FaceKernels, few_faces, kernel, kernel_distance, sum_apart
 from pipeline.metrics.kid_same_codes import KID_SAME_CODES
 from tests.builders.edit_sets import edit_set
 
@@ -52,6 +54,30 @@ def test_is_clean_fids_function_with_a_seed_and_leaves_numpy_as_it_was(
     expected = cleanfid.kernel_distance(other, one, num_subsets=7, max_subset_size=40)
     assert found == pytest.approx([expected] * 3, rel=1e-12)
     assert single == pytest.approx(expected, abs=1e-5)
+
+
+def test_sums_over_the_reference_are_made_once_for_all_methods(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores are equal to the bit with and without, also for another attribute and another number of images."""
+    reference = Reference(rng.normal(size=(90, 6)).astype(np.float32), np.zeros((90, 4), np.float32))
+    sizes: list[int] = []
+
+    def counted(features: np.ndarray) -> float:
+        sizes.append(len(features))
+        return sum_apart(features)
+
+    monkeypatch.setattr(kid, "sum_apart", counted)
+    made = []
+    for faces, attribute in [(12, "age"), (12, "age"), (12, "yaw"), (11, "age"), (12, "age")]:
+        features = rng.normal(size=(faces * 5, 6)).astype(np.float32)
+        edits = edit_set(faces=faces, attributes=(attribute,), features=features, reference=reference)
+        sizes.clear()
+        found = KID.score(edits)[0].estimate.value
+        made.append(len(sizes))
+        fresh = replace(edits, reference=Reference(reference.features, reference.logits))
+        assert found == KID.score(fresh)[0].estimate.value
+    assert made == [20, 10, 20, 20, 10], "ten subsets of each set"
 
 
 def test_two_samples_of_one_distribution_are_near_zero(rng: np.random.Generator) -> None:
