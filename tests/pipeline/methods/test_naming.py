@@ -18,18 +18,16 @@ from pipeline.chain.latents import naming_w
 from pipeline.chain.sets import SETS, id_range
 from pipeline.chain.views import displacement as published_displacement
 from pipeline.errors import StageError
-from pipeline.methods import naming
+from pipeline.methods import naming, naming_race
 from pipeline.methods.interface import FitData, Paper
 from pipeline.methods.naming import (
-    LEAST_SELECTIVITY,
     STEP,
     Naming,
     Unnamed,
     measure,
     name_directions,
-    pick,
-    selectivities,
 )
+from pipeline.methods.naming_race import LEAST_SELECTIVITY, named, selectivities
 from pipeline.methods.unnamed_directions import Candidates, LinearCandidates
 from pipeline.statistics.units import Units, logits_of
 from tests.builders.chains import compute, reading, stage_of
@@ -57,7 +55,7 @@ def test_known_directions_get_their_names_and_signs() -> None:
 def test_the_step_is_the_same_displacement_for_any_length_and_layers(span: tuple[int, int], length: float) -> None:
     data = toy.fit_data(50)
     found = candidates(length * toy.DIRECTIONS[:1], [span])
-    _, strengths = measure(data, found)
+    strengths = measure(data, found).strengths
     assert data.naming_w is not None
     ws = data.generator.mapping.broadcast(data.naming_w)
     for sign in (1, -1):
@@ -66,12 +64,18 @@ def test_the_step_is_the_same_displacement_for_any_length_and_layers(span: tuple
         assert torch.allclose(published, torch.full_like(published, STEP), rtol=1e-4)
 
 
-def test_changes_are_those_of_the_formula() -> None:
+def everything(data: FitData, found: Candidates, monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """Changes (K, 2, 35) of all pairs on all codes, without a race."""
+    monkeypatch.setattr(naming_race, "FIRST_CODES", 10**6)
+    return measure(data, found).changes.reshape(found.count, 2, -1)
+
+
+def test_changes_are_those_of_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy shows the mean code, so that a vector in g of L layers moves it by g / L of itself."""
     data, rng = toy.fit_data(300), torch.Generator().manual_seed(4)
     vectors = torch.randn(3, toy.USED, generator=rng) @ toy.BASIS
     spans = [(0, 6), (1, 3), (5, 6)]
-    changes, _ = measure(data, candidates(vectors, spans))
+    changes = everything(data, candidates(vectors, spans), monkeypatch)
     assert data.naming_w is not None and changes.shape == (3, 2, len(NAMES))
     for index, (first, stop) in enumerate(spans):
         share = (stop - first) / toy.LAYERS
@@ -106,6 +110,12 @@ def test_a_trace_of_a_saturated_attribute_decides_no_selectivity() -> None:
     assert float(selectivities(changes, usable)[0, 0, index_of("age")]) == 1.0
 
 
+def pick(changes: Tensor, selectivity: Tensor) -> tuple[int, int, bool]:
+    """Candidate, index of its sign, and whether it is selective enough: of one attribute, from (K, 2) each."""
+    pair, qualified = named(changes.reshape(-1, 1), selectivity.reshape(-1, 1))
+    return int(pair) // 2, int(pair) % 2, bool(qualified)
+
+
 def test_rounding_gives_no_name() -> None:
     """Changes that differ by less than a scorer's answers for one image do, in whatever batch, choose nothing."""
     same = torch.tensor([[0.5, -0.5], [0.5 + 1e-5, -0.5]])
@@ -138,10 +148,11 @@ def test_an_attribute_without_spread_is_flagged() -> None:
     assert naming.names[index_of("headwear")].change == 0
 
 
-def test_a_candidate_that_moves_nothing_changes_nothing() -> None:
-    data = toy.fit_data(200)
-    changes, strengths = measure(data, candidates(torch.stack([torch.zeros(512), toy.DIRECTIONS[5]])))
-    assert not changes[0].any() and float(strengths[0]) == 0
+def test_a_candidate_that_moves_nothing_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, found = toy.fit_data(200), candidates(torch.stack([torch.zeros(512), toy.DIRECTIONS[5]]))
+    changes = everything(data, found, monkeypatch)
+    measured = measure(data, found)
+    assert not changes[0].any() and float(measured.strengths[0]) == 0 and measured.images == 2 * 32
     assert changes[1].any() and bool(torch.isfinite(changes).all())
 
 
@@ -149,6 +160,35 @@ def test_facts_give_the_naming_back() -> None:
     naming = name_directions(toy.fit_data(200), candidates(toy.DIRECTIONS[:4]))
     assert Naming.from_facts(naming.facts()) == naming
     assert naming.facts()["naming_candidates"] == 8
+
+
+def test_the_race_gives_the_names_of_all_pairs_on_all_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attribute's own direction, among as many at random."""
+    data = toy.fit_data(400, naming_w=toy.draw_w(128, seed=3))
+    vectors = torch.randn(70, toy.USED, generator=torch.Generator().manual_seed(8)) @ toy.BASIS
+    vectors[::2] = toy.DIRECTIONS
+    raced = name_directions(data, candidates(vectors))
+    monkeypatch.setattr(naming_race, "FIRST_CODES", 128)
+    plain = name_directions(data, candidates(vectors))
+    assert plain.images == 140 * 128 and raced.images < plain.images / 2
+    assert raced.tried == plain.tried == 140 and raced.codes == plain.codes == 128
+    for one, other in zip(raced.names, plain.names, strict=True):
+        assert one.candidate == 2 * index_of(one.attribute) and one.sign == 1
+        assert (one.candidate, one.sign, one.qualified) == (other.candidate, other.sign, other.qualified)
+        assert one.change == pytest.approx(other.change, abs=1e-4), "measured on all codes"
+
+
+def test_every_image_of_a_moved_code_is_counted() -> None:
+    data, seen = toy.fit_data(200), []
+    scorer = data.scorer_a
+
+    def counted(images: Tensor) -> Tensor:
+        seen.append(len(images))
+        return scorer(images)
+
+    naming = name_directions(replace(data, scorer_a=counted), candidates(toy.DIRECTIONS))
+    assert naming.facts()["naming_images"] == sum(seen) - 32, "the unmoved codes apart"
+    assert 70 * 16 < naming.images < 70 * 32
 
 
 class InterruptedNamingError(Exception):
@@ -177,7 +217,7 @@ class Given(Unnamed):
 
 
 def interrupted_fit(method: Given, folder: Path, stop: int) -> None:
-    """Name until the candidate of that number is reached."""
+    """Name until so many images of moved codes were looked at."""
 
     def interrupt(done: int, total: int, message: str) -> None:
         if done == stop:
@@ -187,14 +227,17 @@ def interrupted_fit(method: Given, folder: Path, stop: int) -> None:
         method.fit(toy.fit_data(200, checkpoints=folder, progress=interrupt))
 
 
-@pytest.mark.parametrize("stop", [1, 4, 9])
-def test_a_resumed_naming_gives_the_same_bits(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(naming, "CHECKPOINT_IMAGES", 2 * 2 * 32)  # every second candidate, of 32 codes and two signs
+@pytest.mark.parametrize(("stop", "kept"), [(16, 0), (112, 64), (336, 320), (400, 384)])
+def test_a_resumed_naming_gives_the_same_bits(
+    stop: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 20 pairs on 16 codes, and of those left on 16 more; stopped in the first look and in the second."""
+    monkeypatch.setattr(naming, "CHECKPOINT_IMAGES", 4 * 16)
     whole, resumed, done = Given(toy.DIRECTIONS[:10]), Given(toy.DIRECTIONS[:10]), []
     whole.fit(toy.fit_data(200))
     interrupted_fit(Given(toy.DIRECTIONS[:10]), tmp_path, stop)
     resumed.fit(toy.fit_data(200, checkpoints=tmp_path, progress=lambda done_, total, text: done.append(done_)))
-    assert done[0] == stop // 2 * 2, "measured candidates are not measured again"
+    assert done[0] == kept, "measured pairs are not measured again"
     assert resumed.facts() == whole.facts()
     assert all(torch.equal(tensor, resumed.state()[name]) for name, tensor in whole.state().items())
 
@@ -202,8 +245,8 @@ def test_a_resumed_naming_gives_the_same_bits(stop: int, tmp_path: Path, monkeyp
 def test_a_naming_of_other_candidates_or_codes_is_not_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(naming, "CHECKPOINT_IMAGES", 2 * 32)
-    interrupted_fit(Given(toy.DIRECTIONS[:10]), tmp_path, 5)
+    monkeypatch.setattr(naming, "CHECKPOINT_IMAGES", 2 * 16)
+    interrupted_fit(Given(toy.DIRECTIONS[:10]), tmp_path, 5 * 16)
     kept = (tmp_path / "given-naming.pt").read_bytes()
     for vectors, codes in ((toy.DIRECTIONS[10:20], 77), (toy.DIRECTIONS[:10], 78)):
         whole, other = Given(vectors), Given(vectors)
