@@ -34,6 +34,7 @@ from pipeline.execution.shards import run_shards, run_stage
 from pipeline.execution.throughput import measured_seconds, store_seconds
 from pipeline.methods import naming, registry
 from pipeline.methods.interface import FitData, Method
+from pipeline.settings.experiment import BFLOAT16, FULL
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import disk_full, is_full_disk
 from pipeline.storage.stages import CHECKPOINTS, Builder, Manifest, ShardRecord, building, is_complete, write_shard
@@ -55,7 +56,7 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
         "attribute_list": LIST_VERSION,
         "evaluated": list(EVALUATED),
         "seed": settings.experiment.seed,
-        "naming": [naming.VERSION, *id_range(settings, NAMING)],
+        "naming": [naming.VERSION, *id_range(settings, NAMING), *settings.experiment.rendering.values()],
         **settings.experiment.learning,
         **{f"parameter.{key}": value for key, value in as_configured(settings, method).parameters().items()},
     }
@@ -234,6 +235,7 @@ def fit_data(work: Work, domain: Domain, progress: Progress) -> FitData:
         draw_z=partial(z_of, work.settings, WHICH),
         naming_w=torch.from_numpy(naming_w(work.settings)),
         mean_distance=domain.mean_distance,
+        naming_precision=BFLOAT16 if work.experiment.precision == BFLOAT16 else FULL,
     )
 
 

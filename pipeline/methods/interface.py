@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.attributes import EVALUATED, NAMES
 from pipeline.errors import StageError
+from pipeline.settings.experiment import FULL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +67,8 @@ class FitData:
     - draw_z: maps rows (M,) int64 of `w` to the z (M, 512) float32 behind them; use `z`.
     - naming_w (M, 512) float32: codes for naming directions, and for nothing else.
     - mean_distance: of two random w, the unit of displacements in the tables.
+    - naming_precision: "bfloat16" where directions are named through networks in bfloat16; "full" leaves the networks
+      as they are.
     """
 
     w: Tensor
@@ -83,6 +86,7 @@ class FitData:
     draw_z: Callable[[np.ndarray], np.ndarray] | None = None
     naming_w: Tensor | None = None
     mean_distance: float | None = None
+    naming_precision: str = FULL
 
     def z(self, rows: np.ndarray) -> np.ndarray:
         """The z (M, 512) float32 behind `w[rows]`, drawn again at every call: ask for a few at a time.

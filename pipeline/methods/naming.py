@@ -26,6 +26,10 @@ of at most .014 standard deviations. Of all 35, at least 30 are the same. Images
 The number of pairs tried is a fact of the method (`naming_candidates`) and a column of the published scores: the
 readings of scorer A are supervision that a method "without labels" gets. `naming_images` is how many images it read.
 
+Where a run makes its images in bfloat16 (`precision`), so does naming, whatever the training's precision: images take
+half the time. Changes of 16 candidates of SeFa on 192 codes, .34 standard deviations in root mean square, differ from
+full precision by .0022 in root mean square, and by .0096 at most.
+
 An interrupted naming resumes: what was measured is kept, and gives the same names.
 
 A direction that changes the first attribute by 3 and two others by 1 has a selectivity of 3 / (3 + 1) for it:
@@ -38,6 +42,7 @@ tensor([0.7500, 0.3333, 0.3333])
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,8 +52,10 @@ from pipeline.errors import StageError
 from pipeline.methods.checkpoints import method_checkpoint
 from pipeline.methods.interface import FitData, Method
 from pipeline.methods.naming_race import LEAST_SELECTIVITY, looks, named, selectivities, still_running
+from pipeline.methods.precision import in_bfloat16
 from pipeline.methods.unnamed_directions import Candidates
 from pipeline.optimisation.checkpoint import Checkpoint
+from pipeline.settings.experiment import BFLOAT16
 from pipeline.statistics.units import Units, logits_of
 
 if TYPE_CHECKING:
@@ -123,7 +130,9 @@ def name_directions(data: FitData, candidates: Candidates, method: Method | None
     if not candidates.count:
         raise StageError("There is no direction to name: the layer groups reach beyond the generator's last layer.")
 
-    measured = measure(data, candidates, None if method is None else _checkpoint(method, data, candidates))
+    kept = None if method is None else _checkpoint(method, data, candidates)
+    with in_bfloat16(data) if data.naming_precision == BFLOAT16 else nullcontext(data) as seen:
+        measured = measure(seen, candidates, kept)
     selectivity = selectivities(measured.changes, _usable(data))
     winners, qualified = named(measured.changes, selectivity)
     names = []
@@ -248,7 +257,12 @@ def _checkpoint(method: Method, data: FitData, candidates: Candidates) -> Checkp
     """The checkpoint of a naming of these candidates on these codes."""
     assert data.naming_w is not None
     state = candidates.state()
-    rule = {"naming": VERSION, "mean_distance": data.mean_distance, "candidates": candidates.count}
+    rule = {
+        "naming": VERSION,
+        "mean_distance": data.mean_distance,
+        "candidates": candidates.count,
+        "precision": data.naming_precision,
+    }
     tensors = (data.naming_w, *(state[name] for name in sorted(state)))
     return method_checkpoint(method, data, "naming", tensors=tensors, also=rule)
 

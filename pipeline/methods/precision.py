@@ -31,11 +31,18 @@ def learning_in(precision: str, data: FitData) -> Iterator[FitData]:
     if precision == FULL:
         yield data
         return
+    warn_of_slow_products(data.device.type)
+    with in_bfloat16(data) as given:
+        yield given
+
+
+@contextmanager
+def in_bfloat16(data: FitData) -> Iterator[FitData]:
+    """`data` with networks that compute in bfloat16; the generator is as it was, afterwards."""
     import torch
 
     from pipeline.networks.reduced import InBfloat16
 
-    warn_of_slow_products(data.device.type)
     synthesis = data.generator.synthesis
     before, synthesis.half_type = synthesis.half_type, torch.bfloat16
     try:

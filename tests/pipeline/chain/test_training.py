@@ -18,6 +18,7 @@ from pipeline.chain.links import Chain
 from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
 from pipeline.execution import shards
 from pipeline.execution.throughput import measured_seconds, store_seconds
+from pipeline.methods.interface import silent
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import file_sha256
 from pipeline.storage.stages import Manifest, Stage, building, is_complete
@@ -189,6 +190,18 @@ def test_what_judges_is_not_in_the_fingerprint_and_what_teaches_is(tmp_path: Pat
     longer = tiny_settings(tmp_path, method=(("steps", 30),))
     assert stage_of(longer, "train", METHOD) != stage
     assert stage_of(tiny_settings(tmp_path, method=(("steps", 20),)), "train", METHOD) == stage, "the default"
+
+
+@pytest.mark.parametrize("precision", ["full", "bfloat16"])
+def test_names_are_given_in_the_precision_of_the_runs_images(precision: str, tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path)
+    settings = replace(settings, experiment=replace(settings.experiment, precision=precision))
+    compute(settings, "latents", "train")
+    compute(settings, "labels", "train")
+    work = Chain(settings).work("train", METHOD)
+    data = training.fit_data(work, work.domain(learning=True), silent)
+    assert data.naming_precision == precision and data.generator.synthesis.half_type is None
+    assert (precision in work.stage.parameters["naming"]) is (precision == "bfloat16")
 
 
 def test_a_setting_that_the_method_does_not_know_is_named(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from pipeline.methods.naming import (
 )
 from pipeline.methods.naming_race import LEAST_SELECTIVITY, named, selectivities
 from pipeline.methods.unnamed_directions import Candidates, LinearCandidates
+from pipeline.settings.experiment import BFLOAT16
 from pipeline.statistics.units import Units, logits_of
 from tests.builders.chains import compute, reading, stage_of
 from tests.worlds import px8, toy
@@ -176,6 +177,19 @@ def test_the_race_gives_the_names_of_all_pairs_on_all_codes(monkeypatch: pytest.
         assert one.candidate == 2 * index_of(one.attribute) and one.sign == 1
         assert (one.candidate, one.sign, one.qualified) == (other.candidate, other.sign, other.qualified)
         assert one.change == pytest.approx(other.change, abs=1e-4), "measured on all codes"
+
+
+def test_names_in_bfloat16_are_close_and_the_generator_is_as_it_was() -> None:
+    types = set()
+    data = toy.fit_data(200)
+    synthesis = data.generator.synthesis
+    full = name_directions(data, candidates(toy.DIRECTIONS))
+    watched = replace(data, naming_precision=BFLOAT16, progress=lambda *report: types.add(synthesis.half_type))
+    narrow = name_directions(watched, candidates(toy.DIRECTIONS))
+    assert types == {torch.bfloat16} and synthesis.half_type is None
+    changes = [(one.change, other.change) for one, other in zip(full.names, narrow.names, strict=True)]
+    assert all(one == pytest.approx(other, abs=0.02) for one, other in changes)
+    assert any(one != other for one, other in changes)
 
 
 def test_every_image_of_a_moved_code_is_counted() -> None:
