@@ -4,8 +4,8 @@ Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Conv
 Processing Letters 2016: a proposal net over an image pyramid, then a refinement net and an output net on candidates.
 The three networks and the box arithmetic are facenet-pytorch's. Differences from its `MTCNN.detect`:
 
-- all candidates of a batch are cropped and resized together, from cumulative sums over the image, instead of one by one
-  in Python. The sums are integers, so a crop is bit-identical in every batch;
+- all candidates of a batch are cropped and resized together instead of one by one in Python: rows of cumulative sums
+  down the image, times a mask of columns. The sums are integers, so a crop is bit-identical in every batch;
 - boxes of different images are separated by integer offsets in float64. facenet's float32 offsets depend on the
   largest coordinate in the batch, and a box left of its image can touch the previous image's boxes. Here an image's
   result depends on its batch only through the float noise of the convolutions;
@@ -28,7 +28,7 @@ FEATURE_WIDTH = 256
 FEATURE_NAME = "mtcnn-onet256"  # the `network` column of distances between identity_features
 _NET_CELL = 12  # window size of the proposal net in pixels
 _PYRAMID_FACTOR = 0.709
-_CHUNK = 64  # candidates per pass of the refinement and output nets; they fit into a core's cache
+_CHUNKS = {24: 64, 48: 16}  # crop size -> candidates per pass of its net; their activations fit into a core's cache
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class Detector(nn.Module):
         super().__init__()
         mtcnn_weights.check()
         mtcnn = MTCNN()
-        self.pnet, self.rnet, self.onet = mtcnn.pnet, mtcnn.rnet, mtcnn.onet
+        nets = (net.to(memory_format=torch.channels_last) for net in (mtcnn.pnet, mtcnn.rnet, mtcnn.onet))
+        self.pnet, self.rnet, self.onet = nets  # channels last: torch pools them several times as fast
         self.min_face_share = min_face_share
         self.threshold = threshold
         self.thresholds = thresholds
@@ -159,7 +160,8 @@ class Detector(nn.Module):
         proposals, shifts = [], []
         for scale in self._scales(min(height, width)):
             small = imresample(pixels, (int(height * scale + 1), int(width * scale + 1)))
-            shift, probability = self.pnet((small - 127.5) / 128.0)
+            small = ((small - 127.5) / 128.0).contiguous(memory_format=torch.channels_last)
+            shift, probability = self.pnet(small)
             rows, image = generateBoundingBox(shift, probability[:, 1], scale, self.thresholds[0])
             rows, image = rows.cpu(), image.cpu()
             candidates = _Candidates(image, rows[:, :4], rows[:, 4])
@@ -178,7 +180,7 @@ class Detector(nn.Module):
         size = merged.box[:, 2:] - merged.box[:, :2]
         return _Candidates(merged.image, rerec(merged.box + shift * size.repeat(1, 2)), merged.score)
 
-    def _refined(self, sums: Tensor, candidates: _Candidates) -> _Candidates:
+    def _refined(self, sums: _Sums, candidates: _Candidates) -> _Candidates:
         shift, probability = _judge(self.rnet, sums, candidates, 24)
         keep = probability[:, 1] > self.thresholds[1]
         candidates = _Candidates(candidates.image[keep], candidates.box[keep], probability[keep, 1])
@@ -187,7 +189,7 @@ class Detector(nn.Module):
         box = rerec(bbreg(candidates.box[keep], shift[keep]))
         return _Candidates(candidates.image[keep], box, candidates.score[keep])
 
-    def _final(self, sums: Tensor, candidates: _Candidates) -> _Candidates:
+    def _final(self, sums: _Sums, candidates: _Candidates) -> _Candidates:
         shift, _, probability = _judge(self.onet, sums, candidates, 48)
         keep = probability[:, 1] > self.thresholds[2]
         box = bbreg(candidates.box[keep], shift[keep])
@@ -205,53 +207,74 @@ def _eight_bit(images: Tensor, largest_side: int) -> Tensor:
     return pixels.round()
 
 
-def _sums(pixels: Tensor) -> Tensor:
-    """Sums over all pixels above and left, (N, H + 1, W + 1, 3) int32: exact up to 2,900 pixels a side."""
-    total = pixels.permute(0, 2, 3, 1).to(torch.int32).cumsum(1, dtype=torch.int32).cumsum(2, dtype=torch.int32)
-    return nn.functional.pad(total, (0, 0, 1, 0, 1, 0))
+@dataclass(frozen=True)
+class _Sums:
+    """Images as cumulative sums: rows (N * 3 * (height + 1), width) float32, row y holds the sums of the y pixels above.
+
+    A pixel counts 2 * value - 255, so the nets' range is a mean of them / 256. Sums are integers below 2^24, hence exact
+    in float32, for images up to 65,000 pixels high.
+    """
+
+    rows: Tensor
+    height: int
+
+    @property
+    def width(self) -> int:
+        """Pixels of a row."""
+        return self.rows.shape[1]
+
+
+def _sums(pixels: Tensor) -> _Sums:
+    """The cumulative sums of images of whole numbers 0 to 255, (N, 3, H, W)."""
+    total = nn.functional.pad((2 * pixels - 255).cumsum(2), (0, 0, 1, 0))
+    return _Sums(total.flatten(0, 2), pixels.shape[2])
 
 
 def _edges(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """First pixel, and pixel after the last, of the cells that pool `length` pixels to `size` cells: (K, size)."""
-    cells = torch.arange(size)
+    cells = torch.arange(size, device=start.device)
     first = start[:, None] + cells * length[:, None] // size
     last = start[:, None] + -(-(cells + 1) * length[:, None] // size)
     return first, last
 
 
-def _crops(sums: Tensor, image: Tensor, start: Tensor, stop: Tensor, size: int) -> Tensor:
+def _crops(sums: _Sums, image: Tensor, start: Tensor, stop: Tensor, size: int) -> Tensor:
     """The stretches of K images, averaged down or repeated up to `size`: (K, 3, size, size), in the nets' range.
 
     start, stop: (K, 2) whole x and y, stop exclusive. Equal to facenet's `imresample` of each crop.
     """
-    length = stop - start
-    left, right = (edge[:, None, :].to(sums.device) for edge in _edges(start[:, 0], length[:, 0], size))
-    top, bottom = (edge[:, :, None].to(sums.device) for edge in _edges(start[:, 1], length[:, 1], size))
-    row = image.to(sums.device)[:, None, None]
-    total = sums[row, bottom, right] - sums[row, top, right] - sums[row, bottom, left] + sums[row, top, left]
-    mean = total / ((bottom - top) * (right - left))[..., None]
-    return ((mean - 127.5) / 128.0).permute(0, 3, 1, 2)
+    device, length = sums.rows.device, stop - start
+    (left, top), (right, bottom) = zip(*(_edges(start[:, axis], length[:, axis], size) for axis in (0, 1)), strict=True)
+    origin = ((3 * image[:, None] + torch.arange(3)) * (sums.height + 1))[:, :, None]
+    band = sums.rows[(origin + bottom[:, None]).flatten().to(device)]
+    band -= sums.rows[(origin + top[:, None]).flatten().to(device)]
+    column = torch.arange(sums.width)[:, None]
+    mask = ((column >= left[:, None]) & (column < right[:, None])).to(device, torch.float32)
+    total = (band.view(len(image), 3 * size, sums.width) @ mask).view(-1, 3, size, size)
+    area = (bottom - top)[:, :, None] * (right - left)[:, None, :]
+    crops = total / (256 * area)[:, None].to(device, torch.float32)
+    return crops.contiguous(memory_format=torch.channels_last)
 
 
-def _corners(sums: Tensor, candidates: _Candidates) -> tuple[Tensor, Tensor]:
+def _corners(sums: _Sums, candidates: _Candidates) -> tuple[Tensor, Tensor]:
     """First and one past last pixel (K, 2), x and y, of each box cut at the frame, by facenet's `pad`."""
     corners = candidates.box.trunc().long()
-    frame = torch.tensor([sums.shape[2] - 1, sums.shape[1] - 1])
+    frame = torch.tensor([sums.width, sums.height])
     return (corners[:, :2] - 1).clamp(min=0), torch.minimum(corners[:, 2:], frame)
 
 
-def _visible(sums: Tensor, candidates: _Candidates) -> _Candidates:
+def _visible(sums: _Sums, candidates: _Candidates) -> _Candidates:
     """The candidates that overlap their image."""
     start, stop = _corners(sums, candidates)
     return candidates[(stop > start).all(dim=1)]
 
 
-def _judge(net: nn.Module, sums: Tensor, candidates: _Candidates, size: int) -> tuple[Tensor, ...]:
+def _judge(net: nn.Module, sums: _Sums, candidates: _Candidates, size: int) -> tuple[Tensor, ...]:
     """A net's outputs for the candidates' crops, on the CPU."""
     start, stop = _corners(sums, candidates)
     outputs = []
-    for first in range(0, len(candidates), _CHUNK):
-        rows = slice(first, first + _CHUNK)
+    for first in range(0, len(candidates), _CHUNKS[size]):
+        rows = slice(first, first + _CHUNKS[size])
         outputs.append(net(_crops(sums, candidates.image[rows], start[rows], stop[rows], size)))
     return tuple(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))
 
