@@ -81,8 +81,7 @@ class Detector(nn.Module):
         super().__init__()
         mtcnn_weights.check()
         mtcnn = MTCNN()
-        nets = (net.to(memory_format=torch.channels_last) for net in (mtcnn.pnet, mtcnn.rnet, mtcnn.onet))
-        self.pnet, self.rnet, self.onet = nets  # channels last: torch pools them several times as fast
+        self.pnet, self.rnet, self.onet = mtcnn.pnet, mtcnn.rnet, mtcnn.onet
         self.min_face_share = min_face_share
         self.threshold = threshold
         self.thresholds = thresholds
@@ -133,12 +132,8 @@ class Detector(nn.Module):
         return self._penultimate(crops * (127.5 / 128.0))
 
     def _penultimate(self, crops: Tensor) -> Tensor:
-        net = self.onet
-        x = net.pool1(net.prelu1(net.conv1(crops)))
-        x = net.pool2(net.prelu2(net.conv2(x)))
-        x = net.pool3(net.prelu3(net.conv3(x)))
-        x = net.prelu4(net.conv4(x)).permute(0, 3, 2, 1).flatten(1)
-        return net.prelu5(net.dense5(x))
+        parts = [_flat(_convolved(self.onet, part)) for part in crops.split(_CHUNKS[48])]
+        return self.onet.prelu5(self.onet.dense5(torch.cat(parts)))
 
     def _faces(self, pixels: Tensor) -> _Candidates:
         sums = _sums(pixels)
@@ -160,9 +155,9 @@ class Detector(nn.Module):
         proposals, shifts = [], []
         for scale in self._scales(min(height, width)):
             small = imresample(pixels, (int(height * scale + 1), int(width * scale + 1)))
-            small = ((small - 127.5) / 128.0).contiguous(memory_format=torch.channels_last)
-            shift, probability = self.pnet(small)
-            rows, image = generateBoundingBox(shift, probability[:, 1], scale, self.thresholds[0])
+            seen = _convolved(self.pnet, (small - 127.5) / 128.0)
+            probability = self.pnet.softmax4_1(self.pnet.conv4_1(seen))[:, 1]
+            rows, image = generateBoundingBox(self.pnet.conv4_2(seen), probability, scale, self.thresholds[0])
             rows, image = rows.cpu(), image.cpu()
             candidates = _Candidates(image, rows[:, :4], rows[:, 4])
             keep = _suppress(candidates, 0.5)
@@ -181,19 +176,23 @@ class Detector(nn.Module):
         return _Candidates(merged.image, rerec(merged.box + shift * size.repeat(1, 2)), merged.score)
 
     def _refined(self, sums: _Sums, candidates: _Candidates) -> _Candidates:
-        shift, probability = _judge(self.rnet, sums, candidates, 24)
-        keep = probability[:, 1] > self.thresholds[1]
-        candidates = _Candidates(candidates.image[keep], candidates.box[keep], probability[keep, 1])
+        net = self.rnet
+        seen = net.prelu4(net.dense4(_seen(net, sums, candidates, 24)))
+        probability, shift = net.softmax5_1(net.dense5_1(seen))[:, 1].cpu(), net.dense5_2(seen).cpu()
+        keep = probability > self.thresholds[1]
+        candidates = _Candidates(candidates.image[keep], candidates.box[keep], probability[keep])
         shift = shift[keep]
         keep = _suppress(candidates, 0.7)
         box = rerec(bbreg(candidates.box[keep], shift[keep]))
         return _Candidates(candidates.image[keep], box, candidates.score[keep])
 
     def _final(self, sums: _Sums, candidates: _Candidates) -> _Candidates:
-        shift, _, probability = _judge(self.onet, sums, candidates, 48)
-        keep = probability[:, 1] > self.thresholds[2]
+        net = self.onet
+        seen = net.prelu5(net.dense5(_seen(net, sums, candidates, 48)))
+        probability, shift = net.softmax6_1(net.dense6_1(seen))[:, 1].cpu(), net.dense6_2(seen).cpu()
+        keep = probability > self.thresholds[2]
         box = bbreg(candidates.box[keep], shift[keep])
-        candidates = _Candidates(candidates.image[keep], box, probability[keep, 1])
+        candidates = _Candidates(candidates.image[keep], box, probability[keep])
         return candidates[_suppress_contained(candidates, 0.7)]
 
 
@@ -252,8 +251,7 @@ def _crops(sums: _Sums, image: Tensor, start: Tensor, stop: Tensor, size: int) -
     mask = ((column >= left[:, None]) & (column < right[:, None])).to(device, torch.float32)
     total = (band.view(len(image), 3 * size, sums.width) @ mask).view(-1, 3, size, size)
     area = (bottom - top)[:, :, None] * (right - left)[:, None, :]
-    crops = total / (256 * area)[:, None].to(device, torch.float32)
-    return crops.contiguous(memory_format=torch.channels_last)
+    return total / (256 * area)[:, None].to(device, torch.float32)
 
 
 def _corners(sums: _Sums, candidates: _Candidates) -> tuple[Tensor, Tensor]:
@@ -269,14 +267,31 @@ def _visible(sums: _Sums, candidates: _Candidates) -> _Candidates:
     return candidates[(stop > start).all(dim=1)]
 
 
-def _judge(net: nn.Module, sums: _Sums, candidates: _Candidates, size: int) -> tuple[Tensor, ...]:
-    """A net's outputs for the candidates' crops, on the CPU."""
-    start, stop = _corners(sums, candidates)
-    outputs = []
-    for first in range(0, len(candidates), _CHUNKS[size]):
-        rows = slice(first, first + _CHUNKS[size])
-        outputs.append(net(_crops(sums, candidates.image[rows], start[rows], stop[rows], size)))
-    return tuple(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))
+def _seen(net: nn.Module, sums: _Sums, candidates: _Candidates, size: int) -> Tensor:
+    """What a net's convolutions make of the candidates' crops: one row each."""
+    chunk = _CHUNKS[size]
+    corners = (corner.split(chunk) for corner in _corners(sums, candidates))
+    crops = (_crops(sums, *rows, size) for rows in zip(candidates.image.split(chunk), *corners, strict=True))
+    return torch.cat([_flat(_convolved(net, part)) for part in crops])
+
+
+def _convolved(net: nn.Module, x: Tensor) -> Tensor:
+    """`x` after the net's layers up to the first dense one, or up to the heads of the proposal net.
+
+    On a CPU the layers run in oneDNN's blocked layout: torch's pooling is slower in any other.
+    """
+    blocked = x.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    x = x.to_mkldnn() if blocked else x
+    for name, layer in net.named_children():
+        if isinstance(layer, nn.Linear) or name == "conv4_1":
+            break
+        x = layer(x)
+    return x.to_dense() if blocked else x
+
+
+def _flat(x: Tensor) -> Tensor:
+    """Rows in the order of facenet's dense layers: x, y, channel."""
+    return x.permute(0, 3, 2, 1).flatten(1)
 
 
 def _apart(candidates: _Candidates) -> Tensor:
