@@ -14,6 +14,7 @@ The three networks and the box arithmetic are facenet-pytorch's. Differences fro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -208,10 +209,10 @@ def _eight_bit(images: Tensor, largest_side: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Images as cumulative sums: rows (N * 3 * (height + 1), width) float32, row y holds the sums of the y pixels above.
+    """Images as cumulative sums of columns: rows (N * 3 * (H + 1), W) float32; row y sums the y pixels above it.
 
-    A pixel counts 2 * value - 255, so the nets' range is a mean of them / 256. Sums are integers below 2^24, hence exact
-    in float32, for images up to 65,000 pixels high.
+    A pixel counts 2 * value - 255, so that a mean of them / 256 is in the nets' range. Sums are integers below 2^24,
+    hence exact, in images up to 65,000 pixels high.
     """
 
     rows: Tensor
@@ -229,29 +230,37 @@ def _sums(pixels: Tensor) -> _Sums:
     return _Sums(total.flatten(0, 2), pixels.shape[2])
 
 
-def _edges(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """First pixel, and pixel after the last, of the cells that pool `length` pixels to `size` cells: (K, size)."""
-    cells = torch.arange(size, device=start.device)
-    first = start[:, None] + cells * length[:, None] // size
-    last = start[:, None] + -(-(cells + 1) * length[:, None] // size)
-    return first, last
+def _edges(longest: int, size: int) -> tuple[Tensor, Tensor]:
+    """First pixel, and pixel after the last, of the cells that pool n pixels to `size`: row n, (longest + 1, size)."""
+    length, cells = torch.arange(longest + 1)[:, None], torch.arange(size)
+    return cells * length // size, -(-(cells + 1) * length // size)
 
 
-def _crops(sums: _Sums, image: Tensor, start: Tensor, stop: Tensor, size: int) -> Tensor:
-    """The stretches of K images, averaged down or repeated up to `size`: (K, 3, size, size), in the nets' range.
+def _crops(sums: _Sums, image: Tensor, start: Tensor, stop: Tensor, size: int) -> Iterator[Tensor]:
+    """The stretches of K images, averaged down or repeated up to `size`: (3, size, size) each, in the nets' range.
 
-    start, stop: (K, 2) whole x and y, stop exclusive. Equal to facenet's `imresample` of each crop.
+    start, stop: (K, 2) whole x and y, stop exclusive. Equal to facenet's `imresample` of each crop. They come in parts
+    of as many as a pass takes.
     """
+    first, last = _edges(max(sums.width, sums.height), size)
     device, length = sums.rows.device, stop - start
-    (left, top), (right, bottom) = zip(*(_edges(start[:, axis], length[:, axis], size) for axis in (0, 1)), strict=True)
-    origin = ((3 * image[:, None] + torch.arange(3)) * (sums.height + 1))[:, :, None]
-    band = sums.rows[(origin + bottom[:, None]).flatten().to(device)]
-    band -= sums.rows[(origin + top[:, None]).flatten().to(device)]
-    column = torch.arange(sums.width)[:, None]
-    mask = ((column >= left[:, None]) & (column < right[:, None])).to(device, torch.float32)
-    total = (band.view(len(image), 3 * size, sums.width) @ mask).view(-1, 3, size, size)
-    area = (bottom - top)[:, :, None] * (right - left)[:, None, :]
-    return total / (256 * area)[:, None].to(device, torch.float32)
+    low, high = ((start[:, :, None] + edge[length]).to(device) for edge in (first, last))  # (K, x and y, size)
+    side = high - low
+    origin = (3 * image[:, None, None] + torch.arange(3)[:, None]).to(device) * (sums.height + 1)
+    top, bottom = ((origin + edge[:, None, 1]) for edge in (low, high))  # (K, 3, size)
+    from_column = torch.ones(sums.width + 1, sums.width, device=device).triu()  # row x: 1 from column x on
+    for part in torch.arange(len(image), device=device).split(_CHUNKS[size]):
+        rows = _between(sums.rows, top[part], bottom[part]).flatten(1, 2)
+        columns = _between(from_column, high[part, 0], low[part, 0])
+        total = (rows @ columns.transpose(1, 2)).unflatten(1, (3, size))
+        yield total.div_(256.0 * (side[part, 1, :, None] * side[part, 0, None, :])[:, None])
+
+
+def _between(rows: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Differences of the rows `high` and `low`."""
+    found = rows.index_select(0, high.flatten())
+    found -= rows.index_select(0, low.flatten())
+    return found.unflatten(0, high.shape)
 
 
 def _corners(sums: _Sums, candidates: _Candidates) -> tuple[Tensor, Tensor]:
@@ -269,9 +278,7 @@ def _visible(sums: _Sums, candidates: _Candidates) -> _Candidates:
 
 def _seen(net: nn.Module, sums: _Sums, candidates: _Candidates, size: int) -> Tensor:
     """What a net's convolutions make of the candidates' crops: one row each."""
-    chunk = _CHUNKS[size]
-    corners = (corner.split(chunk) for corner in _corners(sums, candidates))
-    crops = (_crops(sums, *rows, size) for rows in zip(candidates.image.split(chunk), *corners, strict=True))
+    crops = _crops(sums, candidates.image, *_corners(sums, candidates), size)
     return torch.cat([_flat(_convolved(net, part)) for part in crops])
 
 

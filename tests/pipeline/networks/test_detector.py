@@ -91,7 +91,7 @@ def test_larger_images_have_their_boxes_in_their_own_pixels(faces, detector):
 def test_crops_are_facenets(faces):
     pixels = ((faces[:2] + 1) * 127.5).round()
     start, stop = torch.tensor([[3, 5], [0, 10]]), torch.tensor([[40, 33], [9, 64]])
-    crops = _crops(_sums(pixels), torch.tensor([1, 0]), start, stop, 24)
+    (crops,) = _crops(_sums(pixels), torch.tensor([1, 0]), start, stop, 24)
     for row, image in enumerate((1, 0)):
         (left, top), (right, bottom) = start[row].tolist(), stop[row].tolist()
         expected = imresample(pixels[image : image + 1, :, top:bottom, left:right], (24, 24))
