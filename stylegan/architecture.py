@@ -36,7 +36,7 @@ class Architecture:
     """Bound of the activations' magnitude; None for no bound."""
 
     def __post_init__(self) -> None:
-        resolutions = resolutions_up_to(self.resolution)
+        resolutions = self.map_resolutions(self.resolution)
         if sorted(self.channels) != resolutions:
             raise ValueError(
                 f"A generator of {self.resolution} px needs channels for the resolutions {resolutions}; "
@@ -48,7 +48,12 @@ class Architecture:
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, not {size}.")
 
+    @staticmethod
+    def map_resolutions(resolution: int) -> list[int]:
+        """The resolutions of the feature maps, from 4 px up, of a generator of images of this resolution."""
+        return resolutions_up_to(resolution)
+
     @property
     def num_ws(self) -> int:
-        """Number of codes w that the synthesis network reads: two per resolution."""
+        """Number of codes w that the synthesis network reads: two per resolution of the feature maps."""
         return 2 * len(self.channels)

@@ -12,7 +12,7 @@ NVIDIA's code:
 - half precision is off by default, on every device; see `SynthesisNetwork.half_type`.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from torch import Tensor, nn
 
@@ -51,6 +51,9 @@ class Generator(nn.Module):
     `stylegan.weights.load_generator` loads a generator with its weights.
     """
 
+    architecture_type: ClassVar[type[Architecture]] = Architecture
+    synthesis_type: ClassVar[type[SynthesisNetwork]] = SynthesisNetwork
+
     def __init__(
         self,
         *,
@@ -72,8 +75,9 @@ class Generator(nn.Module):
                 "no public StyleGAN2 face checkpoint has another."
             )
         if channels is None:
-            channels = default_channels(resolution, channel_base=channel_base, channel_max=channel_max)
-        self.architecture = Architecture(
+            widths = default_channels(resolution, channel_base=channel_base, channel_max=channel_max)
+            channels = {r: widths[r] for r in self.architecture_type.map_resolutions(resolution)}
+        self.architecture = self.architecture_type(
             resolution=resolution,
             channels=dict(sorted(channels.items())),
             z_dim=z_dim,
@@ -82,10 +86,10 @@ class Generator(nn.Module):
             conv_clamp=conv_clamp,
         )
         self.mapping = MappingNetwork(self.architecture)
-        self.synthesis = SynthesisNetwork(self.architecture, fused=fused)
+        self.synthesis = self.synthesis_type(self.architecture, fused=fused)
 
     @classmethod
-    def from_architecture(cls, architecture: Architecture, *, fused: bool = True) -> "Generator":
+    def from_architecture(cls, architecture: Architecture, *, fused: bool = True) -> Self:
         """A generator with random weights."""
         return cls(
             resolution=architecture.resolution,

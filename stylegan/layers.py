@@ -38,11 +38,13 @@ def leaky_relu(x: Tensor, *, gain: float = ACTIVATION_GAIN) -> Tensor:
     return functional.leaky_relu(x, LEAKY_SLOPE) * gain
 
 
-def bias_activation(x: Tensor, bias: Tensor, *, activate: bool = True, clamp: float | None = None) -> Tensor:
-    """Add a bias per channel to x (batch, channels, ...), activate, clamp to [-clamp, clamp]."""
+def bias_activation(
+    x: Tensor, bias: Tensor, *, activate: bool = True, gain: float = ACTIVATION_GAIN, clamp: float | None = None
+) -> Tensor:
+    """Add a bias per channel to x (batch, channels, ...), activate with a gain, clamp to [-clamp, clamp]."""
     x = x + bias.to(x.dtype).reshape(1, -1, *([1] * (x.ndim - 2)))
     if activate:
-        x = leaky_relu(x)
+        x = leaky_relu(x, gain=gain)
     if clamp is not None:
         x = x.clamp(-clamp, clamp)
     return x

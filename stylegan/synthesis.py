@@ -25,12 +25,19 @@ HALF_FROM = 8  # lowest resolution computed in half precision
 HALF_CLAMP = 256.0  # NVIDIA's conv_clamp with half precision
 
 
-class StyledLayer(nn.Module):
+class Styled(nn.Module):
+    """Base of every layer with styles: an affine layer computes them, one for each channel."""
+
+    def __init__(self, channels_in: int, w_dim: int) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, channels_in, bias_init=1.0)
+
+
+class StyledLayer(Styled):
     """Base of the convolutions of the synthesis network: an affine layer for the styles, a kernel and a bias."""
 
     def __init__(self, channels_in: int, channels_out: int, w_dim: int, *, size: int) -> None:
-        super().__init__()
-        self.affine = FullyConnected(w_dim, channels_in, bias_init=1.0)
+        super().__init__(channels_in, w_dim)
         self.weight = nn.Parameter(torch.randn(channels_out, channels_in, size, size))
         self.bias = nn.Parameter(torch.zeros(channels_out))
 
@@ -208,7 +215,11 @@ class SynthesisNetwork(nn.Module):
         self.w_dim = architecture.w_dim
         self.fused = fused
         self.half_type: torch.dtype | None = None
-        self.block_names = []
+        self.block_names: list[str] = []
+        self.add_blocks(architecture)
+
+    def add_blocks(self, architecture: Architecture) -> None:
+        """Add the blocks, and append their names to `block_names`."""
         channels_in = None
         first_ws = 0
         for resolution in sorted(architecture.channels):
@@ -232,7 +243,7 @@ class SynthesisNetwork(nn.Module):
             assert isinstance(block, SynthesisBlock)
             yield name, block
 
-    def styled_layers(self) -> Iterator[tuple[str, int, StyledLayer]]:
+    def styled_layers(self) -> Iterator[tuple[str, int, Styled]]:
         """All layers with styles, in the order of computation: (name, index of its code, layer)."""
         for block_name, block in self.blocks():
             for name, index in block.ws_indices.items():
@@ -248,13 +259,19 @@ class SynthesisNetwork(nn.Module):
         training. Raises ValueError for ws of another shape or an unknown noise.
         """
         self.check(ws, noise)
-        x = image = None
-        for _, block in self.blocks():
-            dtype = self.block_dtype(block.resolution, ws.dtype)
-            x = block.features(x, ws, noise=noise, rng=rng, forms=self.forms, dtype=dtype)
+        image = None
+        for (_, block), (_, x) in zip(self.blocks(), self.maps(ws, noise, rng), strict=True):
             image = block.add_to_image(image, x, ws, forms=self.forms)
         assert image is not None
         return image.contiguous()
+
+    def maps(self, ws: Tensor, noise: Noise, rng: torch.Generator | None = None) -> Iterator[tuple[str, Tensor]]:
+        """The feature map of each block in turn, in the type of that block: (name, (batch, channels, r, r))."""
+        x = None
+        for name, block in self.blocks():
+            dtype = self.block_dtype(block.resolution, ws.dtype)
+            x = block.features(x, ws, noise=noise, rng=rng, forms=self.forms, dtype=dtype)
+            yield name, x
 
     def features(self, ws: Tensor, layer: str | int, *, noise: Noise = "const") -> Tensor:
         """The feature map (batch, channels, r, r) after one block, named 'b16' or 16.
@@ -266,18 +283,13 @@ class SynthesisNetwork(nn.Module):
             known = ", ".join(self.block_names)
             raise ValueError(f"The generator has no block {layer!r}. Known: {known}.")
         self.check(ws, noise)
-        x = None
-        for name, block in self.blocks():
-            dtype = self.block_dtype(block.resolution, ws.dtype)
-            x = block.features(x, ws, noise=noise, rng=None, forms=self.forms, dtype=dtype)
-            if name == last:
-                break
-        assert x is not None
+        x = next(x for name, x in self.maps(ws, noise) if name == last)
         return x.to(ws.dtype).contiguous()
 
     def block_dtype(self, resolution: int, dtype: torch.dtype) -> torch.dtype:
         """The type in which the block of a resolution computes, given the type of ws."""
-        first = max(2 * self.resolution >> HALF_RESOLUTIONS, HALF_FROM)
+        largest = int(self.block_names[-1].removeprefix("b"))
+        first = max(2 * largest >> HALF_RESOLUTIONS, HALF_FROM)
         return dtype if self.half_type is None or resolution < first else self.half_type
 
     @property

@@ -195,7 +195,12 @@ def read_architecture(path: Path, data: bytes) -> Architecture:
 
 
 def parse_architecture(description: dict[str, Any]) -> Architecture:
-    """The inverse of `describe`, for untrusted input: every size is bounded before it is used."""
+    """The inverse of `describe`, for untrusted input. Raises ValueError."""
+    return Architecture(**checked_settings(description))
+
+
+def checked_settings(description: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an architecture in an untrusted description: every size is bounded before it is used."""
     settings = set(Architecture.__dataclass_fields__)
     if set(description) != settings:
         raise ValueError(f"expected the settings {sorted(settings)}, found {sorted(description)}")
@@ -212,7 +217,7 @@ def parse_architecture(description: dict[str, Any]) -> Architecture:
         size("a resolution", int(r), LARGEST_RESOLUTION): size(f"channels[{r}]", n, LARGEST_WIDTH)
         for r, n in description["channels"].items()
     }
-    return Architecture(
+    return dict(
         resolution=size("resolution", description["resolution"], LARGEST_RESOLUTION),
         channels=dict(sorted(channels.items())),
         z_dim=size("z_dim", description["z_dim"], LARGEST_WIDTH),

@@ -30,7 +30,7 @@ HASHES = {
     "pipeline/optimisation/checkpoint.py": "hashes a stream as it is written, and tensors one by one",
     "stylegan/weights.py": APART,
     "stylegan/checkpoints/importing.py": APART,
-    "stylegan/checkpoints/reading.py": APART,
+    "stylegan/checkpoints/opening.py": APART,
 }
 
 

@@ -7,4 +7,6 @@ memory is allocated (`limits`). A file without a StyleGAN2 generator is refused,
 `reading` detects the format: NVIDIA's pickles (`nvidia`), pickles of the TensorFlow era (`tensorflow`), files of
 torch.save (`torchfiles`) with rosinality's names (`rosinality`), or safetensors (`safetensorfiles`). `importing` writes
 safetensors and a JSON card, the only format that the pipeline reads.
+
+`mobile` reads MobileStyleGAN out of the files of OpenVINO (`openvino`): XML and numbers, no program.
 """

@@ -5,6 +5,7 @@ Imports no torch, so a file that is no checkpoint is refused before torch is loa
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -75,6 +76,17 @@ def read_bytes(path: Path, most: int = LARGEST_FILE) -> bytes:
             return file.read(min(most, facts.st_size))
     except OSError as error:
         raise RefusalError(f"it cannot be read ({error.strerror or error})") from error
+
+
+def read_checked(path: Path, expected_sha256: str | None) -> tuple[bytes, str]:
+    """All bytes of a file, and their sha256. Raises RefusalError as `read_bytes`, and for another sha256 if given."""
+    data = read_bytes(path)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if expected_sha256 is not None and sha256 != expected_sha256.strip().lower():
+        raise RefusalError(
+            f"its sha256 is {sha256}, expected {expected_sha256}. Fetch it again, or give the sha256 from its publisher"
+        )
+    return data, sha256
 
 
 def readable(text: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from stylegan.checkpoints.opening import (
     check_beginning,
     exhausted,
     is_safetensors,
-    read_bytes,
+    read_checked,
     readable,
     refused,
 )
@@ -74,13 +73,7 @@ def read_checkpoint(path: Path | str, *, expected_sha256: str | None = None) -> 
     """
     path = Path(path)
     try:
-        data = read_bytes(path)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if expected_sha256 is not None and sha256 != expected_sha256.strip().lower():
-            raise RefusalError(
-                f"its sha256 is {sha256}, expected {expected_sha256}. Fetch it again, or give the sha256 from its "
-                "publisher"
-            )
+        data, sha256 = read_checked(path, expected_sha256)
         found = _find(data)
         generator, assumed = _build(found, len(data))
     except MemoryError as error:
