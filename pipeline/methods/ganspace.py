@@ -10,7 +10,7 @@ from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
 from pipeline.methods.cost import layers_of, linear_cost
 from pipeline.methods.interface import FitData, Paper
-from pipeline.methods.naming import Unnamed
+from pipeline.methods.naming import Unnamed, expected_images
 from pipeline.methods.unnamed_directions import LinearCandidates
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class GANSpace(Unnamed):
         """Every component in every layer group."""
         layers = layers_of(card)
         return linear_cost(self.components * len(layer_groups(self.name, "groups", self.groups, layers, layers)))
+
+    def amount(self, latents: int, codes: int) -> tuple[int, str]:
+        """Images of the naming, of every component in every layer group."""
+        groups = len(parse_groups(self.name, "groups", self.groups))
+        return expected_images(self.components * groups, codes), "images"
 
     def find(self, data: FitData) -> LinearCandidates:
         """Decompose fresh codes; every component in every layer group is a candidate."""

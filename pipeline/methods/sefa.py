@@ -10,7 +10,7 @@ from pipeline.methods.bytes_taken import Cost
 from pipeline.methods.contrastive.candidates import layer_groups, parse_groups
 from pipeline.methods.cost import layers_of, linear_cost
 from pipeline.methods.interface import FitData, Paper
-from pipeline.methods.naming import Unnamed
+from pipeline.methods.naming import Unnamed, expected_images
 from pipeline.methods.unnamed_directions import LinearCandidates
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class SeFa(Unnamed):
         layers = layers_of(card)
         groups = layer_groups(self.name, "groups", self.groups, layers, layers)
         return linear_cost(self.directions * len(groups), codes_at_once=0)
+
+    def amount(self, latents: int, codes: int) -> tuple[int, str]:
+        """Images of the naming, of every direction in every layer group."""
+        groups = len(parse_groups(self.name, "groups", self.groups))
+        return expected_images(self.directions * groups, codes), "images"
 
     def find(self, data: FitData) -> LinearCandidates:
         """Factorise every layer group of the generator."""

@@ -60,6 +60,19 @@ def layer_groups(method: str, key: str, text: object, layers: int, seen: int) ->
     return list(dict.fromkeys(groups))
 
 
+def groups_named(method: str, text: object, tap: str) -> int:
+    """How many layer groups a text names, without a generator: groups that are the same for it count twice.
+
+    `tap`, a block such as b16, says how many layers `each` stands for.
+
+    >>> groups_named("llf", "each, all", tap="b16")
+    6
+    """
+    resolution = tap.removeprefix("b")
+    seen = 2 * (int(resolution).bit_length() - 3) + 1 if resolution.isdecimal() else 1
+    return sum(max(seen, 1) if word == EACH else 1 for word in parse_groups(method, "groups", text))
+
+
 def parse_groups(method: str, key: str, text: object) -> list[str]:
     """The words of layer groups; a number is one layer. Raises ConfigError for a word that is not one."""
     words = [word.strip() for word in str(text).split(",") if word.strip()]

@@ -13,6 +13,7 @@ from pipeline.methods.contrastive.candidates import (
     directions_cost,
     draw_alphas,
     feature_changes,
+    groups_named,
     layer_groups,
     layers_seen,
     parse_groups,
@@ -20,7 +21,7 @@ from pipeline.methods.contrastive.candidates import (
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, contrastive_loss, unit_rows
 from pipeline.methods.interface import FitData, Paper
-from pipeline.methods.naming import Unnamed
+from pipeline.methods.naming import Unnamed, expected_images
 from pipeline.methods.precision import full_precision
 from pipeline.optimisation.stepped import frozen
 
@@ -148,6 +149,11 @@ class LatentCLR(Unnamed):
     def cost(self, card: DomainCard) -> Cost:
         """K networks, or K vectors, trained through the generator's blocks up to `tap`."""
         return directions_cost(card, self.tap, self.directions, self.network_depth, self.batch)
+
+    def amount(self, latents: int, codes: int) -> tuple[int, str]:
+        """Images of the training and of the naming."""
+        candidates = self.directions * groups_named(self.name, self.groups, self.tap)
+        return self.steps * self.batch * (1 + self.directions) + expected_images(candidates, codes), "images"
 
     def find(self, data: FitData) -> DirectionCandidates:
         """Train the directions. Resumes from a checkpoint of the same settings and data if there is one.

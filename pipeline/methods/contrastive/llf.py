@@ -14,6 +14,7 @@ from pipeline.methods.contrastive.candidates import (
     draw_alphas,
     feature_changes,
     feature_maps,
+    groups_named,
     layer_groups,
     layers_seen,
     parse_groups,
@@ -29,7 +30,7 @@ from pipeline.methods.contrastive.llf_masks import (
 )
 from pipeline.methods.contrastive.training import ContrastiveTraining, StepLoss, contrastive_loss, unit_rows
 from pipeline.methods.interface import FitData, Paper
-from pipeline.methods.naming import Unnamed
+from pipeline.methods.naming import Unnamed, expected_images
 from pipeline.methods.precision import full_precision
 from pipeline.optimisation.stepped import frozen
 
@@ -164,6 +165,11 @@ class LLF(Unnamed):
     def cost(self, card: DomainCard) -> Cost:
         """K networks of each region, one region a step through the generator's blocks up to `tap`."""
         return directions_cost(card, self.tap, self.directions, self.depth, self.batch, sets=len(self.chosen))
+
+    def amount(self, latents: int, codes: int) -> tuple[int, str]:
+        """Images of the training and of the naming."""
+        candidates = self.directions * len(self.chosen) * groups_named(self.name, self.groups, self.tap)
+        return self.steps * self.batch * (1 + self.directions) + expected_images(candidates, codes), "images"
 
     def find(self, data: FitData) -> DirectionCandidates:
         """Fit the clusters and train the directions. Resumes from a checkpoint of the same settings and data.
