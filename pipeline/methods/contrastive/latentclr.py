@@ -124,7 +124,7 @@ class LatentCLR(Unnamed):
         groups: str | int = "all, 0-1, 2-5, 6-",
         batch: int = 8,
         learning_rate: float = 0.001,
-        steps: int = 10_000,
+        steps: int = 2_000,
     ) -> None:
         if model not in MODELS:
             raise ConfigError(f"[method.{self.name}] model: expected {', '.join(MODELS)}, found {model!r}.")
