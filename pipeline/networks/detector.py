@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 from facenet_pytorch.models.utils.detect_face import bbreg, generateBoundingBox, imresample, rerec
@@ -103,8 +104,10 @@ class Detector(nn.Module):
         box = torch.tensor([0.0, 0.0, width, height]).repeat(count, 1)
         area = torch.zeros(count)
         faces = self._faces(pixels)
-        for image, candidate, score in zip(faces.image.tolist(), faces.box * scale, faces.score.tolist(), strict=True):
-            size = float((candidate[2] - candidate[0]) * (candidate[3] - candidate[1]))
+        boxes = faces.box * scale
+        sizes = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+        rows = zip(faces.image.tolist(), sizes.tolist(), faces.score.tolist(), boxes, strict=True)
+        for image, size, score, candidate in rows:
             if score >= threshold and size > area[image]:
                 area[image], probability[image], box[image] = size, score, candidate
             elif area[image] == 0:
@@ -245,7 +248,7 @@ def _crops(sums: _Sums, image: Tensor, start: Tensor, stop: Tensor, size: int) -
     first, last = _edges(max(sums.width, sums.height), size)
     device, length = sums.rows.device, stop - start
     low, high = ((start[:, :, None] + edge[length]).to(device) for edge in (first, last))  # (K, x and y, size)
-    side = high - low
+    side = (high - low).float()
     origin = (3 * image[:, None, None] + torch.arange(3)[:, None]).to(device) * (sums.height + 1)
     top, bottom = ((origin + edge[:, None, 1]) for edge in (low, high))  # (K, 3, size)
     from_column = torch.ones(sums.width + 1, sums.width, device=device).triu()  # row x: 1 from column x on
@@ -321,9 +324,10 @@ def _suppress_contained(candidates: _Candidates, overlap: float) -> Tensor:
     size = box[:, 2:] - box[:, :2] + 1.0
     area = size.prod(dim=1)
     shared = torch.minimum(box[:, None, 2:], box[None, :, 2:]) - torch.maximum(box[:, None, :2], box[None, :, :2])
-    shares = (shared + 1.0).clamp(min=0.0).prod(dim=2) / torch.minimum(area[:, None], area[None, :])
-    kept: list[int] = []
+    contained = (shared + 1.0).clamp(min=0.0).prod(dim=2) / torch.minimum(area[:, None], area[None, :]) > overlap
+    kept, suppressed = [], np.zeros(len(box), dtype=bool)
     for row in candidates.score.argsort(descending=True, stable=True).tolist():
-        if not kept or bool((shares[row, kept] <= overlap).all()):
+        if not suppressed[row]:
             kept.append(row)
+            suppressed |= contained[row].numpy()
     return torch.tensor(kept, dtype=torch.int64)
