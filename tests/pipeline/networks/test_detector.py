@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from facenet_pytorch import MTCNN
-from facenet_pytorch.models.utils.detect_face import imresample
+from facenet_pytorch.models.utils.detect_face import batched_nms_numpy, imresample
 
 from pipeline.domains.synthface.factors import draw_factors
 from pipeline.domains.synthface.renderer import render
 from pipeline.errors import WeightsError
 from pipeline.images import to_uint8
 from pipeline.networks import mtcnn_weights
-from pipeline.networks.detector import Detector, _crops, _sums
+from pipeline.networks.detector import Detector, _Candidates, _convolved, _crops, _sums, _suppress_contained
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,14 @@ def test_a_face_below_the_threshold_is_not_found(faces, detector):
     assert (strict.box == torch.tensor([0.0, 0.0, 64.0, 64.0])).all()
 
 
-def test_agrees_with_facenet(faces, detector):
+@pytest.mark.parametrize("fading", [0.0, 0.6], ids=["faces", "fading"])
+def test_agrees_with_facenet(fading, faces, detector):
     mtcnn = MTCNN(keep_all=True, min_face_size=0.4 * 64)
-    detection = detector.detect(faces)
-    assert detection.found.any()
-    for index, picture in enumerate(to_uint8(faces).numpy()):  # alone: in its batches, boxes of others touch
+    noise = torch.rand(faces.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = faces.lerp(noise, fading * torch.linspace(0, 1, len(faces))[:, None, None, None])
+    detection = detector.detect(images)
+    assert detection.found.any() and (fading == 0.0 or not detection.found.all())
+    for index, picture in enumerate(to_uint8(images).numpy()):  # alone: in its batches, boxes of others touch
         boxes, probabilities = mtcnn.detect(picture)
         sure = [] if boxes is None else [p >= 0.9 for p in probabilities]
         assert any(sure) == bool(detection.found[index])
@@ -96,6 +99,33 @@ def test_crops_are_facenets(faces):
         (left, top), (right, bottom) = start[row].tolist(), stop[row].tolist()
         expected = imresample(pixels[image : image + 1, :, top:bottom, left:right], (24, 24))
         torch.testing.assert_close(crops[row : row + 1], (expected - 127.5) * 0.0078125, atol=1e-5, rtol=0)
+
+
+def test_crops_are_exact_in_the_largest_images():
+    pixels = torch.full((1, 3, 256, 256), 255.0)
+    (crops,) = _crops(_sums(pixels), torch.tensor([0]), torch.tensor([[0, 1]]), torch.tensor([[255, 256]]), 48)
+    assert (crops == 255 / 256).all()
+
+
+@pytest.mark.parametrize(("name", "size"), [("rnet", 24), ("onet", 48)])
+def test_nets_in_the_blocked_layout_are_facenets(name, size, detector):
+    net = getattr(detector, name)
+    crops = torch.rand(5, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    x = crops
+    for layer in list(net.children())[: 8 if name == "rnet" else 11]:
+        x = layer(x)
+    torch.testing.assert_close(_convolved(net, crops), x)
+
+
+def test_contained_boxes_are_suppressed_as_by_facenet():
+    random = torch.Generator().manual_seed(0)
+    corner, size = (torch.rand(200, 2, generator=random) * span for span in (40, 40))
+    image = torch.randint(0, 4, (200,), generator=random)
+    candidates = _Candidates(image, torch.cat([corner, corner + size], dim=1), torch.rand(200, generator=random))
+    kept = _suppress_contained(candidates, 0.7)
+    expected = batched_nms_numpy(candidates.box, candidates.score, image, 0.7, "Min")
+    assert 4 < len(kept) < 200
+    assert kept.tolist() == expected.tolist()
 
 
 def test_identity_features_are_the_output_nets_penultimate_layer(faces, detector):
