@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.networks.aligned import AlignedRecognizer
     from pipeline.networks.detector import Detector
     from pipeline.networks.inception import Inception
-    from pipeline.networks.perception import Perception
+    from pipeline.networks.perception import PerceptionNet
     from pipeline.networks.recognizer import Recognizer
     from pipeline.networks.resized import ResizedScorer
     from pipeline.networks.scorer import Scorer
@@ -102,7 +102,7 @@ class Domain:
     scorer_b: Scorer | ResizedScorer
     recognizer_a: Recognizer | AlignedRecognizer
     recognizer_b: Recognizer | AlignedRecognizer
-    perception: Perception | Inception
+    perception: PerceptionNet | Inception
     detector: Detector
     mean_distance: float
     truth: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None)  # w (N, 512) -> true values (N, 35)
@@ -124,9 +124,9 @@ class Domain:
         That is `pairs.coordinates` where the perception net is the trunk of the distance, (N, 0) where it is not.
         """
         from pipeline.networks.pairs import coordinates
-        from pipeline.networks.perception import Perception
+        from pipeline.networks.perception import PerceptionNet
 
-        if self.lpips is not None or not isinstance(self.perception, Perception):
+        if self.lpips is not None or not isinstance(self.perception, PerceptionNet):
             return *self.perception.both(images), images.new_empty(len(images), 0)
         maps = self.perception.maps(images)
         return *self.perception.seen(maps), coordinates(maps)

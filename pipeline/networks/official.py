@@ -43,13 +43,13 @@ def perceptual_alexnet(store: Store) -> lpips.LPIPS:
     The same network as `lpips.LPIPS(net="alex")`, which would download the backbone. Raises WeightsError.
     """
     path = store.require("alexnet")
-    state = _state(path)
+    state = read_state(path)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
         distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     # lpips cuts torchvision's `features` into slices and keeps the index: features.3.weight is slice2.3.weight.
     keys = {name: f"features.{name.partition('.')[2]}" for name in distance.net.state_dict()}
-    _load(distance.net, {name: state[key] for name, key in keys.items() if key in state}, path, "lpips' AlexNet")
+    fill(distance.net, {name: state[key] for name, key in keys.items() if key in state}, path, "lpips' AlexNet")
     return distance.eval().requires_grad_(False)
 
 
@@ -60,15 +60,15 @@ def face_recognizer(name: str, store: Store) -> InceptionResnetV1:
     WeightsError.
     """
     path = store.require(name)
-    state = {key: value for key, value in _state(path).items() if not key.startswith("logits.")}
+    state = {key: value for key, value in read_state(path).items() if not key.startswith("logits.")}
     with torch.random.fork_rng(devices=[]):
         network = InceptionResnetV1(pretrained=None)
-    _load(network, state, path, f"InceptionResnetV1 {name}")
+    fill(network, state, path, f"InceptionResnetV1 {name}")
     return network.eval().requires_grad_(False)
 
 
-def _state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .pt or .pth file by name; nothing in it is executed."""
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .pt or .pth file by name; nothing in it is executed. Raises WeightsError."""
     try:
         state: Any = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
@@ -78,7 +78,8 @@ def _state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _load(network: nn.Module, state: dict[str, Tensor], path: Path, title: str) -> None:
+def fill(network: nn.Module, state: dict[str, Tensor], path: Path, title: str) -> None:
+    """Put the tensors of the file `path` into a network. Raises WeightsError if they are not exactly its own."""
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:

@@ -11,13 +11,13 @@ import torch
 from pytorch_msssim import ssim
 from torch import Tensor, nn
 
-from pipeline.networks.perception import Perception
+from pipeline.networks.perception import PerceptionNet
 
 
 class _Trunk(nn.Module):
     """A perception net with the interface of an lpips trunk: images -> activations, fine to coarse."""
 
-    def __init__(self, perception: Perception) -> None:
+    def __init__(self, perception: PerceptionNet) -> None:
         super().__init__()
         self.perception = perception
 
@@ -26,7 +26,7 @@ class _Trunk(nn.Module):
 
 
 @lru_cache(maxsize=2)
-def perceptual_distance(perception: Perception) -> lpips.LPIPS:
+def perceptual_distance(perception: PerceptionNet) -> lpips.LPIPS:
     """`distance(images, others)`: (N, 3, H, W) pairs in [-1, 1] -> (N, 1, 1, 1), without lpips' learned heads.
 
     The images are not scaled first: the package's scaling is for its ImageNet trunks.
@@ -42,7 +42,7 @@ def perceptual_distance(perception: Perception) -> lpips.LPIPS:
 
 
 def coordinates(maps: list[Tensor]) -> Tensor:
-    """Coordinates (N, K) of images whose `Perception.maps` are known; `perceptual_distance` is their `separation`.
+    """Coordinates (N, K) of images whose `PerceptionNet.maps` are known; `perceptual_distance` is their `separation`.
 
     Each map is normalised over its channels as in lpips, and divided by the root of its number of positions, so that
     the mean over positions is a part of one sum. An image that is compared often passes the net once.

@@ -25,12 +25,42 @@ class _Fire(nn.Module):
         return functional.relu(self.norm(torch.cat([self.point(x), self.area(x)], dim=1)))
 
 
-class Perception(nn.Module):
-    """A SqueezeNet for 64-px faces, images (N, 3, H, W) in [-1, 1].
+class PerceptionNet(nn.Module):
+    """A network whose activations at several depths are known: images (N, 3, H, W) in [-1, 1].
 
     `features` (N, feature_width) are the global average after the last convolution; `logits` (N, classes) are over the
-    classes of faces in its training; `maps` are five activations with `map_channels` channels, fine to coarse.
+    classes of its training; `maps` are activations with `map_channels` channels, fine to coarse.
     """
+
+    feature_width: int
+    classes: int
+    map_channels: tuple[int, ...]
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Activations (N, channels, h, w), fine to coarse."""
+        raise NotImplementedError
+
+    def seen(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Perception vectors and class logits of images whose `maps` are known."""
+        raise NotImplementedError
+
+    def features(self, images: Tensor) -> Tensor:
+        """Perception vectors, (N, feature_width), not negative."""
+        return self.seen(self.maps(images))[0]
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Perception vectors and class logits in one pass."""
+        return self.seen(self.maps(images))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Class logits, (N, classes)."""
+        return self.both(images)[1]
+
+    forward = features
+
+
+class Perception(PerceptionNet):
+    """A SqueezeNet for 64-px faces, with five maps; its classes are kinds of faces."""
 
     map_channels: tuple[int, ...] = (32, 64, 96, 128, 192)
 
@@ -54,21 +84,6 @@ class Perception(nn.Module):
         four = self.fourth(functional.max_pool2d(three, 2))
         return [one, two, three, four, self.fifth(four)]
 
-    def features(self, images: Tensor) -> Tensor:
-        """Perception vectors, (N, feature_width), not negative."""
-        return self.seen(self.maps(images))[0]
-
     def seen(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Perception vectors and class logits of images whose `maps` are known."""
         features = averaged(self.last(maps[-1]))
         return features, self.classifier(features)
-
-    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Perception vectors and class logits in one pass."""
-        return self.seen(self.maps(images))
-
-    def logits(self, images: Tensor) -> Tensor:
-        """Class logits, (N, classes)."""
-        return self.both(images)[1]
-
-    forward = features

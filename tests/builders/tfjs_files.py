@@ -1,7 +1,7 @@
 """TensorFlow.js files with random weights: manifests of face-api's networks, and a graph with every known operation.
 
 The same seed always gives the same bytes, so that outputs of TensorFlow.js on these files could be stored once
-(benchmarks/parity/tfjs).
+(benchmarks/parity/judges.py).
 """
 
 from __future__ import annotations

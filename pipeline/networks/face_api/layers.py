@@ -65,7 +65,7 @@ class Separable(nn.Module):
 def filled(network: Network, tensors: Mapping[str, Tensor], path: Path) -> Network:
     """The network with the tensors of the file `path`, under the manifest's names; frozen, in evaluation mode.
 
-    Raises WeightsError if they are not exactly those of the network.
+    Raises WeightsError if the network has others.
     """
     state = dict(_turned(name, value, tensors, path) for name, value in tensors.items())
     try:

@@ -54,7 +54,7 @@ class Node:
         return self.attribute(key, "b", default={}) is True
 
     def window(self, key: str) -> tuple[int, int]:
-        """Height and width of a stride or window, given for the axes N, H, W, C; those of N and C must be 1."""
+        """Height and width of a stride or window, given for the axes N, H, W, C; N and C must have 1."""
         held = self.attribute(key, "list")
         numbers = [self.whole(item) for item in held.get("i", [])] if isinstance(held, dict) else []
         if (

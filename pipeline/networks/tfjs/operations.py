@@ -1,7 +1,7 @@
 """The operations of the graphs of @vladmandic/human, each as a torch module; others are refused by name.
 
 Maps are (N, H, W, C), as in TensorFlow, so that axes, padding and reshaping keep their meaning. Convolutions see them
-as (N, C, H, W) without a copy. Meanings are those of TensorFlow's operations of the same names.
+as (N, C, H, W) without a copy. Each means the same as TensorFlow's operation of its name.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A manifest is a list of groups, each with the paths of its files and its tensors: name, shape, dtype, and where the
 numbers are stored in fewer bits, `quantization`. uint8 and uint16 stand for value * scale + min; float16 for itself.
-Here a manifest has one group with one file, as those of the packages that we read do; its path is not followed, because
+Here a manifest has one group with one file, as in the packages that we read; its path is not followed, because
 the caller names the .bin. Everything is checked before a tensor is made, and nothing is executed.
 
 Source of the format: tfjs-core 4.22, `io_utils.decodeWeights`, whose float32 results these are to the bit.

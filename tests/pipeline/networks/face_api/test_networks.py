@@ -15,7 +15,7 @@ from pipeline.networks.face_api.dense import read_emotions, read_landmarks
 from pipeline.networks.face_api.resnet import read_recognizer
 from pipeline.networks.face_api.xception import read_age_sex
 from tests.builders import tfjs_files
-from tests.checks import tfjs_runtime
+from tests.checks import judge_outputs
 
 READERS: dict[str, tuple[int, Callable[[Path, Path], nn.Module]]] = {
     "age_gender": (112, read_age_sex),
@@ -36,13 +36,13 @@ def as_rows(result: Tensor | tuple[Tensor, Tensor]) -> Tensor:
 @pytest.mark.parametrize("kind", READERS)
 def test_equal_to_its_own_runtime(kind: str, tmp_path: Path) -> None:
     size, read = READERS[kind]
-    images = tfjs_runtime.pictures(size)
-    files = tfjs_runtime.face_api(kind, tmp_path)
+    images = judge_outputs.pictures(size)
+    files = judge_outputs.face_api(kind, tmp_path)
     assert f"random-{kind}" in files
     for name, pair in files.items():
         network = read(*pair)
         assert not network.training and not any(parameter.requires_grad for parameter in network.parameters())
-        torch.testing.assert_close(as_rows(network(images)), tfjs_runtime.outputs(name), rtol=1e-5, atol=2e-6)
+        torch.testing.assert_close(as_rows(network(images)), judge_outputs.outputs(name), rtol=1e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("kind", READERS)

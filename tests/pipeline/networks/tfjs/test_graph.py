@@ -13,7 +13,7 @@ from pipeline.errors import WeightsError
 from pipeline.networks.tfjs.graph import Graph, read_graph
 from pipeline.networks.tfjs.operations import BUILDERS
 from tests.builders import tfjs_files
-from tests.checks import tfjs_runtime
+from tests.checks import judge_outputs
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -32,13 +32,13 @@ def graph(files: tuple[Path, Path]) -> Graph:
 def test_every_operation_equals_its_own_runtime(graph: Graph) -> None:
     nodes, _ = tfjs_files.graph()
     assert {node["op"] for node in nodes} == {*BUILDERS, "Const", "Placeholder"}
-    values = graph(tfjs_runtime.pictures(9))
+    values = graph(judge_outputs.pictures(9))
     assert [value.shape[1:] for value in values] == [(6,), (3,), (24,)]
-    torch.testing.assert_close(torch.cat(values, dim=1), tfjs_runtime.outputs("random-graph"), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(torch.cat(values, dim=1), judge_outputs.outputs("random-graph"), rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_pass(graph: Graph) -> None:
-    images = tfjs_runtime.pictures(9).requires_grad_()
+    images = judge_outputs.pictures(9).requires_grad_()
     sum(value.square().sum() for value in graph(images)).backward()
     assert images.grad is not None and images.grad.abs().sum() > 0
     assert not any(parameter.requires_grad for parameter in graph.parameters()) and not graph.training

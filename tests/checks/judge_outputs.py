@@ -1,4 +1,4 @@
-"""What TensorFlow.js computes, stored, and the files on which it did; see benchmarks/parity/tfjs_outputs.cjs."""
+"""What the judges' own runtimes compute, stored, and the files on which they did: benchmarks/parity/judges.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.builders import tfjs_files
 
-OUTPUTS = Path(__file__).parents[1] / "pipeline" / "networks" / "tfjs_outputs.npz"
+OUTPUTS = Path(__file__).parents[1] / "pipeline" / "networks" / "judge_outputs.npz"
 
 
 def outputs(name: str) -> Tensor:

@@ -1,12 +1,5 @@
-// Outputs of the networks of photoface's judges in their own runtime, for the tests of pipeline/networks.
-//
-//     npm install @tensorflow/tfjs@4.22.0 @vladmandic/face-api@1.7.15 @vladmandic/human@3.3.6
-//     python -m benchmarks.parity.tfjs inputs DIR      # pictures and networks with random weights, by seed
-//     node benchmarks/parity/tfjs_outputs.cjs DIR NODE_MODULES
-//     python -m benchmarks.parity.tfjs store DIR       # tests/pipeline/networks/tfjs_outputs.npz
-//
+// Outputs of face-api and of @vladmandic/human's graphs in TensorFlow.js: node judges.cjs DIR NODE_MODULES. See judges.py.
 // Pictures are DIR/pictures-SIZE.f32: float32 in [0, 255], (N, SIZE, SIZE, channels).
-
 const fs = require('fs');
 const path = require('path');
 

