@@ -53,10 +53,10 @@ LOWEST, HIGHEST, HALVINGS = -7.0, 10.0, 10  # of the search for a strength, in p
 GRIDS: dict[str, tuple[Mapping[str, Any], ...]] = {
     "l2l": (
         {},
-        {"units": "raw"},
-        {"weight_face": 0.5},
-        {"weight_neighbourhood": 0.25},
-        {"weight_attribute": 3.0},
+        {"weight_attribute": 1.0},
+        {"weight_attribute": 1.0, "units": "raw"},
+        {"weight_attribute": 1.0, "weight_face": 0.5},
+        {"weight_attribute": 1.0, "weight_neighbourhood": 0.25},
         {"weight_attribute": 10.0},
     ),
     "interfacegan": ({}, {"chosen": 0.05}, {"chosen": 0.1}, {"c": 0.1}, {"c": 10.0}, {"chosen": 0.1, "c": 0.1}),
