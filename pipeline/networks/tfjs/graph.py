@@ -27,7 +27,8 @@ MOST_ELEMENTS = 2**26  # of a value of one image, within the graph
 class Graph(nn.Module):
     """A graph of modules: images (N, C, H, W) -> the values of `outputs`, in their order; differentiable.
 
-    `steps` are (name, module, inputs) in an order in which they can be computed; `shape` is (C, H, W) of the input.
+    `steps` are (name, module, inputs) in an order in which they can be computed; `shape` is (C, H, W) of the input, and
+    `output_shapes` has the shape of each output of one image, without the axis of images.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Graph(nn.Module):
         self.modules_ = nn.ModuleList(module for _, module, _ in steps)
         self.names = [(name, inputs) for name, _, inputs in steps]
         self.source, self.outputs, self.shape = source, tuple(outputs), shape
+        self.output_shapes: list[tuple[int, ...]] = []
 
     def forward(self, images: Tensor) -> list[Tensor]:
         values = {self.source: images.permute(0, 2, 3, 1)}
@@ -83,7 +85,7 @@ def read_graph(path: Path, data: Path, outputs: Sequence[str]) -> Graph:
     if source is None:
         raise WeightsError(f"{path}: no output depends on an input. Expected outputs {', '.join(outputs)}.")
     graph = Graph(steps, source.name, outputs, _input_shape(source)).eval().requires_grad_(False)
-    _try(graph, path)
+    graph.output_shapes = _output_shapes(graph, path)
     return graph
 
 
@@ -114,8 +116,8 @@ def _input_shape(node: Node) -> tuple[int, int, int]:
     return sizes[3], sizes[1], sizes[2]
 
 
-def _try(graph: Graph, path: Path) -> None:
-    """Compute the shapes of all values without memory for them. Raises WeightsError if they do not fit together."""
+def _output_shapes(graph: Graph, path: Path) -> list[tuple[int, ...]]:
+    """Shapes of the outputs of one image, computed without memory for values. Raises WeightsError if nothing fits."""
 
     def check(module: nn.Module, inputs: object, value: Tensor) -> None:
         if value.numel() > MOST_ELEMENTS:
@@ -125,6 +127,6 @@ def _try(graph: Graph, path: Path) -> None:
     for module in twin.modules_:
         module.register_forward_hook(check)
     try:
-        twin(torch.zeros(1, *graph.shape, device="meta"))
+        return [tuple(value.shape[1:]) for value in twin(torch.zeros(1, *graph.shape, device="meta"))]
     except (RuntimeError, IndexError, ValueError) as error:
         raise WeightsError(f"{path}: the operations do not fit together: {error}") from error

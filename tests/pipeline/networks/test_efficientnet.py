@@ -29,6 +29,7 @@ def test_equal_to_the_published_code(network: EfficientNetLite0) -> None:
     path = Path(os.environ.get("LATENTBENCH_WEIGHTS", "/nowhere")) / FILE
     if path.is_file():
         networks["efficientnet"] = read_efficientnet(path)
+    assert "random-efficientnet" in networks
     for name, one in networks.items():
         features, logits = one.both(judge_outputs.pictures(224))
         assert features.shape == (2, FEATURE_WIDTH) and logits.shape == (2, CLASSES) and features.min() >= 0
