@@ -1,7 +1,74 @@
-"""Fast implementations of the functions in `stylegan.mobile.layers`, with the same results up to rounding."""
+"""Fast implementations of the functions in `stylegan.mobile.layers`, with the same results up to rounding.
+
+- Styles of a convolution commute with its depthwise kernels, so they scale the pointwise matrix of each image instead
+  of every pixel; so do the gain and the half of the inverse Haar transform.
+- On a CPU without gradients, an image is made in strips of rows that pass through all blocks (`stylegan.mobile.strips`)
+  and stay in the caches.
+"""
 
 from __future__ import annotations
 
-from stylegan.mobile.layers import block as block
-from stylegan.mobile.layers import convolution as convolution
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegan.fused import in_layout
+from stylegan.layers import LEAKY_SLOPE
+from stylegan.mobile import strips
+from stylegan.mobile.layers import Block, Step, inverse_haar, modulated, style_gain
+from stylegan.mobile.layers import convolution as full_convolution
 from stylegan.mobile.layers import to_image as to_image
+
+
+def images(x: Tensor, blocks: Sequence[Block], head: Step) -> Tensor:
+    """All blocks after the first, and the layer to the image; see `layers.images`."""
+    if fits_strips(x, blocks):
+        return strips.images(x, blocks, head)
+    for layers in blocks:
+        x = block(x, layers)
+    return to_image(x, head)
+
+
+def block(x: Tensor, layers: Block) -> Tensor:
+    """A block; see `layers.block`."""
+    if fits_strips(x, [layers]):
+        return strips.block(x, layers)
+    x = inverse_haar(modulated(x.to(layers.dtype), layers.up_styles))
+    return convolution(convolution(x, layers.first), layers.second)
+
+
+def fits_strips(x: Tensor, blocks: Sequence[Block]) -> bool:
+    """Whether these blocks are computed in strips: on a CPU, where no gradient is recorded."""
+    if x.device.type != "cpu":
+        return False
+    tensors = [x, *(layers.up_styles for layers in blocks)]
+    tensors += [
+        part for layers in blocks for step in (layers.first, layers.second) for part in step if part is not None
+    ]
+    return not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors))
+
+
+def convolution(x: Tensor, step: Step) -> Tensor:
+    """Modulation, convolution, noise, bias and leaky ReLU; see `layers.convolution`."""
+    if step.depthwise is None:
+        return full_convolution(in_layout(x), step)
+    x = functional.conv2d(in_layout(x), step.depthwise.to(x.dtype), padding=1, groups=x.shape[1])
+    offset = step.bias[None, :, None, None]
+    if step.noise is not None:
+        offset = offset + step.noise
+    x = pointwise(x, step.weight[:, :, 0, 0], step.styles * style_gain(step)) + in_layout(offset.to(x.dtype))
+    return functional.leaky_relu_(x, LEAKY_SLOPE)
+
+
+def pointwise(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:
+    """A modulated 1 x 1 convolution as one matrix product per image, in the memory layout of x."""
+    batch, channels, height, width = x.shape
+    kernels = (weight * styles[:, None]).to(x.dtype)
+    if x.is_contiguous():
+        mixed = torch.bmm(kernels, x.reshape(batch, channels, height * width))
+        return mixed.reshape(batch, -1, height, width)
+    pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
+    mixed = torch.bmm(pixels, kernels.transpose(1, 2))
+    return mixed.reshape(batch, height, width, -1).permute(0, 3, 1, 2)

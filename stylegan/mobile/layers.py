@@ -10,6 +10,7 @@ The code is written for reading and for testing `stylegan.mobile.fused`, which h
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -32,6 +33,17 @@ class Step(NamedTuple):
     """(1 or batch, 1, height, width), already scaled; None for no noise."""
     depthwise: Tensor | None = None
     """(in, 1, 3, 3): one kernel for each channel; None for a full convolution."""
+
+
+class Block(NamedTuple):
+    """The layers of one resolution, ready for a batch."""
+
+    up_styles: Tensor
+    """(batch, in), of the wavelet bands, as the affine layer computes them."""
+    first: Step
+    second: Step
+    dtype: torch.dtype
+    """The type in which the block computes."""
 
 
 def style_gain(step: Step) -> float:
@@ -72,10 +84,17 @@ def inverse_haar(x: Tensor) -> Tensor:
     return pixels.reshape(batch, channels, 2 * height, 2 * width)
 
 
-def block(x: Tensor, up_styles: Tensor, first: Step, second: Step) -> Tensor:
-    """A block: (batch, in, height, width) -> (batch, out, 2 height, 2 width). `up_styles` is (batch, in)."""
-    x = inverse_haar(modulated(x, up_styles))
-    return convolution(convolution(x, first), second)
+def block(x: Tensor, layers: Block) -> Tensor:
+    """A block: (batch, in, height, width) -> (batch, out, 2 height, 2 width)."""
+    x = inverse_haar(modulated(x.to(layers.dtype), layers.up_styles))
+    return convolution(convolution(x, layers.first), layers.second)
+
+
+def images(x: Tensor, blocks: Sequence[Block], head: Step) -> Tensor:
+    """All blocks after the first, and the layer to the image: (batch, in, 4, 4) -> (batch, 3, height, width)."""
+    for layers in blocks:
+        x = block(x, layers)
+    return to_image(x, head)
 
 
 def to_image(x: Tensor, step: Step) -> Tensor:

@@ -7,7 +7,7 @@ same resolutions here. The two codes of StyleGAN2's highest resolution do not ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from stylegan.architecture import Architecture
 from stylegan.mobile import fused as fused_forms
 from stylegan.mobile import layers as plain_forms
-from stylegan.mobile.layers import Step
+from stylegan.mobile.layers import Block, Step
 from stylegan.synthesis import IMAGE_CHANNELS, Noise, Styled, SynthesisNetwork
 
 BANDS = 4
@@ -91,26 +91,19 @@ class MobileBlock(nn.Module):
         named = (("up", first, self.up), ("conv1", first, self.conv1), ("conv2", first + 1, self.conv2))
         return ((name, index, layer) for name, index, layer in named if layer is not None)
 
-    def features(
-        self,
-        x: Tensor | None,
-        ws: Tensor,
-        *,
-        noise: Noise,
-        rng: torch.Generator | None,
-        forms: ModuleType,
-        dtype: torch.dtype,
-    ) -> Tensor:
-        """The previous block's feature map (None for the first block) -> this block's, (batch, channels, r, r)."""
+    def start(self, ws: Tensor, noise: Noise, rng: torch.Generator | None, forms: ModuleType) -> Tensor:
+        """The feature map of the first block, (batch, channels, 4, 4)."""
+        assert self.const is not None
+        step = self.conv1.step(ws[:, self.first_ws], noise, rng)
+        found: Tensor = forms.convolution(self.const.to(ws.dtype).expand(len(ws), -1, -1, -1), step)
+        return found
+
+    def layers(self, ws: Tensor, noise: Noise, rng: torch.Generator | None, dtype: torch.dtype) -> Block:
+        """The layers of any other block, for a batch, to be computed in `dtype`."""
+        assert self.up is not None and self.conv2 is not None
         w = ws[:, self.first_ws]
-        first = self.conv1.step(w, noise, rng)
-        if self.up is None or self.conv2 is None or x is None:
-            assert self.const is not None
-            found: Tensor = forms.convolution(self.const.to(dtype).expand(len(ws), -1, -1, -1), first)
-            return found
         second = self.conv2.step(ws[:, self.first_ws + 1], noise, rng)
-        made: Tensor = forms.block(x.to(dtype), self.up.affine(w), first, second)
-        return made
+        return Block(self.up.affine(w), self.conv1.step(w, noise, rng), second, dtype)
 
 
 class MobileSynthesis(SynthesisNetwork):
@@ -148,19 +141,37 @@ class MobileSynthesis(SynthesisNetwork):
 
     def forward(self, ws: Tensor, *, noise: Noise = "const", rng: torch.Generator | None = None) -> Tensor:
         self.check(ws, noise)
-        x = None
-        for _, x in self.maps(ws, noise, rng):  # noqa: B007
-            pass
-        assert x is not None
-        step = Step(self.torgb.weight, self.torgb.bias, self.torgb.affine(ws[:, -1]), noise=None)
-        image: Tensor = self.forms.to_image(x, step)
+        parts = [self._images(part, noise, rng) for part in self._apart(ws, noise)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def features(self, ws: Tensor, layer: str | int, *, noise: Noise = "const") -> Tensor:
+        self.check(ws, noise)
+        return torch.cat([super(MobileSynthesis, self).features(w, layer, noise=noise) for w in self._apart(ws, noise)])
+
+    def _apart(self, ws: Tensor, noise: Noise) -> Sequence[Tensor]:
+        """The codes one by one where the fast layers make images one by one, all of them elsewhere.
+
+        An image is then the same to the bit with any number of others. New noise is drawn for all images at once.
+        """
+        if not self.fused or ws.device.type != "cpu" or noise == "random":
+            return (ws,)
+        recorded = ws.requires_grad or any(parameter.requires_grad for parameter in self.parameters())
+        return (ws,) if recorded and torch.is_grad_enabled() else ws.split(1)
+
+    def _images(self, ws: Tensor, noise: Noise, rng: torch.Generator | None) -> Tensor:
+        first, *others = [block for _, block in self.mobile_blocks()]
+        x = first.start(ws, noise, rng, self.forms)
+        blocks = [block.layers(ws, noise, rng, self.block_dtype(block.resolution, ws.dtype)) for block in others]
+        head = Step(self.torgb.weight, self.torgb.bias, self.torgb.affine(ws[:, -1]), noise=None)
+        image: Tensor = self.forms.images(x, blocks, head)
         return image.to(ws.dtype).contiguous()
 
     def maps(self, ws: Tensor, noise: Noise, rng: torch.Generator | None = None) -> Iterator[tuple[str, Tensor]]:
-        x = None
-        for name, block in self.mobile_blocks():
-            dtype = self.block_dtype(block.resolution, ws.dtype)
-            x = block.features(x, ws, noise=noise, rng=rng, forms=self.forms, dtype=dtype)
+        (name, first), *others = self.mobile_blocks()
+        x = first.start(ws, noise, rng, self.forms)
+        yield name, x
+        for name, block in others:
+            x = self.forms.block(x, block.layers(ws, noise, rng, self.block_dtype(block.resolution, ws.dtype)))
             yield name, x
 
     @property
