@@ -1,7 +1,7 @@
 """Fast implementations of the functions in `stylegan.mobile.layers`, with the same results up to rounding.
 
 - Styles of a convolution commute with its depthwise kernels, so they scale the pointwise matrix of each image instead
-  of every pixel; so do the gain and the half of the inverse Haar transform.
+  of every pixel. The gain scales the depthwise kernels.
 - On a CPU without gradients, an image is made in strips of rows that pass through all blocks (`stylegan.mobile.strips`)
   and stay in the caches.
 """
@@ -17,7 +17,7 @@ from torch.nn import functional
 from stylegan.fused import in_layout
 from stylegan.layers import LEAKY_SLOPE
 from stylegan.mobile import strips
-from stylegan.mobile.layers import Block, Step, inverse_haar, modulated, style_gain
+from stylegan.mobile.layers import BAND_CLAMP, HALF_CLAMP, Block, Step, bounded, inverse_haar, modulated, style_gain
 from stylegan.mobile.layers import convolution as full_convolution
 from stylegan.mobile.layers import to_image as to_image
 
@@ -35,7 +35,7 @@ def block(x: Tensor, layers: Block) -> Tensor:
     """A block; see `layers.block`."""
     if fits_strips(x, [layers]):
         return strips.block(x, layers)
-    x = inverse_haar(modulated(x.to(layers.dtype), layers.up_styles))
+    x = inverse_haar(bounded(modulated(x.to(layers.dtype), layers.up_styles), BAND_CLAMP))
     return convolution(convolution(x, layers.first), layers.second)
 
 
@@ -54,12 +54,13 @@ def convolution(x: Tensor, step: Step) -> Tensor:
     """Modulation, convolution, noise, bias and leaky ReLU; see `layers.convolution`."""
     if step.depthwise is None:
         return full_convolution(in_layout(x), step)
-    x = functional.conv2d(in_layout(x), step.depthwise.to(x.dtype), padding=1, groups=x.shape[1])
+    depthwise = (step.depthwise * style_gain(step)).to(x.dtype)
+    x = functional.conv2d(in_layout(x), depthwise, padding=1, groups=x.shape[1])
     offset = step.bias[None, :, None, None]
     if step.noise is not None:
         offset = offset + step.noise
-    x = pointwise(x, step.weight[:, :, 0, 0], step.styles * style_gain(step)) + in_layout(offset.to(x.dtype))
-    return functional.leaky_relu_(x, LEAKY_SLOPE)
+    x = pointwise(x, step.weight[:, :, 0, 0], step.styles) + in_layout(offset.to(x.dtype))
+    return bounded(functional.leaky_relu_(x, LEAKY_SLOPE), HALF_CLAMP)
 
 
 def pointwise(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylegan.layers import LEAKY_SLOPE
-from stylegan.mobile.layers import Block, Step, style_gain
+from stylegan.mobile.layers import BAND_CLAMP, HALF_CLAMP, Block, Step, bounded, style_gain
 
 STRIP = 2**18
 """Numbers in a strip, about: the strips of two convolutions fit into two megabytes."""
@@ -80,7 +80,7 @@ def _rows(strips: Iterable[Strip], layers: Block, index: int, order: Tensor | No
         parts = strip.to(layers.dtype).split(at_once)
         for number, part in enumerate(parts):
             end = last and number == len(parts) - 1
-            _inverse_haar(part * styles, first.room(2 * len(part)))
+            _inverse_haar(bounded(part * styles, BAND_CLAMP), first.room(2 * len(part)))
             filtered = first.filtered(2 * len(part), end)
             first.mixed(filtered, second.room(len(filtered)))
             filtered = second.filtered(len(filtered), end)
@@ -114,13 +114,13 @@ class _Convolution:
         order: Tensor | None = None,
     ) -> None:
         assert step.depthwise is not None
-        kernel = step.weight[:, :, 0, 0] * (step.styles[index] * (gain * style_gain(step)))
+        kernel = step.weight[:, :, 0, 0] * step.styles[index]
         bias = step.bias
         if order is not None:
             kernel, bias = kernel[order], bias[order]
         self.kernel = kernel.to(dtype).T.contiguous()
         self.bias = bias.to(dtype)
-        self.depthwise = step.depthwise.to(dtype)
+        self.depthwise = (step.depthwise * (gain * style_gain(step))).to(dtype)
         noise = None if step.noise is None else step.noise[index % len(step.noise)].to(dtype)
         self.noise = None if noise is None else noise.reshape(-1, width, 1)
         # Two rows that were read before, the row below the image, and one more row than a strip at its end.
@@ -154,6 +154,8 @@ class _Convolution:
             torch.add(self.noise[rows], self.bias, out=out)
         out.view(-1, out.shape[2]).addmm_(filtered.reshape(-1, filtered.shape[2]), self.kernel)
         functional.leaky_relu_(out, LEAKY_SLOPE)
+        if out.dtype == torch.float16:
+            out.clamp_(-HALF_CLAMP, HALF_CLAMP)
 
 
 def _draw(strips: Iterable[Strip], head: Step, index: int, image: Tensor) -> None:

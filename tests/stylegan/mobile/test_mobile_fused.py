@@ -92,14 +92,29 @@ def test_training_reaches_every_weight(generator: MobileGenerator, ws: Tensor) -
     assert lacking == []
 
 
+HALVES = [pytest.param(torch.float16, 0.01, id="float16"), pytest.param(torch.bfloat16, 0.05, id="bfloat16")]
+
+
 @pytest.mark.parametrize("fused", [True, False], ids=["fused", "plain"])
 @pytest.mark.parametrize("gradients", [True, False])
-def test_bfloat16_is_near(gradients: bool, fused: bool, generator: MobileGenerator, ws: Tensor) -> None:
+@pytest.mark.parametrize(("half_type", "tolerance"), HALVES)
+def test_half_precision_is_near(
+    half_type: torch.dtype, tolerance: float, gradients: bool, fused: bool, generator: MobileGenerator, ws: Tensor
+) -> None:
     expected = plain(generator, ws)
     generator.fused = fused
-    generator.synthesis.half_type = torch.bfloat16
+    generator.synthesis.half_type = half_type
     found = generator.synthesis(ws.requires_grad_(gradients)).detach()
-    assert found.dtype == torch.float32 and 0 < relative_error(found, expected) < 0.05
+    assert found.dtype == torch.float32 and 0 < relative_error(found, expected) < tolerance
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_far_codes_stay_finite_in_float16(gradients: bool, generator: MobileGenerator, ws: Tensor) -> None:
+    far = 20 * ws
+    assert generator.features(far, 16).abs().max() > torch.finfo(torch.float16).max
+    generator.synthesis.half_type = torch.float16
+    found = generator.synthesis(far.requires_grad_(gradients))
+    assert bool(torch.isfinite(found).all())
 
 
 def test_float64_agrees_to_its_precision(generator: MobileGenerator, ws: Tensor) -> None:
