@@ -23,6 +23,7 @@ persons are 0.77 apart (face-api), and 0.05 in cosine distance where two persons
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,14 +39,25 @@ class CroppedRecognizer(nn.Module):
     """Images (N, 3, H, H) in [-1, 1], in FFHQ's alignment -> embeddings (N, dimensions) of unit norm; differentiable.
 
     `network` maps faces to descriptors of any norm. The distance of two faces is 1 - cosine, as for every recognizer.
+    Descriptors of all faces lie to one side of the origin, so that the distance of two persons is 0.12 for face-api's
+    recognizer and 0.58 for human's, in the median. `centre` (dimensions,), the mean descriptor of many faces, is
+    subtracted first: then it is about 1 for both, and the mirrored image of a face remains as much nearer.
     """
 
-    def __init__(self, network: nn.Module, box: Box, dimensions: int) -> None:
+    centre: Tensor
+
+    def __init__(self, network: nn.Module, box: Box, dimensions: int, centre: Tensor | None = None) -> None:
         super().__init__()
         self.network, self.box, self.dimensions = network, box, dimensions
+        self.register_buffer("centre", torch.zeros(dimensions) if centre is None else centre.detach().float())
+
+    def descriptors(self, images: Tensor) -> Tensor:
+        """Descriptors (N, dimensions) as the network gives them; their mean over many faces is a `centre`."""
+        descriptors: Tensor = self.network(cut(images, self.box)).float()
+        return descriptors
 
     def forward(self, images: Tensor) -> Tensor:
-        return functional.normalize(self.network(cut(images, self.box)).float(), dim=1)
+        return functional.normalize(self.descriptors(images) - self.centre, dim=1)
 
 
 def cut(images: Tensor, box: Box) -> Tensor:

@@ -59,6 +59,19 @@ class FaceDescription(nn.Module):
         return Description(ages, male[:, 0], descriptor)
 
 
+class FaceDescriptor(nn.Module):
+    """The descriptor alone: faces (N, 3, H, H) in [-1, 1] -> (N, 1024), not negative; differentiable."""
+
+    dimensions = DIMENSIONS
+
+    def __init__(self, description: FaceDescription) -> None:
+        super().__init__()
+        self.description = description
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return self.description(faces).descriptor
+
+
 class FaceEmotions(nn.Module):
     """Faces (N, 3, H, H) in [-1, 1] -> probabilities (N, 7), columns as EMOTIONS; differentiable."""
 

@@ -39,3 +39,12 @@ def test_a_recognizer_sees_its_box_and_answers_unit_vectors() -> None:
     inside = crops.cut(images.grad.abs(), crops.DESCRIPTOR).sum()
     assert inside > 0
     torch.testing.assert_close(inside, images.grad.abs().sum())
+
+
+def test_a_centre_spreads_descriptors_that_lie_to_one_side() -> None:
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(1))
+    images = torch.rand(50, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    plain = crops.CroppedRecognizer(network, crops.HUMAN, 12)
+    centred = crops.CroppedRecognizer(network, crops.HUMAN, 12, plain.descriptors(images).mean(dim=0))
+    distances = [1 - (network(images) @ network(images).T).mean() for network in (plain, centred)]
+    assert distances[0] < 0.01 and distances[1] == pytest.approx(1, abs=0.01)

@@ -85,6 +85,7 @@ def test_description_by_its_definition(faces: torch.Tensor, tmp_path: Path) -> N
     torch.testing.assert_close(found.male, (mean @ parts["km"] + parts["bm"])[:, 0].sigmoid(), rtol=1e-4, atol=1e-5)
     ages = (mean @ parts["ka"] + parts["ba"]).softmax(dim=1)
     torch.testing.assert_close(found.ages, ages, rtol=1e-3, atol=1e-5)
+    assert torch.equal(human.FaceDescriptor(human.read_description(*files))(faces), found.descriptor)
     expected = [sum(year * float(share) for year, share in enumerate(row)) for row in ages.detach()]
     assert found.age.tolist() == pytest.approx(expected, rel=1e-3)
     (found.age.sum() + found.male.sum()).backward()
