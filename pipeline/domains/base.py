@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.networks.aligned import AlignedRecognizer
+    from pipeline.networks.crops import CroppedRecognizer
     from pipeline.networks.detector import Detector
     from pipeline.networks.inception import Inception
     from pipeline.networks.perception import PerceptionNet
@@ -100,8 +101,8 @@ class Domain:
     generator: Generator
     scorer_a: Scorer | ResizedScorer
     scorer_b: Scorer | ResizedScorer
-    recognizer_a: Recognizer | AlignedRecognizer
-    recognizer_b: Recognizer | AlignedRecognizer
+    recognizer_a: Recognizer | AlignedRecognizer | CroppedRecognizer
+    recognizer_b: Recognizer | AlignedRecognizer | CroppedRecognizer
     perception: PerceptionNet | Inception
     detector: Detector
     mean_distance: float
