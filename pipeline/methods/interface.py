@@ -202,7 +202,7 @@ class Method(ABC):
         return None
 
     def amount(self, latents: int, codes: int) -> tuple[int, str]:
-        """How much work a training is, and in what it is counted; `plan` multiplies it by measured seconds.
+        """How much work a training is, and its unit of count; `plan` multiplies it by measured seconds.
 
         latents: the training latents; codes: the codes for naming directions. By default the steps, or for a method
         without steps the latents. A method whose steps or latents differ in work between profiles counts its images.

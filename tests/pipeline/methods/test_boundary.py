@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from pipeline.attributes import NAMES, index_of
+from pipeline.attributes import EVALUATED, index_of
 from pipeline.methods.boundary import Boundary, _Problem, between
 from pipeline.methods.interfacegan import InterFaceGAN, choose
 from tests.worlds import toy
@@ -87,7 +87,7 @@ def test_a_wide_position_does_not_matter() -> None:
 def test_the_facts_say_how_every_boundary_was_found() -> None:
     method = InterFaceGAN(chosen=0.1)
     method.fit(toy.fit_data(600))
-    assert set(method.facts()["boundaries"]) == set(NAMES)
+    assert set(method.facts()["boundaries"]) == set(EVALUATED.values())
     for fact in method.facts()["boundaries"].values():
         assert fact["solver"] == "interior point" and fact["converged"] and fact["iterations"] > 1
 
