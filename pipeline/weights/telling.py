@@ -28,8 +28,9 @@ def in_size(weight: Weight) -> str:
 
 def what_to_do(weight: Weight, path: Path) -> str:
     """How to get a missing file: from the network, or by hand."""
+    bring = f"{weight.file} or {weight.archive.file}" if weight.archive else weight.file
     return (
         f"Fetch it: latentbench weights fetch {weight.name} (from {weight.url}, {in_size(weight)}). Without a network, "
-        f"bring {weight.file} in a folder DIR: latentbench weights fetch {weight.name} --from DIR. It belongs at "
+        f"bring {bring} in a folder DIR: latentbench weights fetch {weight.name} --from DIR. It belongs at "
         f"{path}."
     )
