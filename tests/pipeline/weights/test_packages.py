@@ -183,6 +183,9 @@ def test_an_npm_that_fails(npm: Archive, tmp_path: Path) -> None:
     told = refused(store(tmp_path / "weights", replace(npm, version="2.0")))
     assert "404 no such package @toy/faces@2.0" in told and "--from DIR" in told
     assert len((tmp_path / "npm.log").read_text().splitlines()) == 1
+    (tmp_path / "bin" / "npm").write_text("#!/bin/sh\nseq -f 'line %g.' 40 >&2\nexit 7\n")
+    told = refused(store(tmp_path / "weights", npm))
+    assert "exit code 7" in told and all(f"line {line}." in told for line in (1, 6, 35, 40)) and "line 20." not in told
 
 
 def test_an_npm_that_brings_something_else(npm: Archive, tmp_path: Path) -> None:

@@ -79,6 +79,21 @@ def test_one_that_fails_does_not_stop_the_others(folder: Path, server: Server) -
     assert missing == ["ffhq-1024", "alexnet", "casia-webface"]
 
 
+def test_a_domain_stands_for_all_its_files(folder: Path, tmp_path: Path) -> None:
+    photoface = groups(read_table())["photoface"]
+    (tmp_path / "stick").mkdir()
+    done = weights("fetch", "photoface", "--from", tmp_path / "stick")
+    assert done.exit_code == 1 and f"{len(photoface)} could not be had" in done.stderr
+    for weight in photoface:
+        assert weight.archive and f"expected {weight.file} or {weight.archive.file} in" in done.stderr
+    verified = weights("verify", "photoface", "--json")
+    rows = {row["name"]: row for row in json.loads(verified.stdout)}
+    assert verified.exit_code == 1 and list(rows) == [weight.name for weight in photoface]
+    row = rows["human-emotion-bin"]
+    assert (row["archive"], row["member"]) == ("vladmandic-human-3.3.6.tgz", "package/models/emotion.bin")
+    assert f"photoface: {len(photoface)} files, 76.8 MB; 0 present" in weights("list").stdout
+
+
 def test_fetch_from_a_folder(folder: Path, tmp_path: Path) -> None:
     stick = tmp_path / "stick"
     stick.mkdir()
