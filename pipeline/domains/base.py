@@ -49,7 +49,8 @@ class DomainCard:
     `weights` maps a role to the sha256 of its file. The roles are generator, scorer_a, scorer_b, recognizer_a,
     recognizer_b, perception and detector; reader if the truth is known; lpips if its network is not the perception net.
     `networks` maps a role to the network's name in tables. `channels` is the generator's number of channels at full
-    resolution, with which `plan` estimates memory; 0 means config-f's. `left_out` maps an attribute that a scorer does
+    resolution, with which `plan` estimates memory; 0 means config-f's. `layers` is the number of codes that its
+    generator reads; 0 means StyleGAN2's at this resolution. `left_out` maps an attribute that a scorer does
     not know to the reason. `stand_in`: some network is a stand-in, so the domain's numbers mean nothing.
     """
 
@@ -61,6 +62,7 @@ class DomainCard:
     weights: dict[str, str]
     networks: dict[str, str]
     channels: int = 0
+    layers: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     stand_in: bool = False
 

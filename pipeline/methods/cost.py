@@ -47,5 +47,5 @@ def gradient_bytes(card: DomainCard, tap: str = "") -> int:
 
 
 def layers_of(card: DomainCard) -> int:
-    """The number of layers of a domain's generator: two per resolution from 4 px, minus two."""
-    return 2 * (card.resolution.bit_length() - 1) - 2
+    """The number of layers of a domain's generator: as its card says, else two per resolution from 4 px, minus two."""
+    return card.layers or 2 * (card.resolution.bit_length() - 1) - 2

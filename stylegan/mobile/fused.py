@@ -53,7 +53,7 @@ def fits_strips(x: Tensor, blocks: Sequence[Block]) -> bool:
 def convolution(x: Tensor, step: Step) -> Tensor:
     """Modulation, convolution, noise, bias and leaky ReLU; see `layers.convolution`."""
     if step.depthwise is None:
-        return full_convolution(in_layout(x), step)
+        return product(x, step) if len(x) == 1 else full_convolution(in_layout(x), step)
     depthwise = (step.depthwise * style_gain(step)).to(x.dtype)
     x = functional.conv2d(in_layout(x), depthwise, padding=1, groups=x.shape[1])
     offset = step.bias[None, :, None, None]
@@ -61,6 +61,16 @@ def convolution(x: Tensor, step: Step) -> Tensor:
         offset = offset + step.noise
     x = pointwise(x, step.weight[:, :, 0, 0], step.styles) + in_layout(offset.to(x.dtype))
     return bounded(functional.leaky_relu_(x, LEAKY_SLOPE), HALF_CLAMP)
+
+
+def product(x: Tensor, step: Step) -> Tensor:
+    """A full 3 x 3 convolution of one small map as a matrix product, for which the kernel stays as it lies."""
+    pixels = functional.unfold(modulated(x, step.styles * style_gain(step)), 3, padding=1)[0]
+    mixed = torch.addmm(step.bias[:, None].to(x.dtype), step.weight.flatten(1).to(x.dtype), pixels)
+    mixed = mixed.reshape(1, -1, *x.shape[2:])
+    if step.noise is not None:
+        mixed = mixed + step.noise.to(x.dtype)
+    return functional.leaky_relu_(mixed, LEAKY_SLOPE)
 
 
 def pointwise(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def plain(generator: MobileGenerator, ws: Tensor, **how: object) -> Tensor:
 
 
 @pytest.mark.parametrize("noise", ["const", "none"])
-@pytest.mark.parametrize("strip", [1, 200, 2**18], ids=["two rows", "a few rows", "all rows"])
+@pytest.mark.parametrize("strip", [1, 200, 2**19], ids=["two rows", "a few rows", "all rows"])
 def test_images_in_strips(
     strip: int, noise: str, generator: MobileGenerator, ws: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
