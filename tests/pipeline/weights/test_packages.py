@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError, WeightsError
+from pipeline.errors import BusyError, ConfigError, WeightsError
 from pipeline.weights import packages
 from pipeline.weights.archives import NPM, Archive
 from pipeline.weights.fetch import COPIED, FETCHED, THERE, Fetched, fetch, fetch_all
@@ -238,6 +238,16 @@ def test_a_truncated_archive_here_is_fetched_again(npm: Archive, tmp_path: Path)
     arriving.mkdir()
     (arriving / "remains").write_bytes(b"of a process that was killed")
     assert {result.how for result in get_all(here)} == {FETCHED} and content(here.folder) == WHOLE
+
+
+def test_an_archive_that_another_process_fetches_is_waited_for(npm: Archive, tmp_path: Path) -> None:
+    here = store(tmp_path / "weights", npm)
+    here.folder.mkdir()
+    first = next(iter(here.table.values()))
+    with here.held_archive(npm, 0.0), pytest.raises(BusyError, match="being fetched"):
+        fetch(first, here, settings(lock_wait=0.05))
+    assert not (tmp_path / "npm.log").exists() and content(here.folder) == {}
+    assert fetch(first, here, settings(lock_wait=0.05)).how == FETCHED
 
 
 def test_a_member_with_another_hash_is_never_placed(tmp_path: Path) -> None:
