@@ -35,8 +35,21 @@ def block(x: Tensor, layers: Block) -> Tensor:
     """A block; see `layers.block`."""
     if fits_strips(x, [layers]):
         return strips.block(x, layers)
-    x = inverse_haar(bounded(modulated(x.to(layers.dtype), layers.up_styles), BAND_CLAMP))
+    haar = inverse_haar_last if x.device.type == "cpu" else inverse_haar
+    x = haar(bounded(modulated(x.to(layers.dtype), layers.up_styles), BAND_CLAMP))
     return convolution(convolution(x, layers.first), layers.second)
+
+
+def inverse_haar_last(x: Tensor) -> Tensor:
+    """The inverse Haar transform with channels last in memory; see `layers.inverse_haar`."""
+    channels = x.shape[1] // 4
+    bands = (x / 2).permute(0, 2, 3, 1)
+    low, (rows, columns, both) = bands[..., :channels], (bands[..., channels + k :: 3] for k in range(3))
+    even, odd, even_change, odd_change = low + rows, low - rows, columns + both, columns - both
+    upper = torch.stack([even + even_change, even - even_change], dim=3)
+    lower = torch.stack([odd + odd_change, odd - odd_change], dim=3)
+    pixels = torch.stack([upper, lower], dim=2)
+    return pixels.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
 def fits_strips(x: Tensor, blocks: Sequence[Block]) -> bool:
@@ -58,9 +71,8 @@ def convolution(x: Tensor, step: Step) -> Tensor:
     x = functional.conv2d(in_layout(x), depthwise, padding=1, groups=x.shape[1])
     offset = step.bias[None, :, None, None]
     if step.noise is not None:
-        offset = offset + step.noise
-    x = pointwise(x, step.weight[:, :, 0, 0], step.styles) + in_layout(offset.to(x.dtype))
-    return bounded(functional.leaky_relu_(x, LEAKY_SLOPE), HALF_CLAMP)
+        offset = in_layout(offset + step.noise)
+    return bounded(pointwise(x, step.weight[:, :, 0, 0], step.styles, offset.to(x.dtype)), HALF_CLAMP)
 
 
 def product(x: Tensor, step: Step) -> Tensor:
@@ -73,13 +85,17 @@ def product(x: Tensor, step: Step) -> Tensor:
     return functional.leaky_relu_(mixed, LEAKY_SLOPE)
 
 
-def pointwise(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:
-    """A modulated 1 x 1 convolution as one matrix product per image, in the memory layout of x."""
+def pointwise(x: Tensor, weight: Tensor, styles: Tensor, offset: Tensor) -> Tensor:
+    """A modulated 1 x 1 convolution as one matrix product per image, and leaky ReLU, in the memory layout of x.
+
+    `offset`, (1 or batch, out, height, width) or (1, out, 1, 1), is added. The activation is written into the product
+    before its axes are moved: written into a view, autograd copies the gradient of the whole product.
+    """
     batch, channels, height, width = x.shape
     kernels = (weight * styles[:, None]).to(x.dtype)
     if x.is_contiguous():
-        mixed = torch.bmm(kernels, x.reshape(batch, channels, height * width))
-        return mixed.reshape(batch, -1, height, width)
+        mixed = torch.baddbmm(offset.flatten(2), kernels, x.reshape(batch, channels, height * width))
+        return functional.leaky_relu_(mixed, LEAKY_SLOPE).reshape(batch, -1, height, width)
     pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-    mixed = torch.bmm(pixels, kernels.transpose(1, 2))
-    return mixed.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+    mixed = torch.baddbmm(offset.permute(0, 2, 3, 1).flatten(1, 2), pixels, kernels.transpose(1, 2))
+    return functional.leaky_relu_(mixed, LEAKY_SLOPE).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
