@@ -67,7 +67,7 @@ def _bands(channels: int) -> Tensor:
 def _rows(strips: Iterable[Strip], layers: Block, index: int, order: Tensor | None) -> Iterator[Strip]:
     """The rows of a block's feature map for image `index`, from the rows of the previous block's.
 
-    Channels of the input are sorted by band; those of the output are in the order `order`.
+    Channels of the input are sorted by band; channels of the output are in the order `order`, or as they are.
     """
     first = second = None
     for strip, last in strips:
