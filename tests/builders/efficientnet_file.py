@@ -1,4 +1,4 @@
-"""A state dict in the layout of efficientnet-lite0-57934424.pth with random weights, the same on every machine."""
+"""A state dict in the layout of efficientnet-lite0-57934424.pth, or of lite1, with random weights, always the same."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Of each block: inputs, outputs, kernel, expansion.
-BLOCKS = ((32, 16, 3, 1), (16, 24, 3, 6), (24, 24, 3, 6), (24, 40, 5, 6), (40, 40, 5, 6), (40, 80, 3, 6))
-BLOCKS += ((80, 80, 3, 6),) * 2 + ((80, 112, 5, 6),) + ((112, 112, 5, 6),) * 2 + ((112, 192, 5, 6),)
-BLOCKS += ((192, 192, 5, 6),) * 3 + ((192, 320, 3, 6),)
+LITE0, LITE1 = (1, 2, 2, 3, 3, 4, 1), (1, 3, 3, 4, 4, 5, 1)  # blocks of each stage
+# Of each stage: outputs, kernel, expansion.
+STAGES = ((16, 3, 1), (24, 3, 6), (40, 5, 6), (80, 3, 6), (112, 5, 6), (192, 5, 6), (320, 3, 6))
 
 
-def state() -> dict[str, Tensor]:
+def state(blocks: tuple[int, ...] = LITE0) -> dict[str, Tensor]:
     """The tensors by the published names."""
     rng = np.random.default_rng(57934424)
     tensors: dict[str, Tensor] = {}
@@ -29,7 +28,9 @@ def state() -> dict[str, Tensor]:
 
     convolution("_conv_stem", 32, 3, 3)
     norm("_bn0", 32)
-    for index, (inputs, outputs, kernel, expansion) in enumerate(BLOCKS):
+    of_blocks = [stage for count, stage in zip(blocks, STAGES, strict=True) for _ in range(count)]
+    inputs = 32
+    for index, (outputs, kernel, expansion) in enumerate(of_blocks):
         wide = inputs * expansion
         if expansion > 1:
             convolution(f"_blocks.{index}._expand_conv", wide, inputs, 1)
@@ -38,6 +39,7 @@ def state() -> dict[str, Tensor]:
         norm(f"_blocks.{index}._bn1", wide)
         convolution(f"_blocks.{index}._project_conv", outputs, wide, 1)
         norm(f"_blocks.{index}._bn2", outputs)
+        inputs = outputs
     convolution("_conv_head", 1280, 320, 1)
     norm("_bn1", 1280)
     tensors["_fc.weight"] = torch.from_numpy(rng.normal(0, 0.03, (1000, 1280)).astype(np.float32))

@@ -70,11 +70,11 @@ def test_photoface_is_whole_and_every_file_of_it_is_in_a_pinned_archive() -> Non
     files = groups(read_table())["photoface"]
     stems = {weight.file.partition(".")[0] for weight in files}
     assert stems == {
-        "photoface-mapping", "photoface-synthesis", "efficientnet-lite0-57934424",
+        "photoface-mapping", "photoface-synthesis", "efficientnet-lite0-57934424", "efficientnet-lite1-77cc7160",
         "face-api-age-gender", "face-api-face-expression", "face-api-face-landmark-68", "face-api-face-recognition",
         "human-faceres", "human-emotion", "human-facemesh",
     }  # fmt: skip
-    assert len(files) == 19 and len({weight.role for weight in files}) == 19, "each of them is needed"
+    assert len(files) == 20 and len({weight.role for weight in files}) == 20, "each of them is needed"
     for weight in files:
         assert weight.archive and weight.member and weight.size and len(weight.sha256) == 64
         assert weight.archive.version in weight.archive.file and weight.licence == weight.archive.licence

@@ -91,7 +91,7 @@ def test_a_domain_stands_for_all_its_files(folder: Path, tmp_path: Path) -> None
     assert verified.exit_code == 1 and list(rows) == [weight.name for weight in photoface]
     row = rows["human-emotion-bin"]
     assert (row["archive"], row["member"]) == ("vladmandic-human-3.3.6.tgz", "package/models/emotion.bin")
-    assert f"photoface: {len(photoface)} files, 76.8 MB; 0 present" in weights("list").stdout
+    assert f"photoface: {len(photoface)} files, 98.8 MB; 0 present" in weights("list").stdout
 
 
 def test_fetch_from_a_folder(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Scorers of the domain photoface, trained on generated faces (docs/photoface-labels.md)."""
