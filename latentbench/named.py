@@ -56,6 +56,6 @@ def domains() -> tuple[str, ...]:
 
     >>> import latentbench
     >>> latentbench.domains()
-    ('synthface', 'ffhq')
+    ('synthface', 'ffhq', 'photoface')
     """
     return base.names()

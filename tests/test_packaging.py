@@ -114,9 +114,10 @@ def verb(installed: Path, folder: Path, *arguments: str) -> str:
 
 
 def test_domains_and_plan_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
-    card, ffhq = json.loads(verb(installed, tmp_path, "domains", "--json"))
+    card, *others = json.loads(verb(installed, tmp_path, "domains", "--json"))
     assert card["domain"] == "synthface" and card["networks"] == len(domains.describe("synthface").weights)
-    assert ffhq["domain"] == "ffhq" and ffhq["summary"], "with its files or without"
+    assert [other["domain"] for other in others] == ["ffhq", "photoface"]
+    assert all(other["summary"] for other in others), "with their files or without"
     plan = json.loads(verb(installed, tmp_path, "plan", "--profile", "smoke", "--json"))
     assert plan["profile"] == "smoke"
     assert all(Path(stage["folder"]).parts[:2] == ("outputs", "stages") for stage in plan["stages"])

@@ -50,8 +50,9 @@ class DomainCard:
     recognizer_b, perception and detector; reader if the truth is known; lpips if its network is not the perception net.
     `networks` maps a role to the network's name in tables. `channels` is the generator's number of channels at full
     resolution, with which `plan` estimates memory; 0 means config-f's. `layers` is the number of codes that its
-    generator reads; 0 means StyleGAN2's at this resolution. `left_out` maps an attribute that a scorer does
-    not know to the reason. `stand_in`: some network is a stand-in, so the domain's numbers mean nothing.
+    generator reads; 0 means StyleGAN2's at this resolution. `embedding` is the number of dimensions of recognizer B,
+    with which `plan` estimates disk; 0 means 512, or 96 for 64 px. `left_out` maps an attribute that a scorer does not
+    know to the reason. `stand_in`: some network is a stand-in, so the domain's numbers mean nothing.
     """
 
     name: str
@@ -63,6 +64,7 @@ class DomainCard:
     networks: dict[str, str]
     channels: int = 0
     layers: int = 0
+    embedding: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     stand_in: bool = False
 
@@ -149,7 +151,11 @@ NARROWED = ("scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception"
 
 # name -> module with `describe() -> DomainCard` and `load(device) -> Domain`. Where luigi.cfg names the domain's files
 # (`FILE_KEYS`), both, and `card_of`, take the `Sources` as their last argument.
-MODULES: dict[str, str] = {"synthface": "pipeline.domains.synthface.domain", "ffhq": "pipeline.domains.ffhq.domain"}
+MODULES: dict[str, str] = {
+    "synthface": "pipeline.domains.synthface.domain",
+    "ffhq": "pipeline.domains.ffhq.domain",
+    "photoface": "pipeline.domains.photoface.domain",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PUBLISHED_DEPTH = 18  # layers of the 1024-pixel generator for which the table was made
+# From this depth on, layers are those of the table's generator, without the last ones: MobileStyleGAN at 1024 px, or
+# StyleGAN2 at 512 px. Smaller generators have the same features in earlier layers.
+SAME_DEPTH = 16
 # Attribute -> first and last layer that keep the edit (main_attribute.py of StyleFlow's authors).
 STYLEFLOW: dict[str, tuple[int, int]] = {
     "gender": (0, 7),
@@ -28,15 +31,17 @@ _BY_COLUMN = {EVALUATED[name]: span for name, span in STYLEFLOW.items()}
 def kept_layers(attribute: str, depth: int) -> range:
     """Layers of a generator with `depth` layers that keep an edit of an attribute (its column's name).
 
-    The span of the table is scaled by depth / 18 and rounded outward. A depth of 18 gives the table itself, and no
-    depth gives an empty span. An attribute that is not in the table keeps every layer.
+    The span of the table is scaled by depth / 18 and rounded outward, for depths below 16; from there on it is the
+    table's. No depth gives an empty span. An attribute that is not in the table keeps every layer.
 
-    >>> kept_layers("age", 18), kept_layers("age", 10)
-    (range(4, 8), range(2, 5))
+    >>> kept_layers("age", 18), kept_layers("age", 16), kept_layers("age", 10)
+    (range(4, 8), range(4, 8), range(2, 5))
     """
     if attribute not in _BY_COLUMN:
         return range(depth)
     first, last = _BY_COLUMN[attribute]
+    if depth >= SAME_DEPTH:
+        return range(first, last + 1)
     return range(first * depth // PUBLISHED_DEPTH, math.ceil((last + 1) * depth / PUBLISHED_DEPTH))
 
 

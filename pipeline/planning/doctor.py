@@ -30,12 +30,14 @@ from pipeline.settings.file import find_config, read_config
 from pipeline.settings.machine import Machine
 from pipeline.storage.files import file_sha256
 from pipeline.storage.locks import try_locks
-from pipeline.weights.store import MISSING, PRESENT, STAND_IN, open_store
+from pipeline.weights.store import MISSING, PRESENT, STAND_IN, Standing, open_store
 from pipeline.weights.table import read_table
+from pipeline.weights.telling import in_mb
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
 SMALLEST_DISK = 2 * 2**30  # bytes; profile `full` writes about as much per method
 CONSTRAINTS = "constraints.txt"
+FETCH = "latentbench weights fetch"
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,7 @@ def _looked_at(domain: str) -> Iterator[Finding]:
         elif file.role in module.MADE:  # not there, or not one that the domain can use
             yield Finding(f"weights {domain} {role}", BAD, file.reason)
     missing = {role for role, file in found.items() if file.state == MISSING}
-    yield from _fetched(domain, skip=set(module.MADE) - missing)
+    yield from _fetched(domain, set(module.MADE) - missing, frozenset(getattr(module, "NOT_IN_RUNS", ())))
     try:
         card = domains.describe(domain)
     except LatentbenchError as error:
@@ -263,9 +265,9 @@ def _looked_at(domain: str) -> Iterator[Finding]:
 
 def _own_file(subject: str, file: Any) -> Finding:
     """Check a file against the sha256 of its card."""
-    found = file_sha256(file.path)
-    if found != file.sha256:
-        return Finding(subject, BAD, f"{file.path} has sha256 {found}, its card {file.sha256}: make it again")
+    found, expected = file_sha256(file.path), file.card["sha256"]
+    if found != expected:
+        return Finding(subject, BAD, f"{file.path} has sha256 {found}, its card {expected}: make it again")
     if file.state == STAND_IN:
         return Finding(subject, WARNING, file.reason)
     return Finding(subject, GOOD if file.usable else BAD, file.reason or f"{file.path}, sha256 {found}")
@@ -280,10 +282,10 @@ def _set_up(domain: str) -> Finding:
     return Finding(f"domain {domain}", GOOD, message)
 
 
-def _fetched(domain: str, skip: set[str]) -> Iterator[Finding]:
+def _fetched(domain: str, skip: set[str], spare: frozenset[str]) -> Iterator[Finding]:
     """Check the third-party files of a domain: one for each role, with its sha256.
 
-    Roles in `skip` have their converted file already.
+    Roles in `skip` have their converted file already. No run needs a file of a role in `spare`.
     """
     weights = [weight for weight in read_table().values() if weight.domain == domain and weight.role not in skip]
     if not weights:
@@ -294,17 +296,29 @@ def _fetched(domain: str, skip: set[str]) -> Iterator[Finding]:
     except LatentbenchError as error:
         yield Finding(f"weights {domain}", BAD, str(error))
         return
-    for role in dict.fromkeys(weight.role for weight in weights):
-        filling = [standing for standing in standings if standing.weight.role == role]
-        present = [standing for standing in filling if standing.state == PRESENT]
-        for standing in filling:
-            subject = f"weights {domain} {role} {standing.weight.name}"
-            if standing.state == PRESENT:
-                yield Finding(subject, GOOD, f"{standing.path}, sha256 {standing.sha256}")
-            elif standing.state == STAND_IN:
-                yield Finding(subject, WARNING, standing.reason)
-            elif standing.state != MISSING:
-                yield Finding(subject, BAD, standing.reason)
-            elif not present:
-                others = "" if len(filling) == 1 else f" One of {len(filling)} files for this role is enough."
-                yield Finding(subject, BAD, standing.reason + others)
+    roles = list(dict.fromkeys(weight.role for weight in weights))
+    gone = [weight for weight, standing in zip(weights, standings, strict=True) if standing.state == MISSING]
+    if len(gone) > 1 and len(roles) == len(weights):  # one command fetches them all
+        state = BAD if any(weight.role not in spare for weight in gone) else WARNING
+        size = in_mb(sum(weight.size for weight in gone))
+        message = f"{len(gone)} of {len(weights)} files are missing in {store.folder}: {FETCH} {domain} ({size})"
+        yield Finding(f"weights {domain}", state, message)
+        standings = [standing for standing in standings if standing.state != MISSING]
+    for role in roles:
+        yield from _filling(domain, role, [standing for standing in standings if standing.weight.role == role], spare)
+
+
+def _filling(domain: str, role: str, filling: list[Standing], spare: frozenset[str]) -> Iterator[Finding]:
+    """The states of the files that can fill a role, of which one is enough."""
+    present = [standing for standing in filling if standing.state == PRESENT]
+    for standing in filling:
+        subject = f"weights {domain} {role} {standing.weight.name}"
+        if standing.state == PRESENT:
+            yield Finding(subject, GOOD, f"{standing.path}, sha256 {standing.sha256}")
+        elif standing.state == STAND_IN:
+            yield Finding(subject, WARNING, standing.reason)
+        elif standing.state != MISSING:
+            yield Finding(subject, WARNING if role in spare else BAD, standing.reason)
+        elif not present:
+            others = "" if len(filling) == 1 else f" One of {len(filling)} files for this role is enough."
+            yield Finding(subject, WARNING if role in spare else BAD, standing.reason + others)

@@ -112,7 +112,9 @@ def _spread(settings: Settings, card: DomainCard, units: int) -> Size:
 
 
 def _embedding(card: DomainCard) -> int:
-    """Dimensions of recognizer B, which are not on any card."""
+    """Dimensions of recognizer B."""
+    if card.embedding:
+        return card.embedding
     return EMBEDDING if card.resolution > 64 else SMALL_EMBEDDING
 
 

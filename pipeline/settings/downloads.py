@@ -12,7 +12,11 @@ from pipeline.settings.paths import expanded
 
 VARIABLE = "LATENTBENCH_WEIGHTS"  # names the folder before luigi.cfg does
 WEIGHTS = "weights"  # section of luigi.cfg
-OF_A_RUN = ("truncation_psi", "precision")  # keys of [domain.*] that belong to a run, not to the domain's files
+OF_A_RUN = (
+    "truncation_psi",
+    "precision",
+    "methods",
+)  # keys of [domain.*] that belong to a run, not to the domain's files
 
 
 def _url(section: Section, name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.settings import keys
 from pipeline.settings.downloads import OF_A_RUN, WEIGHTS, Downloads, Sources, read_sources
-from pipeline.settings.experiment import PRECISION, RULES, SIZES, Experiment, read_experiment
+from pipeline.settings.experiment import DOMAIN, PRECISION, RULES, SIZES, Experiment, read_experiment
 from pipeline.settings.file import (
     CHANGEABLE,
     COMMAND_LINE,
@@ -46,6 +46,18 @@ class Choice:
         OWN,
         "Where runs write: stages/ (cache and record) and reports/ (published tables and pages).",
         expected="a folder",
+    )
+
+
+@dataclass(frozen=True)
+class OfDomain:
+    """What a plain run in a domain has in place of [latentbench]. `load_settings` checks the names."""
+
+    methods: tuple[str, ...] = keys.key(
+        DOMAIN,
+        Section.names,
+        "Methods of a plain run in this domain, separated by commas; empty: those of [latentbench].",
+        default=(),
     )
 
 
@@ -213,7 +225,9 @@ def load_settings(
         raise UnknownNameError("domain", domain, known_domains)
     if profile not in profiles(parser):
         raise UnknownNameError("profile", profile, profiles(parser))
-    chosen = tuple(dict.fromkeys(methods)) or tuple(dict.fromkeys(choice.methods))
+    usual = keys.read_keys(OfDomain, {DOMAIN: section(f"domain.{domain}")}).methods
+    of_run = choice.methods if "methods" in run.changed else usual or choice.methods
+    chosen = tuple(dict.fromkeys(methods or of_run))
     for name in chosen:
         if name not in known_methods:
             raise UnknownNameError("method", name, known_methods)

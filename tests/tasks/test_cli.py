@@ -137,7 +137,7 @@ def test_an_empty_name_does_not_mean_all(option: str, value: str) -> None:
             ("l2l-2022", "matched-change-1", "rates-1", "consistency-1", "locality-1", "llf-2026"),
         ),
         ("metrics", "metric", metrics.names()),
-        ("domains", "domain", ("synthface", "ffhq")),
+        ("domains", "domain", ("synthface", "ffhq", "photoface")),
     ],
 )
 def test_listings(verb: str, key: str, names: tuple[str, ...]) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.attributes import NAMES
 from pipeline.domains.base import Domain, DomainCard
 from pipeline.domains.ffhq import files
-from pipeline.domains.ffhq.files import File
+from pipeline.domains.files import File, left_out
 from pipeline.errors import WeightsError
 from pipeline.settings.downloads import Sources
 from pipeline.weights.store import STAND_IN, open_store
@@ -71,7 +70,7 @@ def describe(sources: Sources) -> DomainCard:
         weights={role: found[role].sha256 for role in ROLES} | {"detector": mtcnn_weights.DIGEST},
         networks=_names(found),
         channels=int(architecture.get("channels", {}).get(str(resolution), 0)),
-        left_out=_left_out(found),
+        left_out=left_out(found),
         stand_in=stand_in,
     )
 
@@ -87,19 +86,6 @@ def _names(found: dict[str, File]) -> dict[str, str]:
         elif images:
             names[role] = f"stand-in-images-{name}"
     return names
-
-
-def _left_out(found: dict[str, File]) -> dict[str, str]:
-    """Attribute -> the scorers that do not know it, with the reasons."""
-    reasons: dict[str, list[str]] = {}
-    for role, title in (("scorer_a", "scorer A"), ("scorer_b", "scorer B")):
-        card = found[role].card
-        unknown = dict(card.get("left_out") or {})
-        known = card.get("attributes", list(NAMES))
-        for name in NAMES:
-            if name in unknown or name not in known:
-                reasons.setdefault(name, []).append(f"{title} left it out, {unknown.get(name, 'no reason given')}")
-    return {name: " and ".join(texts) for name, texts in reasons.items()}
 
 
 def load(device: torch.device, sources: Sources) -> Domain:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.domains.files import File
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError
 from pipeline.networks.cards import read_card
 from pipeline.settings.downloads import Sources
@@ -25,28 +25,6 @@ DEFAULT = {
 OWN = ("generator", "scorer_a", "scorer_b")  # written by our commands, each with a card
 RECOGNIZERS = ("vggface2", "casia-webface")
 SUFFIX = ".safetensors"
-
-
-@dataclass(frozen=True)
-class File:
-    """The file of one role and its state.
-
-    `state` is one of the states in `pipeline.weights.store`; `name` is the network's name in tables. `reason` states
-    why the file is not present and what to do; it is empty for a present file. `card` is empty for published files.
-    """
-
-    role: str
-    path: Path
-    state: str
-    name: str
-    sha256: str
-    card: dict[str, Any]
-    reason: str = ""
-
-    @property
-    def usable(self) -> bool:
-        """Whether a run can use it: it is present, or a stand-in."""
-        return self.state in (PRESENT, STAND_IN)
 
 
 def chosen(sources: Sources) -> dict[str, str]:

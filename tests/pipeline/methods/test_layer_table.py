@@ -1,4 +1,4 @@
-"""The table of layers: the authors' own copying at 18 layers, and the same shares of any other depth."""
+"""The table of layers: the authors' own copying at 18 layers and 16, and the same shares of any smaller depth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ def test_eighteen_layers_are_the_authors(name: str) -> None:
     assert torch.equal(layer_masks(18)[index_of(name)], edited)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 6, 8, 10, 12, 14, 16])
+@pytest.mark.parametrize("name", EVALUATED)
+def test_sixteen_layers_are_the_first_of_eighteen(name: str) -> None:
+    """MobileStyleGAN's codes at 1024 px are numbered as StyleGAN2's."""
+    assert torch.equal(layer_masks(16)[index_of(name)], layer_masks(18)[index_of(name)][:16])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 6, 8, 10, 12, 14])
 @pytest.mark.parametrize("name", EVALUATED)
 def test_other_depths_keep_the_layers_that_the_scaled_span_touches(name: str, depth: int) -> None:
     """Layer l of `depth` spans the share [l, l + 1) / depth of the generator; compared in whole numbers."""

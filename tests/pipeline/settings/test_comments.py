@@ -14,7 +14,7 @@ from pipeline.settings.experiment import DOMAIN, RULES, SIZES, Experiment
 from pipeline.settings.file import OWN, Section, profiles, read_config
 from pipeline.settings.keys import KEY, declared
 from pipeline.settings.machine import MACHINE, Machine
-from pipeline.settings.settings import Choice
+from pipeline.settings.settings import Choice, OfDomain
 
 FILE = Path(__file__).parents[3] / "luigi.cfg"
 PARSER = read_config(FILE)
@@ -35,7 +35,7 @@ def test_every_key_of_the_file_is_a_field_and_every_field_is_in_the_file(kind: s
 
 
 def test_the_keys_of_a_run_are_in_every_domain() -> None:
-    assert set(declared(Experiment, DOMAIN)) == set(OF_A_RUN)
+    assert set(declared(Experiment, DOMAIN)) | set(declared(OfDomain)) == set(OF_A_RUN) == set(declared_keys(DOMAIN))
     domains = [name for name in PARSER.sections() if name.startswith("domain.")]
     assert domains and "truncation_psi" in PARSER["domain.ffhq"]
     assert set(OF_A_RUN) <= set(PARSER["domain.synthface"])

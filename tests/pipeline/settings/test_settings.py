@@ -88,6 +88,17 @@ def test_a_profile_overrides_a_method() -> None:
     assert smoke["width"] == full["width"]
 
 
+def test_a_domain_has_methods_of_its_own_unless_others_are_asked_for(edited: Callable[[str, str, str], Path]) -> None:
+    of_file = load().method_names
+    own = load(domain="photoface").method_names
+    assert {"noop", "random", "interfacegan_shuffled"} < set(own) < set(of_file) and len(own) <= 8
+    assert load(domain="photoface", methods=["sefa"]).method_names == ("sefa",)
+    assert load(domain="photoface", overrides={"latentbench.methods": "sefa, noop"}).method_names == ("sefa", "noop")
+    assert load(domain="photoface", overrides={"domain.photoface.methods": ""}).method_names == of_file
+    with pytest.raises(UnknownNameError, match="Did you mean 'sefa'"):
+        load(edited("domain.photoface", "methods", "sefaa"), domain="photoface")
+
+
 def test_what_is_asked_for_beats_profile_and_method_section() -> None:
     settings = load(profile="smoke", overrides={"method.l2l.steps": "7", "profile.smoke.n_faces": "4"})
     assert settings.method_parameters("l2l")["steps"] == 7
