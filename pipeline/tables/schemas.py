@@ -1,13 +1,15 @@
 """Every table by its name, with the unit and meaning of every column. Nobody else spells a column.
 
 A schema only ever gains nullable columns; its version stands in the file's metadata. `parquet.py` reads and
-writes by these schemas. They are declared by subject (`chain`, `scores`, `runs`), from the columns of `fields`.
+writes by these schemas. They are declared by subject (`chain`, `scores`, `runs`, `by_eye`), from the
+columns of `fields`.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.tables.by_eye import BY_EYE
 from pipeline.tables.chain import (
     CONSISTENCY,
     EDITS,
@@ -45,6 +47,7 @@ from pipeline.tables.scores import (
 
 __all__ = [
     "ABLATION",
+    "BY_EYE",
     "CHANGE_COLUMNS",
     "CONSISTENCY",
     "DIFFERENCES",
