@@ -30,7 +30,7 @@ FEATURE_WIDTH = 256
 FEATURE_NAME = "mtcnn-onet256"  # the `network` column of distances between identity_features
 _NET_CELL = 12  # window size of the proposal net in pixels
 _PYRAMID_FACTOR = 0.709
-_CHUNKS = {24: 64, 48: 16}  # crop size -> candidates per pass of its net; their activations fit into a core's cache
+_AT_ONCE = {24: 64, 48: 16}  # crop size -> candidates per pass of its net; their activations fit into a core's cache
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Detector(nn.Module):
         return self._penultimate(crops * (127.5 / 128.0))
 
     def _penultimate(self, crops: Tensor) -> Tensor:
-        parts = [_flat(_convolved(self.onet, part)) for part in crops.split(_CHUNKS[48])]
+        parts = [_flat(_convolved(self.onet, part)) for part in crops.split(_AT_ONCE[48])]
         return self.onet.prelu5(self.onet.dense5(torch.cat(parts)))
 
     def _faces(self, pixels: Tensor) -> _Candidates:
@@ -252,7 +252,7 @@ def _crops(sums: _Sums, image: Tensor, start: Tensor, stop: Tensor, size: int) -
     origin = (3 * image[:, None, None] + torch.arange(3)[:, None]).to(device) * (sums.height + 1)
     top, bottom = ((origin + edge[:, None, 1]) for edge in (low, high))  # (K, 3, size)
     from_column = torch.ones(sums.width + 1, sums.width, device=device).triu()  # row x: 1 from column x on
-    for part in torch.arange(len(image), device=device).split(_CHUNKS[size]):
+    for part in torch.arange(len(image), device=device).split(_AT_ONCE[size]):
         rows = _between(sums.rows, top[part], bottom[part]).flatten(1, 2)
         columns = _between(from_column, high[part, 0], low[part, 0])
         total = (rows @ columns.transpose(1, 2)).unflatten(1, (3, size))

@@ -50,6 +50,7 @@ def test_channels_without_four_bands_are_refused() -> None:
 def test_each_code_is_read_where_stylegan2_reads_it(generator: MobileGenerator, ws: Tensor) -> None:
     """Code 0 at 4 px, codes 2 k - 1 and 2 k at the k-th resolution after it, the last one by the image only."""
     first_read = {0: 4, 1: 8, 2: 8, 3: 16, 4: 16, 5: 32}
+    assert list(first_read) == list(range(generator.num_ws)) and SMALL
     for index, resolution in first_read.items():
         other = ws.clone()
         other[:, index] += 1
