@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from pipeline.networks.inception import Inception
     from pipeline.networks.perception import PerceptionNet
     from pipeline.networks.recognizer import Recognizer
-    from pipeline.networks.resized import ResizedScorer
-    from pipeline.networks.scorer import Scorer
+    from pipeline.networks.scorer import AttributeScorer
     from pipeline.networks.truth_reader import Reader
     from stylegan.generator import Generator
 
@@ -103,8 +102,8 @@ class Domain:
     card: DomainCard
     device: torch.device
     generator: Generator
-    scorer_a: Scorer | ResizedScorer
-    scorer_b: Scorer | ResizedScorer
+    scorer_a: AttributeScorer
+    scorer_b: AttributeScorer
     recognizer_a: Recognizer | AlignedRecognizer | CroppedRecognizer
     recognizer_b: Recognizer | AlignedRecognizer | CroppedRecognizer
     perception: PerceptionNet | Inception

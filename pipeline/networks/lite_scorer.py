@@ -18,6 +18,7 @@ from pipeline.images import resize
 from pipeline.networks.cards import REMEDY
 from pipeline.networks.efficientnet import LITE0, LITE1, EfficientNetLite, LiteVariant, read_efficientnet
 from pipeline.networks.files import load_network
+from pipeline.networks.scorer import AttributeScorer
 
 SIDE = 256  # pixels of a side of the pictures that heads are trained on; larger images are averaged down to it first
 GRIDS = (7, 7, 7, 7, 4)  # cells of a side, of each of the trunk's five maps
@@ -41,20 +42,16 @@ class LiteHead(nn.Module):
         return logits
 
 
-class LiteScorer(nn.Module):
-    """Images (N, 3, H, H) in [-1, 1] -> values (N, 35) in [0, 1], columns as `attributes.NAMES`; differentiable."""
+class LiteScorer(AttributeScorer):
+    """A frozen trunk and its head, for square images."""
 
     def __init__(self, trunk: EfficientNetLite, head: LiteHead) -> None:
         super().__init__()
         self.trunk, self.head = trunk, head
 
     def logits(self, images: Tensor) -> Tensor:
-        """Values before the logistic function, (N, 35)."""
         logits: Tensor = self.head(torch.cat(features(self.trunk, images), dim=1))
         return logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits(images).sigmoid()
 
 
 def features(trunk: EfficientNetLite, images: Tensor) -> list[Tensor]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.images import resize
-from pipeline.networks.scorer import Scorer
+from pipeline.networks.scorer import AttributeScorer, Scorer
 
 
-class ResizedScorer(nn.Module):
+class ResizedScorer(AttributeScorer):
     """Images (N, 3, H, W) in [-1, 1] of any size, resized to `resolution` pixels -> values (N, 35) in [0, 1].
 
     Resizing is bicubic with antialiasing, as for the scorer's training pictures; differentiable.
@@ -19,8 +19,4 @@ class ResizedScorer(nn.Module):
         self.scorer, self.resolution = scorer, resolution
 
     def logits(self, images: Tensor) -> Tensor:
-        """Values before the logistic function, (N, 35)."""
         return self.scorer.logits(resize(images, self.resolution))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits(images).sigmoid()

@@ -9,11 +9,19 @@ from pipeline.attributes import NAMES
 from pipeline.networks.trunks import trunk
 
 
-class Scorer(nn.Module):
-    """Images (N, 3, H, W) in [-1, 1] -> values (N, 35) in [0, 1], columns as `attributes.NAMES`; differentiable.
+class AttributeScorer(nn.Module):
+    """Images (N, 3, H, W) in [-1, 1] -> values (N, 35) in [0, 1], columns as `attributes.NAMES`; differentiable."""
 
-    `architecture` names the trunk, `width` its channels.
-    """
+    def logits(self, images: Tensor) -> Tensor:
+        """Values before the logistic function, (N, 35)."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(images).sigmoid()
+
+
+class Scorer(AttributeScorer):
+    """A scorer that is trained whole: `architecture` names the trunk, `width` its channels."""
 
     def __init__(self, architecture: str, width: int) -> None:
         super().__init__()
@@ -22,8 +30,5 @@ class Scorer(nn.Module):
         self.head = nn.Linear(self.trunk.out_features, len(NAMES))
 
     def logits(self, images: Tensor) -> Tensor:
-        """Values before the logistic function, (N, 35)."""
-        return self.head(self.trunk(images.contiguous(memory_format=torch.channels_last)))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits(images).sigmoid()
+        logits: Tensor = self.head(self.trunk(images.contiguous(memory_format=torch.channels_last)))
+        return logits

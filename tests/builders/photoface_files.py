@@ -14,7 +14,7 @@ import torch
 from pipeline.attributes import NAMES
 from pipeline.domains.photoface import centres, domain, files, measuring
 from pipeline.networks.files import save_network
-from pipeline.networks.scorer import Scorer
+from pipeline.networks.lite_scorer import LiteHead
 from pipeline.weights.store import Store
 from pipeline.weights.table import read_table
 from stylegan.checkpoints import mobile
@@ -25,7 +25,8 @@ RESOLUTION = 64
 CHANNELS = {4: 16, 8: 12, 16: 8, 32: 8}
 CODES = 8
 MEAN_DISTANCE = 20.0
-SCORER = {"architecture": "plain", "width": 2}
+# Of a head: the trunk's features, and its maps over a grid, four of them twice.
+INPUTS = 1280 + 2 * 7 * 7 * (16 + 24 + 40 + 112) + 4 * 4 * 320
 
 
 def contents() -> dict[str, bytes]:
@@ -76,7 +77,8 @@ def lay_out(folder: Path) -> Path:
 
 
 def put_scorer(folder: Path, role: str, **facts: object) -> None:
-    """A scorer with random weights and its card."""
+    """A scorer with a random head, and its card."""
     torch.manual_seed(sum(role.encode()))
-    card = {"resolution": 32, "attributes": list(NAMES), "left_out": {}, "measured": {}} | facts
-    save_network(Scorer(**SCORER).eval(), folder / f"{role}.safetensors", dict(SCORER), card)  # type: ignore[arg-type]
+    arguments = {"trunk": files.TRUNKS[role], "inputs": INPUTS}
+    card = {"attributes": list(NAMES), "left_out": {}, "measured": {}} | facts
+    save_network(LiteHead(**arguments).eval(), folder / f"{role}.safetensors", arguments, card)

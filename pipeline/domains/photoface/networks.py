@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.domains.files import File
 from pipeline.domains.photoface import centres, files
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.networks.crops import CroppedRecognizer
+    from pipeline.networks.lite_scorer import LiteScorer
     from stylegan.checkpoints.mobile import MobileCheckpoint
 
 
@@ -51,11 +52,8 @@ def _centre(role: str, store: Store) -> list[float]:
     return centres.centre_of(role, files.fetched("generator", store).sha256, files.fetched(role, store).sha256)
 
 
-def read_scorer(file: File, device: torch.device) -> Any:
-    """A scorer from its file, at the resolution of its card. Raises WeightsError."""
-    from pipeline.networks.files import load_network
-    from pipeline.networks.resized import ResizedScorer
-    from pipeline.networks.scorer import Scorer
+def read_scorer(file: File, store: Store, device: torch.device) -> LiteScorer:
+    """A scorer from the file of its head and its published trunk. Raises WeightsError."""
+    from pipeline.networks.lite_scorer import read_lite_scorer
 
-    scorer = load_network(Scorer, file.path, device, files.REMEDY)
-    return ResizedScorer(scorer, file.card["resolution"]).eval()
+    return read_lite_scorer(file.path, store.require(files.TRUNKS[file.role]), device, files.REMEDY)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pytorch_msssim import ssim
 
-from pipeline.networks.pairs import coordinates, perceptual_distance, separation, structural_similarity
+from pipeline.networks.pairs import LARGE, coordinates, perceptual_distance, separation, structural_similarity
 from pipeline.networks.perception import Perception
 
 
@@ -91,3 +92,16 @@ def test_similarity_by_an_independent_reference():
             values.append((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
     pair = [torch.from_numpy(image).float().expand(1, 3, 14, 14) * 2 - 1 for image in (x, y)]
     assert float(structural_similarity(*pair)) == pytest.approx(np.mean(values), abs=1e-4)
+
+
+@torch.no_grad()
+def test_large_images_are_compared_as_the_package_compares_them() -> None:
+    """On a CPU they go by strips; the last strip is shorter."""
+    rng = torch.Generator().manual_seed(4)
+    images = torch.rand(2, 3, 275, 301, generator=rng) * 2 - 1
+    images[1] = torch.nn.functional.avg_pool2d(images[1], 5, 1, 2)
+    others = (images + 0.3 * torch.randn(images.shape, generator=rng)).clamp(-1, 1)
+    expected = ssim((images.double() + 1) / 2, (others.double() + 1) / 2, data_range=1.0, size_average=False)
+    assert images.shape[-1] > LARGE and 0.1 < expected.min() < expected.max() < 0.99
+    torch.testing.assert_close(structural_similarity(images, others).double(), expected, rtol=0, atol=5e-6)
+    torch.testing.assert_close(structural_similarity(images, images), torch.ones(2), rtol=0, atol=0)
