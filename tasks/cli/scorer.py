@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.execution.gpus import check_device
 from pipeline.scorer_training.labels import MOST_BAD
 from pipeline.scorer_training.reading import facts, open_headers, read_labels, write_report
-from pipeline.scorer_training.roles import choose
+from pipeline.scorer_training.roles import ROLES, choose
 from pipeline.scorer_training.split import check_sizes, split
 from pipeline.settings.devices import cores
+from pipeline.weights.store import open_store
 from tasks.paths import at_home
 
 app = typer.Typer(
@@ -115,6 +116,20 @@ Folder = Annotated[
         callback=at_home,
     ),
 ]
+Further = Annotated[
+    int,
+    typer.Option(min=0, help="Faces more, which only networks and formulas label.", rich_help_panel=HOW),
+]
+FaceFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Rendered faces; default: FILE.faces, in the folder of the file.",
+        rich_help_panel=WHERE,
+        show_default=False,
+        callback=at_home,
+    ),
+]
 Fresh = Annotated[
     bool, typer.Option("--fresh/--resume", help="Forget the checkpoint, or go on from it.", rich_help_panel=WHERE)
 ]
@@ -122,11 +137,6 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Read and report the labels; train and write nothing.", rich_help_panel=WHERE)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", rich_help_panel=WHERE)]
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `train` a verb of its own while it is the only one."""
 
 
 @app.command()
@@ -200,6 +210,48 @@ def train(
         return
     _tell_card(card)
     typer.echo(f"written: {to} and {to.with_suffix('.json')}; {index} may be deleted.")
+
+
+@app.command()
+def photoface(
+    role: RoleName,
+    to: To,
+    further: Further = 0,
+    floor: FloorR2 = 0.5,
+    floor_auc: FloorAuc = 0.8,
+    threads: Threads = 1,
+    folder: FaceFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a scorer of the domain photoface again: on generated faces, which it renders and labels itself.
+
+    The two that come with the package were made so. Labels by looking are a table of the package; networks of other
+    packages read age, sex, emotions and pose; blur, exposure and noise are formulas. Rendering goes on where it was.
+
+    Example:
+
+        latentbench scorer photoface --role a --to scorer_a.safetensors
+    """
+    if to.suffix != ".safetensors":
+        raise ConfigError(f"--to {to}: expected a file that ends in .safetensors.")
+    if role not in ROLES:
+        raise UnknownNameError("role", role, ROLES)
+
+    from pipeline.domains.photoface import files
+    from pipeline.domains.photoface.networks import read_generator
+    from pipeline.scorer_training.generated.build import HeadJob
+    from pipeline.scorer_training.generated.build import train as train_on_faces
+
+    store, cache = open_store(), folder or to.with_suffix(".faces")
+    generator = read_generator(store).generator, files.fetched("generator", store).sha256
+    trunk = files.TRUNKS[f"scorer_{role}"]
+    job = HeadJob(role, to, cache, *generator, trunk, further, floor, floor_auc, threads or cores())
+    card = train_on_faces(job, store, lambda text: typer.echo(text, err=True))
+    if as_json:
+        typer.echo(json.dumps(card, indent=1))
+        return
+    _tell_card(card)
+    typer.echo(f"written: {to} and {to.with_suffix('.json')}; {cache} may be deleted.")
 
 
 def _tell_labels(report: dict[str, Any], problems: list[str], *, as_json: bool) -> None:
