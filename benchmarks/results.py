@@ -119,7 +119,7 @@ def head(contents: Contents) -> list[str]:
         *(["", f"**{text}**"] if (text := " ".join(filter(None, [run.warning, contents.stand_in_warning]))) else []),
         *(
             []
-            if run.domain == "ffhq"
+            if run.domain in ("ffhq", "photoface")
             else ["", f"**None of it is about FFHQ**: generator, faces and judges are {run.domain}'s."]
         ),
     ]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PUBLISHED_DEPTH = 18  # layers of the 1024-pixel generator for which the table was made
-# From this depth on, layers are those of the table's generator, without the last ones: MobileStyleGAN at 1024 px, or
+# From this depth on, layers are as in the table's generator, without the last ones: MobileStyleGAN at 1024 px, or
 # StyleGAN2 at 512 px. Smaller generators have the same features in earlier layers.
 SAME_DEPTH = 16
 # Attribute -> first and last layer that keep the edit (main_attribute.py of StyleFlow's authors).

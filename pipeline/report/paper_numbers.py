@@ -1,4 +1,4 @@
-"""Numbers that papers printed, next to ours: in reports of the paper's domain alone.
+"""Numbers that papers printed, next to ours: in reports of domains with the paper's codes alone.
 
 `paper_numbers.toml` holds them, each table with its source, and every known difference of protocol. They are never rows
 of our tables, and no test compares them with ours.
@@ -57,14 +57,17 @@ class PaperTable:
 
 @dataclass(frozen=True)
 class PrintedPaper:
-    """A paper's tables; `methods` are the paper's names of methods with ours, in the order of the columns."""
+    """A paper's tables; `methods` are the paper's names of methods with ours, in the order of the columns.
+
+    Runs of the domains `domains` show it.
+    """
 
     key: str
     title: str
     authors: str
     venue: str
     url: str
-    domain: str
+    domains: list[str]
     read_from: str
     methods: dict[str, str]
     differences: list[Difference]
@@ -118,12 +121,12 @@ def read_papers(path: Path = FILE) -> list[PrintedPaper]:
 
 
 def papers_of(contents: Contents, papers: list[PrintedPaper] | None = None) -> list[PaperNextToRun]:
-    """The papers whose domain is the run's, with its scores; none for another domain or a run with stand-ins."""
+    """The papers of the run's domain, with its scores; none for another domain or a run with stand-ins."""
     papers = read_papers() if papers is None else papers
     return [
         PaperNextToRun(paper, tuple(_side_by_side(contents, paper, table) for table in paper.tables))
         for paper in papers
-        if paper.domain == contents.run.domain and not contents.stand_ins
+        if contents.run.domain in paper.domains and not contents.stand_ins
     ]
 
 
@@ -135,9 +138,9 @@ def _paper(path: Path, paper: dict[str, Any]) -> PrintedPaper:
     tables = [_table(f"{where}, table {one.get('key', 'without a key')}", one) for one in paper.pop("table", [])]
     differences = [_made(Difference, f"{where}, differences", one) for one in paper.pop("differences", [])]
     made: PrintedPaper = _made(PrintedPaper, where, paper | {"tables": tables, "differences": differences})
-    if not tables or not differences or not made.methods:
+    if not tables or not differences or not made.methods or not made.domains:
         raise PaperNumbersError(
-            f"{where}: expected tables, methods and differences of protocol, found none of one of them."
+            f"{where}: expected tables, methods, domains and differences of protocol, found none of one of them."
         )
     for table in tables:
         for name, values in table.rows.items():

@@ -61,6 +61,12 @@ def comparability(domain: str) -> str:
             "Numbers compare only where domain and network are the same: other weights, another detector or another "
             "feature extractor measure another quantity."
         )
+    if domain == "photoface":
+        return (
+            "The codes are the official FFHQ generator's; the images are not: a student network draws them, and "
+            "other judges than the papers' see them. Orders of methods may be set beside published ones, values may "
+            "not; compare methods within this domain and network."
+        )
     return (
         f"Every number here is of the domain {domain}: its own generator, its own judges. None of them is "
         "comparable with a published FFHQ number, whatever the table looks like; compare methods within this domain "

@@ -56,7 +56,7 @@ class OfDomain:
     methods: tuple[str, ...] = keys.key(
         DOMAIN,
         Section.names,
-        "Methods of a plain run in this domain, separated by commas; empty: those of [latentbench].",
+        "Methods of a plain run in this domain, separated by commas; empty: as [latentbench] has them.",
         default=(),
     )
 

@@ -35,7 +35,7 @@ def centre_of(role: str, generator: str, recognizer: str) -> list[float]:
 
 @cache
 def _kept(path: Path) -> dict[str, dict[str, Any]]:
-    """The file: role -> the mean and what it was measured with; empty without the file."""
+    """The file: role -> the mean, and the files with which it was measured; empty without the file."""
     kept: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else {}
     return kept
 

@@ -1,4 +1,4 @@
-"""The files of the photoface domain: those of each network, their state, and how to get them. Imports no torch."""
+"""The files of the photoface domain, network by network: their state, and how to get them. Imports no torch."""
 
 from __future__ import annotations
 

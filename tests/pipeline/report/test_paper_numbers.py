@@ -42,7 +42,12 @@ def written(folder: Path, old: str, new: str) -> Path:
 
 def test_the_file_we_ship_is_whole() -> None:
     (paper,) = read_papers()
-    assert paper.domain == "ffhq" and list(paper.methods.values()) == ["interfacegan", "styleflow", "ganspace", "l2l"]
+    assert paper.domains == ["ffhq", "photoface"] and list(paper.methods.values()) == [
+        "interfacegan",
+        "styleflow",
+        "ganspace",
+        "l2l",
+    ]
     tables = {table.key: table for table in paper.tables}
     assert list(tables["identity"].rows) == list(EVALUATED)
     means = [sum(column) / 8 for column in zip(*tables["identity"].rows.values(), strict=True)]
@@ -59,7 +64,7 @@ def test_the_file_we_ship_is_whole() -> None:
         ('better = "lower"', 'better = "low"', "better: expected lower, higher, neither, found 'low'"),
         ("decimals = 2\n", "", "lacks decimals"),
         ('venue = "', 'place = "', "has unknown place"),
-        ('domain = "ffhq"', 'domain = ""', "domain: expected a text"),
+        ('["ffhq", "photoface"]', "[]", "expected tables, methods, domains"),
         ("[[paper]]", "[[paper]", "cannot be read"),
         ('source = "table of identity', 'source = 1 # "', "source: expected a text"),
     ],
