@@ -170,7 +170,7 @@ def _gallery(settings: Settings, card: DomainCard, units: int) -> Size:
     experiment = settings.experiment
     pictures = min(gallery.FACES, experiment.n_faces) * min(gallery.STEPS, experiment.n_steps)
     files = len(experiment.attributes)
-    png = math.ceil(PIXEL_BYTES * card.resolution**2) + PNG_BYTES
+    png = math.ceil(PIXEL_BYTES * min(card.resolution, gallery.LARGEST) ** 2) + PNG_BYTES
     written = table_bytes(schemas.GALLERY, pictures * files, files) + pictures * files * png
     edits = experiment.edits_per_method * row_bytes(schemas.EDITS)
     return _working(card, written, images=images_in_memory(card), in_memory=2 * pictures * png + edits)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.settings.file import Section
-from pipeline.settings.keys import choice, key, number, read_keys, rising, whole
+from pipeline.settings.keys import choice, declared, key, number, read_keys, rising, whole
 from pipeline.settings.paths import expanded, open_regular
 from stylegan.sampling import BLOCK
 
@@ -236,9 +236,14 @@ class Experiment:
 def read_experiment(rules: Section, sizes: Section, of_domain: Section, profile: str) -> Experiment:
     """[protocol], [profile.*] and what [domain.*] has of a run, checked. Raises ConfigError, UnknownNameError.
 
-    A profile's `DOMAIN.precision` goes before the domain's own, unless the command line gave that one.
+    A profile's `DOMAIN.precision` goes before the domain's own, and its `DOMAIN.SIZE`, such as `photoface.n_latents`,
+    before its own size, unless the command line gave that one.
     """
-    of_profile = f"{of_domain.name.removeprefix(f'{DOMAIN}.')}.{PRECISION}"
+    domain = of_domain.name.removeprefix(f"{DOMAIN}.")
+    for name in declared(Experiment, SIZES):
+        if f"{domain}.{name}" in sizes.values and (name not in sizes.changed or f"{domain}.{name}" in sizes.changed):
+            sizes.values[name] = sizes.values[f"{domain}.{name}"]
+    of_profile = f"{domain}.{PRECISION}"
     if of_profile in sizes.values and PRECISION not in of_domain.changed:
         of_domain.values[PRECISION] = sizes.choice(of_profile, PRECISIONS)
     experiment = read_keys(Experiment, {RULES: rules, SIZES: sizes, DOMAIN: of_domain}, profile=profile)

@@ -180,8 +180,9 @@ def _refuse_unknown_keys(
     for name in profiles(parser):
         section = Section(parser, f"profile.{name}", path)
         of_methods = {key for key in section.values if "." in key and key.partition(".")[0] in methods}
-        of_domains = {f"{domain}.{PRECISION}" for domain in domains}
-        section.refuse_others({*keys.declared(Experiment, SIZES), *of_methods, *of_domains})
+        sizes = keys.declared(Experiment, SIZES)
+        of_domains = {f"{domain}.{key}" for domain in domains for key in (PRECISION, *sizes)}
+        section.refuse_others({*sizes, *of_methods, *of_domains})
     for name in parser.sections():
         if name.startswith("domain.") and files_of is not None:
             Section(parser, name, path).refuse_others((*OF_A_RUN, *files_of(name.removeprefix("domain."))))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VERSION = 1
 FACES = 4
 STEPS = 9
+LARGEST = 256  # pixels of a side of a picture; at 1024 px they took longer to compress than to generate
 
 
 def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
@@ -53,7 +54,7 @@ def gallery_shard(work: Work, part: Part, progress: Progress) -> ShardRecord:
 
 
 def _pictures(editor: Editor, strengths: np.ndarray, faces: np.ndarray) -> list[bytes]:
-    """The edits (M) of the faces at `faces` (M,) as PNG."""
+    """The edits (M) of the faces at `faces` (M,) as PNG, of at most LARGEST pixels on a side."""
     import torch
 
     from pipeline.images import to_pil
@@ -62,10 +63,17 @@ def _pictures(editor: Editor, strengths: np.ndarray, faces: np.ndarray) -> list[
         return editor.edit(strengths[rows], faces[rows])
 
     def see(ws: Tensor, rows: slice) -> list[bytes]:
-        return [_png(to_pil(image)) for image in synthesise(editor.domain, ws[rows])]
+        return [_png(to_pil(image)) for image in reduced(synthesise(editor.domain, ws[rows]))]
 
     with torch.inference_mode():
         return [picture for found in see_batches(editor.domain, len(faces), make, see) for picture in found]
+
+
+def reduced(images: Tensor) -> Tensor:
+    """Images (N, 3, H, H) at LARGEST pixels; smaller ones as they are."""
+    from pipeline.images import resize
+
+    return images if images.shape[-1] <= LARGEST else resize(images, LARGEST).clamp(-1.0, 1.0)
 
 
 def gallery_steps(n_steps: int) -> list[int]:

@@ -156,7 +156,7 @@ def test_profile_full_at_1024_px(tmp_path: Path) -> None:
         found.bytes_written
         == sum(size.bytes_written for size in sizes.values()) + report_size(chain.settings).bytes_written
     )
-    assert 5 * GIB < found.bytes_written < 20 * GIB
+    assert 3 * GIB < found.bytes_written < 20 * GIB
 
 
 def test_only_what_is_missing_is_still_to_write(small_run: Chain) -> None:

@@ -88,6 +88,16 @@ def test_a_profile_overrides_a_method() -> None:
     assert smoke["width"] == full["width"]
 
 
+def test_a_profile_may_have_sizes_of_its_own_for_a_domain() -> None:
+    size = load(profile="smoke", domain="photoface").experiment.n_latents
+    assert size < load(profile="smoke").experiment.n_latents
+    for key, expected in (("n_latents", 512), ("photoface.n_latents", 768)):
+        changed = {f"profile.smoke.{key}": str(expected)}
+        assert load(profile="smoke", domain="photoface", overrides=changed).experiment.n_latents == expected
+    with pytest.raises(ConfigError, match="n_faces"):
+        load(profile="smoke", domain="photoface", overrides={"profile.smoke.photoface.n_faces": "1"})
+
+
 def test_a_domain_has_methods_of_its_own_unless_others_are_asked_for(edited: Callable[[str, str, str], Path]) -> None:
     of_file = load().method_names
     own = load(domain="photoface").method_names

@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.attributes import index_of
 from pipeline.chain.grid import edits as editing
 from pipeline.chain.grid.edits import face_blocks
-from pipeline.chain.grid.gallery import FACES, STEPS, gallery_steps
+from pipeline.chain.grid.gallery import FACES, LARGEST, STEPS, gallery_steps, reduced
 from pipeline.chain.inputs import load_method, read_range, read_values, read_w
 from pipeline.chain.views import PIXEL_NOISE
 from pipeline.domains import base
@@ -228,6 +228,12 @@ def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
         image = domain.generator.synthesis(method.edit(ws, strengths, torch.from_numpy(labels[face : face + 1])))
         picture = np.array(Image.open(io.BytesIO(row["png"]))).astype(int)
         assert abs(picture - to_uint8(image)[0].numpy()).max() <= 1
+
+
+def test_pictures_of_large_images_are_reduced() -> None:
+    small, large = torch.rand(1, 3, 64, 64), torch.full((1, 3, 2 * LARGEST, 2 * LARGEST), 0.5)
+    assert reduced(small) is small
+    torch.testing.assert_close(reduced(large), large[..., ::2, ::2])
 
 
 def test_gallery_steps_keep_both_ends() -> None:
