@@ -1,9 +1,4 @@
-"""How far two labellings of the same faces agree: Cohen's kappa (1960), for grades with quadratic weights (1968).
-
-    python -m pipeline.scorer_training.generated.agreement
-
-prints it for the table of the package, as docs/photoface-labels.md shows it.
-"""
+"""How far two labellings of the same faces agree: Cohen's kappa (1960), for grades with quadratic weights (1968)."""
 
 from __future__ import annotations
 
@@ -62,13 +57,3 @@ def kappa(pairs: list[tuple[str, str]], *, graded: bool) -> float | None:
     levels = list(eye.GRADES) if graded else letters
     found = cohen_kappa_score(first, second, labels=levels, weights="quadratic" if graded else None)
     return round(float(found), 4)
-
-
-def main() -> None:
-    """Print the agreement of the package's table as rows of Markdown."""
-    for row in agreements(eye.read()):
-        print(f"| {row.column} | {row.n} | {row.same:.3f} | {'-' if row.kappa is None else f'{row.kappa:.2f}'} |")
-
-
-if __name__ == "__main__":
-    main()
