@@ -134,6 +134,7 @@ def test_recognizers_are_centred_by_the_mean_descriptor(store: Store) -> None:
     ids = np.arange(measuring.FIRST_ID, measuring.FIRST_ID + 3)
     images = generator(torch.from_numpy(draw_z(measuring.SEED, ids)), truncation_psi=0.7).clamp(-1, 1)
     raw, centred = read_recognizers(store, centred=False), read_recognizers(store, centred=True)
+    assert set(raw) == set(centred) == set(centres.ROLES) and len(raw) == 2
     for role in centres.ROLES:
         assert not raw[role].centre.any()
         torch.testing.assert_close(

@@ -36,6 +36,7 @@ def test_the_heads_are_the_cards_and_small(cards: dict[str, dict[str, Any]]) -> 
 
 
 def test_all_evaluated_attributes_are_known_by_figures_above_the_floors(cards: dict[str, dict[str, Any]]) -> None:
+    assert set(cards) == {"a", "b"}
     for card in cards.values():
         assert set(EVALUATED.values()) <= set(card["attributes"])
         assert set(card["attributes"]) | set(card["left_out"]) == set(NAMES) and all(card["left_out"].values())
