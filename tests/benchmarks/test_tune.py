@@ -11,6 +11,7 @@ from torch import Tensor
 from benchmarks import tune
 from pipeline.attributes import EVALUATED, NAMES
 from pipeline.chain.sets import SETS, id_range
+from pipeline.domains import base
 from pipeline.methods import registry
 from pipeline.settings.settings import load_settings
 from tests.worlds import toy
@@ -44,7 +45,7 @@ def test_every_method_has_as_many_tries_and_begins_with_its_defaults() -> None:
 @pytest.mark.parametrize("profile", ["smoke", "standard", "full"])
 def test_no_stage_uses_these_codes(profile: str) -> None:
     settings = load_settings(
-        profile=profile, known_methods=registry.names(), known_domains=("synthface", "ffhq"), path=ROOT / "luigi.cfg"
+        profile=profile, known_methods=registry.names(), known_domains=base.names(), path=ROOT / "luigi.cfg"
     )
     for which in (*SETS, "naming"):
         first, count = id_range(settings, which)
