@@ -52,11 +52,19 @@ class Workers:
 
     def count(self) -> int:
         """Number of connected workers, from the scheduler; 0 if it does not answer."""
+        return len(self._threads())
+
+    def slots(self) -> int:
+        """Number of tasks that the connected workers compute at once; 0 if the scheduler does not answer."""
+        return sum(self._threads().values())
+
+    def _threads(self) -> dict[str, int]:
+        """Threads by address of the connected workers."""
         try:
-            return len(self.client.nthreads(callback_timeout=ANSWER_SECONDS))
+            return dict(self.client.nthreads(callback_timeout=ANSWER_SECONDS))
         except Exception as error:  # the client raises any error of its connection
             log.debug("The scheduler does not say how many workers it has: %s", error)
-            return 0
+            return {}
 
     def unsubscribe(self, topic: str) -> None:
         """Unsubscribe from a topic; does nothing if the connection is lost."""

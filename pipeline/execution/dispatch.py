@@ -6,6 +6,7 @@ import logging
 import queue
 import time
 import uuid
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,21 @@ class Sent:
     def __init__(self, job: Job, workers: Workers, topic: str) -> None:
         self.job, self.workers, self.topic = job, workers, topic
         self.all: list[Future[Any]] = []
+        self._unsent = deque(range(len(job.calls)))
         self._waiting: dict[Future[Any], int] = {}
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+
+    def fill(self) -> None:
+        """Send shards while a thread of a worker has none.
+
+        Dask assigns a task to a worker when it arrives, and moves no task whose duration it does not know. Sent all at
+        once, short trainings waited for a long one on one worker while the other had nothing to do.
+        """
+        if not self._unsent:
+            return
+        slots = max(1, self.workers.slots())
+        while self._unsent and len(self._waiting) < slots:
+            self.send(self._unsent.popleft())
 
     def send(self, index: int) -> None:
         """Send a shard; shards with a lower index have priority."""
@@ -78,8 +92,6 @@ def run_on_dask(job: Job, workers: Workers) -> None:
     workers.client.subscribe_topic(topic, lambda event: job.heard(*event[1]))
     sent = Sent(job, workers, topic)
     try:
-        for index in range(len(job.calls)):
-            sent.send(index)
         _collect(job, workers, sent)
     except BaseException as error:
         workers.abandon(sent.all)
@@ -104,6 +116,7 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
     alone = None
     tried: set[int] = set()
     while len(job.finished) < len(job.calls):
+        sent.fill()
         if alone is None and len(job.finished) + len(suspects) == len(job.calls):
             alone = suspects.pop(0)
             sent.send(alone)

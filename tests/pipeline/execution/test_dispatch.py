@@ -53,6 +53,20 @@ def test_tasks_are_found_done_without_being_told(address: str, tmp_path: Path, m
     assert is_complete(STAGE, tmp_path)
 
 
+def test_a_worker_gets_a_shard_when_it_has_none(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask would keep shards of unknown duration behind a long one, on the worker that it chose at first."""
+    waiting = []
+    send = dispatch.Sent.send
+
+    def sending(sent: dispatch.Sent, index: int) -> None:
+        waiting.append(len(sent._waiting))
+        send(sent, index)
+
+    monkeypatch.setattr(dispatch.Sent, "send", sending)
+    run(on(address, tmp_path), tmp_path / "notes")
+    assert len(waiting) == 4 == len(computed(tmp_path / "notes")) and max(waiting) == 1, "two workers of one thread"
+
+
 def test_a_rate_fails_no_stage(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.Workers, "count", lambda workers: 0)
     run(on(address, tmp_path), tmp_path / "notes")
