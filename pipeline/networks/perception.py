@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,7 +27,7 @@ class _Fire(nn.Module):
         return functional.relu(self.norm(torch.cat([self.point(x), self.area(x)], dim=1)))
 
 
-class PerceptionNet(nn.Module):
+class PerceptionNet(nn.Module, ABC):
     """A network whose activations at several depths are known: images (N, 3, H, W) in [-1, 1].
 
     `features` (N, feature_width) are the global average after the last convolution; `logits` (N, classes) are over the
@@ -36,13 +38,13 @@ class PerceptionNet(nn.Module):
     classes: int
     map_channels: tuple[int, ...]
 
+    @abstractmethod
     def maps(self, images: Tensor) -> list[Tensor]:
         """Activations (N, channels, h, w), fine to coarse."""
-        raise NotImplementedError
 
+    @abstractmethod
     def seen(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Perception vectors and class logits of images whose `maps` are known."""
-        raise NotImplementedError
 
     def features(self, images: Tensor) -> Tensor:
         """Perception vectors, (N, feature_width), not negative."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -9,12 +11,12 @@ from pipeline.attributes import NAMES
 from pipeline.networks.trunks import trunk
 
 
-class AttributeScorer(nn.Module):
+class AttributeScorer(nn.Module, ABC):
     """Images (N, 3, H, W) in [-1, 1] -> values (N, 35) in [0, 1], columns as `attributes.NAMES`; differentiable."""
 
+    @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
         """Values before the logistic function, (N, 35)."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images).sigmoid()

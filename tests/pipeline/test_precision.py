@@ -140,7 +140,7 @@ def test_images_and_judges_of_bfloat16_are_close_to_those_of_full_precision(narr
         assert torch.equal(expected, found) and expected.max() > 0.9
 
 
-def test_weights_can_take_part_in_a_training_whoever_loads_them() -> None:
+def test_weights_can_take_part_in_a_training_wherever_they_are_loaded() -> None:
     base._load.cache_clear()
     with torch.inference_mode():
         domain = base.load("synthface", "cpu")

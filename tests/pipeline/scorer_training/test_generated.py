@@ -51,7 +51,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     ks = np.arange(FACES)
     monkeypatch.setattr(eye, "of_role", lambda table, role: (ks, np.zeros((FACES, len(NAMES)), np.float32)))
     monkeypatch.setattr(faces, "render", lambda *arguments: None)
-    monkeypatch.setattr(networks, "read_generator", lambda store: MobileCheckpoint(None, 1.0, {}, ()))  # type: ignore[arg-type]
+    checkpoint = MobileCheckpoint(None, 1.0, {}, ())  # type: ignore[arg-type]
+    monkeypatch.setattr(networks, "read_generator", lambda store: checkpoint)
     monkeypatch.setattr(build, "look", lambda job, ks, by_eye, store: seen())
     monkeypatch.setenv("LATENTBENCH_WEIGHTS", str(tmp_path))
     return Store(tmp_path, read_table())
@@ -59,7 +60,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def job(role: str, to: Path, **floors: float) -> build.HeadJob:
     trunk = files.TRUNKS[f"scorer_{role}"]
-    return build.HeadJob(role, to, to.parent, None, "sha256 of the generator", trunk, **floors)  # type: ignore[arg-type]
+    generator = "sha256 of the generator"
+    return build.HeadJob(role, to, to.parent, None, generator, trunk, **floors)  # type: ignore[arg-type]
 
 
 def test_a_head_and_a_card_that_agree(store: Store, tmp_path: Path) -> None:
