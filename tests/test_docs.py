@@ -18,7 +18,7 @@ from tasks.cli import app
 from tests.test_plain_words import FORBIDDEN
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "outputs/README.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "outputs/README.md"]
 WIDTH = 120
 FOLDERS = "stylegan|pipeline|tasks|latentbench|tests|benchmarks|docs"
 RIDDLES = "|".join(FORBIDDEN)
@@ -61,7 +61,7 @@ def test_paths_are_there(page: Path) -> None:
 
 def test_the_index_has_every_page() -> None:
     index = (ROOT / "docs/index.md").read_text()
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")} - {"index.md"}
     assert pages and {name for name in pages if f"]({name})" not in index} == set()
 
 
@@ -107,9 +107,9 @@ def table_of_the_chain() -> str:
 
 
 def test_the_table_of_the_chain_is_the_chain() -> None:
-    page, expected = (ROOT / "docs/protocol.md").read_text(), table_of_the_chain()
+    page, expected = (ROOT / "docs/explanation/protocol.md").read_text(), table_of_the_chain()
     assert expected.count("\n") == len(KINDS) + 1
-    assert expected in page, f"docs/protocol.md, expected:\n{expected}"
+    assert expected in page, f"docs/explanation/protocol.md, expected:\n{expected}"
 
 
 @each_page

@@ -64,7 +64,7 @@ def test_nothing_is_left_behind(wheel: Path) -> None:
 def test_every_page_that_the_code_names_goes_along(wheel: Path) -> None:
     """Help and errors name pages as docs/NAME.md; an installation has them without their pictures."""
     sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
-    named = {page for path in sources for page in re.findall(r"\bdocs/([a-z-]+\.md)\b", path.read_text())}
+    named = {page for path in sources for page in re.findall(r"\bdocs/([a-z/-]+\.md)\b", path.read_text())}
     assert len(named) > 5
     names = [name for name in zipfile.ZipFile(wheel).namelist() if "docs/" in name]
     assert named <= {name.removeprefix("latentbench/docs/") for name in names}
@@ -104,7 +104,7 @@ def python(installed: Path, folder: Path, code: str, *arguments: str) -> str:
 
 def test_the_index_names_every_page() -> None:
     links = set(re.findall(r"\]\(([^)#]+)", (ROOT / "docs" / "index.md").read_text()))
-    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= links
+    assert {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")} - {"index.md"} <= links
     assert not [link for link in links if not (ROOT / "docs" / link).exists()]
 
 

@@ -1,4 +1,4 @@
-"""The package of docs/plugin.md, installed for real, keeps the contract and runs through the whole chain."""
+"""The package of the tutorial, installed for real, keeps the contract and runs through the whole chain."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CHECK = ["methods", "check", "--domain", "scenes", "--latents", "64"]
 
 def block(language: str) -> str:
     """The first code block of that language in the page."""
-    found = re.search(rf"```{language}\n(.*?)```", (ROOT / "docs" / "plugin.md").read_text(), re.S)
+    found = re.search(rf"```{language}\n(.*?)```", (ROOT / "docs/tutorial/own-method.md").read_text(), re.S)
     assert found is not None
     return found.group(1)
 

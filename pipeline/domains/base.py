@@ -74,7 +74,8 @@ class DomainCard:
             reasons = "; ".join(f"{name}: {self.left_out[EVALUATED[name]]}" for name in unknown)
             raise ConfigError(
                 f"Domain {self.name} cannot evaluate {', '.join(unknown)} ({reasons}). Remove them from [protocol] "
-                "attributes (or name the others with --attribute), or train scorers that know them (docs/ffhq.md)."
+                "attributes (or name the others with --attribute), or train scorers that know them "
+                "(docs/howto/ffhq.md)."
             )
 
 

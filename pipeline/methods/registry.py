@@ -113,7 +113,7 @@ def _as_method(name: str, target: object) -> type[Method]:
         raise LatentbenchError(f"Method {name!r} is {target!r}, expected a subclass of latentbench.Method.")
     lacking = [fact for fact in FACTS if not hasattr(target, fact)] + sorted(target.__abstractmethods__)
     if lacking:
-        raise LatentbenchError(f"Method {name!r} lacks {', '.join(lacking)} (docs/plugin.md says what they are).")
+        raise LatentbenchError(f"Method {name!r} lacks {', '.join(lacking)}: see docs/tutorial/own-method.md.")
     return target
 
 

@@ -10,7 +10,7 @@ FFHQ's alignment puts the eyes and the mouth of every face at the same positions
 
 BOX is the median box of our detector on faces in FFHQ's alignment: 192 generated faces of domain synthface at 256 px,
 made symmetric (measured: 0.242, 0.190, 0.749, 0.861; the boxes of single faces differ from it by 0.04 to 0.08).
-docs/ffhq.md has more.
+docs/howto/ffhq.md has more.
 """
 
 from __future__ import annotations

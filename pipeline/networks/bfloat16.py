@@ -2,7 +2,7 @@
 
 A normalisation that follows a convolution is folded into its weights before they are rounded, which saves a pass over
 the feature map. Sums inside a convolution, global averages and linear layers stay in float32, so a judge's answers are
-not rounded to bfloat16's three digits. Measured changes of every answer: docs/benchmarks.md.
+not rounded to bfloat16's three digits. Measured changes of every answer: docs/reference/benchmarks.md.
 """
 
 from __future__ import annotations

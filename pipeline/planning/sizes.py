@@ -3,7 +3,7 @@
 Only the constants below are measured; comments give their origin. Disk: rows x bytes of a row by its schema x the share
 that zstd leaves of each type of column, and the footers, records and manifests of the files. Memory: of one worker, for
 its process, the networks, a micro-batch of images, and the tables that the stage reads whole; `device_bytes` of it lie
-on the device. docs/scale.md has the formulas in words and their results.
+on the device. docs/explanation/scale.md has the formulas in words and their results.
 """
 
 from __future__ import annotations

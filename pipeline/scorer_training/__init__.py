@@ -1,1 +1,1 @@
-"""Training of scorers on labelled photographs: reading of labels, split and training (layouts: docs/scorers.md)."""
+"""Training of scorers on labelled photographs: labels, split, training (layouts: docs/howto/own-labels.md)."""

@@ -119,8 +119,8 @@ def _values(table: pd.DataFrame, path: Path, first: int) -> np.ndarray:
             index = int(np.flatnonzero(wrong)[0])
             raise LabelsError(
                 f"{path.name}, row {index + first} ({table[PATH].iloc[index]}): {name} is {cells.iloc[index]}, "
-                "expected a number from 0 to 1, or nothing where it is unknown; docs/attributes.md has the limits of "
-                "angles and age."
+                "expected a number from 0 to 1, or nothing where it is unknown; docs/reference/attributes.md has the "
+                "limits of angles and age."
             )
         values[:, INDEX[name]] = numbers
     return values

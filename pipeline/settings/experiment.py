@@ -184,7 +184,7 @@ class Experiment:
         "Precision of the generator's four highest resolutions: full; half (float16, as NVIDIA's code has it on GPUs: "
         "about half the memory there; pixels change by less than .01; slow on a CPU); or bfloat16, which is also that "
         "of the judges' convolutions, all but the detector's: 2 to 3 times as fast on processors that multiply it; "
-        "docs/benchmarks.md has the change of every score. A profile may have it as DOMAIN.precision.",
+        "docs/reference/benchmarks.md has the change of every score. A profile may have it as DOMAIN.precision.",
         PRECISIONS,
         default=FULL,
     )
@@ -200,9 +200,9 @@ class Experiment:
     faces_from: str = key(
         RULES,
         _table,
-        "A table of inverted photographs (FOLDER/faces.parquet of `latentbench invert`, docs/invert.md), whose codes "
-        "are edited in place of sampled faces; empty: sampled faces. No profile may ask for more faces than the table "
-        "has.",
+        "A table of inverted photographs (FOLDER/faces.parquet of `latentbench invert`, docs/howto/photographs.md), "
+        "whose codes are edited in place of sampled faces; empty: sampled faces. No profile may ask for more faces "
+        "than the table has.",
         default="",
     )
     faces_sha256: str = ""  # of the table's content, which changes numbers

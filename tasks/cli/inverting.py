@@ -53,7 +53,7 @@ def invert(
     batch: Batch = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
-    """Align photographs as FFHQ does and find the codes whose images come closest (docs/invert.md).
+    """Align photographs as FFHQ does and find the codes whose images come closest (docs/howto/photographs.md).
 
     A run edits them with `--set protocol.faces_from=FOLDER/faces.parquet`. Photographs that are finished in FOLDER are
     kept. Photographs that cannot be used are named, the others continue, and the exit code is 1.

@@ -21,8 +21,8 @@ from tasks.paths import at_home
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Scorers of photographs: train one of the two that a domain needs from labelled faces. docs/scorers.md says "
-    "more.",
+    help="Scorers of photographs: train one of the two that a domain needs from labelled faces. "
+    "docs/howto/own-labels.md says more.",
 )
 
 WHAT, HOW, WHERE = "Images and labels to learn from", "How it is trained (changes the result)", "Where and how it runs"

@@ -36,9 +36,10 @@ def render(
     masks: Annotated[bool, typer.Option("--masks", help="Write OUT-masks.png too: the part of each pixel.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all factors as JSON.")] = False,
 ) -> None:
-    """Render faces from factors; `latentbench synthface factors` lists them, docs/synthface-factors.md shows them.
+    """Render faces from factors; `latentbench synthface factors` lists them.
 
-    The PNG carries the factors of its faces in a text chunk, from which --like takes them.
+    docs/reference/synthface-factors.md has a picture of each. The PNG carries the factors of its faces in a text chunk,
+    from which --like takes them.
 
     Example: latentbench synthface render --set age=0.8 --set glasses=1 --identity 7 out.png
     """
@@ -69,7 +70,7 @@ def factors(
 ) -> None:
     """List the factors of a face: range, default, meaning, parts; or write them as a page with a picture of each.
 
-    Example: latentbench synthface factors --write docs
+    Example: latentbench synthface factors --write docs/reference
     """
     from pipeline.domains.synthface import catalogue
 
@@ -111,10 +112,10 @@ def sheet(
 ) -> None:
     """Draw many faces in one picture, to look at.
 
-    Examples: latentbench synthface sheet docs/synthface-pairs.png; latentbench synthface sheet --all docs
+    Examples: latentbench synthface sheet docs/img/synthface-pairs.png; latentbench synthface sheet --all docs/img
     """
     if (picture is None) == (every is None):
-        raise ConfigError("Expected one of a PNG file to write and --all FOLDER, such as `sheet --all docs`.")
+        raise ConfigError("Expected one of a PNG file to write and --all FOLDER, such as `sheet --all docs/img`.")
     from pipeline.domains.synthface import sheets
 
     for name, path in sheets.sheet_files(every).items() if every else [(kind, picture)]:

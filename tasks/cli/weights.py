@@ -23,8 +23,8 @@ from tasks.paths import at_home
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Weight files of other people: list, fetch, check and import them. docs/weights-files.md and docs/weights.md "
-    "say more.",
+    help="Weight files of other people: list, fetch, check and import them. docs/howto/weight-files.md and "
+    "docs/howto/own-checkpoint.md say more.",
 )
 
 app.command("import")(import_weights)

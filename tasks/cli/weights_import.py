@@ -45,7 +45,7 @@ def import_weights(
     """Convert a checkpoint to safetensors and a JSON card, without executing anything in it.
 
     Reads StyleGAN2 generators from pickles of NVIDIA (stylegan2-ada-pytorch, stylegan3, the TensorFlow-era
-    stylegan2), from rosinality's .pt and from safetensors. docs/weights.md says what is refused and why.
+    stylegan2), from rosinality's .pt and from safetensors. docs/howto/own-checkpoint.md says what is refused and why.
 
     Example: latentbench weights import ffhq.pkl --to weights --name ffhq-1024
     """

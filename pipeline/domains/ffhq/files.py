@@ -71,7 +71,7 @@ def lacking(found: dict[str, File], folder: Path) -> str:
     ]
     lines += [f"  {file.role}: {file.reason}" for file in bad]
     lines += [
-        "docs/ffhq.md describes all steps to a full run. To try the program without these files, make stand-ins: "
+        "docs/howto/ffhq.md describes all steps to a full run. To try the program without these files, make stand-ins: "
         f"latentbench weights stand-in {DOMAIN} --to DIR"
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The photoface domain: photoreal faces at 1024 px, from packages of PyPI and npm (docs/photoface.md).
+"""The photoface domain: photoreal faces at 1024 px, from packages of PyPI and npm (docs/explanation/photoface.md).
 
 files.py      the files of each network and their state on this machine
 domain.py     the domain's card and its networks

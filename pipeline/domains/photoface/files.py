@@ -56,7 +56,7 @@ def lacking(found: dict[str, File], folder: Path) -> str:
     lines = [f"Domain {DOMAIN} lacks {len(bad)} of {len(found)} networks in {folder}: {_named(bad)}."]
     missing = [file for file in bad if file.state == MISSING and file.name]
     if missing:
-        lines.append(f"  {_named(missing)}: missing. Fetch all files (docs/photoface.md): {FETCH}")
+        lines.append(f"  {_named(missing)}: missing. Fetch all files (docs/explanation/photoface.md): {FETCH}")
     lines += [f"  {file.role}: {file.reason}" for file in bad if file not in missing]
     lines.append(f"latentbench doctor --domain {DOMAIN} checks them.")
     return "\n".join(lines)

@@ -51,7 +51,8 @@ SHOWN_WITH: dict[str, dict[str, float]] = {
 }
 INTRODUCTION = """# The factors of synthface
 
-Written by `latentbench synthface factors --write docs`: change `pipeline/domains/synthface/factors.py`, not this page.
+Written by `latentbench synthface factors --write docs/reference`: change `pipeline/domains/synthface/factors.py`, not
+this page.
 
 A face is {count} numbers in [0, 1]. Any can be drawn:
 

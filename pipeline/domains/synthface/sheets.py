@@ -108,7 +108,7 @@ def _lay_out(pixels: np.ndarray, groups: list[tuple[str, str, str]]) -> Image.Im
 
 @dataclass(frozen=True)
 class Sheet:
-    """A kind of sheet: its drawing function, its default number of faces, and its file in the docs."""
+    """A kind of sheet: its drawing function, its default number of faces, and its file in docs/img."""
 
     draw: Callable[[int, int], Image.Image]
     count: int
@@ -139,5 +139,5 @@ def write_sheet(kind: str, path: Path, seed: int, count: int | None = None) -> i
 def sheet_files(folder: Path) -> dict[str, Path]:
     """Kind -> its file in a folder of docs. Raises ConfigError if the folder does not exist."""
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: expected a folder that exists, such as docs.")
+        raise ConfigError(f"{folder}: expected a folder that exists, such as docs/img.")
     return {kind: folder / sheet.file for kind, sheet in SHEETS.items()}

@@ -47,7 +47,7 @@ class L2L(TrainableL2L):
 
     The paper leaves open, and we chose (loss weights, threshold, depth and optimiser are in no source we could read;
     the loss weights follow the one unofficial implementation, but for the target's, 3 and not 1, which the rule of
-    benchmarks/tune.py chose: docs/ablations.md):
+    benchmarks/tune.py chose: docs/howto/ablations.md):
 
     - u, the units of the attributes. With `units = deviations` their standard deviations over the training labels, of
       root mean square 1, so that all attributes are asked to change alike and count alike; `units = raw` gives u = 1,

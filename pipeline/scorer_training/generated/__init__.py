@@ -1,1 +1,1 @@
-"""Scorers of the domain photoface, trained on generated faces (docs/photoface-labels.md)."""
+"""Scorers of the domain photoface, trained on generated faces (docs/explanation/photoface-labels.md)."""

@@ -38,7 +38,7 @@ HOW = (
     "time"
 )
 PICTURES = "averaged down to 256 px, then as the trunk's publisher resizes them"
-LICENCE = "Apache-2.0; the trunk's file and the generator's have licences of their own (docs/weights-files.md)"
+LICENCE = "Apache-2.0; the trunk's file and the generator's have licences of their own (docs/howto/weight-files.md)"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ def _source(
 ) -> dict[str, Any]:
     first = faces.FIRST_ID[job.role]
     return {
-        "kind": "generated faces of photoface, labelled by eye, by networks and by formulas (docs/photoface-labels.md)",
+        "kind": "generated faces of photoface, labelled by eye, by networks and by formulas "
+        "(docs/explanation/photoface-labels.md)",
         "files": {eye.TABLE.name: file_sha256(eye.TABLE)},
         "labels_sha256": labels.digest(),
         "pictures_sha256": seen.pictures_sha256,

@@ -1,4 +1,4 @@
-"""A picture with three faces of every value of the labels by looking, for docs/photoface-labels.md.
+"""A picture with three faces of every value of the labels by looking, for docs/explanation/photoface-labels.md.
 
     python -m pipeline.scorer_training.generated.examples FOLDER FILE.jpg
 

@@ -1,4 +1,4 @@
-"""The tables of docs/photoface-labels.md, as rows of Markdown.
+"""The tables of docs/explanation/photoface-labels.md, as rows of Markdown.
 
 python -m pipeline.scorer_training.generated.page CARD_A.json CARD_B.json
 """

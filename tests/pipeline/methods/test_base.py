@@ -1,4 +1,4 @@
-"""The import path that docs/plugin.md taught first goes on working, with a warning that names the new one."""
+"""The import path that the tutorial taught first goes on working, with a warning that names the new one."""
 
 from __future__ import annotations
 

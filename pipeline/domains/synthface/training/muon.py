@@ -3,7 +3,7 @@
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024: the step of a weight matrix is its
 momentum with all singular values set to the same number. torch's Muon accepts only matrices, so a kernel
 (out, in, k, k) is reshaped to (out, in k k). Distillation of the generator needs several times fewer images with Muon
-than with Adam (docs/synthface.md has the figures).
+than with Adam (docs/explanation/synthface.md has the figures).
 """
 
 from __future__ import annotations

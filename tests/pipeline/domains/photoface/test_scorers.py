@@ -1,4 +1,4 @@
-"""The scorers that come with the package: what their cards say, and that docs/photoface-labels.md says the same."""
+"""The scorers in the package: what their cards say, and that docs/explanation/photoface-labels.md says the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.scorer_training.generated import eye, page
 from pipeline.storage.files import file_sha256
 from pipeline.weights.table import read_table
 
-PAGE = Path(__file__).parents[4] / "docs/photoface-labels.md"
+PAGE = Path(__file__).parents[4] / "docs/explanation/photoface-labels.md"
 MOST_BYTES = 10_000_000
 
 

@@ -13,8 +13,8 @@ from pipeline.domains.synthface.factors import FACTOR_NAMES, FACTORS, column
 from pipeline.domains.synthface.renderer import render
 from pipeline.errors import ConfigError
 
-DOCS = Path(__file__).parents[4] / "docs"
-AGAIN = "regenerate it: latentbench synthface factors --write docs"
+DOCS = Path(__file__).parents[4] / "docs/reference"
+AGAIN = "regenerate it: latentbench synthface factors --write docs/reference"
 LARGEST = 2 * 2**20  # bytes of all pictures of the page
 
 
