@@ -43,6 +43,7 @@ CLEAN = (
     "pipeline/report",
     "pipeline/scorer_training",
     "pipeline/settings",
+    "pipeline/showing",
     "pipeline/statistics",
     "pipeline/storage",
     "pipeline/weights",

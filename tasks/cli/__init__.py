@@ -24,6 +24,7 @@ from tasks.cli import (
     results,
     running,
     scorer,
+    showing,
     streams,
     synthface,
     weights,
@@ -78,6 +79,7 @@ app.command("status", rich_help_panel=RUNS)(planning.status)
 app.command("invalidate", rich_help_panel=RUNS)(planning.forget)
 app.command("invert", rich_help_panel=RUNS)(inverting.invert)
 app.command("report", rich_help_panel=RESULTS)(results.report)
+app.command("show", rich_help_panel=RESULTS)(showing.show)
 app.command("compare", rich_help_panel=RESULTS)(results.compare)
 app.command("query", rich_help_panel=RESULTS)(results.query)
 listing.methods_app.command("llf-clusters")(clusters.llf_clusters)

@@ -41,6 +41,7 @@ VERBS = (
     "status",
     "invert",
     "report",
+    "show",
     "compare",
     "query",
     "methods",

@@ -1,0 +1,137 @@
+"""Rows of edited pictures as one picture, or as one that moves, with strengths and scores below each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.attributes import EVALUATED, get
+from pipeline.showing.edited_faces import EditedFace, EditedRow
+
+GAP, MARGIN, LETTERS = 6, 12, 13  # pixels; letters are so high
+INK, FAINT, WARNING = (26, 26, 26), (95, 95, 95), (176, 0, 32)
+QUALITY = 90  # of WebP
+SWEEP = 2400  # milliseconds from one end of the range to the other
+SLOWEST = 400  # milliseconds of one step
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What the rows show: the attribute, the face counted from 0, and the run in words."""
+
+    attribute: str
+    face: int
+    run: str
+
+
+def drawn(heading: Heading, rows: Sequence[EditedRow], size: int) -> Image.Image:
+    """All rows in one picture, a row for each method; every edit is `size` pixels wide."""
+    line = _line()
+    cell, columns = size + 4 * line, max(len(row.edits) for row in rows)
+    head = MARGIN + 2 * line + GAP
+    width = 2 * MARGIN + columns * (size + GAP) - GAP
+    height = head + len(rows) * (line + cell + GAP) + MARGIN
+    lines = (*_title(heading, rows), *(_name(row) for row in rows))
+    sheet = Image.new("RGB", (max(width, *(_width(text) + 2 * MARGIN for text in lines)), height), "white")
+    _write_title(sheet, heading, rows)
+    for number, row in enumerate(rows):
+        top = head + number * (line + cell + GAP)
+        _write(sheet, MARGIN, top, _name(row))
+        for place, edit in enumerate(row.edits):
+            _put(sheet, MARGIN + place * (size + GAP), top + line, edit, heading.attribute, size)
+    return sheet
+
+
+def frames(heading: Heading, rows: Sequence[EditedRow], size: int) -> list[Image.Image]:
+    """A picture for each step, in which the methods stand side by side; the range is gone through to and fro."""
+    line = _line()
+    head = MARGIN + 2 * line + GAP
+    wide = max(size, *(_width(row.method) for row in rows)) + GAP
+    width = max(2 * MARGIN + len(rows) * wide, *(_width(text) + 2 * MARGIN for text in _title(heading, rows)))
+    found = []
+    for step in range(len(rows[0].edits)):
+        sheet = Image.new("RGB", (width, head + 5 * line + size + MARGIN), "white")
+        _write_title(sheet, heading, rows)
+        for number, row in enumerate(rows):
+            left = MARGIN + number * wide
+            _write(sheet, left, head, row.method)
+            _put(sheet, left, head + line, row.edits[step], heading.attribute, size)
+        found.append(sheet)
+    return [*found, *found[-2:0:-1]]
+
+
+def encoded(sheets: Sequence[Image.Image], suffix: str) -> bytes:
+    """The bytes of a file `.png`, `.webp` or `.gif`; several pictures move."""
+    data = io.BytesIO()
+    if len(sheets) == 1:
+        sheets[0].save(data, format=suffix.removeprefix("."), **({"quality": QUALITY} if suffix == ".webp" else {}))
+        return data.getvalue()
+    milliseconds = min(SLOWEST, 2 * SWEEP // len(sheets))
+    options = {"save_all": True, "append_images": list(sheets[1:]), "duration": milliseconds, "loop": 0}
+    if suffix == ".webp":
+        options |= {"quality": QUALITY, "method": 4}
+    sheets[0].save(data, format=suffix.removeprefix("."), **options)
+    return data.getvalue()
+
+
+def reading(attribute: str, value: float) -> str:
+    """A value in [0, 1] of an evaluated attribute, in its unit where it has one.
+
+    >>> reading("age", 0.4), reading("expression", 0.4)
+    ('age 30 years', 'expression 0.40')
+    """
+    limits = get(EVALUATED[attribute])
+    if limits.unit == "1":
+        return f"{attribute} {value:.2f}"
+    return f"{attribute} {limits.low + value * (limits.high - limits.low):.0f} {limits.unit}s"
+
+
+def _title(heading: Heading, rows: Sequence[EditedRow]) -> tuple[str, str]:
+    first = rows[0].edits[0]
+    return (
+        f"{heading.attribute}, face {heading.face}: {reading(heading.attribute, first.start_value)} unedited",
+        f"{heading.run}. Attribute by scorer B; identity distance to the unedited face by recognizer B.",
+    )
+
+
+def _name(row: EditedRow) -> str:
+    return f"{row.method} (strength: {row.unit})"
+
+
+def _write_title(sheet: Image.Image, heading: Heading, rows: Sequence[EditedRow]) -> None:
+    for number, (text, ink) in enumerate(zip(_title(heading, rows), (INK, FAINT), strict=True)):
+        _write(sheet, MARGIN, MARGIN + number * _line(), text, ink)
+
+
+def _put(sheet: Image.Image, left: int, top: int, edit: EditedFace, attribute: str, size: int) -> None:
+    """One picture and what is known of it."""
+    picture = edit.picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+    sheet.paste(picture, (left, top))
+    lines = [
+        (f"strength {edit.strength:+.2f}", INK),
+        (reading(attribute, edit.value), INK),
+        (f"identity {edit.identity:.2f}", INK),
+    ]
+    if not edit.detected:
+        lines.append(("no face found", WARNING))
+    for number, (text, ink) in enumerate(lines):
+        _write(sheet, left, top + size + number * _line(), text, ink)
+
+
+def _write(sheet: Image.Image, left: int, top: int, text: str, ink: tuple[int, int, int] = INK) -> None:
+    ImageDraw.Draw(sheet).text((left, top), text, fill=ink, font=_font())
+
+
+def _width(text: str) -> int:
+    return round(_font().getlength(text))
+
+
+def _line() -> int:
+    return LETTERS + 4
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(LETTERS)
