@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import threading
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -20,12 +21,15 @@ from pipeline.tables.schemas import LATER, PUBLISHED
 
 if TYPE_CHECKING:
     import duckdb
+    import pandas as pd
 
 MOST_SECONDS = 600.0
 MOST_MEMORY = 2 * 2**30  # bytes, of DuckDB's work and of the rows that it answers
-VECTORS = 50  # of 2,048 rows, fetched at once
+ROWS = 102_400  # fetched at once
 RUN_ID = pa.field("run_id", pa.string())
 READS_ONLY = "`latentbench query` only reads: expected one SELECT (or FROM, WITH, DESCRIBE, SUMMARIZE, EXPLAIN)"
+# A column that a query names and no table of it has, as DuckDB's binder says it.
+NO_COLUMN = re.compile(r'(?:Referenced column "([^"]+)" not found|not have a column named "([^"]+)")')
 
 
 class QueryError(LatentbenchError):
@@ -33,6 +37,11 @@ class QueryError(LatentbenchError):
 
 
 def query(outputs: Path, sql: str, *, all_runs: bool = False) -> pd.DataFrame:
+    """The rows of `query_table` as a pandas frame: whole numbers stay whole where some are missing."""
+    return frame(query_table(outputs, sql, all_runs=all_runs))
+
+
+def query_table(outputs: Path, sql: str, *, all_runs: bool = False) -> pa.Table:
     """The rows that one SELECT gives over the tables of the newest run, or of every run.
 
     Every table has a column `run_id`. Over several runs tables are united by column name; a column that a run is too
@@ -40,14 +49,32 @@ def query(outputs: Path, sql: str, *, all_runs: bool = False) -> pd.DataFrame:
     and settings are out of the query's reach; its time and its memory are bounded. Raises QueryError, StageError if no
     run is published, CorruptShardError if a table of a run that is read is damaged.
     """
+    with _asking(connect(run_folders(outputs, all_runs=all_runs))) as connection:
+        _check_reads(connection, sql)
+        return _fetched(connection.sql(sql).to_arrow_reader(ROWS))
+
+
+def frame(table: pa.Table) -> pd.DataFrame:
+    """Rows as a pandas frame. Whole numbers and flags with nulls get nullable types: pandas would take floats."""
+    import pandas as pd
+
+    rows = table.to_pandas()
+    for place, column in enumerate(table.columns):
+        if column.null_count and (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+            kind = pd.BooleanDtype() if pa.types.is_boolean(column.type) else pd.Int64Dtype()
+            rows.isetitem(place, column.to_pandas(types_mapper=lambda _, kind=kind: kind))
+    return rows
+
+
+@contextmanager
+def _asking(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The connection for MOST_SECONDS, after which it is closed; what DuckDB raises becomes a QueryError."""
     import duckdb
 
-    connection = connect(run_folders(outputs, all_runs=all_runs))
     alarm = threading.Timer(MOST_SECONDS, connection.interrupt)
     alarm.start()
     try:
-        _check_reads(connection, sql)
-        return _fetched(connection.execute(sql))
+        yield connection
     except duckdb.InterruptException as error:
         raise QueryError(f"The query took more than {MOST_SECONDS:g} seconds. Ask for less.") from error
     except duckdb.OutOfMemoryException as error:
@@ -63,25 +90,34 @@ def query(outputs: Path, sql: str, *, all_runs: bool = False) -> pd.DataFrame:
         connection.close()
 
 
-def _fetched(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def _fetched(batches: pa.RecordBatchReader) -> pa.Table:
     """The rows of a result, read in parts. Raises QueryError where they take more than MOST_MEMORY."""
-    parts: list[pd.DataFrame] = []
+    parts: list[pa.RecordBatch] = []
     taken = 0
-    while not parts or len(parts[-1]):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of pandas, at what DuckDB calls
-            parts.append(result.fetch_df_chunk(VECTORS))
-        taken += int(parts[-1].memory_usage(deep=True).sum())
+    for batch in batches:
+        parts.append(batch)
+        taken += batch.nbytes
         if taken > MOST_MEMORY:
             raise QueryError(
                 f"The rows take more than {MOST_MEMORY / 2**30:g} GiB: add a WHERE, a GROUP BY or a LIMIT, or read the "
                 "Parquet files themselves."
             )
-    rows = pd.concat(parts[:-1] or parts, ignore_index=True)
-    for name, kind in ((column[0], str(column[1])) for column in result.description or ()):
-        if kind == "DATE" and list(rows.columns).count(name) == 1:
-            rows[name] = rows[name].dt.date
-    return rows
+    return _plain(pa.Table.from_batches(parts, batches.schema))
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The rows with DuckDB's decimals (sums of whole numbers, 0.5) as whole numbers where they are, else as float64."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            table = table.set_column(place, field.name, _number(table.column(place)))
+    return table
+
+
+def _number(decimals: pa.ChunkedArray) -> pa.ChunkedArray:
+    if decimals.type.scale == 0:
+        with suppress(pa.ArrowInvalid):  # beyond 64 bits
+            return decimals.cast(pa.int64())
+    return decimals.cast(pa.float64())
 
 
 def run_folders(outputs: Path, *, all_runs: bool = False) -> list[Path]:
@@ -109,6 +145,7 @@ def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
     quiet: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        "temp_directory": "",  # nothing is written, not even where memory ends
     }
     connection = duckdb.connect(":memory:", config=quiet)
     for name in PUBLISHED:
@@ -160,12 +197,27 @@ def _check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _explained(message: str) -> str:
-    """DuckDB's message, with what the names in it could have been."""
+    """DuckDB's message, with the closest names to an unknown one."""
     message = message.strip()
     if "operations are disabled by configuration" in message:
         return f"{message}\nOnly the tables {', '.join(PUBLISHED)} can be read here."
     if re.search(r"Table with name \S+ does not exist", message):
         return f"{message}\nTables: {', '.join(PUBLISHED)}."
-    if "not found in FROM clause" in message:
-        return f'{message}\nThe columns of a table: latentbench query "DESCRIBE scores"'
+    unknown = NO_COLUMN.search(message)
+    if unknown:
+        hint = _closest_columns(unknown[1] or unknown[2])
+        return f'{message}\n{hint}The columns of a table: latentbench query "DESCRIBE scores", or docs/tables.md.'
     return message
+
+
+def _closest_columns(name: str) -> str:
+    """A sentence with the published columns whose names are near to `name`, and their tables; empty if none is."""
+    homes: dict[str, list[str]] = {}
+    for table, schema in PUBLISHED.items():
+        for column in schema.names:
+            homes.setdefault(column, []).append(table)
+    close = [name.lower()] if name.lower() in homes else difflib.get_close_matches(name.lower(), homes, n=3, cutoff=0.6)
+    if not close:
+        return ""
+    found = [f"{column} of {', '.join(homes[column])}" for column in close]
+    return f"Close: {'; '.join(found)}. "

@@ -21,6 +21,7 @@ from tasks.cli import (
     inverting,
     listing,
     planning,
+    querying,
     results,
     running,
     scorer,
@@ -81,7 +82,8 @@ app.command("invert", rich_help_panel=RUNS)(inverting.invert)
 app.command("report", rich_help_panel=RESULTS)(results.report)
 app.command("show", rich_help_panel=RESULTS)(showing.show)
 app.command("compare", rich_help_panel=RESULTS)(results.compare)
-app.command("query", rich_help_panel=RESULTS)(results.query)
+app.command("query", rich_help_panel=RESULTS)(querying.query)
+app.command("export", rich_help_panel=RESULTS)(querying.export)
 listing.methods_app.command("llf-clusters")(clusters.llf_clusters)
 listing.methods_app.command("ablate")(ablation.ablate)
 app.add_typer(listing.methods_app, name="methods", rich_help_panel=NAMES)

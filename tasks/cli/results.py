@@ -1,8 +1,7 @@
-"""`latentbench report`, `compare` and `query`: what was published."""
+"""`latentbench report` and `compare`: what was published."""
 
 from __future__ import annotations
 
-import sys
 import webbrowser
 from enum import StrEnum
 from typing import Annotated
@@ -10,13 +9,10 @@ from typing import Annotated
 import typer
 
 from pipeline.report import compare_runs
-from pipeline.report import query as queries
 from pipeline.report.archive import LATEST, PAGE, check_report, find_run
 from pipeline.report.contents import read_contents
 from pipeline.report.markdown import markdown
-from pipeline.report.rows import print_rows
 from pipeline.report.terminal import print_summary
-from pipeline.tables.schemas import PUBLISHED
 from tasks.cli import options
 from tasks.cli.consoles import err, out
 
@@ -28,14 +24,6 @@ class Document(StrEnum):
 
     terminal = "terminal"
     markdown = "markdown"
-
-
-class Form(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
 
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning or end of it, or `latest`.")]
@@ -97,35 +85,3 @@ def compare(
     compare_runs.print_comparison(comparison, out, everything=everything)
     if check and (not comparison.comparable or len(comparison.outside)):
         raise typer.Exit(OUTSIDE_NOISE)
-
-
-def query(
-    sql: Annotated[
-        str,
-        typer.Argument(
-            metavar="SQL",
-            help=f"One SELECT over {', '.join(PUBLISHED)}.",
-        ),
-    ],
-    outputs: options.Outputs = None,
-    all_runs: Annotated[
-        bool, typer.Option("--all-runs", help="Over every published run, not the newest alone.")
-    ] = False,
-    form: Annotated[Form, typer.Option("--format", help="How to print the rows.")] = Form.table,
-) -> None:
-    """Query the published tables by SQL (DuckDB's), reading only.
-
-    Examples:
-
-        latentbench query "DESCRIBE scores"
-        latentbench query "SELECT method, attribute, value FROM scores WHERE metric = 'identity_distance'"
-        latentbench query "SELECT metric, network, method, other, difference FROM differences WHERE significant"
-        latentbench query --all-runs --format csv "SELECT run_id, method, value FROM scores WHERE metric = 'ssim'"
-    """
-    rows = queries.query(options.outputs_folder(outputs), sql, all_runs=all_runs)
-    if form is Form.csv:
-        rows.to_csv(sys.stdout, index=False)
-    elif form is Form.json:
-        typer.echo(rows.to_json(orient="records", date_format="iso", indent=1))
-    else:
-        print_rows(rows, out)

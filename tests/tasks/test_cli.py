@@ -44,6 +44,7 @@ VERBS = (
     "show",
     "compare",
     "query",
+    "export",
     "methods",
     "attributes",
     "metrics",
@@ -377,6 +378,7 @@ def test_luigis_own_command_line_fails_with_a_code(tmp_path: Path) -> None:
 
 def test_verbs_that_do_not_compute_never_load_torch(tmp_path: Path) -> None:
     verbs = [["plan", *RUN], ["status"], ["report"], ["query", "SELECT 1"], ["compare", "a", "b"], ["doctor"]]
+    verbs += [["export", str(tmp_path / "all.duckdb")]]
     verbs += [[verb] for verb in ("methods", "attributes", "metrics", "domains")]
     verbs = [
         verb if verb[0] in ("methods", "attributes", "metrics", "domains") else [*verb, "--outputs", str(tmp_path)]
