@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.errors import LatentbenchError
-from pipeline.report import figures
+from pipeline.report.charts import marks
 from pipeline.report.contents import Contents
 
 
@@ -31,7 +31,7 @@ def method_facts(contents: Contents) -> list[MethodFacts]:
     versions = contents.scores.groupby("method")["method_version"].max().to_dict()
     tried = contents.scores.groupby("method")["naming_candidates"].max().dropna().to_dict()
     settings = contents.run.settings.get("methods", {})
-    shades = figures.colours(contents)
+    shades = marks.colours(contents)
     return [
         MethodFacts(
             name=name,

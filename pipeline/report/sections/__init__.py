@@ -14,11 +14,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline.report.charts.chart import Chart
 from pipeline.report.contents import Contents
 from pipeline.report.figures import Plot
 from pipeline.report.grids import Grid
 
-TABLES = "tables.html.j2"  # the template of a section of tables and plots
+TABLES = "tables.html.j2"  # the template of a section of tables and charts
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class PageSection:
     """One section of the page.
 
     key: its id on the page; no other section has it. order: the page's sections stand by it, from the smallest.
-    protocol: the protocol whose scores it shows, all of them. lede: a sentence or two above the tables. tables, plots:
-    what the template TABLES shows. values: the values of a template of its own. A section for which all three are empty
+    protocol: the protocol whose scores it shows, all of them. lede: a sentence or two above the tables. tables, charts:
+    what the template TABLES shows. values: the values of a template of its own. A section for which all are empty
     is left out. links: (id, title) of the entries below its own in the page's contents; links_in_line: on one line.
     folded_title: of its folded tables. For Markdown alone: lists, tables of texts; remark, a sentence above the tables;
     markdown_title and markdown_order, where they differ from the page's.
@@ -48,6 +49,7 @@ class PageSection:
     protocol: str = ""
     lede: str = ""
     tables: Callable[[Contents], Sequence[Grid]] = lambda contents: ()
+    charts: Callable[[Contents], Sequence[Chart]] = lambda contents: ()
     plots: Callable[[Contents], Sequence[Plot]] = lambda contents: ()
     values: Callable[[Contents], Mapping[str, Any]] = lambda contents: {}
     template: str = TABLES
