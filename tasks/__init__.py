@@ -17,7 +17,8 @@ from tasks.luigi_apart import give_settings, import_luigi
 import_luigi()
 
 from tasks.base import RunTask, StageTask
-from tasks.runs import Evaluation, Nightly, PublishReport, Stages
+from tasks.nights import Nightly, SetAside
+from tasks.runs import Evaluation, PublishReport, Stages
 from tasks.stages import (
     CalibrateRange,
     CrossLabels,
@@ -54,6 +55,7 @@ __all__ = [
     "RunTask",
     "SampleLatents",
     "ScoreMethod",
+    "SetAside",
     "StageTask",
     "Stages",
     "TimeEdits",

@@ -1,18 +1,13 @@
-"""Whole evaluations: every stage, the report of a run, one now, or one a night."""
+"""Whole evaluations: every stage, and the report of a run."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, time
 from pathlib import Path
 
 import luigi
 
-from pipeline.errors import ConfigError
-from pipeline.report.archive import AHEAD
 from pipeline.report.publish import find_report, run_report
 from pipeline.settings.settings import Settings
-from pipeline.storage.fingerprint import digest
 from tasks.base import RunTask, StageTask, task_of
 
 
@@ -71,35 +66,3 @@ class Evaluation(Stages):
     def requires(self) -> list[RunTask]:
         """The stages, then the report."""
         return [*super().requires(), self.clone(PublishReport)]
-
-
-class Nightly(RunTask):
-    """One night's evaluation, published under its date.
-
-    Luigi fills missing nights: `luigi --module tasks RangeDaily --of Nightly --start 2026-11-01`. Stages are shared
-    between nights: what no setting, weight or version changed is not computed again, only published.
-    """
-
-    date = luigi.DateParameter(description="the night, as YYYY-MM-DD")
-
-    def requires(self) -> Stages:
-        """Every stage. Raises ConfigError for a night that is yet to come, which would be the newest run until then."""
-        today = (datetime.now(UTC) + AHEAD).date()
-        if self.date > today:
-            raise ConfigError(
-                f"--date {self.date}: expected a night up to {today}, the date where it is latest on earth."
-            )
-        return self.clone(Stages)
-
-    def output(self) -> luigi.LocalTarget:
-        """A note that names the night's report; its own name holds the date and the digest of the settings."""
-        settings = self.settings
-        run = f"{settings.domain}-{settings.experiment.profile}-{digest(settings.as_json())[:8]}"
-        name = f"{self.date:%Y-%m-%d}-{run}.json"
-        return luigi.LocalTarget(str(settings.outputs / "nightly" / name))
-
-    def run(self) -> None:
-        """Publish the night's report, then write the note."""
-        folder = run_report(self.settings, run_date=datetime.combine(self.date, time(), UTC))
-        with self.output().open("w") as note:
-            json.dump({"date": f"{self.date:%Y-%m-%d}", "report": folder.name}, note)

@@ -30,7 +30,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("pipeline.inversion", "pipeline.scorer_training", "pipeline.methods"),
     ("pipeline.chain",),
     ("pipeline.planning", "pipeline.report"),
-    ("pipeline.showing",),
+    ("pipeline.showing", "pipeline.nights"),
     ("tasks",),
     ("latentbench",),  # the public face: it may import all of ours, and none of ours imports it
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_rep
 log = logging.getLogger("latentbench")
 
 VERSION = 3  # raise it when the page or the published tables change
+MACHINE_OF_STAGE = ("device", "device_name", "driver", "host", "processor", "system")  # what can change a number
 TRAIN = "train"  # the stage whose manifest tells what a method learned
 
 
@@ -65,23 +66,27 @@ def report_stage(chain: Chain) -> Stage:
     )
 
 
-def run_report(settings: Settings, *, run_date: datetime | None = None, again: bool = False) -> Path:
+def run_report(
+    settings: Settings, *, run_date: datetime | None = None, night: date | None = None, again: bool = False
+) -> Path:
     """Publish the run's tables and page, and return their folder; one that is published already is returned.
 
     Every stage of the run must be published. `run_date` (with a time zone) dates the run and asks for one of that
-    very date, as a nightly does; without it any published run of the same results will do. `again` publishes
-    again in any case. Raises StageError (a stage is missing, the disk is full), CorruptShardError (a file of a
-    stage or of the published run is damaged), BusyError (another process is publishing the same run).
+    very date; `night` for the one of that night, which begins at midnight UTC; without either any published run of the
+    same results will do. `again` publishes again in any case. Raises StageError (a stage is missing, the disk is full),
+    CorruptShardError (a file of a stage or of the published run is damaged), BusyError (another process is publishing
+    the same run).
     """
     chain = Chain(settings)
     stage = report_stage(chain)
+    run_date = datetime.combine(night, time(), UTC) if night else run_date
     with building(stage, settings) as builder:
-        found = None if again else _find(settings, stage, run_date)
+        found = None if again else _find(settings, stage, run_date, night)
         if found is None:
             inputs = input_digests(stage, settings.outputs)
-            run_id, date = _new_run_id(settings.outputs, stage, run_date or builder.started)
+            run_id, dated = _new_run_id(settings.outputs, stage, run_date or builder.started)
             with publishing(settings.outputs, stage, run_folder(settings.outputs, run_id)) as folder:
-                _fill(folder, chain, stage, inputs, run_id, date)
+                _fill(folder, chain, stage, inputs, run_id, dated, night)
             found = run_folder(settings.outputs, run_id)
             _check_clock(settings.outputs, found, run_date)
         point_latest(settings.outputs)
@@ -112,7 +117,7 @@ def find_report(settings: Settings, *, run_date: datetime | None = None) -> Path
 # Finding
 
 
-def _find(settings: Settings, stage: Stage, run_date: datetime | None) -> Path | None:
+def _find(settings: Settings, stage: Stage, run_date: datetime | None = None, night: date | None = None) -> Path | None:
     try:
         inputs = input_digests(stage, settings.outputs)
     except StageError:
@@ -122,32 +127,41 @@ def _find(settings: Settings, stage: Stage, run_date: datetime | None) -> Path |
         manifest = read_report_manifest(folder)
         if manifest.get("fingerprint") != stage.fingerprint or manifest.get("inputs") != inputs:
             continue
-        if run_date is None or manifest["run_id"] == _run_id(stage, run_date):
+        of_date = run_date is None or manifest["run_id"] == _run_id(stage, run_date)
+        if of_date or (night is not None and manifest.get("night") == night.isoformat()):
             check_report(folder)
             return folder
     return None
 
 
-def _run_id(stage: Stage, date: datetime) -> str:
-    return f"{date.astimezone(UTC):{STAMP}}-{stage.fingerprint[:8]}"
+def _run_id(stage: Stage, moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):{STAMP}}-{stage.fingerprint[:8]}"
 
 
-def _new_run_id(outputs: Path, stage: Stage, date: datetime) -> tuple[str, datetime]:
+def _new_run_id(outputs: Path, stage: Stage, moment: datetime) -> tuple[str, datetime]:
     """A run id that no folder has, and its date: the given one, or the first free second after it."""
-    date = date.astimezone(UTC).replace(microsecond=0)
-    while run_folder(outputs, _run_id(stage, date)).exists():
-        date += timedelta(seconds=1)
-    return _run_id(stage, date), date
+    moment = moment.astimezone(UTC).replace(microsecond=0)
+    while run_folder(outputs, _run_id(stage, moment)).exists():
+        moment += timedelta(seconds=1)
+    return _run_id(stage, moment), moment
 
 
 # Writing
 
 
-def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_id: str, date: datetime) -> None:
+def _fill(
+    folder: Path,
+    chain: Chain,
+    stage: Stage,
+    inputs: dict[str, str],
+    run_id: str,
+    dated: datetime,
+    night: date | None,
+) -> None:
     """Write tables, page and manifest of a run into an empty folder."""
-    record = _record(chain, stage, run_id, date)
+    record = _record(chain, stage, run_id, dated) | {"night": night.isoformat() if night else None}
     tables = {name: _held(chain, name, stages) for name, stages in chain.tables.items()}
-    tables["scores"] = _stamped(chain, tables["scores"], run_id, date)
+    tables["scores"] = _stamped(chain, tables["scores"], run_id, dated)
     tables["runs"] = pa.Table.from_pylist([_encoded(record)], schema=RUNS)
     tables |= _compared(chain, tables)
     outputs = chain.settings.outputs
@@ -155,7 +169,7 @@ def _fill(folder: Path, chain: Chain, stage: Stage, inputs: dict[str, str], run_
         read_stage(chain.stage("gallery", name), outputs, GALLERY) for name in chain.settings.method_names
     )
     html = page.render(contents_of(tables, strips), domain_summary=chain.card.summary)
-    manifest = record | {"run_date": date.isoformat(), "report_version": VERSION, "inputs": inputs}
+    manifest = record | {"run_date": dated.isoformat(), "report_version": VERSION, "inputs": inputs}
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
     write_publication(
         folder, {f"{name}.parquet": (tables[name], PUBLISHED[name]) for name in tables}, (PAGE, html), manifest, stamp
@@ -169,14 +183,14 @@ def _held(chain: Chain, table: str, stages: Sequence[Stage]) -> pa.Table:
     return pa.concat_tables(read_stage(stage, chain.settings.outputs, schema, columns) for stage in stages)
 
 
-def _stamped(chain: Chain, scores: pa.Table, run_id: str, date: datetime) -> pa.Table:
+def _stamped(chain: Chain, scores: pa.Table, run_id: str, dated: datetime) -> pa.Table:
     """The scores of every method by every protocol, with the run that publishes them."""
     settings, rows = chain.settings, scores.num_rows
     tried = {method: _naming_candidates(chain, method) for method in settings.method_names}
     stamped = {
         "run_id": pa.array([run_id] * rows, pa.string()),
         "profile": pa.array([settings.experiment.profile] * rows, pa.string()),
-        "run_date": pa.array([date] * rows, SCORES.field("run_date").type),
+        "run_date": pa.array([dated] * rows, SCORES.field("run_date").type),
         "naming_candidates": pa.array([tried[name] for name in scores.column("method").to_pylist()], pa.int64()),
     }
     known = scores.column_names
@@ -205,12 +219,12 @@ def _compared(chain: Chain, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
     return {**compared, "judges": judges, "face_scores": means}
 
 
-def _record(chain: Chain, stage: Stage, run_id: str, date: datetime) -> dict[str, Any]:
+def _record(chain: Chain, stage: Stage, run_id: str, dated: datetime) -> dict[str, Any]:
     """The row of RUNS, not yet encoded."""
     settings = chain.settings
     return {
         "run_id": run_id,
-        "run_date": date,
+        "run_date": dated,
         "domain": settings.domain,
         "profile": settings.experiment.profile,
         "status": "complete",
@@ -268,8 +282,8 @@ def _stage_record(link: Link, outputs: Path, before: dict[tuple[str, str], str])
         "wall_seconds": manifest.wall_seconds,
         "work_seconds": round(sum(record.seconds for record in manifest.shards), 3),
         "commit": manifest.commit,
-        "device": manifest.machine.get("device", ""),
-        "host": manifest.machine.get("host", ""),
+        **{name: manifest.machine.get(name, "") for name in MACHINE_OF_STAGE},
+        "packages": {name: v for name, v in manifest.packages.items() if package_versions().get(name) != v},
         "reused_from": before.get((manifest.fingerprint, manifest.started)),
         "learned": manifest.extra if link.stage.name == TRAIN else {},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -86,7 +87,7 @@ def code_commit() -> str:
 
 
 def machine_facts(machine: Machine) -> dict[str, Any]:
-    """Host, processor, cores, memory, device, workers and threads, on which the speed depends."""
+    """Host, processor, cores, memory, device with its driver, workers and threads, on which the speed depends."""
     return {
         "host": platform.node(),
         "system": f"{platform.system()} {platform.release()}",
@@ -96,6 +97,7 @@ def machine_facts(machine: Machine) -> dict[str, Any]:
         "device": machine.device,
         "devices": list(machine.devices),
         "device_name": ", ".join(_gpu_names()) if machine.device.startswith("cuda") else "",
+        "driver": _driver() if machine.device.startswith("cuda") else "",
         "executor": machine.executor,
         "scheduler": machine.scheduler,
         "workers": machine.workers,
@@ -145,3 +147,12 @@ def _gpu_names() -> list[str]:
             if line.startswith("Model:"):
                 names.append(line.partition(":")[2].strip())
     return names
+
+
+def _driver() -> str:
+    """Version of the NVIDIA driver, empty without one."""
+    try:
+        first = Path("/proc/driver/nvidia/version").read_text().partition("\n")[0]
+    except OSError:
+        return ""
+    return next((word for word in first.split() if re.fullmatch(r"\d+(\.\d+)+", word)), "")

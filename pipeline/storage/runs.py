@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -42,27 +43,53 @@ def invalidate(stages: Iterable[Stage], outputs: Path) -> list[Path]:
     All or none: every lock is held before the first is removed. Raises BusyError if a process is building one of
     them, or a run builds on one, and StageError if one cannot be removed.
     """
+
+    def remove(folder: Path) -> None:
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+    return _taken_away(stages, outputs, remove)
+
+
+def set_aside(stages: Iterable[Stage], outputs: Path, aside: Path, run: Settings) -> list[Path]:
+    """Move the stages' folders below `aside`, in the given order, so that they are computed again and none is lost.
+
+    `aside` is on the file system of the outputs. A folder that lies there from an earlier, killed call stays. The run
+    of these settings may be going on, in this process. Returns the folders that existed. Raises as `invalidate`.
+    """
+
+    def move(folder: Path) -> None:
+        target = aside / folder.relative_to(outputs / STAGES)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(folder, target) if not target.exists() else shutil.rmtree(folder)
+
+    return _taken_away(stages, outputs, move, own=run_stage(run))
+
+
+def _taken_away(
+    stages: Iterable[Stage], outputs: Path, take: Callable[[Path], None], own: Stage | None = None
+) -> list[Path]:
+    """Take away every folder, or none: all locks are held before the first goes. `own`: the run that may go on."""
     present = [stage for stage in stages if stage.folder(outputs).is_dir()]
     with ExitStack() as locks:
         for stage in present:
             locks.enter_context(held(stage.folder(outputs), stage.title, wait=0.0))
-        _check_no_run(present, outputs)
+        _check_no_run(present, outputs, own)
         for stage in present:
             folder = stage.folder(outputs)
             try:
-                (folder / MANIFEST).unlink(missing_ok=True)
-                shutil.rmtree(folder)
+                take(folder)
             except OSError as error:
                 raise StageError(f"Cannot remove {folder}: {error.strerror} ({error.filename}).") from error
     return [stage.folder(outputs) for stage in present]
 
 
-def _check_no_run(stages: list[Stage], outputs: Path) -> None:
-    """Raise BusyError, naming it, if a run that is going on builds on one of the stages."""
+def _check_no_run(stages: list[Stage], outputs: Path, own: Stage | None) -> None:
+    """Raise BusyError, naming it, if a run that is going on, other than `own`, builds on one of the stages."""
     titles = {_key(stage): stage.title for stage in stages}
     for folder in sorted((outputs / STAGES / RUN).glob("*")):
         holder = holder_of(folder / LOCK)
-        if not holder:
+        if not holder or (own is not None and folder == own.folder(outputs)):
             continue
         needed: object = None
         with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StageError):

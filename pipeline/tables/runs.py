@@ -19,6 +19,7 @@ RUNS = schema(
         word("commit", "commit of the code, `+changes` if the tree was dirty", unit="git"),
         word("machine", "processor, cores, memory, device, workers, threads", unit="JSON"),
         word("stages", "per stage: fingerprint, wall seconds, whether it was reused", unit="JSON"),
+        word("night", "the night of a nightly run, YYYY-MM-DD (UTC); null for any other run", nullable=True),
         whole("n_latents", "latents", "labelled latents"),
         whole("n_faces", "faces", "edited faces"),
         word(

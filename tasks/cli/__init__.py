@@ -20,6 +20,7 @@ from tasks.cli import (
     health,
     inverting,
     listing,
+    nightly,
     planning,
     querying,
     results,
@@ -75,6 +76,7 @@ app = typer.Typer(
 )
 
 app.command("run", rich_help_panel=RUNS)(running.run)
+app.command("nightly", rich_help_panel=RUNS)(nightly.nightly)
 app.command("plan", rich_help_panel=RUNS)(planning.show)
 app.command("status", rich_help_panel=RUNS)(planning.status)
 app.command("invalidate", rich_help_panel=RUNS)(planning.forget)

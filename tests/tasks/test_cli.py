@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 RUN = ("--profile", "smoke", "--method", "noop", "--attribute", "age")
 VERBS = (
     "run",
+    "nightly",
     "plan",
     "status",
     "invert",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import luigi
 import pytest
 from luigi.task import flatten
-from luigi.tools.range import RangeDaily
 
 import tasks
 from pipeline.chain.links import Chain, Link
@@ -138,22 +136,3 @@ def test_changes_are_taken_as_json_has_them() -> None:
     wrong = tasks.Nightly.from_str_params({"date": "2026-11-24", "changes": '{"protocol.seed": {"a": 1}}'})
     with pytest.raises(ConfigError, match="--changes protocol.seed: expected a text, a number"):
         _ = wrong.settings
-
-
-def test_a_night_that_is_yet_to_come_is_refused() -> None:
-    today = datetime.now(UTC).date()
-    tasks.Nightly(date=today, profile="smoke").requires()
-    with pytest.raises(ConfigError, match="--date .*: expected a night up to"):
-        tasks.Nightly(date=today + timedelta(days=2), profile="smoke").requires()
-
-
-def test_missing_nights_are_looked_for_years_back() -> None:
-    nights = RangeDaily(of=tasks.Nightly, start=date(2026, 1, 1), stop=date(2026, 11, 1), param_name="date")
-    assert nights.days_back >= 3650 and nights.task_limit >= 3650
-
-
-def test_nightly_fits_range_daily() -> None:
-    positional = [(name, type(parameter)) for name, parameter in tasks.Nightly.get_params() if parameter.positional]
-    assert positional == [("date", luigi.DateParameter)]
-    nights = [tasks.Nightly(date=date(2026, 11, day), profile="smoke", methods=METHODS) for day in (1, 2)]
-    assert nights[0].output().path != nights[1].output().path
