@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.execution.processes import name_user
 from pipeline.report.archive import read_report_manifest
 from pipeline.report.publish import find_report
+from pipeline.settings.direction_files import check_listed
 from pipeline.settings.settings import Settings
 from tasks.base import RunTask
 from tasks.cli.computing import compute
@@ -112,6 +113,7 @@ def _joined(argument: str, names: str | Sequence[str]) -> str:
     for name in listed:
         if not name.strip(" ,"):
             raise ConfigError(f"{argument}: expected names, found {name!r}. Without {argument}, luigi.cfg's are taken.")
+        check_listed(name)
     return ",".join(listed)
 
 

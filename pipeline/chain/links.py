@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from math import log2
 
 from pipeline.chain import labels, latents, rating, spread, training
 from pipeline.chain.calibration import stage as calibration
@@ -28,6 +27,7 @@ from pipeline.execution.shards import run_stage
 from pipeline.inversion import table as photographs
 from pipeline.methods import registry
 from pipeline.methods.contrastive.candidates import layer_groups
+from pipeline.methods.cost import layers_of
 from pipeline.settings.settings import Settings
 from pipeline.storage.stages import Manifest, Stage
 
@@ -231,10 +231,15 @@ def check_methods(settings: Settings, card: DomainCard) -> None:
 
     Of our own methods also that a layer group lies inside the domain's generator: beyond it there is nothing to edit.
     """
-    layers = 2 * int(log2(card.resolution)) - 2
+    layers = layers_of(card)
     for name, pairs in settings.methods:
         source = settings.source_of(name)
-        groups = registry.unfitted(name, dict(pairs), source).parameters().get("groups")
+        method = registry.unfitted(name, dict(pairs), source)
+        try:
+            method.check(card, settings.experiment.attributes)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from error
+        groups = method.parameters().get("groups")
         if name in registry.BUILT_IN and groups is not None and not layer_groups(name, "groups", groups, layers, 1):
             raise ConfigError(
                 f"{source}: [method.{name}] groups: expected a group of the layers 0 to {layers - 1}, found {groups!r}."
@@ -246,7 +251,9 @@ def check_faces(settings: Settings, card: DomainCard) -> None:
     if not settings.experiment.faces_sha256:
         return
     photographs.read_codes(settings, card)
-    without = [name for name in settings.method_names if registry.get(name).space == "Z"]
+    without = [
+        name for name in settings.method_names if registry.get(name, settings.method_parameters(name)).space == "Z"
+    ]
     if without:
         others = " ".join(f"--method {name}" for name in settings.method_names if name not in without)
         raise ConfigError(

@@ -31,7 +31,7 @@ def score_row(
         "domain": card.name,
         "protocol": protocol,
         "method": edits.method,
-        "method_version": registry.get(edits.method).version,
+        "method_version": registry.version(edits.method),
         "attribute": edits.attribute,
         "metric": metric.name,
         "network": network_name(card, judgement.role),

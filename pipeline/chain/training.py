@@ -52,7 +52,7 @@ def recipe(settings: Settings, card: DomainCard, method: str) -> Recipe:
     """One trained method. Raises UnknownNameError."""
     parameters = {
         "method": method,
-        "method_version": registry.get(method).version,
+        "method_version": registry.get(method, settings.method_parameters(method)).version,
         "attribute_list": LIST_VERSION,
         "evaluated": list(EVALUATED),
         "seed": settings.experiment.seed,
@@ -265,7 +265,11 @@ def _save(method: Method, folder: Path, extra: dict[str, Any], seconds: float) -
 
 
 def _facts(records: list[ShardRecord]) -> dict[str, Any]:
-    return dict(records[-1].extra)
+    """The facts of a training, which are published with it; a warning among them is shown."""
+    facts = dict(records[-1].extra)
+    if "warning" in facts["facts"]:
+        log.warning("%s", facts["facts"]["warning"])
+    return facts
 
 
 KIND = Kind("train", recipe, cut, train_shard, unit, methods=True, beside=True, together=run_train)

@@ -22,7 +22,7 @@ from pipeline.attributes import EVALUATED
 from pipeline.errors import ConfigError, LatentbenchError, StageError
 from pipeline.methods import registry
 from pipeline.methods.interface import Faces
-from pipeline.methods.subject import Subject, copied, strengths
+from pipeline.methods.subject import Subject, copied
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ def _expect(kept: bool, message: str) -> None:
 
 def facts_are_declared(subject: Subject) -> None:
     """name, version, paper, unit and supervision are declared, and the name is the registered one."""
-    kind = registry.get(subject.name)
+    kind = registry.get(subject.name, subject.parameters)
     _expect(kind.name == subject.name, f"name is {kind.name!r}, registered as {subject.name!r}")
     _expect(kind.version >= 1, f"version is {kind.version}, expected 1 or more")
     _expect(bool(kind.unit and kind.paper.title and kind.space), "unit, space or the paper's title is empty")
@@ -63,7 +63,7 @@ def parameters_build_the_same(subject: Subject) -> None:
 def unknown_settings_are_named(subject: Subject) -> None:
     """An unknown setting is a ConfigError, so the constructor takes no **kwargs."""
     try:
-        registry.build(subject.name, {"speling": 1})
+        registry.build(subject.name, {**subject.parameters, "speling": 1})
     except ConfigError:
         return
     raise BrokenContract("a setting named 'speling' was accepted: take keyword arguments by name")
@@ -72,7 +72,7 @@ def unknown_settings_are_named(subject: Subject) -> None:
 def zero_changes_nothing(subject: Subject) -> None:
     """Strength 0 returns the very same codes, or nearly so where exact_identity is False, in a new tensor."""
     ws, faces = subject.faces.ws, copied(subject.faces)
-    edited = subject.fitted.edit_faces(faces, strengths(faces))
+    edited = subject.fitted.edit_faces(faces, subject.strengths(faces))
     if subject.fitted.exact_identity:
         _expect(bool((edited == ws).all()), "strength 0 changed codes: set exact_identity = False, or do not")
     moved = subject.distance(edited, ws)
@@ -85,7 +85,7 @@ def inputs_are_not_modified(subject: Subject) -> None:
     import torch
 
     faces = copied(subject.faces)
-    change = strengths(faces, age=0.5, yaw=-0.5)
+    change = subject.strengths(faces, age=0.5, yaw=-0.5)
     inputs = {"ws": faces.ws, "values": faces.values, "z": faces.z, "strengths": change}
     before = {name: tensor.clone() for name, tensor in inputs.items() if tensor is not None}
     subject.fitted.edit_faces(faces, change)
@@ -161,7 +161,7 @@ def another_version_is_refused(subject: Subject) -> None:
         card = json.loads(path.read_text())
         path.write_text(json.dumps(card | {"version": card["version"] + 1}))
         try:
-            registry.get(subject.name).load(Path(name))
+            registry.get(subject.name, subject.parameters).load(Path(name))
         except StageError:
             return
     raise BrokenContract("load took a method of another version: leave load() to the base class")
@@ -172,7 +172,7 @@ def faces_do_not_depend_on_their_batch(subject: Subject) -> None:
     import torch
 
     faces, count = copied(subject.faces), len(subject.faces.ws)
-    change = strengths(faces, gender=1.0) * torch.linspace(-1, 1, count).to(faces.ws)[:, None]
+    change = subject.strengths(faces, gender=1.0) * torch.linspace(-1, 1, count).to(faces.ws)[:, None]
     rows = [slice(row, row + 1) for row in range(count)]
     for edits in (1, 2):
         together = subject.chain(copied(faces), *[change] * edits).ws
@@ -196,7 +196,7 @@ def several_attributes_change_at_once(subject: Subject) -> None:
 
 def moved_attributes(subject: Subject) -> Iterator[str]:
     """The evaluated attributes whose edit changes a code in both directions."""
-    for name in EVALUATED.values():
+    for name in filter(subject.fitted.editable().__contains__, EVALUATED.values()):
         edits = (subject.edit(None, None, **{name: strength}) for strength in (TWO_AT_ONCE, -TWO_AT_ONCE))
         if all(bool((edited != subject.faces.ws).any()) for edited in edits):
             yield name
@@ -207,7 +207,7 @@ def an_edit_answers_faces(subject: Subject) -> None:
     import torch
 
     method, faces = subject.fitted, copied(subject.faces)
-    change = strengths(faces, age=0.5, yaw=-0.5)
+    change = subject.strengths(faces, age=0.5, yaw=-0.5)
     found = method.edited(faces, change)
     _expect(isinstance(found, Faces), f"edited answers a {type(found).__name__}, expected Faces")
     _expect(torch.equal(found.ws, method.edit_faces(faces, change)), "edited answers other codes than edit_faces")
@@ -228,7 +228,9 @@ def an_edit_answers_faces(subject: Subject) -> None:
 def zero_keeps_what_an_edit_carries(subject: Subject) -> None:
     """Where strength 0 returns the very same codes, it does not change the next edit."""
     faces = copied(subject.faces)
-    zero, first, second = (strengths(faces, **change) for change in ({}, {"age": 0.5}, {"yaw": -0.5, "age": 0.2}))
+    zero, first, second = (
+        subject.strengths(faces, **change) for change in ({}, {"age": 0.5}, {"yaw": -0.5, "age": 0.2})
+    )
     if not subject.fitted.exact_identity:
         return
     for before in ((), (first,)):
@@ -241,7 +243,7 @@ def edits_undo(subject: Subject) -> None:
     if not subject.fitted.exact_undo:
         return
     faces = copied(subject.faces)
-    age, yaw = (strengths(faces, **{name: felt(subject, name)}) for name in ("age", "yaw"))
+    age, yaw = (subject.strengths(faces, **{name: felt(subject, name)}) for name in ("age", "yaw"))
     for edits in ((age, -age), (age, -yaw, yaw, -age)):
         left = subject.distance(subject.chain(faces, *edits).ws, faces.ws)
         _expect(left < UNDONE, f"undoing left {left:.3g} mean distances: carry what edits need, or no exact_undo")
@@ -253,7 +255,7 @@ def felt(subject: Subject, name: str) -> float:
 
     def far(strength: float) -> bool:
         faces = copied(subject.faces)
-        edited = subject.fitted.edit_faces(faces, strengths(faces, **{name: strength}))
+        edited = subject.fitted.edit_faces(faces, subject.strengths(faces, **{name: strength}))
         return float((edited - faces.ws).norm(dim=2).amax(dim=1).min()) > FELT * subject.mean_distance
 
     return next((strength for strength in tried if far(strength)), tried[-1])

@@ -27,7 +27,7 @@ import inspect
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -213,6 +213,17 @@ class Method(ABC):
         """
         steps = self.parameters().get("steps")
         return (steps, "steps") if isinstance(steps, int) and steps > 0 else (latents, "latents")
+
+    def check(self, card: DomainCard, attributes: Sequence[str]) -> None:
+        """Raise ConfigError where the method, as it is set, cannot edit these evaluated attributes in a domain.
+
+        Called before anything is computed, and loads no torch. By default nothing is checked.
+        """
+        return
+
+    def editable(self) -> tuple[str, ...]:
+        """The attributes, of NAMES, whose strengths an edit may have once the method is fitted: by default all."""
+        return NAMES
 
     @abstractmethod
     def fit(self, data: FitData) -> None:

@@ -17,6 +17,7 @@ tensor([0., 0., 1., 1., 1., 0., 0., 0., 0., 0.])
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,14 @@ class Masked(Method):
     def cost(self, card: DomainCard) -> Cost | None:
         """The inner method's."""
         return self.inner.cost(card)
+
+    def check(self, card: DomainCard, attributes: Sequence[str]) -> None:
+        """As the inner method."""
+        self.inner.check(card, attributes)
+
+    def editable(self) -> tuple[str, ...]:
+        """The inner method's."""
+        return self.inner.editable()
 
     def fit(self, data: FitData) -> None:
         """As the inner method: a mask affects edits only."""

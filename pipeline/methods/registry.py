@@ -25,6 +25,7 @@ from typing import Any
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.methods import masking
 from pipeline.methods.interface import Method
+from pipeline.settings.direction_files import is_direction_file
 from pipeline.settings.names import RULE, fits
 
 ENTRY_POINTS = "latentbench.methods"
@@ -88,12 +89,19 @@ def _plugged() -> tuple[list[EntryPoint], dict[str, str]]:
     return [point for point in points if point.name not in BUILT_IN], faults
 
 
-def get(name: str) -> type[Method]:
-    """The class of a method. Raises UnknownNameError, or LatentbenchError if a plug-in cannot be loaded or used."""
+def get(name: str, parameters: Mapping[str, Any] | None = None) -> type[Method]:
+    """The class of a method; with its parameters of a run, also of a direction file.
+
+    Raises UnknownNameError, or LatentbenchError if a plug-in cannot be loaded or used.
+    """
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
         return _as_method(name, getattr(import_module(module), attribute))
     points = [point for point in _plugged()[0] if point.name == name]
+    if not points and is_direction_file(parameters or {}):
+        from pipeline.methods.direction_file import of_name
+
+        return of_name(name)
     if not points:
         raise UnknownNameError("method", name, names())
     try:
@@ -123,12 +131,13 @@ def build(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg") -
     Raises UnknownNameError for an unknown method, and ConfigError, which names the key and the file `source`, for a
     hyper-parameter that the method does not have or that is out of range.
     """
-    kind = get(name)
+    kind = get(name, parameters)
+    section = f"method.file.{name}" if is_direction_file(parameters) else f"method.{name}"
     known = (*inspect.signature(kind).parameters, masking.SETTING)
     for key in parameters:
         if key not in known:
             error = UnknownNameError("setting", key, known)
-            raise ConfigError(f"{source}: [method.{name}] {key}: {error}")
+            raise ConfigError(f"{source}: [{section}] {key}: {error}")
     arguments = {key: value for key, value in parameters.items() if key != masking.SETTING}
     try:
         return masking.masked(kind(**arguments), parameters.get(masking.SETTING, masking.NONE))
@@ -148,10 +157,17 @@ def unfitted(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg"
 
     Raises as `build`.
     """
-    key = (get(name), repr(sorted(parameters.items())), source)
+    key = (get(name, parameters), repr(sorted(parameters.items())), source)
     if key not in _unfitted:
         _unfitted[key] = build(name, parameters, source)
     return _unfitted[key]
+
+
+def version(name: str) -> int:
+    """The version of a method. A name that no registered method has is a direction file's: runs have no others."""
+    from pipeline.methods.direction_file import DirectionFile
+
+    return get(name).version if name in names() else DirectionFile.version
 
 
 def load(name: str, folder: Path, parameters: Mapping[str, Any]) -> Method:
@@ -159,4 +175,4 @@ def load(name: str, folder: Path, parameters: Mapping[str, Any]) -> Method:
 
     Raises UnknownNameError for the method, LatentbenchError if the folder holds another one.
     """
-    return masking.masked(get(name).load(folder), parameters.get(masking.SETTING, masking.NONE))
+    return masking.masked(get(name, parameters).load(folder), parameters.get(masking.SETTING, masking.NONE))

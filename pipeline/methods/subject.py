@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import NAMES, index_of
@@ -44,7 +45,16 @@ class Subject:
     def edit(self, method: Method | None = None, faces: Faces | None = None, **named: float) -> Tensor:
         """Edited codes (N, L, 512) of the faces, by strengths of named attributes."""
         faces = copied(self.faces if faces is None else faces)
-        return (method or self.fitted).edit_faces(faces, strengths(faces, **named))
+        return (method or self.fitted).edit_faces(faces, self.strengths(faces, **named))
+
+    def strengths(self, faces: Faces, **named: float) -> Tensor:
+        """Strengths (N, 35) of named attributes; of one that the method cannot edit, the strength of one that it can.
+
+        Two attributes of a method that edits at least two stay two.
+        """
+        editable = self.fitted.editable()
+        others = cycle([name for name in editable if name not in named] or editable)
+        return strengths(faces, **{name if name in editable else next(others): x for name, x in named.items()})
 
     def chain(self, faces: Faces, *changes: Tensor) -> Faces:
         """The faces after edits by strengths (N, 35) in a row; scorer A reads the values that no edit carries."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.errors import LatentbenchError
 from pipeline.report.charts import marks
@@ -40,17 +42,17 @@ def method_facts(contents: Contents) -> list[MethodFacts]:
             colour=shades[name],
             parameters=", ".join(f"{key} = {value}" for key, value in sorted(settings.get(name, {}).items())),
             candidates=int(tried[name]) if name in tried else None,
-            **_registered(name),
+            **_registered(name, settings.get(name, {})),
         )
         for name in contents.methods
     ]
 
 
-def _registered(name: str) -> dict[str, str]:
+def _registered(name: str, parameters: Mapping[str, Any]) -> dict[str, str]:
     from pipeline.methods import registry
 
     try:
-        method = registry.get(name)
+        method = registry.get(name, parameters)
     except (LatentbenchError, ImportError):
         return {}
     return {

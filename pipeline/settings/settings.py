@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.settings import keys
+from pipeline.settings import direction_files, keys
 from pipeline.settings.downloads import OF_A_RUN, WEIGHTS, Downloads, Sources, read_sources
 from pipeline.settings.experiment import DOMAIN, PRECISION, RULES, SIZES, Experiment, read_experiment
 from pipeline.settings.file import (
@@ -88,7 +88,8 @@ class Settings:
 
     def source_of(self, method: str) -> str:
         """The source of a method's parameters, as errors name it."""
-        asked = any(name.startswith(f"method.{method}.") for name in self.changed)
+        sections = (f"method.{method}.", f"{direction_files.SECTION}{method}.")
+        asked = any(name.startswith(sections) for name in self.changed)
         return f"{COMMAND_LINE} and {self.source}" if asked else self.source
 
     def on(self, **machine: Any) -> Settings:
@@ -106,8 +107,15 @@ class Settings:
         return {
             "domain": self.domain,
             "protocol": experiment | self.experiment.rendering | self.experiment.learning,
-            "methods": {name: dict(parameters) for name, parameters in self.methods},
+            "methods": {name: _deciding(dict(parameters)) for name, parameters in self.methods},
         }
+
+
+def _deciding(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a method that can change a number: where a direction file lies changes nothing."""
+    if direction_files.is_direction_file(parameters):
+        del parameters["path"]
+    return parameters
 
 
 def parse_value(text: str) -> bool | int | float | str:
@@ -150,11 +158,19 @@ def _change(parser: configparser.ConfigParser, path: Path, name: str, text: str)
 
 
 def _methods(
-    parser: configparser.ConfigParser, profile: str, names: Sequence[str], changed: Collection[str]
+    parser: configparser.ConfigParser,
+    profile: str,
+    names: Sequence[str],
+    changed: Collection[str],
+    section: Callable[[str], Section],
 ) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
     """(name, parameters) of each method: its section, then the profile's `METHOD.KEY`, then the `changed` keys."""
-    chosen = []
+    chosen: list[tuple[str, tuple[tuple[str, Any], ...]]] = []
     for name in names:
+        if parser.has_section(direction_files.SECTION + name):
+            found = direction_files.parameters_of(section(direction_files.SECTION + name))
+            chosen.append((name, tuple(sorted(found.items()))))
+            continue
         parameters = dict(parser[f"method.{name}"]) if parser.has_section(f"method.{name}") else {}
         for key, text in parser[f"profile.{profile}"].items():
             if key.startswith(f"{name}.") and f"method.{key}" not in changed:
@@ -203,13 +219,16 @@ def load_settings(
     """Read and check every setting; an empty argument leaves the file's value.
 
     `overrides` maps "section.key" to a text that takes the place of the file's, such as
-    {"machine.workers": "1", "profile.smoke.n_faces": "4"}; a "method.NAME.key" also beats the profile's. `files_of`
-    answers the keys of [domain.NAME] that name files.
+    {"machine.workers": "1", "profile.smoke.n_faces": "4"}; a "method.NAME.key" also beats the profile's. `methods` may
+    hold `file:NAME=PATH`, a direction file. `files_of` answers the keys of [domain.NAME] that name files.
     Raises ConfigError and UnknownNameError, also for sections and keys that nobody reads.
     """
-    path, overrides = path or find_config(), overrides or {}
+    path = path or find_config()
     parser = read_config(path)
-    check_sections(parser, path, known_methods, known_domains)
+    methods, paths = direction_files.paths_of(methods, known_methods)
+    overrides = dict(overrides or {}) | {f"{direction_files.SECTION}{name}.path": at for name, at in paths.items()}
+    of_files = direction_files.declare(parser, paths, known_methods, path)
+    check_sections(parser, path, (*known_methods, *(f"file.{name}" for name in of_files)), known_domains)
     luigi_settings(parser, path)
     changed = {(_change(parser, path, name, text), _split(name, parser)[1]) for name, text in overrides.items()}
     if attributes and parser.has_section("protocol"):
@@ -230,14 +249,14 @@ def load_settings(
     of_run = choice.methods if "methods" in run.changed else usual or choice.methods
     chosen = tuple(dict.fromkeys(methods or of_run))
     for name in chosen:
-        if name not in known_methods:
-            raise UnknownNameError("method", name, known_methods)
+        if name not in (*known_methods, *of_files):
+            raise UnknownNameError("method", name, (*known_methods, *of_files))
     if not chosen:
         raise run.fail("methods", "at least one method")
     settings = Settings(
         domain=domain,
         experiment=read_experiment(section(RULES), section(f"profile.{profile}"), section(f"domain.{domain}"), profile),
-        methods=_methods(parser, profile, chosen, overrides),
+        methods=_methods(parser, profile, chosen, overrides, section),
         machine=read_machine(section(MACHINE)),
         outputs=folder_to_be(expanded(choice.outputs)),
         source=str(path),

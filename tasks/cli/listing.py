@@ -73,7 +73,7 @@ def _method(name: str) -> dict[str, Any]:
 
 @methods_app.command("check")
 def check(
-    name: Annotated[str, typer.Argument(help="A method; see `latentbench methods`.")],
+    name: Annotated[str, typer.Argument(help="A method (`latentbench methods`), or file:NAME=PATH.")],
     latents: Annotated[int, typer.Option(min=64, help="Latents to label and fit on.")] = 256,
     domain: Domain = "",
     changes: Changes = None,
@@ -90,7 +90,9 @@ def check(
     from pipeline.methods import contract
 
     settings = request(domain=domain, profile="smoke", methods=[name], changes=changes, device=device).settings
-    registry.build(name, settings.method_parameters(name), settings.source_of(name))
+    (name,) = settings.method_names
+    method = registry.build(name, settings.method_parameters(name), settings.source_of(name))
+    method.check(known_domains.describe(settings.domain, settings.sources), attributes=())
     loaded = known_domains.load(settings.domain, settings.machine.device, sources=settings.sources)
     verdicts = []
     with err.status(f"{name}: labelling {latents} latents of {settings.domain}") as status:

@@ -11,6 +11,7 @@ import typer
 
 from pipeline.chain.links import Chain
 from pipeline.errors import ConfigError
+from pipeline.settings.direction_files import check_listed
 from pipeline.settings.paths import folder_to_be
 from pipeline.settings.settings import Settings
 from tasks.base import RunTask
@@ -26,7 +27,13 @@ Profile = Annotated[
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", "-m", help="A method; repeat for several. See `methods`.", rich_help_panel=WHAT),
+    typer.Option(
+        "--method",
+        "-m",
+        help="A method; repeat for several. See `methods`. file:NAME=PATH: directions out of your own files "
+        "(docs/directions.md).",
+        rich_help_panel=WHAT,
+    ),
 ]
 Attributes = Annotated[
     list[str] | None,
@@ -127,6 +134,7 @@ def _joined(option: str, names: list[str] | None) -> str:
     for name in names or ():
         if not name.strip(" ,"):
             raise ConfigError(f"{option} {name!r}: expected a name. Without {option}, luigi.cfg's are taken.")
+        check_listed(name)
     return ",".join(names or ())
 
 
