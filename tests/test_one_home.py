@@ -28,6 +28,7 @@ HASHES = {
     "pipeline/storage/fingerprint.py": "the home of values and bytes",
     "pipeline/storage/files.py": "the home of files",
     "pipeline/settings/experiment.py": "settings come before storage in the order of packages",
+    "pipeline/settings/direction_files.py": "settings come before storage in the order of packages",
     "pipeline/optimisation/checkpoint.py": "hashes a stream as it is written, and tensors one by one",
     "stylegan/weights.py": APART,
     "stylegan/checkpoints/importing.py": APART,

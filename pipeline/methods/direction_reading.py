@@ -8,7 +8,6 @@ no torch, so a file is refused before anything is computed.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from pipeline.settings.direction_files import (
     parsed_names,
     read_bounded,
 )
+from pipeline.storage.fingerprint import bytes_sha256
 from pipeline.tables.fields import W_DIM
 from stylegan.checkpoints.inert import Array, Changed, Tensor, Values
 from stylegan.checkpoints.limits import Budget, RefusalError
@@ -91,7 +91,7 @@ def read_directions(path: str, names: str) -> DirectionVectors:
     there: list[str] = []
     for attribute, file in files_at(path, spelled).items():
         data = read_bounded(file)
-        digests[attribute] = hashlib.sha256(data).hexdigest()
+        digests[attribute] = bytes_sha256(data)
         try:
             arrays = arrays_in(data)
             chosen = {attribute: _of_one(arrays, attribute, spelled)} if attribute else _of_all(arrays, file, spelled)
