@@ -221,7 +221,10 @@ def _check_numbers(kind: np.dtype[Any]) -> None:
 
 
 def _checked(array: Values) -> np.ndarray:
-    """The numbers (1, 512) or (layers, 512), float64. Raises RefusalError for any that cannot be a direction."""
+    """The numbers (1, 512) or (layers, 512), float64. Equal rows, as published files of W have them, are one.
+
+    Raises RefusalError for numbers that cannot be a direction.
+    """
     shape = array.shape
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
@@ -235,4 +238,4 @@ def _checked(array: Values) -> np.ndarray:
         raise RefusalError(f"{int((~np.isfinite(numbers)).sum()):,} of its numbers are infinite or undefined (NaN)")
     if not numbers.any():
         raise RefusalError("all of its numbers are 0: it is no direction")
-    return numbers
+    return numbers[:1] if (numbers == numbers[0]).all() else numbers

@@ -97,7 +97,7 @@ def test_an_edit_touches_the_layers_that_are_named(layers: str | int, touched: l
     ],
 )
 def test_layers_that_are_not_there_are_refused(rows: int, layers: str, expected: str, tmp_path: Path) -> None:
-    parameters = written(tmp_path, age=np.tile(true("age"), (rows, 1))) | {"layers": layers}
+    parameters = written(tmp_path, age=np.outer(np.arange(1.0, rows + 1), true("age"))) | {"layers": layers}
     with pytest.raises(ConfigError, match=r"\[method.file.mine\] layers") as refused:
         registry.build("mine", parameters).check(CARD, ["age"])
     assert expected in str(refused.value)

@@ -49,6 +49,7 @@ LONE = {
     "old.pt": pt(torch.from_numpy(AGE[None]), _use_new_zipfile_serialization=False),
     "parameter.pt": pt(torch.nn.Parameter(torch.from_numpy(AGE)[None, None])),
     "view.pt": pt(torch.from_numpy(LAYERED)[:1]),
+    "repeated.npy": npy(np.tile(AGE, (18, 1))),  # encoder4editing's pose
     "lone.safetensors": save(tensors(direction=AGE)),
 }
 
