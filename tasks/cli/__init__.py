@@ -17,6 +17,7 @@ from pipeline.storage.files import told as in_words
 from tasks.cli import (
     ablation,
     clusters,
+    directions,
     health,
     inverting,
     listing,
@@ -88,6 +89,7 @@ app.command("query", rich_help_panel=RESULTS)(querying.query)
 app.command("export", rich_help_panel=RESULTS)(querying.export)
 listing.methods_app.command("llf-clusters")(clusters.llf_clusters)
 listing.methods_app.command("ablate")(ablation.ablate)
+listing.methods_app.command("directions")(directions.directions)
 app.add_typer(listing.methods_app, name="methods", rich_help_panel=NAMES)
 app.command("attributes", rich_help_panel=NAMES)(listing.attributes)
 app.command("protocols", rich_help_panel=NAMES)(listing.protocols)
