@@ -61,7 +61,7 @@ def direction_of(method: Method, attribute: str, layers: int) -> Tensor:
         raise StageError(_NO_DIRECTION.format(method.name, attribute)) from error
     moves /= strengths[:, index_of(attribute)].double()[:, None, None]
     mean = moves.mean(dim=0)
-    if float((moves - mean).abs().max()) > NOISE * float(mean.norm(dim=1).max()):
+    if not mean.any() or float((moves - mean).abs().max()) > NOISE * float(mean.norm(dim=1).max()):
         raise StageError(_NO_DIRECTION.format(method.name, attribute))
     alike = float((mean - mean[0]).abs().max()) <= NOISE * float(mean[0].norm())
     return (mean.mean(dim=0) if alike else mean).float()
