@@ -26,7 +26,7 @@ from tests.worlds.px8 import tiny_settings
 QUICK: dict[str, dict[str, Any]] = {
     "interfacegan": {"chosen": 0.2},
     "rfm": {"iterations": 5},
-    "sefa": {"directions": 3},
+    "sefa": {"directions": 3, "groups": "1-2"},
     "interfacegan_z": {"chosen": 12},
     "l2l": {"steps": 20, "batch": 32, "width": 32, "layers": 1},
     "noop": {},
