@@ -25,7 +25,7 @@ from typing import Any
 from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.methods import masking
 from pipeline.methods.interface import Method
-from pipeline.settings.direction_files import is_direction_file
+from pipeline.settings.direction_files import DIGEST, is_direction_file
 from pipeline.settings.names import RULE, fits
 
 ENTRY_POINTS = "latentbench.methods"
@@ -48,6 +48,7 @@ BUILT_IN: dict[str, str] = {
     "random": "pipeline.methods.controls:RandomDirection",
     "noop": "pipeline.methods.controls:NoOp",
 }
+DIRECTION_FILE = "pipeline.methods.direction_file"  # whose methods have their names from the command line
 
 
 def names() -> tuple[str, ...]:
@@ -99,9 +100,7 @@ def get(name: str, parameters: Mapping[str, Any] | None = None) -> type[Method]:
         return _as_method(name, getattr(import_module(module), attribute))
     points = [point for point in _plugged()[0] if point.name == name]
     if not points and is_direction_file(parameters or {}):
-        from pipeline.methods.direction_file import of_name
-
-        return of_name(name)
+        return _as_method(name, import_module(DIRECTION_FILE).of_name(name))
     if not points:
         raise UnknownNameError("method", name, names())
     try:
@@ -165,9 +164,7 @@ def unfitted(name: str, parameters: Mapping[str, Any], source: str = "luigi.cfg"
 
 def version(name: str) -> int:
     """The version of a method. A name that no registered method has is a direction file's: runs have no others."""
-    from pipeline.methods.direction_file import DirectionFile
-
-    return get(name).version if name in names() else DirectionFile.version
+    return get(name, None if name in names() else {DIGEST: ""}).version
 
 
 def load(name: str, folder: Path, parameters: Mapping[str, Any]) -> Method:
