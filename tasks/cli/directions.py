@@ -24,7 +24,7 @@ def directions(
     """Write the directions of a trained method as .npy files: 512 numbers for an attribute, or layers x 512.
 
     The options name the run that trained it. Any run evaluates such a folder as `--method file:NAME=FOLDER`
-    (docs/directions.md). A method whose edits differ between faces, such as l2l, has no direction.
+    (docs/howto/own-directions.md). A method whose edits differ between faces, such as l2l, has no direction.
 
     Example:
 

@@ -31,7 +31,7 @@ Methods = Annotated[
         "--method",
         "-m",
         help="A method; repeat for several. See `methods`. file:NAME=PATH: directions out of your own files "
-        "(docs/directions.md).",
+        "(docs/howto/own-directions.md).",
         rich_help_panel=WHAT,
     ),
 ]

