@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import CorruptShardError, StageError
+from pipeline.errors import CorruptShardError, StageError, UnknownNameError
 from pipeline.settings.paths import is_bare_name
 from pipeline.storage.files import file_sha256, read_json, unreadable
 from pipeline.storage.stages import MANIFEST
@@ -92,6 +92,14 @@ def find_run(outputs: Path, name: str) -> Path:
         raise StageError(f"More than one run is named {name!r}: {', '.join(found)}. Give the whole id.")
     known = ", ".join(list(ids)[-10:]) or "none; compute one with: latentbench run"
     raise StageError(f"No run {name!r} under {_place(outputs)}. Published (newest last): {known}.")
+
+
+def find_run_of(outputs: Path, domain: str) -> Path:
+    """The folder of the newest published run of a domain. Raises UnknownNameError if there is none."""
+    folders = {str(run.manifest.get("domain")): run.folder for run in published_runs(outputs)}
+    if domain not in folders:
+        raise UnknownNameError("published run of a domain", domain, folders)
+    return folders[domain]
 
 
 def _place(outputs: Path) -> str:

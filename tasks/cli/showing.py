@@ -1,23 +1,24 @@
-"""`latentbench show`: pictures of a published run's edits, in a file."""
+"""`latentbench show` and `demo`: edits of a published run in a picture, and with sliders on a local page."""
 
 from __future__ import annotations
 
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import ConfigError
 from pipeline.execution.processes import use_threads
-from pipeline.report.archive import LATEST, find_run
-from pipeline.showing import strip
-from pipeline.showing.edited_faces import row_of
-from pipeline.showing.trained_run import TrainedRun
+from pipeline.report.archive import LATEST, find_run, find_run_of
 from pipeline.storage.files import replacing
 from tasks.cli import options
 from tasks.cli.consoles import err, out
 from tasks.paths import at_home
+
+if TYPE_CHECKING:
+    from pipeline.showing.trained_run import TrainedRun
 
 STILL, MOVING = (".png", ".webp"), (".webp", ".gif")
 
@@ -25,6 +26,7 @@ Methods = Annotated[list[str], typer.Argument(metavar="METHOD", help="One method
 Attribute = Annotated[str, typer.Argument(metavar="ATTRIBUTE", help="An evaluated attribute, such as age.")]
 Face = Annotated[int, typer.Option(help="A face of the run, counted from 0.")]
 Run = Annotated[str, typer.Option("--run", metavar="RUN", help="A run's id, the beginning or end of it, or `latest`.")]
+Domain = Annotated[str, typer.Option(help="The latest run of this domain; see `latentbench domains`.")]
 To = Annotated[
     Path | None,
     typer.Option(
@@ -41,7 +43,8 @@ AllSteps = Annotated[
 ]
 Size = Annotated[int, typer.Option(min=96, max=1024, help="Pixels of a side of each edit.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
-Open = Annotated[bool, typer.Option("--open", help="Open the picture in a browser.")]
+Open = Annotated[bool, typer.Option("--open", help="Open it in a browser.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The page's port on 127.0.0.1; 0 is any that is free.")]
 
 
 def show(
@@ -49,6 +52,7 @@ def show(
     attribute: Attribute,
     face: Face = 0,
     run: Run = LATEST,
+    domain: Domain = "",
     to: To = None,
     animate: Animate = False,
     all_steps: AllSteps = False,
@@ -71,8 +75,11 @@ def show(
         latentbench show styleflow yaw --animate --to yaw.gif
         latentbench show l2l age --run 1a2b3c4d --face 7 --all-steps --size 256
     """
+    from pipeline.showing import strip
+    from pipeline.showing.edited_faces import row_of
+
     file = _file(to, methods, attribute, face, animate=animate, force=force)
-    trained = find_trained_run(options.outputs_folder(outputs), run, device)
+    trained = find_trained_run(options.outputs_folder(outputs), run, device, domain)
     rows = [row_of(trained, method, attribute, face, all_steps=all_steps) for method in methods]
     heading = strip.Heading(
         trained.attribute(attribute),
@@ -89,11 +96,55 @@ def show(
         err.print("No browser could be opened; open the file named above yourself.")
 
 
-def find_trained_run(outputs: Path, run: str, device: str) -> TrainedRun:
-    """A published run whose methods can work again on a device. Raises StageError, ConfigError."""
+def demo(
+    domain: Domain = "",
+    run: Run = LATEST,
+    port: Port = 0,
+    opened: Open = False,
+    outputs: options.Outputs = None,
+    device: options.Device = "",
+) -> None:
+    """Edit random faces with sliders, on a page that only this machine can open (docs/howto/look.md).
+
+    The page has the methods that a published run trained, a slider for each attribute over the method's calibrated
+    range, and the unedited face beside the edited one with its scores. Several attributes are edited at once, as the
+    method does it. Faces are drawn by a seed, which the page shows. Ctrl-C ends it.
+
+    Examples:
+
+        latentbench demo --open
+        latentbench demo --domain photoface --port 8000
+        latentbench demo --run 1a2b3c4d
+    """
+    import asyncio
+
+    from pipeline.showing.demo.editing import Editing
+    from pipeline.showing.demo.server import serve
+
+    editing = Editing(find_trained_run(options.outputs_folder(outputs), run, device, domain))
+    methods = ", ".join(editing.facts["methods"])
+
+    def ready(address: str) -> None:
+        out.print(f"Run {editing.facts['run']}: {methods}", markup=False, highlight=False)
+        out.print(f"Page: {address}  (Ctrl-C ends it)", markup=False, highlight=False, soft_wrap=True)
+        if opened and not webbrowser.open(address):
+            err.print("No browser could be opened; open the address above yourself.")
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(editing, port, ready))
+
+
+def find_trained_run(outputs: Path, run: str, device: str, domain: str = "") -> TrainedRun:
+    """A published run, or the latest one of a domain, whose methods can work again. Raises StageError, ConfigError."""
+    from pipeline.showing.trained_run import TrainedRun
+
     machine = options.request(device=device).settings.machine
     use_threads(machine.train_threads)
-    return TrainedRun(find_run(outputs, run), machine.device)
+    folder = find_run_of(outputs, domain) if domain and run == LATEST else find_run(outputs, run)
+    trained = TrainedRun(folder, machine.device)
+    if domain and trained.record.domain != domain:
+        raise ConfigError(f"Run {trained.record.run_id} is of domain {trained.record.domain}, expected {domain}.")
+    return trained
 
 
 def _file(to: Path | None, methods: list[str], attribute: str, face: int, *, animate: bool, force: bool) -> Path:

@@ -43,6 +43,7 @@ VERBS = (
     "invert",
     "report",
     "show",
+    "demo",
     "compare",
     "query",
     "export",

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import CorruptShardError, StageError
+from pipeline.errors import CorruptShardError, StageError, UnknownNameError
 from pipeline.report import archive
 from pipeline.report.archive import (
     check_report,
+    find_run_of,
     latest_report,
     newest_report,
     published_runs,
@@ -96,3 +97,13 @@ def test_a_run_that_is_passed_over_is_named(tmp_path: Path, caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         assert latest_report(tmp_path) == past
     assert f"{future.name} is not taken for the newest run: its date is yet to come." in caplog.text
+
+
+def test_the_newest_run_of_a_domain(tmp_path: Path) -> None:
+    published(tmp_path, "20260101T000000Z-aaaaaaaa", domain="synthface")
+    newer = published(tmp_path, "20260102T000000Z-aaaaaaaa", domain="synthface")
+    other = published(tmp_path, "20260103T000000Z-aaaaaaaa", domain="photoface")
+    assert (find_run_of(tmp_path, "synthface"), find_run_of(tmp_path, "photoface")) == (newer, other)
+    with pytest.raises(UnknownNameError) as error:
+        find_run_of(tmp_path, "photofac")
+    assert error.value.known == ["photoface", "synthface"]

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.chain.grid.gallery import FACES
-from pipeline.domains import base
 from pipeline.errors import ConfigError, CorruptShardError, StageError, UnknownNameError
 from pipeline.showing.edited_faces import row_of
 from pipeline.showing.trained_run import TrainedRun
-from tests.builders.trained_runs import publish_run
-from tests.worlds import px16
-from tests.worlds.px16 import scene_settings
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    patch = pytest.MonkeyPatch()
-    patch.setitem(base.MODULES, px16.NAME, "tests.worlds.px16")
-    yield publish_run(scene_settings(tmp_path_factory.mktemp("scenes")))
-    patch.undo()
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
-"""`latentbench show`: the file that it writes, what it says, and what it refuses."""
+"""`latentbench show` and `demo`: what they write and serve, what they say, and what they refuse."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from pipeline.domains import base
+from pipeline.showing.demo import server
 from pipeline.storage.files import leftovers
 from tasks.cli import app
 from tests.builders.trained_runs import RUN_ID, publish_run
@@ -91,3 +93,32 @@ def test_the_picture_is_opened(outputs: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
     assert show(outputs, "noop", "age", "--open").exit_code == 0
     assert opened == [Path("noop-age-face0.png").absolute().as_uri()]
+
+
+def demo(outputs: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["demo", *arguments, "--outputs", str(outputs)])
+
+
+def test_the_demo_says_where_its_page_is_and_ends_with_ctrl_c(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+
+    async def serve(editing: Any, port: int, ready: Any) -> None:
+        served.extend((editing.facts["run"], port))
+        ready("http://127.0.0.1:8000/")
+        raise KeyboardInterrupt
+
+    opened: list[str] = []
+    monkeypatch.setattr(server, "serve", serve)
+    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
+    done = demo(outputs, "--port", "8000", "--open")
+    assert done.exit_code == 0, done.stderr
+    assert served == [RUN_ID, 8000] and opened == ["http://127.0.0.1:8000/"]
+    assert "http://127.0.0.1:8000/" in done.stdout and "noop, random" in done.stdout
+
+
+def test_a_domain_without_a_run_and_a_run_of_another_domain(outputs: Path) -> None:
+    for verb, names in ((show, ("random", "age")), (demo, ())):
+        refused = verb(outputs, *names, "--domain", "photoface", "--run", RUN_ID)
+        assert refused.exit_code == 2 and "is of domain scenes" in refused.stderr
+        refused = verb(outputs, *names, "--domain", "photoface")
+        assert refused.exit_code == 2 and "published run of a domain" in refused.stderr
