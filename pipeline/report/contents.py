@@ -55,11 +55,10 @@ def size_warning(run: Sized) -> str:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One edited image of a strip: an encoded image, its strength and what scorer B reads on it."""
+class ShownEdit:
+    """One edit of a strip: its step and strength, what scorer B reads on it, whether a face is found there."""
 
-    image: bytes
-    media_type: str
+    step: int
     strength: float
     value: float
     detected: bool
@@ -67,12 +66,22 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """The edits of one face by one method for one attribute, from the weakest strength to the strongest."""
+    """The edits of one face by one method for one attribute, from the weakest strength to the strongest.
+
+    pictures: one WebP image, a row of square tiles of `tile` pixels a side, one for each edit. unedited: a WebP image
+    of the face as it is, and start_value the attribute on it by scorer B; None where the gallery has none. regions: the
+    face under the colours of the method's regions; None for a method without regions.
+    """
 
     method: str
     attribute: str
     face_id: int
-    pictures: tuple[Picture, ...]
+    edits: tuple[ShownEdit, ...]
+    pictures: bytes
+    tile: int
+    unedited: bytes | None = None
+    start_value: float | None = None
+    regions: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,11 @@ class ScoreTable:
         return self.rows_are == METRICS
 
     @property
+    def by_level(self) -> bool:
+        """Whether a row is a level of its protocol: a narrow table, of which two fit next to each other."""
+        return self.rows_are == LEVELS
+
+    @property
     def flags(self) -> list[str]:
         """The distinct flags of the cells, in order of appearance: footnotes of the table."""
         cells = (cell for row in self.rows for cell in row.cells if cell is not None)

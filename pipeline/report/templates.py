@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.report.contents import Picture
-from pipeline.report.grids import ARROWS, number
+from pipeline.report.grids import ARROWS, Cell, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,6 +35,7 @@ def environment(folders: Sequence[Path] = ()) -> Environment:
     )
     made.filters.update(
         number=number,
+        interval=interval,
         duration=duration,
         data_uri=data_uri,
         signed=signed,
@@ -50,8 +50,11 @@ def inlined() -> Mapping[str, Any]:
     """`style` and `script` of a page."""
     from markupsafe import Markup
 
-    files = {"style": "page.css", "script": "page.js"}
-    return {name: Markup((HERE / file).read_text(encoding="utf-8")) for name, file in files.items()}
+    files = {"style": ("page.css",), "script": ("page.js", "viewer.js")}
+    return {
+        name: Markup("\n".join((HERE / file).read_text(encoding="utf-8") for file in parts))
+        for name, parts in files.items()
+    }
 
 
 def comparability(domain: str) -> str:
@@ -86,6 +89,12 @@ def difference(value: float | None, decimals: int) -> str:
     return f"+{text}" if value is not None and math.isfinite(value) and float(text.replace(",", "")) > 0 else text
 
 
+def interval(cell: Cell, decimals: int) -> str:
+    """The interval of a score that has one, with a decimal less than the score where that leaves two."""
+    fewer = decimals - 1 if decimals == 3 else decimals
+    return f"{number(cell.low, fewer)} to {number(cell.high, fewer)}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people read them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
     if seconds < 10:
@@ -98,6 +107,6 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def data_uri(picture: Picture) -> str:
-    """A picture as the address of itself."""
-    return f"data:{picture.media_type};base64,{base64.b64encode(picture.image).decode()}"
+def data_uri(webp: bytes) -> str:
+    """A WebP image as the address of itself."""
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

@@ -33,6 +33,7 @@ from pipeline.tables.fields import (
 ORDERS = "over the orders, by scorer B, mean of the three attributes, or of those with a usable spread; NaN for none"
 END_SET_BY = "detector, cap, plateau (stronger edits move no further), or none (no effect)"
 FACE_PROBABILITY = "the detector's, 0 where it finds no face"
+UNEDITED = -1  # the step, in the gallery, of the unedited face: no edit's
 B_AGAINST_UNEDITED = measure("identity_recognizer_b", COSINE, "recognizer B against the unedited image")
 
 LATENTS = schema(
@@ -271,5 +272,12 @@ GALLERY = schema(
         measure("value", "1", "the edited attribute on this image, by scorer B"),
         DETECTED,
         column("png", pa.binary(), "PNG", "the edited image"),
+        column(
+            "regions",
+            pa.binary(),
+            "PNG",
+            "the unedited face under the colours of the method's regions; null for edits, and for a method without",
+            nullable=True,
+        ),
     ],
 )

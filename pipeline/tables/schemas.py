@@ -22,6 +22,7 @@ from pipeline.tables.chain import (
     RATES,
     SPREAD,
     TIMINGS,
+    UNEDITED,
     features,
 )
 from pipeline.tables.fields import (
@@ -72,6 +73,7 @@ __all__ = [
     "SPREAD",
     "STAGE_SCORES",
     "TIMINGS",
+    "UNEDITED",
     "VALUE_COLUMNS",
     "W_DIM",
     "change_column",

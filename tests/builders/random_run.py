@@ -15,9 +15,10 @@ from PIL import Image, ImageDraw
 from pipeline.attributes import EVALUATED, NAMES, index_of
 from pipeline.domains.base import DomainCard
 from pipeline.report.by_face import face_scores
-from pipeline.report.contents import Picture, Strip
+from pipeline.report.contents import ShownEdit, Strip
 from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.method_differences import difference_tables
+from pipeline.report.pictures import row_of_tiles, tile_of
 from pipeline.settings.machine import ONE_WORKER
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
@@ -456,17 +457,19 @@ def strips(methods: tuple[str, ...] = METHODS, n_faces: int = 2, n_pictures: int
     """Drawn faces whose mouth follows the strength."""
     found = []
     for method in methods:
-        for attribute in EVALUATED:
-            for face in range(n_faces):
-                pictures = tuple(
-                    Picture(_face(strength, face), "image/png", float(strength), 0.5 + 0.3 * strength, strength < 1.2)
-                    for strength in strengths(method, n_pictures)
-                )
-                found.append(Strip(method, attribute, 256000 + face, pictures))
+        edits = tuple(
+            ShownEdit(step, float(strength), 0.5 + 0.3 * float(strength), bool(strength < 1.2))
+            for step, strength in enumerate(strengths(method, n_pictures))
+        )
+        for face in range(n_faces):
+            row = row_of_tiles([tile_of(face_png(edit.strength, face)) for edit in edits])
+            unedited = row_of_tiles([tile_of(face_png(0.0, face))])
+            found += [Strip(method, attribute, 256000 + face, edits, row, 64, unedited, 0.5) for attribute in EVALUATED]
     return tuple(found)
 
 
-def _face(smile: float, face: int) -> bytes:
+def face_png(smile: float, face: int) -> bytes:
+    """A drawn face of 64 px, as PNG."""
     image = Image.new("RGB", (64, 64), (180, 200, 220))
     pen = ImageDraw.Draw(image)
     pen.ellipse((10, 4, 54, 62), fill=(230 - 30 * face, 180 - 20 * face, 150))

@@ -107,13 +107,13 @@ def _gallery(method: str) -> pa.Table:
             "method": method,
             "attribute": strip.attribute,
             "face_id": strip.face_id,
-            "step": step,
-            "strength": picture.strength,
-            "value": picture.value,
-            "detected": picture.detected,
-            "png": picture.image,
+            "step": edit.step,
+            "strength": edit.strength,
+            "value": edit.value,
+            "detected": edit.detected,
+            "png": random_run.face_png(edit.strength, 0),
         }
         for strip in random_run.strips((method,), n_faces=1, n_pictures=3)
-        for step, picture in enumerate(strip.pictures)
+        for edit in strip.edits
     ]
     return pa.Table.from_pylist(rows, GALLERY)

@@ -163,7 +163,7 @@ def _controls(contents: Contents) -> list[TextTable]:
 SECTION = PageSection(
     key="certainty",
     title="How sure",
-    order=70,
+    order=90,
     template="certainty.html.j2",
     values=_values,
     lists=_controls,

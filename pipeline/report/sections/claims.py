@@ -264,7 +264,7 @@ def _lists(contents: Contents) -> list[TextTable]:
 SECTION = PageSection(
     key="claims",
     title="Claims and rankings",
-    order=80,
+    order=70,
     template="claims.html.j2",
     values=_values,
     lists=_lists,

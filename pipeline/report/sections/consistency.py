@@ -33,7 +33,7 @@ def carried_note(contents: Contents) -> str:
 SECTION = PageSection(
     key="consistency",
     title="Consistency",
-    order=60,
+    order=48,
     protocol=CONSISTENCY,
     lede="Three attributes of a face edited one after another in all six orders, all at once, and one edited and "
     "undone. 0 is perfect, and what an editor gets that does nothing: read every row together with how far the edits "

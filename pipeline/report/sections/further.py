@@ -54,7 +54,7 @@ def further_tables(contents: Contents) -> list[Grid]:
 SECTION = PageSection(
     key="further",
     title="Further measures",
-    order=120,
+    order=56,
     tables=further_tables,
     markdown_title="How far and where the edits went",
     markdown_order=25,

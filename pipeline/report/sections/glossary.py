@@ -18,7 +18,7 @@ def used_glossary(contents: Contents) -> list[Entry]:
 SECTION = PageSection(
     key="glossary",
     title="Glossary",
-    order=150,
+    order=108,
     template="glossary.html.j2",
     values=lambda contents: {"glossary": used_glossary(contents)},
 )

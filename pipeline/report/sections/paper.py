@@ -64,7 +64,7 @@ def paper_tables(contents: Contents) -> list[Grid]:
 SECTION = PageSection(
     key="tables",
     title="The paper's tables",
-    order=20,
+    order=60,
     template="paper.html.j2",
     tables=paper_tables,
     links=lambda contents: [(f"table-{grid.key}", grid.title) for grid in paper_tables(contents)],

@@ -91,7 +91,7 @@ def _trainings(contents: Contents) -> list[TextTable]:
 SECTION = PageSection(
     key="provenance",
     title="Provenance",
-    order=140,
+    order=104,
     template="provenance.html.j2",
     values=_values,
     lists=_trainings,

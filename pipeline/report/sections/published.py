@@ -17,7 +17,7 @@ def _values(contents: Contents) -> dict[str, Any]:
 SECTION = PageSection(
     key="published",
     title="Next to published numbers",
-    order=30,
+    order=64,
     template="published.html.j2",
     values=_values,
 )

@@ -8,7 +8,7 @@ from pipeline.tables.schemas import PUBLISHED
 SECTION = PageSection(
     key="query",
     title="Query the tables",
-    order=160,
+    order=116,
     template="query.html.j2",
     values=lambda contents: {"tables_published": list(PUBLISHED)},
 )

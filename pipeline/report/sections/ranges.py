@@ -25,4 +25,4 @@ def _values(contents: Contents) -> dict[str, Any]:
     return {"ranges": lines} if lines else {}
 
 
-SECTION = PageSection(key="ranges", title="Ranges", order=110, template="ranges.html.j2", values=_values)
+SECTION = PageSection(key="ranges", title="Ranges", order=52, template="ranges.html.j2", values=_values)

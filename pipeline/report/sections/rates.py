@@ -39,7 +39,7 @@ def rate_tables(contents: Contents) -> list[Grid]:
 SECTION = PageSection(
     key="rates",
     title="Rate curves",
-    order=50,
+    order=44,
     protocol=RATES,
     lede="Every face is edited towards the other side of its label, with ever larger strengths: how many labels flip, "
     "and what is kept of the rest of the face by then. A face that is lost has kept nothing.",

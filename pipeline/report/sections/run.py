@@ -15,7 +15,7 @@ def size_lines(contents: Contents) -> list[tuple[str, int, int]]:
 SECTION = PageSection(
     key="run",
     title="What was run",
-    order=10,
+    order=100,
     template="run.html.j2",
     values=lambda contents: {"sizes": size_lines(contents), "methods": method_facts(contents)},
 )

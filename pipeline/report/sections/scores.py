@@ -7,7 +7,7 @@ from pipeline.report.sections import PageSection
 SECTION = PageSection(
     key="all",
     title="Every score",
-    order=130,
+    order=112,
     template="scores.html.j2",
     values=lambda contents: {"scores": contents.scores.to_dict("records")},
 )

@@ -9,7 +9,7 @@ import pytest
 from pipeline.report import figures, page, templates
 from pipeline.report.charts import library
 from pipeline.report.contents import Contents, contents_of
-from pipeline.report.sections import provenance, strips
+from pipeline.report.sections import provenance, viewer
 from tests.builders import random_run
 from tests.checks.html_page import read
 
@@ -35,9 +35,9 @@ def test_it_asks_for_nothing_from_outside(html: str) -> None:
     own = html.replace(library.library(), "")  # it names the homes of its formats, and may load none
     assert len(own) < len(html) - 500_000
     reader = read(own)
-    assert reader.sources and all(source.startswith("data:image/") for source in reader.sources)
-    assert all(link.startswith("#") for link in reader.links)
-    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", re.sub(r"data:image/[^\"]*", "", own))
+    assert all(source.startswith("data:image/") for source in reader.sources)
+    assert reader.links and all(link.startswith("#") for link in reader.links)
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", re.sub(r"data:image/[^\"]*|(?m:^ *// .*$)", "", own))
     assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
     assert "link" not in reader.tags and "iframe" not in reader.tags
 
@@ -65,10 +65,16 @@ def test_every_table_names_its_domain_and_network(html: str) -> None:
     assert any("mtcnn-onet256" in caption for caption in captions)
 
 
-def test_every_strip_shows_strength_and_value(html: str) -> None:
-    pictures = sum(len(strip.pictures) for strip in whole().strips)
-    assert read(html).tags.count("img") == pictures
-    assert "−1.10<b" in html and "no face" in html
+def test_every_picture_is_in_the_page_once_with_its_scores(html: str) -> None:
+    shown = viewer.viewer(whole())
+    strips = [strip for faces in shown["strips"].values() for found in faces.values() for strip in found]
+    assert len(strips) == len(whole().strips) and html.count("data:image/webp") == len(strips) + len(shown["faces"])
+    assert all(len(strip["steps"]) == 5 for strip in strips)
+    edits = whole().edits.set_index(["method", "attribute", "face_id", "step"])
+    strength, value, distance, detected = shown["strips"]["age"]["256001"][0]["steps"][3]
+    edit = edits.loc[("interfacegan", "age", 256001, 3)]
+    assert (strength, detected) == (pytest.approx(edit["strength"], abs=1e-3), 1)
+    assert distance == pytest.approx(edit["identity_recognizer_b"], abs=1e-3) and 0 < value < 1
 
 
 def test_a_full_run_has_no_banner(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +103,7 @@ def test_untrusted_names_are_text() -> None:
     }
     html = page.render(contents_of(tables, random_run.strips(methods)), domain_summary=ATTACK)
     reader = read(html)
-    assert reader.tags.count("script") == 4, "the page's, the charts' data, the library, the charts'"
+    assert reader.tags.count("script") == 5, "the page's, the viewer's data, the charts' data, the library, the charts'"
     assert not reader.handlers
     assert all(source.startswith("data:image/") for source in reader.sources)
     assert "&lt;script&gt;alert" in html
@@ -110,11 +116,14 @@ def test_a_run_of_scores_alone_still_has_a_page() -> None:
     assert "h1" in shown.tags and "table" in shown.tags
 
 
-def test_readings_and_durations_are_in_people_s_units() -> None:
-    assert strips.reading("age", 0.5) == "38 year"
-    assert strips.reading("yaw", 0.5) == "0 degree"
-    assert strips.reading("beard", 0.5) == ""
+def test_durations_are_in_people_s_units() -> None:
     assert [templates.duration(s) for s in (0.42, 59.6, 61, 3725)] == ["0.4 s", "1 min 0 s", "1 min 1 s", "1 h 2 min"]
+
+
+def test_attributes_have_their_units() -> None:
+    found = {one["name"]: one for one in viewer.viewer(whole())["attributes"]}
+    assert found["age"]["unit"] == "year" and found["age"]["low"] < found["age"]["high"]
+    assert found["beard"] == {"name": "beard", "unit": "", "low": 0.0, "high": 1.0}
 
 
 def test_parts_of_one_pass_take_its_time_once() -> None:

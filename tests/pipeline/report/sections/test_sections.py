@@ -59,8 +59,15 @@ def new_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 def test_sections_stand_in_their_order_under_keys_of_their_own() -> None:
     found = sections.sections()
-    assert len(found) == 16 and [section.order for section in found] == sorted({section.order for section in found})
+    assert len(found) == 17 and [section.order for section in found] == sorted({section.order for section in found})
     assert len({section.key for section in found}) == len(found)
+
+
+def test_the_verdict_comes_first_the_pictures_next_and_the_data_last() -> None:
+    keys = [section.key for section in sections.sections()]
+    asked = ["verdict", "viewer", "matched", "rates", "consistency", "tables", "claims", "certainty", "run", "query"]
+    assert keys[:2] == asked[:2] and keys[-1] == asked[-1]
+    assert [key for key in keys if key in asked] == asked
 
 
 def test_every_protocol_of_a_section_is_one_that_metrics_score() -> None:
