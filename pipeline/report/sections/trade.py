@@ -8,6 +8,6 @@ from pipeline.report.sections import PageSection
 SECTION = PageSection(
     key="trade",
     title="Identity against attribute change",
-    order=15,
+    order=30,
     charts=lambda contents: [chart for chart in (trade_chart(contents),) if chart is not None],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.attributes import EVALUATED, get
-from pipeline.report import figures
+from pipeline.report.charts import marks
 from pipeline.report.contents import Contents, Strip
 from pipeline.report.sections import PageSection
 from pipeline.report.templates import data_uri
@@ -28,7 +28,7 @@ def viewer(contents: Contents) -> dict[str, Any]:
     """
     if not contents.strips:
         return {}
-    shades = figures.colours(contents)
+    shades = marks.colours(contents)
     first = contents.strips[0]
     distances = _distances(contents.edits)
     shown = [name for name in contents.methods if any(strip.method == name for strip in contents.strips)]
