@@ -22,7 +22,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROO
 WIDTH = 120
 FOLDERS = "stylegan|pipeline|tasks|latentbench|tests|benchmarks|docs"
 RIDDLES = "|".join(FORBIDDEN)
-GENERATED = {"results-standard.md"}  # the Markdown of a run
+GENERATED = {"results-standard.md", "tables.md"}  # the Markdown of a run, and the meanings in files
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

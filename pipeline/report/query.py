@@ -206,7 +206,7 @@ def _explained(message: str) -> str:
     unknown = NO_COLUMN.search(message)
     if unknown:
         hint = _closest_columns(unknown[1] or unknown[2])
-        return f'{message}\n{hint}The columns of a table: latentbench query "DESCRIBE scores", or docs/tables.md.'
+        return f'{message}\n{hint}All columns: docs/reference/tables.md, or latentbench query "DESCRIBE scores".'
     return message
 
 

@@ -7,71 +7,70 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Description:
-    """A table in words: what a row is, the columns that name one within a run, and the order of the rows."""
+    """A table in words: what a row is, the columns that name one within a run, and how rows are grouped.
+
+    order: rows of one value of its first column lie together, in them rows of one value of its second, and so on.
+    """
 
     row: str
     key: tuple[str, ...]
-    order: str
+    order: tuple[str, ...] = ()
 
-
-# Methods as the run named them, attributes by the alphabet; faces and steps rise.
-BY_METHOD = "by method, then in the order of the key"
 
 DESCRIPTIONS: dict[str, Description] = {
     "scores": Description(
         "A score of a method: of one attribute, or over all of them, by one metric and one network.",
         ("protocol", "method", "attribute", "metric", "network", "level"),
-        "by protocol, then by method",
     ),
     "differences": Description(
         "The difference of two methods in one metric, over the same faces, with its test.",
         ("protocol", "metric", "network", "attribute", "method", "other"),
-        "by metric and network, then by attribute, then by pair",
+        ("metric", "network", "attribute", "method", "other"),
     ),
     "ranks": Description(
         "The rank of a method in one metric, with its interval.",
         ("protocol", "metric", "network", "attribute", "method"),
-        "by metric and network, then by attribute, then by method",
+        ("metric", "network", "attribute", "method"),
     ),
     "face_scores": Description(
         "The mean of one metric over the edits of one face: what intervals and differences resample.",
         ("protocol", "method", "attribute", "metric", "network", "face_id"),
-        BY_METHOD,
+        ("method", "attribute", "metric", "network", "face_id"),
     ),
     "judges": Description(
-        "A figure of a network: how well it judges, and on what that was measured.",
+        "A figure of a network: how well it judges, measured on what. Figures without a value have no key.",
         ("role", "network", "what", "attribute", "measured_on"),
-        "by network",
+        ("role", "network"),
     ),
     "ranges": Description(
         "The strengths at which a method edits one attribute under `l2l-2022`, and what limits them.",
         ("method", "attribute"),
-        BY_METHOD,
+        ("method", "attribute"),
     ),
     "edits": Description(
         "An edited image of `l2l-2022` and `llf-2026`: one face at one step of the range.",
         ("method", "attribute", "face_id", "step"),
-        BY_METHOD,
+        ("method", "attribute", "face_id", "step"),
     ),
     "matched": Description(
         "An edit of `matched-change-1`: one face whose attribute moves by one level in one direction.",
         ("method", "attribute", "face_id", "direction", "level"),
-        f"{BY_METHOD}; direction +1 first",
+        ("method", "attribute", "face_id", "direction", "level"),
     ),
     "rescoring": Description(
         "How far one of the 35 attributes moves, in the mean, when another one is edited: leakage at matched change.",
         ("method", "attribute", "direction", "level", "scored_attribute", "network"),
-        f"{BY_METHOD}; direction +1 first",
+        ("method", "attribute", "direction", "level", "scored_attribute", "network"),
     ),
     "rates": Description(
         "An edited image of `rates-1`: one face at one strength, towards the other side of its label.",
         ("method", "attribute", "face_id", "strength_index"),
-        BY_METHOD,
+        ("method", "attribute", "face_id", "strength_index"),
     ),
     "consistency": Description(
         "A face of `consistency-1` whose three attributes are edited in every order, at once, and back.",
         ("method", "face_id"),
-        BY_METHOD,
+        ("method", "face_id"),
     ),
-    "runs": Description("A run: settings, weights, packages, machine, the seconds of its stages.", ("run_id",), ""),
+    "runs": Description("A run: settings, weights, packages, machine, the seconds of its stages.", ("run_id",)),
 }

@@ -47,7 +47,7 @@ def query(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Query the published tables by SQL (DuckDB's), reading only; docs/tables.md lists the columns.
+    """Query the published tables by SQL (DuckDB's), reading only; docs/reference/tables.md lists the columns.
 
     Examples:
 
