@@ -25,7 +25,8 @@ HEAD = """# The published tables
 
 Written from the schemas by `python -m pipeline.tables.document docs/reference/tables.md`; a test compares the two. The
 Parquet metadata of every file has unit and meaning of each column too, `latentbench query "DESCRIBE scores"` lists the
-columns, and `latentbench export FILE.duckdb` keeps the meanings as comments.
+columns, and `latentbench export FILE.duckdb` keeps the meanings as comments. The [cookbook](../howto/cookbook.md)
+answers twelve questions with these tables.
 
 ## Where they lie
 
@@ -38,7 +39,8 @@ run's fingerprint. A run of the task `Nightly` has its night as the time, `20261
 polars and pyarrow all read it as text, never as a date or a number. A folder appears whole, by one rename, and is never
 changed; its `manifest.json` has the sha256 of each file.
 
-- **Columns.** `scores` and `runs` hold `run_id` in their files. Readers take it from the folder for the other tables.
+- **`run_id`.** `scores` and `runs` hold it in their files, the other tables have it from the folder. So pandas and
+  pyarrow want `partitioning=None` for a list of files of these two, and no such option for a list of files of another.
 - **Order.** Rows of a method lie together, in these the rows of an attribute, and so on, as each table says: methods in
   the run's order, attributes by the alphabet with `all` last, direction +1 first, numbers rising.
 - **Files.** One file for each table and run, zstd, in row groups of {row_group} rows; vectors and texts as Arrow's.
