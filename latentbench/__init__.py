@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentbench.named import domains, method, methods, metric, metrics
-    from latentbench.published import Report, report, reports
+    from latentbench.published import Report, query, report, reports, unpack
     from latentbench.running import run, settings
     from pipeline.errors import LatentbenchError
     from pipeline.methods.bytes_taken import Cost
@@ -41,10 +41,12 @@ __all__ = [
     "methods",
     "metric",
     "metrics",
+    "query",
     "report",
     "reports",
     "run",
     "settings",
+    "unpack",
 ]
 
 # Name -> the module that defines it.
@@ -63,10 +65,12 @@ _HOMES = {
     "methods": "latentbench.named",
     "metric": "latentbench.named",
     "metrics": "latentbench.named",
+    "query": "latentbench.published",
     "report": "latentbench.published",
     "reports": "latentbench.published",
     "run": "latentbench.running",
     "settings": "latentbench.running",
+    "unpack": "latentbench.published",
 }
 
 

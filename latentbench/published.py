@@ -110,6 +110,41 @@ def report(name: str = LATEST, outputs: str | os.PathLike[str] = "outputs") -> R
     return Report(folder, read_report_manifest(folder))
 
 
+def query(sql: str, outputs: str | os.PathLike[str] = "outputs", *, all_runs: bool = False) -> pd.DataFrame:
+    """The rows of one SELECT (DuckDB's SQL) over the tables of the newest run, or of every run, as a pandas frame.
+
+    It reads the published tables and nothing else; every table has a column `run_id`; times are UTC. Whole numbers and
+    flags with gaps have pandas' nullable types. Raises LatentbenchError for SQL that DuckDB refuses, with the closest
+    names; StageError if no run is published; CorruptShardError for a damaged table.
+
+    >>> import latentbench
+    >>> latentbench.query("SELECT DISTINCT method FROM scores ORDER BY method", "outputs").method.tolist()
+    ['interfacegan', 'l2l', 'noop', 'random']
+    """
+    from pipeline.report import query as queries
+
+    return queries.query(_outputs(outputs), sql, all_runs=all_runs)
+
+
+def unpack(file: str | os.PathLike[str], outputs: str | os.PathLike[str] = "outputs") -> Report:
+    """Lay a packed run, a file NAME.tar.xz, down under an outputs folder, which is made where there is none.
+
+    A packed run has every table, without rows where a table has one for each image, and no page. Raises
+    CorruptShardError for a file that is no packed run or is damaged, StageError for one that cannot be read.
+
+    >>> from pathlib import Path
+    >>> import latentbench
+    >>> file = Path(latentbench.__file__).parents[1] / "reference" / "synthface-smoke.tar.xz"
+    >>> report = latentbench.unpack(file, "outputs")
+    >>> len(report.frame("scores")) > 1000, len(report.frame("edits"))
+    (True, 0)
+    """
+    from pipeline.report import packed
+
+    folder = packed.unpack(expanded(Path(file)), expanded(Path(outputs)))
+    return Report(folder, read_report_manifest(folder))
+
+
 def _outputs(outputs: str | os.PathLike[str]) -> Path:
     """The outputs folder. Raises StageError if there is none, or if it is the folder of the reports."""
     folder = expanded(Path(outputs))
