@@ -98,7 +98,7 @@ def find_run_of(outputs: Path, domain: str) -> Path:
     """The folder of the newest published run of a domain. Raises UnknownNameError if there is none."""
     folders = {str(run.manifest.get("domain")): run.folder for run in published_runs(outputs)}
     if domain not in folders:
-        raise UnknownNameError("published run of a domain", domain, folders)
+        raise UnknownNameError("domain with a published run", domain, folders)
     return folders[domain]
 
 

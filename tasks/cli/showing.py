@@ -107,7 +107,7 @@ def demo(
     """Edit random faces with sliders, on a page that only this machine can open (docs/howto/look.md).
 
     The page has the methods that a published run trained, a slider for each attribute over the method's calibrated
-    range, and the unedited face beside the edited one with its scores. Several attributes are edited at once, as the
+    range, and the unedited face next to the edited one with its scores. Several attributes are edited at once, as the
     method does it. Faces are drawn by a seed, which the page shows. Ctrl-C ends it.
 
     Examples:

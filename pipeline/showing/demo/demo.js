@@ -122,4 +122,4 @@ async function start() {
   changed();
 }
 
-start();
+start().catch((error) => complain(`The page could not begin (${error.message}). Is latentbench demo still running?`));

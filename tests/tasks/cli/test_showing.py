@@ -121,4 +121,4 @@ def test_a_domain_without_a_run_and_a_run_of_another_domain(outputs: Path) -> No
         refused = verb(outputs, *names, "--domain", "photoface", "--run", RUN_ID)
         assert refused.exit_code == 2 and "is of domain scenes" in refused.stderr
         refused = verb(outputs, *names, "--domain", "photoface")
-        assert refused.exit_code == 2 and "published run of a domain" in refused.stderr
+        assert refused.exit_code == 2 and "domain with a published run" in refused.stderr
