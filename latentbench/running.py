@@ -15,7 +15,7 @@ from pipeline.report.archive import read_report_manifest
 from pipeline.report.publish import find_report
 from pipeline.settings.direction_files import check_listed
 from pipeline.settings.settings import Settings
-from tasks.base import RunTask
+from tasks.base import RunTask, read_again
 from tasks.cli.computing import compute
 from tasks.cli.consoles import err
 from tasks.runs import Evaluation
@@ -96,7 +96,8 @@ def _parameters(
     changes: Mapping[str, Any] | None,
     outputs: str | os.PathLike[str],
 ) -> dict[str, Any]:
-    """The parameters of Luigi's tasks for this run."""
+    """The parameters of Luigi's tasks for this run, whose settings are read now."""
+    read_again()
     return {
         "domain": domain,
         "profile": profile,

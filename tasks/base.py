@@ -74,6 +74,11 @@ def _settings(
     )
 
 
+def read_again() -> None:
+    """Read luigi.cfg and the files that settings name again, as a new process does: they may have changed."""
+    _settings.cache_clear()
+
+
 @lru_cache(maxsize=64)
 def _chain(settings: Settings) -> Chain:
     return Chain(settings)

@@ -18,7 +18,7 @@ from pipeline.methods.direction_reading import LONGEST, SHORTEST, DirectionVecto
 from pipeline.methods.interface import FitData, Method, Paper
 from pipeline.methods.naming import LEAST_SPREAD, STEP, displacement
 from pipeline.methods.naming_race import FIRST_CODES
-from pipeline.settings.direction_files import evaluated_name
+from pipeline.settings.direction_files import evaluated_name, parsed_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,8 +72,9 @@ class DirectionFile(Method):
         normalise: bool = False,
         sha256: str = "",
     ) -> None:
-        self.path, self.names, self.sha256 = path, names, sha256
+        self.path, self.sha256 = path, sha256
         try:
+            self.names = ", ".join(f"{attribute}: {spelled}" for attribute, spelled in parsed_names(names).items())
             flipped = [evaluated_name(name, "flip") for name in validation.split_names(flip)]
         except ConfigError as error:
             raise self._fault(error) from error

@@ -48,6 +48,7 @@ methods_app = typer.Typer(invoke_without_command=True)
 def methods(context: typer.Context, as_json: AsJson = False) -> None:
     """List the editing methods, with paper, unit of strength and what they learn from.
 
+    Directions out of your own files are methods too: `--method file:NAME=PATH` (docs/howto/own-directions.md).
     Your own package adds methods by the entry point `latentbench.methods` (docs/tutorial/own-method.md).
     """
     if context.invoked_subcommand is not None:

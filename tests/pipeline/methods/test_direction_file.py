@@ -160,6 +160,14 @@ def test_settings_out_of_range_are_named(key: str, value: object) -> None:
         registry.build("mine", {"sha256": "", key: value})
 
 
+def test_settings_that_mean_the_same_are_the_same() -> None:
+    texts = [("smile:a,yaw: b", "smile,age"), ("expression: a, yaw:b", "expression, age")]
+    one, other = (
+        registry.build("mine", {"sha256": "", "names": names, "flip": flip}).parameters() for names, flip in texts
+    )
+    assert one == other and one["flip"] == "expression, age"
+
+
 def test_only_a_run_with_its_file_knows_the_name() -> None:
     assert registry.get("mine", {"sha256": ""}).name == "mine"
     assert (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import latentbench
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.settings.comments import declared_keys
 from pipeline.settings.direction_files import DIGEST, SECTION, DirectionKeys, digest_of, files_at
@@ -167,3 +168,15 @@ def test_the_example_of_luigi_cfg_has_every_key_with_its_comment(folder: Path, c
 def test_a_task_takes_it(folder: Path) -> None:
     task = RunTask(methods=f"noop,file:mine={folder}", attributes="age")
     assert task.settings.method_names == ("noop", "mine")
+
+
+def test_a_session_sees_a_file_that_changed(folder: Path) -> None:
+    before, again, after = (
+        _parameters_after_writing(folder / "age.npy", text) for text in ("first", "first", "second")
+    )
+    assert before == again != after
+
+
+def _parameters_after_writing(path: Path, text: str) -> dict[str, Any]:
+    path.write_text(text)
+    return latentbench.settings(methods=[f"file:mine={path}"], attributes=["age"]).method_parameters("mine")
