@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,9 @@ def read_directions(path: str, names: str) -> DirectionVectors:
         try:
             arrays = arrays_in(data)
             chosen = {attribute: _of_one(arrays, attribute, spelled)} if attribute else _of_all(arrays, file, spelled)
-            vectors |= {name: Vector(_checked(array), file.name, digests[attribute]) for name, array in chosen.items()}
+            for name, array in chosen.items():
+                numbers = _checked(array, f"the vector of {name} has " if len(chosen) > 1 else "it has ")
+                vectors[name] = Vector(numbers, file.name, digests[attribute])
         except RefusalError as refusal:
             reason = "".join(c if c.isprintable() else "?" for c in str(refusal))
             raise ConfigError(f"path: {file} cannot be used: {reason}. Nothing in it was executed.") from refusal
@@ -131,7 +134,7 @@ def _npy(data: bytes) -> Values:
         if version not in headers:
             raise RefusalError(f"it is .npy of version {version[0]}.{version[1]}, expected 1.0 or 2.0")
         shape, columns_first, kind = headers[version](stream)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except (ValueError, SyntaxError, TypeError, TokenError, RecursionError, MemoryError) as error:
         raise RefusalError(f"its header is damaged: {str(error).partition('.')[0]}") from error
     if kind.hasobject:
         raise RefusalError(
@@ -220,8 +223,8 @@ def _check_numbers(kind: np.dtype[Any]) -> None:
         raise RefusalError(f"expected floating-point numbers, found {kind}")
 
 
-def _checked(array: Values) -> np.ndarray:
-    """The numbers (1, 512) or (layers, 512), float64. Equal rows, as published files of W have them, are one.
+def _checked(array: Values, which: str) -> np.ndarray:
+    """The numbers (1, 512) or (layers, 512), float64; `which` begins an error about them. Equal rows, as published files of W have them, are one.
 
     Raises RefusalError for numbers that cannot be a direction.
     """
@@ -230,12 +233,13 @@ def _checked(array: Values) -> np.ndarray:
         shape = shape[1:]
     shape = shape if len(shape) == 2 else (1, *shape)
     if len(shape) != 2 or shape[1] != W_DIM or not 1 <= shape[0] <= MOST_ROWS:
-        raise RefusalError(f"expected {W_DIM} numbers, or layers x {W_DIM}, found the shape {array.shape}")
+        raise RefusalError(f"{which}the shape {array.shape}, expected {W_DIM} numbers, or layers x {W_DIM}")
     numbers = array.read()
     _check_numbers(numbers.dtype)
-    numbers = numbers.astype(np.float64).reshape(shape)
+    with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+        numbers = numbers.astype(np.float64).reshape(shape)
     if not np.isfinite(numbers).all():
-        raise RefusalError(f"{int((~np.isfinite(numbers)).sum()):,} of its numbers are infinite or undefined (NaN)")
+        raise RefusalError(f"{which}{int((~np.isfinite(numbers)).sum()):,} infinite or undefined numbers (NaN)")
     if not numbers.any():
-        raise RefusalError("all of its numbers are 0: it is no direction")
+        raise RefusalError(f"{which}zeros alone: it is no direction")
     return numbers[:1] if (numbers == numbers[0]).all() else numbers

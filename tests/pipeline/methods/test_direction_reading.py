@@ -148,18 +148,19 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "texts": (npy(np.array(["a"] * 512)), "found <U1"),
     "booleans in torch": (pt(torch.ones(512, dtype=torch.bool)), "found bool"),
     "integers in safetensors": (save({"age": torch.arange(512)}), "found I64"),
-    "another width": (npy(np.ones((18, 256), np.float32)), "found the shape (18, 256)"),
-    "one number": (npy(np.float32(1.0)), "found the shape ()"),
-    "two vectors in one": (npy(np.ones((2, 18, 512), np.float32)), "found the shape (2, 18, 512)"),
-    "too many layers": (npy(np.ones((65, 512), np.float32)), "found the shape (65, 512)"),
-    "no layers": (npy(np.ones((0, 512), np.float32)), "found the shape (0, 512)"),
-    "NaN": (bad(np.nan), "1 of its numbers are infinite"),
-    "infinite": (bad(np.inf), "1 of its numbers are infinite"),
-    "zero": (npy(0 * AGE), "all of its numbers are 0"),
+    "another width": (npy(np.ones((18, 256), np.float32)), "it has the shape (18, 256)"),
+    "one number": (npy(np.float32(1.0)), "it has the shape ()"),
+    "two vectors in one": (npy(np.ones((2, 18, 512), np.float32)), "it has the shape (2, 18, 512)"),
+    "too many layers": (npy(np.ones((65, 512), np.float32)), "it has the shape (65, 512)"),
+    "no layers": (npy(np.ones((0, 512), np.float32)), "it has the shape (0, 512)"),
+    "NaN": (bad(np.nan), "it has 1 infinite"),
+    "infinite": (bad(np.inf), "it has 1 infinite"),
+    "zero": (npy(0 * AGE), "it has zeros alone"),
     "a list": (pt([torch.ones(512)]), "expected a tensor or a dictionary"),
     "a number": (pt(5), "expected a tensor or a dictionary"),
     "no tensors": (pt({"age": 5}), "found no array with a name"),
     "no attribute": (pt(tensors(beauty=AGE, width=YAW)), "found beauty, width"),
+    "one of several": (pt(tensors(age=AGE, yaw=0 * YAW)), "the vector of yaw has zeros alone"),
     "an attribute twice": (pt(tensors(smile=AGE, expression=YAW)), "expression and smile"),
 }
 
@@ -182,6 +183,23 @@ def test_a_file_that_cannot_be_a_direction_is_refused(
         tracemalloc.stop()
     assert str(path) in str(refused.value) and reason in str(refused.value)
     assert not list((tmp_path / "here").iterdir())  # nothing was executed
+
+
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
+    """Whatever bytes change, nothing but a ConfigError comes of it."""
+    rng = np.random.default_rng(3)
+    files = [*LONE.values(), pt(tensors(age=AGE, yaw=YAW)), save(tensors(age=AGE, yaw=YAW))]
+    refused = 0
+    for data in files * 20:
+        damaged = np.frombuffer(data, np.uint8).copy()
+        places = rng.integers(0, min(len(data), 300), size=rng.choice([1, 2, 5, 20]))
+        damaged[places] = rng.integers(0, 256, size=len(places))
+        (tmp_path / "age").write_bytes(damaged.tobytes())
+        try:
+            read_directions(str(tmp_path / "age"), "")
+        except ConfigError:
+            refused += 1
+    assert refused > 100
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
