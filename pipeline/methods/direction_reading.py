@@ -224,9 +224,9 @@ def _check_numbers(kind: np.dtype[Any]) -> None:
 
 
 def _checked(array: Values, which: str) -> np.ndarray:
-    """The numbers (1, 512) or (layers, 512), float64; `which` begins an error about them. Equal rows, as published files of W have them, are one.
+    """The numbers (1, 512) or (layers, 512), float64; `which` begins an error about them.
 
-    Raises RefusalError for numbers that cannot be a direction.
+    Equal rows, as published files of W have them, are one. Raises RefusalError for numbers that cannot be a direction.
     """
     shape = array.shape
     if len(shape) == 3 and shape[0] == 1:
