@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from benchmarks.cookbook import EVERY_RUN, with_answers
 from pipeline.report.query import query_table
 from tests.builders.reference_run import REFERENCE, add_night, lay_down
 
@@ -19,7 +20,7 @@ COOKBOOK = Path(__file__).parents[1] / "docs/howto/cookbook.md"
 HEAD, *SECTIONS = re.split(r"^## (?=\d+\. )", COOKBOOK.read_text(), flags=re.M)
 QUESTIONS = 12
 ROUNDING = 1e-9
-EVERY_RUN, NEWEST_RUN = "-- every run\n", "-- newest run\n"
+NEWEST_RUN = "-- newest run\n"
 
 
 def blocks(text: str, *languages: str) -> list[str]:
@@ -74,6 +75,12 @@ def test_there_are_twelve_questions() -> None:
     assert [section.partition(".")[0] for section in SECTIONS] == [str(number + 1) for number in range(QUESTIONS)]
     assert all(section.splitlines()[0].endswith("?") for section in SECTIONS)
     assert f"reference/{REFERENCE.name}" in HEAD
+
+
+def test_the_answers_on_the_page_are_those_of_the_reference_run() -> None:
+    text = COOKBOOK.read_text(encoding="utf-8")
+    assert len(re.findall(r"^\| ---", text, re.M)) == QUESTIONS - 1, "all but the one that compares two runs"
+    assert with_answers(text, REFERENCE) == text, "python -m benchmarks.cookbook: see reference/README.md"
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.partition(".")[0])
