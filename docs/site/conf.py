@@ -6,7 +6,7 @@ The source folder is the root, so a link that works in the repository works on t
 project = "Latentbench"
 copyright = "the authors of Latentbench, Apache License 2.0"
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**.md", "outputs/README.md"]
+include_patterns = ["*.md", "docs/**.md", "outputs/README.md", "reference/README.md"]
 exclude_patterns = [
     ".*",
     "build",

@@ -160,7 +160,7 @@ def _connect(address: str) -> Client:
     except ValueError as error:
         raise _nobody(address, f"Dask does not support this address here ({error})") from error
     if address.startswith(("tls://", "wss://")) and Security().get_connection_args("client").get("ssl_context") is None:
-        raise _nobody(address, "no key of TLS is set in DASK_DISTRIBUTED__COMM__TLS__... (docs/explanation/scale.md)")
+        raise _nobody(address, "no key of TLS is set in DASK_DISTRIBUTED__COMM__TLS__... (docs/howto/cluster.md)")
 
     answers: queue.SimpleQueue[Client | Exception] = queue.SimpleQueue()
     given_up = threading.Event()

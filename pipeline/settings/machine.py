@@ -83,7 +83,7 @@ class Machine:
         _scheduler,
         "Address of an existing Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT; empty: a LocalCluster of our own. "
         "Anybody who reaches a scheduler can run code on its workers: name one that you trust, and give it TLS "
-        "(docs/explanation/scale.md). Its workers need this very code.",
+        "(docs/howto/cluster.md). Its workers need this very code.",
         default="",
     )
     workers: int = whole(

@@ -1,4 +1,4 @@
-"""A protocol made by CONTRIBUTING's recipe: how far the farthest edit of each face went.
+"""A protocol made by docs/howto/own-protocol.md: how far the farthest edit of each face went.
 
 `register` is what the recipe's one-line changes do to a checkout.
 """
