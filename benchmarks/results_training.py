@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from textwrap import fill
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.errors import LatentbenchError
 from pipeline.methods import registry
+from pipeline.report.charts.chart import specification
+from pipeline.report.charts.library import vegalite_version
+from pipeline.report.charts.marks import colour_of, dash_of, marks, shape_of
 from pipeline.report.contents import Contents
-from pipeline.report.figures import INK, PALETTE, blank_figure, colours, plain, plot_style, svg_of
 from pipeline.report.sections.claims import orders
+
+if TYPE_CHECKING:
+    from altair.typing import ChartType
 
 DEPARTURES = re.compile(r"^(Departures from|The paper leaves open)")
 PAPER_INK = "#555555"  # of pictures that stand on any page: dark and light
@@ -134,51 +141,80 @@ def departures_of(method: str) -> list[str]:
 
 
 def training_picture(contents: Contents) -> str:
-    """SVG: the loss of every stepped training over its share of steps, as a share of its first; empty without any."""
+    """SVG: the loss of every stepped training over its steps, pale, with its running mean; empty without any."""
+    import altair as alt
+
     facts = {name: stage.get("learned", {}).get("facts", {}) for name, stage in learned(contents).items()}
     curves = {name: curve for name, own in facts.items() if (curve := curve_of(own)) is not None}
     if not curves:
         return ""
-    shades = colours(contents)
-    with plot_style():
-        figure = blank_figure(7.5, 2.1 * -(-len(curves) // 2))
-        panels = figure.subplots(-(-len(curves) // 2), 2, squeeze=False).ravel()
-        for panel, (name, (steps, losses)) in zip(panels, curves.items(), strict=False):
-            window = max(1, len(losses) // 20)
-            smooth = np.convolve(losses, np.full(window, 1 / window), "valid")
-            panel.plot(steps, losses, color=shades[name], alpha=0.25, linewidth=0.6)
-            panel.plot(steps[window - 1 :], smooth, color=shades[name])
-            panel.set_title(plain(name), loc="left")
-            panel.set_xlabel("steps")
-        for panel in panels[len(curves) :]:
-            panel.set_axis_off()
-        return standing_alone(svg_of(figure, "training"))
+    rows = pd.concat([running(name, *curve) for name, curve in curves.items()])
+    base = alt.Chart(rows).encode(x=alt.X("steps:Q"), color=colour_of(contents))
+    up = alt.Scale(zero=False)
+    layers = [
+        base.mark_line(opacity=0.3, strokeWidth=0.6).encode(y=alt.Y("loss:Q", title="loss", scale=up)),
+        base.mark_line(strokeWidth=1.6).encode(y=alt.Y("mean:Q", title="loss", scale=up)),
+    ]
+    panels = (
+        alt.LayerChart(layer=layers, data=rows)
+        .properties(width=260, height=110)
+        .facet(alt.Facet("method:N", sort=list(curves), title=None), columns=2)
+    )
+    return standing_alone(panels.resolve_scale(x="independent", y="independent"), contents)
+
+
+def running(name: str, steps: Sequence[float], losses: Sequence[float]) -> pd.DataFrame:
+    """A training's losses and their running mean over a twentieth of them, which the first of them lack."""
+    window = max(1, len(losses) // 20)
+    mean = np.convolve(losses, np.full(window, 1 / window), "valid")
+    padded = np.concatenate([np.full(window - 1, np.nan), mean])
+    return pd.DataFrame({"method": name, "steps": steps, "loss": losses, "mean": padded})
 
 
 def ranks_picture(contents: Contents) -> str:
     """SVG: every competitor's rank in every order; empty where fewer than two orders rank a method."""
+    import altair as alt
+
     competitors = [name for name in contents.methods if name not in contents.controls]
     made = [one for one in orders(contents) if any(rank is not None for rank in one.ranks)]
     if len(made) < 2:
         return ""
-    shades = colours(contents)
-    with plot_style():
-        figure = blank_figure(7.5, 1.8 + 0.25 * len(competitors))
-        panel = figure.subplots()
-        for place, name in enumerate(competitors):
-            ranks = [np.nan if one.ranks[place] is None else float(one.ranks[place] or 0) for one in made]
-            line = "-" if place < len(PALETTE) else "--"  # a colour that is there already
-            panel.plot(
-                range(len(made)), ranks, marker="o", markersize=4, color=shades[name], linestyle=line, label=plain(name)
-            )
-        panel.invert_yaxis()
-        panel.set_ylabel("rank, 1 the best")
-        panel.set_xticks(range(len(made)), [fill(one.title, 15) for one in made], fontsize=6)
-        figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
-        return standing_alone(svg_of(figure, "ranks"))
+    rows = [
+        {"method": name, "order": one.title, "rank": one.ranks[place]}
+        for one in made
+        for place, name in enumerate(competitors)
+    ]
+    wrapped = alt.Axis(
+        labelAngle=0, labelExpr=f"{json.dumps({one.title: wrap(one.title, 15) for one in made})}[datum.label]"
+    )
+    whole = alt.Axis(tickMinStep=1)
+    base = alt.Chart(pd.DataFrame(rows).dropna(subset=["rank"])).encode(
+        x=alt.X("order:N", sort=[one.title for one in made], title=None, axis=wrapped),
+        y=alt.Y("rank:Q", title="rank, 1 the best", axis=whole, scale=alt.Scale(reverse=True, zero=False)),
+        color=alt.Color("method:N", scale=alt.Scale(domain=contents.methods), legend=alt.Legend(values=competitors)),
+    )
+    shape = shape_of(contents)
+    layers = [
+        base.mark_line(strokeWidth=1.4).encode(strokeDash=dash_of(contents)),
+        base.mark_point(filled=True, size=40, opacity=1).encode(shape=shape),
+    ]
+    return standing_alone(alt.LayerChart(layer=layers).properties(width=75 * len(made), height=260), contents)
 
 
-def standing_alone(svg: str) -> str:
-    """SVG of the page as a file: it names its kind, and its ink is a grey that is read on white and on black."""
-    named = svg if "xmlns=" in svg else svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    return named.replace("currentColor", PAPER_INK).replace(INK, PAPER_INK) + ("" if svg.endswith("\n") else "\n")
+def standing_alone(drawing: ChartType, contents: Contents) -> str:
+    """SVG of a chart as a file: in the page's colours, its ink a grey that is read on white and on black."""
+    import vl_convert
+
+    text = {"labelColor": PAPER_INK, "titleColor": PAPER_INK}
+    axis = {**text, "domainColor": PAPER_INK, "tickColor": PAPER_INK, "gridColor": PAPER_INK, "gridOpacity": 0.15}
+    spec = specification(drawing, "") | {
+        "config": {
+            "background": None,
+            "view": {"stroke": None},
+            "axis": {**axis, "titleFontWeight": "normal", "tickCount": 5},
+            "header": {**text, "labelAnchor": "start"},
+            "legend": text,
+            "range": {"category": [mark.light for mark in marks(contents)]},
+        }
+    }
+    return str(vl_convert.vegalite_to_svg(spec, vegalite_version())) + "\n"

@@ -14,7 +14,7 @@ from pipeline.domains import base
 from pipeline.metrics.base import ALL
 from pipeline.metrics.base import names as metrics
 from pipeline.planning.plan import THERE, plan
-from pipeline.report import figures
+from pipeline.report.charts import library
 from pipeline.report.contents import read_contents
 from pipeline.report.markdown import markdown
 from pipeline.report.publish import find_report, run_report
@@ -38,7 +38,7 @@ BELOW_EDITS = ["gallery noop", "scores noop", "farthest noop", "farthest_scores 
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A run whose own stages are all published, in a checkout that knows one protocol more."""
     monkeypatch.setitem(base.MODULES, "synthface", random_stages.__name__)
-    monkeypatch.setattr(figures, "plots", lambda _: [])  # they take seconds, and have tests of their own
+    monkeypatch.setattr(library, "library", str)  # it takes seconds to bundle
     made = random_run.settings(tmp_path / "outputs", methods=METHODS)
     settings = replace(made, machine=experiments.machine(executor="inline"))  # other processes do not know it
     random_stages.lay_down(settings)

@@ -71,12 +71,10 @@ def _shown(section: PageSection, contents: Contents, templates: Environment, fac
     """A section's HTML; None if it has nothing of this run."""
     from markupsafe import Markup
 
-    tables, plots, values = section.tables(contents), section.plots(contents), section.values(contents)
-    charts = section.charts(contents)
-    if not (tables or charts or plots or values):
+    tables, charts, values = section.tables(contents), section.charts(contents), section.values(contents)
+    if not (tables or charts or values):
         return None
-    drawn = [(plot, Markup(plot.svg)) for plot in plots]
     body = templates.get_template(section.template).render(
-        **facts, section=section, tables=tables, charts=charts, plots=drawn, **values
+        **facts, section=section, tables=tables, charts=charts, **values
     )
     return Shown(section.key, section.title, section.links(contents), section.links_in_line, Markup(body), charts)

@@ -187,25 +187,28 @@ def overlap_with_parts(labels: Tensor, parts: Tensor, clusters: int) -> Overlap:
 
 def draw_choice(report: ClusterReport, path: Path) -> None:
     """Inertia with its elbow and silhouette with its peak over k, and the number of canopies as a line; as PNG."""
-    from matplotlib.figure import Figure
+    import altair as alt
+    import pandas as pd
 
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
-    ks = [choice.k for choice in report.choices]
-    for panel, (rule, key, title), colour in zip(
-        figure.subplots(1, 2),
-        (("elbow", "inertia", "inertia, by elbow"), ("silhouette", "silhouette", "mean silhouette")),
-        LINES,
-        strict=True,
+    rows = pd.DataFrame([{"k": one.k, "inertia": one.inertia, "silhouette": one.silhouette} for one in report.choices])
+    panels = []
+    for (rule, key, title), colour in zip(
+        (("elbow", "inertia", "inertia, by elbow"), ("silhouette", "silhouette", "mean silhouette")), LINES, strict=True
     ):
-        values = [getattr(choice, key) for choice in report.choices]
-        panel.plot(ks, values, marker="o", color=colour)
         chosen = report.k_by[rule]
-        panel.plot([chosen], [values[ks.index(chosen)]], "o", markersize=11, markerfacecolor="none", color=INK)
-        panel.axvline(report.k_by["canopy"], color=INK, linewidth=0.8, linestyle=":")
-        panel.set_title(f"{title}: k = {chosen}", loc="left", fontsize=10)
-        panel.set_xlabel("clusters k (dotted: canopies)")
-        panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
+        base = alt.Chart(rows, title=alt.Title(f"{title}: k = {chosen}", anchor="start")).encode(
+            x=alt.X("k:Q", title="clusters k (dotted: canopies)", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y(f"{key}:Q", title=None, scale=alt.Scale(zero=False)),
+        )
+        canopy = alt.Chart(pd.DataFrame({"k": [report.k_by["canopy"]]})).mark_rule(strokeDash=[2, 2], color=INK)
+        layers = [
+            base.mark_line(point=True, color=colour),
+            base.transform_filter(alt.datum.k == chosen).mark_point(size=220, color=INK),
+            canopy.encode(x="k:Q"),
+        ]
+        panels.append(alt.layer(*layers).properties(width=330, height=210))
+    drawing = alt.hconcat(*panels).configure(background="white", line=alt.LineConfig(strokeWidth=1.6))
+    drawing.save(str(path), format="png", ppi=120)
 
 
 def report_clusters(

@@ -22,8 +22,9 @@ class Chart:
     key: of its id on the page, `chart-KEY`. caption: how to read it. described: one or two sentences for who does not
     see it; they say what is drawn over what. spec: Vega-Lite, JSON-compatible, its data by name. tables: those data, by
     name; two charts that read one name read the same table. panel: for panels side by side, the least width of one in
-    pixels, and `panels` how many there are; 0 for one view as wide as the page. keyed: whether the key of methods
-    stands above it, in which a click hides a method.
+    pixels, and `panels` how many there are; 0 for one view as wide as the page. margin: pixels of the
+    labels at the left, of every panel if each has a scale of its own. keyed: whether it shows methods, which the key
+    above it hides.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Chart:
     tables: Mapping[str, pd.DataFrame] = field(repr=False)
     panel: int = 0
     panels: int = 1
+    margin: int = 70
     keyed: bool = True
 
 
@@ -88,13 +90,24 @@ def _drawn(chart: Chart) -> dict[str, Any]:
         "tables": list(chart.tables),
         "panel": chart.panel,
         "panels": chart.panels,
+        "margin": chart.margin,
         "keyed": chart.keyed,
     }
 
 
-def columns(table: pd.DataFrame) -> dict[str, list[Any]]:
-    """The columns of a table, JSON-compatible: numbers with DIGITS significant digits, None for what is not one."""
-    return {str(name): [_plain(value) for value in column.tolist()] for name, column in table.items()}
+def columns(table: pd.DataFrame) -> dict[str, Any]:
+    """The columns of a table, JSON-compatible: numbers with DIGITS significant digits, None for what is not one.
+
+    A column of texts is `texts`, each once, and `of`, the place of every row's text in it.
+    """
+    return {str(name): _column(column.tolist()) for name, column in table.items()}
+
+
+def _column(values: list[Any]) -> list[Any] | dict[str, list[Any]]:
+    if values and all(isinstance(value, str) for value in values):
+        places = {text: place for place, text in enumerate(dict.fromkeys(values))}
+        return {"texts": list(places), "of": [places[value] for value in values]}
+    return [_plain(value) for value in values]
 
 
 def _plain(value: Any) -> Any:

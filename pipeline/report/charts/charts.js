@@ -5,14 +5,13 @@ const { charts, tables, methods } = JSON.parse(inside ? inside.textContent : '{"
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const hidden = new Set();
 const drawn = new Map(); // host -> the result of vegaEmbed, and the width that it was drawn for
-const AXIS = 70; // pixels that the labels at the left take
-const GAP = 22; // pixels between panels
+const [GAP, HEAD, FOOT, END] = [18, 30, 38, 14]; // pixels between panels, over and under one, after the last
 
 const rowsOf = (() => {
   const made = new Map();
   return (name) => {
     if (!made.has(name)) {
-      const columns = Object.entries(tables[name]);
+      const columns = Object.entries(tables[name]).map(([key, column]) => [key, column.of ? column.of.map((at) => column.texts[at]) : column]);
       const length = columns.length ? columns[0][1].length : 0;
       made.set(name, Array.from({ length }, (_, row) => Object.fromEntries(columns.map(([key, values]) => [key, values[row]]))));
     }
@@ -41,16 +40,21 @@ function theme() {
   };
 }
 
-/** The specification for a host of this width: panels in as many columns as fit. */
-function sized(chart, width) {
+/** The specification for a host of this width: panels in as many columns as fit, labels counted by `margin`. */
+function sized(chart, width, config) {
   const spec = structuredClone(chart.spec);
   if (chart.panel) {
-    const each = spec.resolve?.scale?.y === "independent" || spec.resolve?.axis?.y === "independent"; // has labels
-    const [once, apart] = each ? [0, GAP + AXIS] : [AXIS, GAP];
-    const columns = Math.max(1, Math.min(chart.panels, Math.floor((width - once + GAP) / (chart.panel + apart))));
+    const apart = (axis) => [spec.resolve?.scale?.[axis], spec.resolve?.axis?.[axis]].includes("independent");
+    const [once, gap] = apart("y") ? [chart.margin, chart.margin + 8] : [chart.margin, GAP];
+    const free = width - once - END;
+    const columns = Math.max(1, Math.min(chart.panels, Math.floor((free + gap) / (chart.panel + gap))));
     spec.columns = columns;
-    spec.spacing = GAP;
-    spec.spec.width = Math.floor((width - once + GAP) / columns) - apart;
+    spec.bounds = "flush";
+    const lines = spec.facet.header?.labelExpr ? 14 : 0; // heads of two lines
+    spec.spacing = { column: gap, row: HEAD + lines + (apart("x") ? FOOT : 0) };
+    if (spec.spec.view?.style === "blank") spec.spec.view = { fill: config.axis.gridColor };
+    spec.spec.width = Math.floor((free + gap) / columns) - gap;
+    spec.facet.header = { ...spec.facet.header, labelLimit: spec.spec.width + gap - 4 };
   } else {
     spec.width = width;
     spec.autosize = { type: "fit-x", contains: "padding" };
@@ -65,7 +69,8 @@ async function draw(host) {
   const before = drawn.get(host);
   drawn.set(host, { width });
   before?.result?.finalize();
-  const result = await window.vegaEmbed(host, sized(chart, width), {
+  const config = theme();
+  const result = await window.vegaEmbed(host, sized(chart, width, config), {
     mode: "vega-lite",
     ast: true, // interprets expressions: the page's content policy forbids to evaluate text
     renderer: "svg",
@@ -73,7 +78,7 @@ async function draw(host) {
     bind: host.previousElementSibling, // choices stand above the chart
     downloadFileName: host.dataset.chart,
     tooltip: { theme: dark.matches ? "dark" : "light" },
-    config: theme(),
+    config,
   });
   drawn.set(host, { width, result });
   if (chart.keyed && hidden.size) hide(result);
@@ -90,7 +95,7 @@ function setHidden(names, away) {
   drawn.forEach(({ result }, host) => { if (result && charts[host.dataset.chart].keyed) hide(result); });
 }
 
-/** The key above a chart: a box for each method, in its colour and with its sign. */
+/** The key above the charts of a section: a box for each method, in its colour and with its sign. */
 function key() {
   const field = document.createElement("fieldset");
   field.className = "chart-key";
@@ -159,7 +164,8 @@ const width = new ResizeObserver((entries) => {
   }
 });
 for (const host of document.querySelectorAll("[data-chart]")) {
-  if (charts[host.dataset.chart].keyed) host.previousElementSibling.before(key());
+  const section = host.closest("section") ?? host.parentElement;
+  if (charts[host.dataset.chart].keyed && !section.querySelector(".chart-key")) host.closest("figure").before(key());
   near.observe(host);
   width.observe(host);
 }

@@ -12,17 +12,19 @@ LICENCES = (
 )
 
 
+def vegalite_version() -> str:
+    """The version of Vega-Lite whose schema Altair checks specifications against, as vl-convert names it: 6.4."""
+    import altair
+
+    return ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
 @cache
 def library() -> str:
-    """The library's JavaScript: a module that sets `window.vegaEmbed` and loads nothing. It takes a second to bundle.
-
-    The version of Vega-Lite is the one whose schema Altair checks specifications against.
-    """
-    import altair
+    """The library's JavaScript, a module that sets `window.vegaEmbed` and loads nothing; bundling takes a second."""
     import vl_convert
 
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vegalite_version())
     return f"/* {LICENCES} */\n{bundle}"
 
 

@@ -7,6 +7,7 @@ and dashes tell apart what is left; no two methods of a run share all three. Con
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,11 @@ def dash_of(contents: Contents) -> alt.StrokeDash:
 
     scale = alt.Scale(domain=contents.methods, range=[mark.dash for mark in marks(contents)])
     return alt.StrokeDash("method:N", scale=scale, legend=None)
+
+
+def margin_of(names: Sequence[str], width: float = 6.4) -> int:
+    """Pixels that such labels take at the left of an axis, at `width` pixels a character; Vega cuts them at 150."""
+    return 24 + min(150, round(width * max(map(len, names), default=0)))
 
 
 def hidden() -> alt.Parameter:

@@ -18,7 +18,6 @@ from typing import Any
 
 from pipeline.report.charts.chart import Chart
 from pipeline.report.contents import Contents
-from pipeline.report.figures import Plot
 from pipeline.report.grids import Grid
 
 TABLES = "tables.html.j2"  # the template of a section of tables and charts
@@ -52,7 +51,6 @@ class PageSection:
     lede: str = ""
     tables: Callable[[Contents], Sequence[Grid]] = lambda contents: ()
     charts: Callable[[Contents], Sequence[Chart]] = lambda contents: ()
-    plots: Callable[[Contents], Sequence[Plot]] = lambda contents: ()
     values: Callable[[Contents], Mapping[str, Any]] = lambda contents: {}
     template: str = TABLES
     links: Callable[[Contents], Sequence[tuple[str, str]]] = lambda contents: ()

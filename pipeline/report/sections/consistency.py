@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pipeline.metrics.base import CONSISTENCY
+from pipeline.report.charts.chart import Chart
+from pipeline.report.charts.ranking import score_chart
 from pipeline.report.contents import Contents
 from pipeline.report.grids import METRICS, Grid, decimals_for, grid_of, label, row_of
 from pipeline.report.sections import PageSection
@@ -30,6 +32,14 @@ def carried_note(contents: Contents) -> str:
     return CARRIED.format(", ".join(f"{name} ({what})" for name, what in sorted(carried.items()))) if carried else ""
 
 
+def consistency_charts(contents: Contents) -> list[Chart]:
+    """Every score of the protocol with its interval; empty for a run without them."""
+    scores = contents.scores[contents.scores["protocol"] == CONSISTENCY]
+    metrics = list(dict.fromkeys(scores["metric"]))
+    chart = score_chart(contents, scores, metrics, "consistency", "Scores with their intervals")
+    return [] if chart is None else [chart]
+
+
 SECTION = PageSection(
     key="consistency",
     title="Consistency",
@@ -39,4 +49,5 @@ SECTION = PageSection(
     "undone. 0 is perfect, and what an editor gets that does nothing: read every row together with how far the edits "
     "went.",
     tables=consistency_table,
+    charts=consistency_charts,
 )

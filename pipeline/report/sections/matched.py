@@ -1,4 +1,4 @@
-"""Matched change: tables of the scores of `matched-change-1`, and the re-scoring matrix as pictures.
+"""Matched change: tables of the scores of `matched-change-1`, in charts and tables, and what leaks.
 
 Methods are set side by side where they have moved the edited attribute equally far; what the grid over calibrated
 ranges cannot say. Tables by attribute are of the level next to 1; the others stand over all attributes, by level.
@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pipeline.attributes import NAMES
 from pipeline.metrics.base import MATCHED
+from pipeline.report.charts.chart import Chart
+from pipeline.report.charts.leakage import leakage_chart
+from pipeline.report.charts.levels import level_chart
 from pipeline.report.contents import Contents
-from pipeline.report.figures import INK, Plot, blank_figure, plain, plot_style, svg_of
 from pipeline.report.grids import (
     ALL,
     IDENTITY,
@@ -31,6 +32,14 @@ from pipeline.report.sections import PageSection
 SHOWN_LEVEL = 1.0
 BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity_distance", "unreached_share")
 BY_LEVEL = ("attribute_dependency_mean", "attribute_dependency_max", "attribute_change_reported", "unreached_share")
+CHARTED = (
+    "identity_distance",
+    "attribute_dependency_mean",
+    "true_identity_distance",
+    "lpips",
+    "attribute_change_reported",
+    "unreached_share",
+)
 NOTES = {
     "attribute_dependency_mean": "Attribute dependency (StyleSpace): how far the other attributes move on average, "
     "by scorer B, in standard deviations of their logits, where the edited one has moved so far by scorer A. Edits "
@@ -95,44 +104,13 @@ def _judges(scores: pd.DataFrame, metric: str) -> int:
     return int(scores[scores["metric"] == metric]["network"].nunique())
 
 
-def mean_matrix(contents: Contents, method: str) -> np.ndarray:
-    """(edited attributes, 35) signed changes for a rise of the edited one, a fall counted the other way round; NaN."""
-    rows = contents.rescoring
-    own = rows[(rows["method"] == method) & (rows["level"] == shown_level(contents))]
-    risen = own.assign(risen=own["direction"] * own["change"].astype(float))
-    table = risen.pivot_table(index="attribute", columns="scored_attribute", values="risen", aggfunc="mean")
-    return table.reindex(index=contents.attributes, columns=list(NAMES)).to_numpy(float)
-
-
-def rescoring_plot(contents: Contents) -> Plot | None:
-    """The re-scoring matrix of every method, one below the other; None for a run without any."""
-    if contents.rescoring.empty or not np.isfinite(shown_level(contents)):
-        return None
-    level, attributes, methods = shown_level(contents), contents.attributes, contents.methods
-    with plot_style():
-        figure = blank_figure(9.2, 1.3 + len(methods) * (0.35 + 0.145 * len(attributes)))
-        panels = figure.subplots(len(methods), 1, sharex=True, squeeze=False)[:, 0]
-        for panel, method in zip(panels, methods, strict=True):
-            cells = np.ma.masked_invalid(mean_matrix(contents, method))
-            mesh = panel.pcolormesh(cells, cmap="RdBu_r", vmin=-1.5 * level, vmax=1.5 * level)
-            panel.set_title(plain(method), loc="left")
-            panel.set_yticks(np.arange(len(attributes)) + 0.5, attributes, fontsize=7)
-            panel.invert_yaxis()
-            panel.grid(visible=False)
-        panels[-1].set_xticks(np.arange(len(NAMES)) + 0.5, NAMES, rotation=90, fontsize=7)
-        bar = figure.colorbar(mesh, ax=panels, shrink=min(1.0, 2.5 / len(methods)), pad=0.01)
-        if bar.solids is not None:
-            bar.solids.set_rasterized(False)  # else it is drawn as a picture, which has an address
-        bar.set_label("signed change, standard deviations", color=INK)
-        drawn = svg_of(figure, "rescoring")
-    caption = (
-        f"Rows: the edited attribute, raised by {level:g} standard deviations of scorer A's logit; columns: what "
-        "scorer B sees of all 35. Red rises, blue falls; a perfect edit colours its own column alone. Edits that lower "
-        "the attribute count the other way round. Blank: no face reached the change, or the attribute is left out. "
-        + attributes_left_out(contents.judges)
-        + " The numbers, with intervals, for every level and either direction, are in rescoring.parquet."
-    )
-    return Plot("rescoring", "Re-scoring at matched change", caption, drawn)
+def matched_charts(contents: Contents) -> list[Chart]:
+    """The scores over levels, and what leaks into other attributes at the shown level."""
+    level = shown_level(contents)
+    charts = [level_chart(contents, CHARTED)]
+    if np.isfinite(level):
+        charts.append(leakage_chart(contents, level))
+    return [chart for chart in charts if chart is not None]
 
 
 SECTION = PageSection(
@@ -144,7 +122,7 @@ SECTION = PageSection(
     "attribute has moved equally far by scorer A, in standard deviations of the logit over unedited images; scorer B "
     "and the other judges say what that cost.",
     tables=matched_tables,
-    plots=lambda contents: [plot for plot in (rescoring_plot(contents),) if plot is not None],
+    charts=matched_charts,
     remark=lambda contents: attributes_left_out(contents.judges),
     folded_title="Further measures at matched change",
 )

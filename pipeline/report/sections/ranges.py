@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.report import figures
 from pipeline.report.contents import Contents
+from pipeline.report.edit_means import range_ends
 from pipeline.report.sections import PageSection
 
 
@@ -13,7 +13,7 @@ def range_lines(contents: Contents) -> list[dict[str, Any]]:
     """Rows of the table of ranges: RANGES with the displacement at each end, in the order of the tables."""
     if contents.ranges.empty:
         return []
-    ends = figures.range_ends(contents)
+    ends = range_ends(contents)
     order = {name: place for place, name in enumerate(contents.methods)}
     places = {name: place for place, name in enumerate(contents.attributes)}
     ends = ends.assign(_a=ends["attribute"].map(places), _m=ends["method"].map(order)).sort_values(["_a", "_m"])

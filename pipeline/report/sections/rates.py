@@ -1,8 +1,11 @@
-"""Rate curves: tables of the scores of `rates-1`."""
+"""Rate curves: charts and tables of `rates-1`."""
 
 from __future__ import annotations
 
 from pipeline.metrics.base import RATES
+from pipeline.report.charts.chart import Chart
+from pipeline.report.charts.ranking import score_chart
+from pipeline.report.charts.rate_curves import rate_chart
 from pipeline.report.contents import Contents
 from pipeline.report.grids import ALL, Grid, attribute_grid, level_grid, titled
 from pipeline.report.sections import PageSection
@@ -36,6 +39,13 @@ def rate_tables(contents: Contents) -> list[Grid]:
     return grids
 
 
+def rate_charts(contents: Contents) -> list[Chart]:
+    """The areas as a ranking, then the curves."""
+    scores = contents.scores[contents.scores["protocol"] == RATES]
+    areas = score_chart(contents, scores, BY_ATTRIBUTE, "rates-scores", "Areas under the curves")
+    return [chart for chart in (areas, rate_chart(contents)) if chart is not None]
+
+
 SECTION = PageSection(
     key="rates",
     title="Rate curves",
@@ -44,4 +54,5 @@ SECTION = PageSection(
     lede="Every face is edited towards the other side of its label, with ever larger strengths: how many labels flip, "
     "and what is kept of the rest of the face by then. A face that is lost has kept nothing.",
     tables=rate_tables,
+    charts=rate_charts,
 )

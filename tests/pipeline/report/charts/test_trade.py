@@ -16,7 +16,11 @@ CONTENTS = contents_of(random_run.whole())
 def test_what_is_plotted_stands_in_the_scores() -> None:
     chart = trade_chart(CONTENTS)
     assert chart is not None
-    plotted = in_page([chart])["tables"][TABLE]
+    columns = in_page([chart])["tables"][TABLE]
+    plotted = {
+        name: [column["texts"][at] for at in column["of"]] if isinstance(column, dict) else column
+        for name, column in columns.items()
+    }
     scores = CONTENTS.scores[CONTENTS.scores["protocol"] == "l2l-2022"]
     scores = scores.assign(network=[short(name, "synthface") for name in scores["network"]])
     known = scores.set_index(["metric", "network", "attribute", "method"])[["value", "ci_low", "ci_high"]].sort_index()
