@@ -11,7 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.attributes import EVALUATED, get
 from pipeline.showing.edited_faces import EditedFace, EditedRow
 
+Colour = tuple[int, int, int]
+
 GAP, MARGIN, LETTERS = 6, 12, 13  # pixels; letters are so high
+NARROWEST = 420  # pixels of a line
 INK, FAINT, WARNING = (26, 26, 26), (95, 95, 95), (176, 0, 32)
 QUALITY = 90  # of WebP
 SWEEP = 2400  # milliseconds from one end of the range to the other
@@ -29,38 +32,35 @@ class Heading:
 
 def drawn(heading: Heading, rows: Sequence[EditedRow], size: int) -> Image.Image:
     """All rows in one picture, a row for each method; every edit is `size` pixels wide."""
-    line = _line()
-    cell, columns = size + 4 * line, max(len(row.edits) for row in rows)
-    head = MARGIN + 2 * line + GAP
-    width = 2 * MARGIN + columns * (size + GAP) - GAP
-    height = head + len(rows) * (line + cell + GAP) + MARGIN
-    lines = (*_title(heading, rows), *(_name(row) for row in rows))
-    sheet = Image.new("RGB", (max(width, *(_width(text) + 2 * MARGIN for text in lines)), height), "white")
-    _write_title(sheet, heading, rows)
-    for number, row in enumerate(rows):
-        top = head + number * (line + cell + GAP)
-        _write(sheet, MARGIN, top, _name(row))
+    line, columns = _line(), max(len(row.edits) for row in rows)
+    names = [f"{row.method} (strength: {row.unit})" for row in rows]
+    width = max(columns * (size + GAP) - GAP, *map(_width, names), NARROWEST)
+    title = _title(heading, rows, width)
+    top, height = MARGIN + len(title) * line + GAP, size + 5 * line + GAP
+    sheet = _sheet(title, width, top + len(rows) * height)
+    for name, row in zip(names, rows, strict=True):
+        _write(sheet, MARGIN, top, name)
         for place, edit in enumerate(row.edits):
             _put(sheet, MARGIN + place * (size + GAP), top + line, edit, heading.attribute, size)
+        top += height
     return sheet
 
 
 def frames(heading: Heading, rows: Sequence[EditedRow], size: int) -> list[Image.Image]:
     """A picture for each step, in which the methods stand side by side; the range is gone through to and fro."""
-    line = _line()
-    head = MARGIN + 2 * line + GAP
-    wide = max(size, *(_width(row.method) for row in rows)) + GAP
-    width = max(2 * MARGIN + len(rows) * wide, *(_width(text) + 2 * MARGIN for text in _title(heading, rows)))
-    found = []
+    line, wide = _line(), max(size, *(_width(row.method) for row in rows)) + GAP
+    width = max(len(rows) * wide - GAP, NARROWEST)
+    title = _title(heading, rows, width)
+    top = MARGIN + len(title) * line + GAP
+    sheets = []
     for step in range(len(rows[0].edits)):
-        sheet = Image.new("RGB", (width, head + 5 * line + size + MARGIN), "white")
-        _write_title(sheet, heading, rows)
+        sheet = _sheet(title, width, top + size + 5 * line)
         for number, row in enumerate(rows):
             left = MARGIN + number * wide
-            _write(sheet, left, head, row.method)
-            _put(sheet, left, head + line, row.edits[step], heading.attribute, size)
-        found.append(sheet)
-    return [*found, *found[-2:0:-1]]
+            _write(sheet, left, top, row.method)
+            _put(sheet, left, top + line, row.edits[step], heading.attribute, size)
+        sheets.append(sheet)
+    return [*sheets, *sheets[-2:0:-1]]
 
 
 def encoded(sheets: Sequence[Image.Image], suffix: str) -> bytes:
@@ -72,7 +72,7 @@ def encoded(sheets: Sequence[Image.Image], suffix: str) -> bytes:
     milliseconds = min(SLOWEST, 2 * SWEEP // len(sheets))
     options = {"save_all": True, "append_images": list(sheets[1:]), "duration": milliseconds, "loop": 0}
     if suffix == ".webp":
-        options |= {"quality": QUALITY, "method": 4}
+        options |= {"quality": QUALITY, "method": 4, "kmax": 1}  # whole frames: none shows a trace of the one before
     sheets[0].save(data, format=suffix.removeprefix("."), **options)
     return data.getvalue()
 
@@ -89,21 +89,32 @@ def reading(attribute: str, value: float) -> str:
     return f"{attribute} {limits.low + value * (limits.high - limits.low):.0f} {limits.unit}s"
 
 
-def _title(heading: Heading, rows: Sequence[EditedRow]) -> tuple[str, str]:
-    first = rows[0].edits[0]
-    return (
-        f"{heading.attribute}, face {heading.face}: {reading(heading.attribute, first.start_value)} unedited",
-        f"{heading.run}. Attribute by scorer B; identity distance to the unedited face by recognizer B.",
-    )
+def _title(heading: Heading, rows: Sequence[EditedRow], width: int) -> list[tuple[str, Colour]]:
+    """The lines above all rows, each with its colour; none is wider than `width` pixels."""
+    start = rows[0].edits[0].start_value
+    first = f"{heading.attribute}, face {heading.face}: {reading(heading.attribute, start)} unedited"
+    second = f"{heading.run}. Attribute by scorer B; identity distance to the unedited face by recognizer B."
+    return [(text, INK) for text in _wrapped(first, width)] + [(text, FAINT) for text in _wrapped(second, width)]
 
 
-def _name(row: EditedRow) -> str:
-    return f"{row.method} (strength: {row.unit})"
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` pixels; a longer word has a line of its own."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _width(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
-def _write_title(sheet: Image.Image, heading: Heading, rows: Sequence[EditedRow]) -> None:
-    for number, (text, ink) in enumerate(zip(_title(heading, rows), (INK, FAINT), strict=True)):
+def _sheet(title: Sequence[tuple[str, Colour]], width: int, height: int) -> Image.Image:
+    """White, with margins around (width, height) and the title's lines at the top."""
+    sheet = Image.new("RGB", (width + 2 * MARGIN, height + MARGIN), "white")
+    for number, (text, ink) in enumerate(title):
         _write(sheet, MARGIN, MARGIN + number * _line(), text, ink)
+    return sheet
 
 
 def _put(sheet: Image.Image, left: int, top: int, edit: EditedFace, attribute: str, size: int) -> None:
@@ -121,7 +132,7 @@ def _put(sheet: Image.Image, left: int, top: int, edit: EditedFace, attribute: s
         _write(sheet, left, top + size + number * _line(), text, ink)
 
 
-def _write(sheet: Image.Image, left: int, top: int, text: str, ink: tuple[int, int, int] = INK) -> None:
+def _write(sheet: Image.Image, left: int, top: int, text: str, ink: Colour = INK) -> None:
     ImageDraw.Draw(sheet).text((left, top), text, fill=ink, font=_font())
 
 

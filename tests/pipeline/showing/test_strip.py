@@ -49,6 +49,14 @@ def test_long_names_are_not_cut_off() -> None:
     assert long > short
 
 
+def test_a_long_run_line_makes_no_picture_wider_but_higher() -> None:
+    long = Heading("age", 3, " ".join(["words"] * 60))
+    for draw in (strip.drawn, lambda *given: strip.frames(*given)[0]):
+        short, high = (draw(heading, [row("a")], 96) for heading in (HEADING, long))
+        assert high.width == short.width and high.height > short.height
+        assert areas(high) == areas(short)
+
+
 def test_frames_go_to_and_fro_with_the_methods_side_by_side() -> None:
     frames = strip.frames(HEADING, [row("a"), row("b")], 96)
     shown = [[area // 96**2 for area in areas(frame)] for frame in frames]
@@ -63,6 +71,16 @@ def test_moving_pictures_have_every_frame_and_no_end(suffix: str) -> None:
     for frame, expected in enumerate([0, 1, 2, 1]):
         picture.seek(frame)
         assert np.argmax(areas(picture)) == expected
+
+
+def test_a_frame_shows_no_trace_of_the_one_before() -> None:
+    """Decoded, it is what it would be alone."""
+    sheets = strip.frames(HEADING, [row("a", lost=True)], 96)
+    moving = Image.open(io.BytesIO(strip.encoded(sheets, ".webp")))
+    for number, sheet in enumerate(sheets):
+        moving.seek(number)
+        alone = Image.open(io.BytesIO(strip.encoded([sheet], ".webp")))
+        assert np.array_equal(np.asarray(moving.convert("RGB")), np.asarray(alone.convert("RGB")))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
