@@ -161,8 +161,8 @@ def connect(folders: list[Path]) -> duckdb.DuckDBPyConnection:
 def united(folders: list[Path], table: str) -> pyarrow.dataset.Dataset:
     """One table of several runs as a data set, columns united by name, `run_id` first.
 
-    A run that was published before a table of `schemas.LATER` existed has no rows of it. Raises StageError for a table
-    that is missing.
+    Every column of the table's schema is there, null where a run is too old to have it; a run that was published
+    before a table of `schemas.LATER` existed has no rows of it. Raises StageError for a table that is missing.
     """
     paths = [folder / f"{table}.parquet" for folder in folders]
     if table in LATER:
@@ -170,11 +170,11 @@ def united(folders: list[Path], table: str) -> pyarrow.dataset.Dataset:
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise StageError(f"{missing[0]} is missing: restore it, or move its folder out of `{REPORTS}`.")
+    known = pa.schema([RUN_ID, *(field.remove_metadata() for field in PUBLISHED[table] if field.name != RUN_ID.name)])
     if not paths:
-        own = [RUN_ID, *PUBLISHED[table].remove_metadata()]
-        return pyarrow.dataset.dataset(pa.schema(own).empty_table())
+        return pyarrow.dataset.dataset(known.empty_table())
     found = [pq.read_schema(local(path)).remove_metadata() for path in paths]
-    schema = pa.unify_schemas([pa.schema([RUN_ID]), *found], promote_options="permissive")
+    schema = pa.unify_schemas([known, *found], promote_options="permissive")
     return pyarrow.dataset.dataset(
         [local(path) for path in paths],
         schema=schema,

@@ -15,7 +15,7 @@ from pipeline.report.export import export_runs
 from pipeline.tables.descriptions import DESCRIPTIONS
 from pipeline.tables.schemas import PUBLISHED
 from tests.builders import random_run
-from tests.builders.random_run import publish_folder
+from tests.builders.random_run import publish_folder, sign_folder
 
 OLD, NEW = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
 
@@ -64,6 +64,16 @@ def test_meanings_are_comments(outputs: Path, tmp_path: Path) -> None:
     assert columns["scores", "value"] == f"the score [{field.metadata[b'unit'].decode()}]"
     assert columns["ranks", "run_id"] == "the run that published the row"
     assert "metric's unit" in columns["scores", "value"], "an apostrophe"
+
+
+def test_a_run_that_is_older_than_a_column_has_nulls_in_it(tmp_path: Path) -> None:
+    runs, scores = random_run.runs(OLD), random_run.scores(OLD).slice(0, 3)
+    few = {"edits": random_run.edits(n_faces=1), "ranges": random_run.ranges()}
+    folder = publish_folder(tmp_path, OLD, {"runs": runs, "scores": scores, **few})
+    pq.write_table(runs.drop_columns(["faces"]), folder / "runs.parquet")
+    sign_folder(folder)
+    export_runs(tmp_path, tmp_path / "old.duckdb")
+    assert rows_of(tmp_path / "old.duckdb", "SELECT run_id, faces FROM runs") == [(OLD, None)]
 
 
 def test_runs_and_domains_are_chosen(outputs: Path, tmp_path: Path) -> None:

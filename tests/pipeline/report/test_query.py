@@ -16,7 +16,7 @@ from rich.console import Console
 from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import query as queries
 from pipeline.report.rows import print_rows, text_table
-from pipeline.tables.schemas import LATER
+from pipeline.tables.schemas import LATER, PUBLISHED
 from tests.builders import random_run
 from tests.builders.random_run import publish_folder, sign_folder
 
@@ -78,6 +78,17 @@ def test_a_column_that_an_old_run_lacks_is_null_there(tmp_path: Path) -> None:
     sql = "SELECT run_id, max(later) AS later FROM scores GROUP BY 1 ORDER BY 1"
     rows = queries.query(tmp_path, sql, all_runs=True)
     assert rows["later"].isna().tolist() == [True, False]
+
+
+def test_a_column_of_the_schema_is_there_where_every_run_is_older(tmp_path: Path) -> None:
+    folder = publish_folder(tmp_path, NEW, random_run.tables(NEW))
+    table = pq.ParquetFile(folder / "runs.parquet").read()
+    assert "faces" in table.column_names
+    pq.write_table(table.drop_columns(["faces"]), folder / "runs.parquet")
+    sign_folder(folder)
+    for all_runs in (False, True):
+        rows = queries.query_table(tmp_path, "SELECT * FROM runs", all_runs=all_runs)
+        assert rows.column_names == PUBLISHED["runs"].names and rows["faces"].to_pylist() == [None]
 
 
 def test_a_table_that_old_runs_lack_has_the_rows_of_the_others(tmp_path: Path) -> None:
