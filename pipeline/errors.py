@@ -18,13 +18,17 @@ class LatentbenchError(Exception):
 
 
 class UnknownNameError(LatentbenchError):
-    """A name that is not registered. `kind`, `name` and `known` are attributes; the text suggests the closest name."""
+    """A name that is not registered. `kind`, `name` and `known` are attributes; the text suggests the closest name.
+
+    `brief`: the text without the known names.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(set(known))
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"No {kind} named {name!r}.{hint} Known: {', '.join(names)}.")
+        self.brief = f"No {kind} named {name!r}.{hint}"
+        super().__init__(f"{self.brief} Known: {', '.join(names)}.")
         self.kind, self.name, self.known = kind, name, names
 
     def __reduce__(self) -> tuple[type, tuple[str, str, list[str]]]:

@@ -108,8 +108,7 @@ class Grid(ScoreTable):
     """One table of a run: rows x methods, all of one domain; `network` judged it (`none` where no network did).
 
     key: its id on the page. metric: what every row is a score by; empty where rows differ in it. judge: what is known
-    of that network's own error. folded: on the page it lies behind a click. markdown, terminal: whether these short
-    forms show it.
+    of that network's own error. folded: on the page it lies behind a click. markdown: whether Markdown shows it.
     """
 
     key: str
@@ -123,7 +122,6 @@ class Grid(ScoreTable):
     judge: str = ""
     folded: bool = False
     markdown: bool = True
-    terminal: bool = False
 
 
 def label(metric: str) -> str:

@@ -172,14 +172,9 @@ def _place(column: str) -> tuple[int, str]:
 
 def attributes_left_out(judges: pd.DataFrame) -> str:
     """Which attributes' changes are not counted in standard deviations, and why, in one sentence; empty for none."""
-    own = judges[(judges["role"] == "scorer_b") & judges["what"].isin(OF_LOGITS)]
-    table = own.pivot_table(index="attribute", columns="what", values="value")
-    if table.empty:
-        return ""
-    found = table[table[WITHOUT_UNIT] > 0].sort_values("logit_sigma")
     names = [
         f"{name} (cut on {row['logit_cut_share']:.0%}, standard deviation {row['logit_sigma']:.2g})"
-        for name, row in found.iterrows()
+        for name, row in _without_unit(judges).iterrows()
     ]
     if not names:
         return ""
@@ -187,6 +182,18 @@ def attributes_left_out(judges: pd.DataFrame) -> str:
         "Left out of attribute dependency and of every other change in standard deviations, since scorer B's logit "
         f"hardly varies over unedited images or is cut on most of them: {', '.join(names)}."
     )
+
+
+def names_left_out(judges: pd.DataFrame) -> list[str]:
+    """The attributes whose changes are not counted in standard deviations, the least varying first."""
+    return [str(name) for name in _without_unit(judges).index]
+
+
+def _without_unit(judges: pd.DataFrame) -> pd.DataFrame:
+    """What is known of scorer B's logits of these attributes: one row each, by attribute."""
+    own = judges[(judges["role"] == "scorer_b") & judges["what"].isin(OF_LOGITS)]
+    table = own.pivot_table(index="attribute", columns="what", values="value")
+    return table if table.empty else table[table[WITHOUT_UNIT] > 0].sort_values("logit_sigma")
 
 
 def judge_line(judges: pd.DataFrame, network: str) -> str:

@@ -415,6 +415,18 @@ def test_a_damaged_run_is_not_printed(tmp_path: Path) -> None:
         assert result.exit_code == 2 and "another sha256" in result.stderr and not result.stdout
 
 
+def test_report_prints_one_table_by_its_name_and_lists_names_for_none_or_an_unknown_one(tmp_path: Path) -> None:
+    random_run.publish_folder(tmp_path, "20261120T031500Z-1a2b3c4d", random_run.whole())
+    one = latentbench("report", "--table", "attribute_change", "--outputs", tmp_path)
+    assert one.exit_code == 0 and "Attribute change" in one.stdout and "leakage" not in one.stdout
+    for arguments in (["--table", "--outputs", tmp_path], ["--outputs", tmp_path, "--table"]):
+        listed = latentbench("report", *arguments)
+        assert listed.exit_code == 0 and "\nattribute_change " in listed.stdout
+    unknown = latentbench("report", "--table", "attribute_chang", "--outputs", tmp_path)
+    assert unknown.exit_code == 2 and not unknown.stdout
+    assert "Did you mean 'attribute_change'?" in unknown.stderr and "\nquality " in unknown.stderr
+
+
 def test_where_no_run_was_found_is_said_for_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = latentbench("report")

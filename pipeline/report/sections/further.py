@@ -35,7 +35,6 @@ def further_tables(contents: Contents) -> list[Grid]:
     grids = []
     for (protocol, metric, network), part in rest.groupby(["protocol", "metric", "network"], sort=False):
         title = titled(metric) + (" of each attribute" if metric in (*QUALITY, *SECONDS) else "")
-        change = metric == CHANGE and protocol == PAPER
         grids.append(
             attribute_grid(
                 contents,
@@ -43,10 +42,9 @@ def further_tables(contents: Contents) -> list[Grid]:
                 f"{protocol}-{metric}-{network}",
                 title,
                 markdown=metric in READ_FIRST,
-                terminal=change,
             )
         )
-    grids.sort(key=lambda grid: not grid.terminal)
+    grids.sort(key=lambda grid: (grid.metric, grid.protocol) != (CHANGE, PAPER))
     perception = perception_grid(contents)
     return grids if perception is None else [*grids, perception]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pipeline.metrics.base import PAPER
 from pipeline.report.contents import PAPERS_ROLE, Contents
 from pipeline.report.grids import IDENTITY, SECONDS, Grid, attribute_grid, doubtful, metric_grid, short
@@ -27,7 +25,7 @@ def identity_grids(contents: Contents) -> list[Grid]:
     """The paper's identity table, once per network that judged.
 
     The paper's own network comes first. Networks against which more is said than against all, such as one that a
-    method was trained with, come last and are left to the page.
+    method was trained with, come last.
     """
     scores = contents.scores
     chosen = scores[(scores["metric"] == IDENTITY) & (scores["protocol"] == PAPER)]
@@ -38,21 +36,20 @@ def identity_grids(contents: Contents) -> list[Grid]:
         title = "Identity distance, the paper's measure" if papers else f"Identity distance, by {name}"
         part = chosen[chosen["network"] == network]
         note = IDENTITY_NOTE if papers else ""
-        grids.append(attribute_grid(contents, part, f"identity-{network}", title, note=note, terminal=True))
+        grids.append(attribute_grid(contents, part, f"identity-{network}", title, note=note))
     less_sure = [grid.key for grid in doubtful(grids)]
-    grids = [replace(grid, terminal=grid.key not in less_sure) for grid in grids]
-    return sorted(grids, key=lambda grid: (not grid.terminal, not contents.has_role(grid.network, PAPERS_ROLE)))
+    return sorted(grids, key=lambda grid: (grid.key in less_sure, not contents.has_role(grid.network, PAPERS_ROLE)))
 
 
 def quality_grid(contents: Contents) -> Grid | None:
     """The paper's quality table: KID and FID against the same codes and against samples, and inception scores."""
     title = "Image quality against unedited images"
-    return metric_grid(contents, QUALITY, "quality", title, PAPER, note=QUALITY_NOTE, terminal=True)
+    return metric_grid(contents, QUALITY, "quality", title, PAPER, note=QUALITY_NOTE)
 
 
 def seconds_grid(contents: Contents) -> Grid | None:
     """The paper's table of seconds per edit."""
-    return metric_grid(contents, SECONDS, "seconds", "Seconds per edit", PAPER, note=SECONDS_NOTE, terminal=True)
+    return metric_grid(contents, SECONDS, "seconds", "Seconds per edit", PAPER, note=SECONDS_NOTE)
 
 
 def paper_tables(contents: Contents) -> list[Grid]:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import replace
-
-import pandas as pd
 import pyarrow as pa
 import pytest
-from rich.console import Console
 
-from pipeline.report import grids, page, terminal
+from pipeline.report import grids
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections import further, paper
-from pipeline.tables.parquet import write_table
-from pipeline.tables.schemas import PUBLISHED, SCORES
+from pipeline.tables.schemas import SCORES
 from tests.builders import random_run
 from tests.builders.random_run import DATE, score
 
@@ -150,71 +144,10 @@ def test_numbers_have_the_digits_of_their_size(values: list[float], decimals: in
     assert [grids.number(value, decimals) for value in values] == texts
 
 
-def test_the_terminal_shows_the_tables_the_warning_and_the_page(tmp_path) -> None:
-    for name, table in random_run.tables().items():
-        write_table(table, PUBLISHED[name], tmp_path / f"{name}.parquet")
-    text = io.StringIO()
-    terminal.print_summary(tmp_path, Console(file=text, width=110))
-    assert "report.html" not in text.getvalue(), "a packed run has no page"
-    (tmp_path / "report.html").touch()
-    terminal.print_summary(tmp_path, Console(file=text, width=110))
-    shown = " ".join(text.getvalue().split())
-    for part in ("profile smoke", "2,048 labelled latents instead of 400,000", "Identity distance", "report.html"):
-        assert part in shown
-    assert "recognizer_a" not in shown
-    scores = pd.DataFrame(random_run.score_rows("l2l"))
-    chosen = scores[(scores["metric"] == "fid") & (scores["attribute"] == "all")]["value"].iloc[0]
-    assert f"{chosen:.2f}" in shown
-
-
 def test_scores_that_differ_by_a_judge_s_last_digits_are_both_best() -> None:
     cells = [grids.Cell(value, None, None, "", 12, 60) for value in (0.2, 0.2 + 4e-6, 0.3)]
     marked = grids.mark_best(cells, "lower", [True] * 3, noise=1e-5)
     assert [cell.best for cell in marked if cell is not None] == [True, True, False]
-
-
-@pytest.mark.parametrize("width", [40, 70, 110])
-def test_no_number_is_cut_however_narrow_the_terminal(width: int) -> None:
-    grid = paper.identity_grids(contents_of(TABLES))[0]
-    text = io.StringIO()
-    terminal.print_grid(grid, Console(file=text, width=width))
-    assert "…" not in text.getvalue()
-    for row in grid.rows:
-        for cell in row.cells:
-            assert cell is not None and grids.number(cell.value, row.decimals) in text.getvalue()
-    assert ("[" in text.getvalue()) == (width == 110)
-
-
-def test_methods_stand_down_where_they_are_too_many_to_stand_across() -> None:
-    grid = paper.identity_grids(contents_of(TABLES))[0]
-    many = replace(
-        grid,
-        methods=tuple(f"method_number_{n}" for n in range(14)),
-        controls=frozenset(),
-        rows=tuple(replace(row, cells=(row.cells * 4)[:14]) for row in grid.rows),
-    )
-    for width, tables in ((110, 1), (100, 2), (60, 3)):
-        text = io.StringIO()
-        terminal.print_grid(many, Console(file=text, width=width))
-        lines = text.getvalue().splitlines()
-        assert max(map(len, lines)) <= width
-        found = [sum(line.strip().startswith(f"method_number_{n} ") for line in lines) for n in range(14)]
-        assert found == [tables] * 14
-
-
-def test_a_run_with_stand_ins_says_so_on_the_terminal_and_the_page(tmp_path) -> None:
-    tables = random_run.tables()
-    assert not contents_of(tables).stand_in_warning
-    scores = tables["scores"].to_pylist()
-    scores[0]["network"] = "stand-in-lpips-alex-1a2b3c4d"
-    tables["scores"] = pa.Table.from_pylist(scores, schema=SCORES)
-    assert contents_of(tables).stand_ins == ["stand-in-lpips-alex-1a2b3c4d"]
-    for name, table in tables.items():
-        write_table(table, PUBLISHED[name], tmp_path / f"{name}.parquet")
-    text = io.StringIO()
-    terminal.print_summary(tmp_path, Console(file=text, width=110))
-    assert "none of its numbers means anything" in " ".join(text.getvalue().split())
-    assert "none of its numbers means anything" in page.render(contents_of(tables))
 
 
 def test_only_the_full_profile_of_full_size_is_as_published() -> None:
