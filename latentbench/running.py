@@ -12,12 +12,12 @@ from latentbench.published import Report
 from pipeline.errors import ConfigError, StageError
 from pipeline.execution.processes import name_user
 from pipeline.report.archive import read_report_manifest
-from pipeline.report.publish import find_report
+from pipeline.report.finding import find_report
 from pipeline.settings.direction_files import check_listed
 from pipeline.settings.settings import Settings
-from tasks.base import RunTask, read_again
 from tasks.cli.computing import compute
 from tasks.cli.consoles import err
+from tasks.requested import read_again, settings_of
 from tasks.runs import Evaluation
 
 log = logging.getLogger("latentbench")
@@ -42,7 +42,7 @@ def settings(
     >>> latentbench.settings(profile="smoke", methods=["l2l"], changes={"protocol.seed": 7}).experiment.seed
     7
     """
-    return RunTask(**_parameters(domain, profile, methods, attributes, changes, outputs)).settings
+    return settings_of(_parameters(domain, profile, methods, attributes, changes, outputs))
 
 
 def run(

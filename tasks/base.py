@@ -2,86 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import luigi
-
 from pipeline.chain.links import Chain, Link
-from pipeline.domains import base as domains
-from pipeline.errors import ClusterError, ConfigError
-from pipeline.methods import registry
-from pipeline.settings.file import find_config
-from pipeline.settings.settings import Settings, load_settings
+from pipeline.errors import ClusterError
+from pipeline.settings.settings import Settings
 from pipeline.storage.stages import MANIFEST, Stage, is_complete
 from pipeline.storage.unfinished import note_failure
-
-# Task parameter -> the key of luigi.cfg whose place it takes.
-MACHINE = {
-    "device": "machine.device",
-    "devices": "machine.devices",
-    "executor": "machine.executor",
-    "dask_scheduler": "machine.scheduler",
-    "dask_workers": "machine.workers",
-    "dask_threads": "machine.threads",
-}
+from tasks.luigi_apart import luigi
+from tasks.requested import PARAMETERS, chain_of, settings_of
 
 LAST = -(10**9)  # Luigi's priority of tasks that only gather others: a lower one than any stage's
-
-
-def _text(key: str, value: Any) -> str:
-    """A setting of JSON as luigi.cfg would have it: true, null, a number, a text, a list. Raises ConfigError."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return ""
-    if isinstance(value, str | int | float):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(_text(key, part) for part in value)
-    raise ConfigError(f"--changes {key}: expected a text, a number, true, false or a list of these, found {value!r}.")
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-@lru_cache(maxsize=64)
-def _settings(
-    domain: str,
-    profile: str,
-    methods: str,
-    attributes: str,
-    outputs: str,
-    changes: tuple[tuple[str, str], ...],
-    path: Path,
-) -> Settings:
-    overrides = dict(changes)
-    if outputs:
-        overrides["latentbench.outputs"] = outputs
-    return load_settings(
-        domain=domain,
-        profile=profile,
-        methods=_listed(methods),
-        attributes=_listed(attributes),
-        known_methods=registry.names(),
-        known_domains=domains.names(),
-        files_of=domains.file_keys,
-        overrides=overrides,
-        path=path,
-    )
-
-
-def read_again() -> None:
-    """Read luigi.cfg and the files that settings name again, as a new process does: they may have changed."""
-    _settings.cache_clear()
-
-
-@lru_cache(maxsize=64)
-def _chain(settings: Settings) -> Chain:
-    return Chain(settings)
 
 
 class ManifestTarget(luigi.Target):
@@ -134,23 +67,12 @@ class RunTask(luigi.Task):
     @property
     def settings(self) -> Settings:
         """The run's settings, read and checked. Raises ConfigError and UnknownNameError."""
-        changes: Mapping[str, Any] = self.changes
-        texts = {key: _text(key, value) for key, value in changes.items()}
-        texts |= {key: getattr(self, name) for name, key in MACHINE.items() if getattr(self, name)}
-        return _settings(
-            self.domain,
-            self.profile,
-            self.methods,
-            self.attributes,
-            self.outputs,
-            tuple(sorted(texts.items())),
-            find_config(),
-        )
+        return settings_of({name: getattr(self, name) for name in PARAMETERS})
 
     @property
     def chain(self) -> Chain:
         """The run's stages."""
-        return _chain(self.settings)
+        return chain_of(self.settings)
 
     @property
     def title(self) -> str:

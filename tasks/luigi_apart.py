@@ -3,8 +3,8 @@
 Luigi reads ./luigi.cfg, ./client.cfg and $LUIGI_CONFIG_PATH as it is imported, stops with a trace at a file that it
 cannot parse, and runs what some keys name: a logging configuration is evaluated, a context of tasks and a collector of
 metrics are imported. A settings file is what people hand each other to repeat a run. So `latentbench` imports Luigi
-where it sees none of these files, and gives it the checked keys of ours; the machine's own /etc/luigi still counts.
-Where Luigi was there before us, as on its own command line, a key that runs code is refused.
+here alone, where it sees none of these files, and gives it the checked keys of ours; the machine's own /etc/luigi still
+counts. Where Luigi was there before us, as on its own command line, a key that runs code is refused.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, LatentbenchError
 from pipeline.settings.file import VARIABLE, find_config, luigi_settings, read_config
+
+__all__ = ["LuigiRunResult", "LuigiStatusCode", "configure_logging", "import_luigi", "luigi", "retcode"]
 
 OF_THE_MACHINE = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg")
 EMPTY = Path(os.devnull).parent  # a folder in which nobody keeps a luigi.cfg
@@ -41,7 +43,7 @@ def import_luigi() -> None:
         return
     with _nowhere(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # that [core] autoload_range is missing, which it is not
-        import luigi  # noqa: F401
+        import luigi  # noqa: F401, F811
 
 
 @contextmanager
@@ -101,3 +103,12 @@ def give_settings() -> None:
     for section, values in luigi_settings(read_config(path), path).items():
         for key, text in values.items():
             config.set(section, key, text)
+
+
+import_luigi()
+with suppress(LatentbenchError):  # the verb that reads the wrong file reports it
+    give_settings()
+
+import luigi
+from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
+from luigi.retcodes import retcode

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import luigi
-
 from pipeline.errors import ConfigError
 from pipeline.nights.notes import Note, marker, night_name, note_path, set_aside_for, settle, write_note
 from pipeline.report.archive import AHEAD
 from pipeline.report.publish import run_report
 from tasks.base import LAST, RunTask
+from tasks.luigi_apart import luigi
 from tasks.runs import Stages
 
 

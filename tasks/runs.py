@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import luigi
-
-from pipeline.report.publish import find_report, run_report
+import tasks.stages  # noqa: F401  the task of a stage is found by its kind
+from pipeline.report.finding import find_report
+from pipeline.report.publish import run_report
 from pipeline.settings.settings import Settings
 from tasks.base import RunTask, StageTask, task_of
+from tasks.luigi_apart import luigi
 
 
 class Stages(RunTask, luigi.WrapperTask):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import luigi
-
 from pipeline.chain.links import KIND, Link
 from pipeline.storage.stages import is_complete
 from tasks.base import ManifestTarget, StageTask
+from tasks.luigi_apart import luigi
 
 
 class MethodTask(StageTask):

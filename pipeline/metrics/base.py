@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from math import inf
 from typing import Any
@@ -316,10 +316,15 @@ def get(name: str) -> Metric:
     """A metric by name. Raises UnknownNameError with the closest known one."""
     if name not in BUILT_IN:
         raise UnknownNameError("metric", name, BUILT_IN)
-    module, _, attribute = BUILT_IN[name].partition(":")
+    return _imported(name, BUILT_IN[name])
+
+
+@cache
+def _imported(name: str, home: str) -> Metric:
+    module, _, attribute = home.partition(":")
     metric = getattr(import_module(module), attribute)
     if not isinstance(metric, Metric) or metric.name != name:
-        raise LatentbenchError(f"{BUILT_IN[name]} is not a Metric named {name!r}.")
+        raise LatentbenchError(f"{home} is not a Metric named {name!r}.")
     return metric
 
 

@@ -18,31 +18,25 @@ import pyarrow as pa
 from pipeline.chain.inputs import units_of
 from pipeline.chain.links import Chain, Link
 from pipeline.domains import base
-from pipeline.errors import StageError
 from pipeline.report import page
 from pipeline.report.archive import (
     LATEST,
     PAGE,
-    PREFIX,
-    REPORTS,
-    STAMP,
-    check_report,
     find_run,
     newest_report,
     published_runs,
-    read_report_manifest,
     run_folder,
 )
 from pipeline.report.by_face import face_scores
 from pipeline.report.contents import contents_of, controls_among
 from pipeline.report.controls import broken, control_checks
+from pipeline.report.finding import VERSION, find, find_report, report_stage, run_id_of
 from pipeline.report.judges import judge_errors, judges_table
 from pipeline.report.method_differences import difference_tables
 from pipeline.report.pictures import strips_of
 from pipeline.report.workshop import input_digests, point_latest, publishing, write_publication
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
-from pipeline.storage.fingerprint import digest
 from pipeline.storage.provenance import code_commit, machine_facts, package_versions
 from pipeline.storage.stages import Stage, building, read_manifest
 from pipeline.tables.parquet import read_stage
@@ -52,18 +46,8 @@ __all__ = ["LATEST", "PAGE", "find_report", "find_run", "report_stage", "run_rep
 
 log = logging.getLogger("latentbench")
 
-VERSION = 3  # raise it when the page or the published tables change
 MACHINE_OF_STAGE = ("device", "device_name", "driver", "host", "processor", "system")  # what can change a number
 TRAIN = "train"  # the stage whose manifest tells what a method learned
-
-
-def report_stage(chain: Chain) -> Stage:
-    """What a report is made of: all settings that can change a number, the stages whose results it shows, the cards."""
-    settings = chain.settings
-    parameters = settings.as_json() | {"measured": digest(base.measured(settings.domain, settings.sources))}
-    return Stage(
-        "report", VERSION, parameters, chain.card.weights, chain.shown_stages, label=settings.experiment.profile
-    )
 
 
 def run_report(
@@ -81,7 +65,7 @@ def run_report(
     stage = report_stage(chain)
     run_date = datetime.combine(night, time(), UTC) if night else run_date
     with building(stage, settings) as builder:
-        found = None if again else _find(settings, stage, run_date, night)
+        found = None if again else find(settings, stage, run_date, night)
         if found is None:
             inputs = input_digests(stage, settings.outputs)
             run_id, dated = _new_run_id(settings.outputs, stage, run_date or builder.started)
@@ -105,45 +89,12 @@ def _check_clock(outputs: Path, published: Path, run_date: datetime | None) -> N
         )
 
 
-def find_report(settings: Settings, *, run_date: datetime | None = None) -> Path | None:
-    """The folder in which these results are published, or None; nothing is computed.
-
-    A run counts if its fingerprint is this run's and it was made of the very stage files that are published now, so
-    invalidated stages lead to a new run. Raises CorruptShardError if a file of it is damaged.
-    """
-    return _find(settings, report_stage(Chain(settings)), run_date)
-
-
-# Finding
-
-
-def _find(settings: Settings, stage: Stage, run_date: datetime | None = None, night: date | None = None) -> Path | None:
-    try:
-        inputs = input_digests(stage, settings.outputs)
-    except StageError:
-        return None
-    ending = f"-{stage.fingerprint[:8]}"
-    for folder in sorted((settings.outputs / REPORTS).glob(f"{PREFIX}*{ending}"), reverse=True):
-        manifest = read_report_manifest(folder)
-        if manifest.get("fingerprint") != stage.fingerprint or manifest.get("inputs") != inputs:
-            continue
-        of_date = run_date is None or manifest["run_id"] == _run_id(stage, run_date)
-        if of_date or (night is not None and manifest.get("night") == night.isoformat()):
-            check_report(folder)
-            return folder
-    return None
-
-
-def _run_id(stage: Stage, moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):{STAMP}}-{stage.fingerprint[:8]}"
-
-
 def _new_run_id(outputs: Path, stage: Stage, moment: datetime) -> tuple[str, datetime]:
     """A run id that no folder has, and its date: the given one, or the first free second after it."""
     moment = moment.astimezone(UTC).replace(microsecond=0)
-    while run_folder(outputs, _run_id(stage, moment)).exists():
+    while run_folder(outputs, run_id_of(stage, moment)).exists():
         moment += timedelta(seconds=1)
-    return _run_id(stage, moment), moment
+    return run_id_of(stage, moment), moment
 
 
 # Writing

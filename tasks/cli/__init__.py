@@ -1,4 +1,7 @@
-"""The command line, `latentbench`. Only verbs that compute import torch, and they do so on workers."""
+"""The command line, `latentbench`. A verb is imported when it is used (`verb_table`).
+
+Only verbs that compute import torch, and they do so on workers.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +11,26 @@ from typing import Annotated, Any
 
 import typer
 from rich.logging import RichHandler
-from typer.core import TyperGroup
 
 from pipeline.errors import LatentbenchError
 from pipeline.execution.processes import name_user
 from pipeline.settings.paths import documents
 from pipeline.storage.files import told as in_words
-from tasks.cli import (
-    ablation,
-    clusters,
-    directions,
-    health,
-    inverting,
-    listing,
-    nightly,
-    planning,
-    querying,
-    results,
-    running,
-    scorer,
-    showing,
-    streams,
-    synthface,
-    weights,
-)
+from tasks.cli import streams
 from tasks.cli.consoles import err, out
 from tasks.cli.examples import fence_examples
+from tasks.cli.verb_table import UPKEEP, VERBS
+from tasks.cli.verbs import MARKUP, LazyGroup
 
 INTERRUPTED = 130
 MENDABLE = 2
 UNPRINTED = 1
 
-RUNS, RESULTS, NAMES, UPKEEP = "Runs", "Results", "What can be named", "Upkeep"
 
-
-class Verbs(TyperGroup):
+class Verbs(LazyGroup):
     """The verbs, with errors that users can mend printed in one line."""
+
+    verbs = VERBS
 
     def invoke(self, ctx: Any) -> Any:
         """Run a verb; what a user can mend becomes exit code 2, Ctrl-C (and SIGTERM in a run) 130."""
@@ -65,7 +52,7 @@ class Verbs(TyperGroup):
 app = typer.Typer(
     cls=Verbs,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=f"""Rerun the evaluation of semantic face editing in a StyleGAN2 latent space, end to end.
@@ -75,31 +62,6 @@ app = typer.Typer(
     explains itself with `--help`. Pages that are named docs/... lie in `{documents()}`.
     """,
 )
-
-app.command("run", rich_help_panel=RUNS)(running.run)
-app.command("nightly", rich_help_panel=RUNS)(nightly.nightly)
-app.command("plan", rich_help_panel=RUNS)(planning.show)
-app.command("status", rich_help_panel=RUNS)(planning.status)
-app.command("invalidate", rich_help_panel=RUNS)(planning.forget)
-app.command("invert", rich_help_panel=RUNS)(inverting.invert)
-app.command("report", cls=results.ReportCommand, rich_help_panel=RESULTS)(results.report)
-app.command("show", rich_help_panel=RESULTS)(showing.show)
-app.command("demo", rich_help_panel=RESULTS)(showing.demo)
-app.command("compare", rich_help_panel=RESULTS)(results.compare)
-app.command("query", rich_help_panel=RESULTS)(querying.query)
-app.command("export", rich_help_panel=RESULTS)(querying.export)
-listing.methods_app.command("llf-clusters")(clusters.llf_clusters)
-listing.methods_app.command("ablate")(ablation.ablate)
-listing.methods_app.command("directions")(directions.directions)
-app.add_typer(listing.methods_app, name="methods", rich_help_panel=NAMES)
-app.command("attributes", rich_help_panel=NAMES)(listing.attributes)
-app.command("protocols", rich_help_panel=NAMES)(listing.protocols)
-app.command("metrics", rich_help_panel=NAMES)(listing.metrics)
-app.command("domains", rich_help_panel=NAMES)(listing.domains)
-app.command("doctor", rich_help_panel=UPKEEP)(health.doctor)
-app.add_typer(synthface.app, name="synthface", rich_help_panel=UPKEEP)
-app.add_typer(scorer.app, name="scorer", rich_help_panel=UPKEEP)
-app.add_typer(weights.app, name="weights", rich_help_panel=UPKEEP)
 
 
 @app.command("help", rich_help_panel=UPKEEP)

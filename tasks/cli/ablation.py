@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from luigi.retcodes import retcode
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
@@ -27,6 +26,7 @@ from tasks.cli import options
 from tasks.cli.computing import compute
 from tasks.cli.consoles import err, out
 from tasks.cli.options import Request
+from tasks.luigi_apart import retcode
 
 
 def ablate(

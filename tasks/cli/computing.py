@@ -11,9 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import luigi
-from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
-from luigi.retcodes import retcode
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -27,7 +24,7 @@ from pipeline.storage.runs import alone
 from tasks.base import RunTask
 from tasks.cli.consoles import err, out
 from tasks.cli.streams import OutputError, ReaderLeftError
-from tasks.luigi_apart import configure_logging
+from tasks.luigi_apart import LuigiRunResult, LuigiStatusCode, configure_logging, luigi, retcode
 
 UNFULFILLED = "Unfulfilled dependenc"  # begins Luigi's message that what a task requires has vanished
 

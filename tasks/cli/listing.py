@@ -19,6 +19,8 @@ from pipeline.metrics import base as known_metrics
 from pipeline.metrics import protocols as known_protocols
 from tasks.cli.consoles import err, out
 from tasks.cli.options import Changes, Device, Domain, request
+from tasks.cli.verb_table import OF_METHODS
+from tasks.cli.verbs import LazyGroup
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -41,7 +43,13 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-methods_app = typer.Typer(invoke_without_command=True)
+class MethodVerbs(LazyGroup):
+    """`methods`, and the verbs that do something with one method."""
+
+    verbs = OF_METHODS
+
+
+methods_app = typer.Typer(cls=MethodVerbs, invoke_without_command=True)
 
 
 @methods_app.callback()

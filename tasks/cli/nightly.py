@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from luigi.retcodes import retcode
 
 from pipeline.errors import BusyError
 from tasks.cli import options
 from tasks.cli.computing import compute
 from tasks.cli.consoles import err, out
+from tasks.luigi_apart import retcode
 from tasks.nights import Nightly, Nights, tonight
 
 Night = Annotated[

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.chain.links import Chain
 from pipeline.errors import ConfigError
 from pipeline.settings.direction_files import check_listed
 from pipeline.settings.paths import folder_to_be
 from pipeline.settings.settings import Settings
-from tasks.base import RunTask
 from tasks.paths import at_home
-from tasks.runs import Evaluation, Stages
+from tasks.requested import chain_of, settings_of
+
+if TYPE_CHECKING:
+    from pipeline.chain.links import Chain
+    from tasks.runs import Evaluation, Stages
 
 WHAT = "What is computed"
 WHERE = "Where and how it runs (changes no number)"
@@ -100,22 +102,26 @@ class Request:
     @property
     def evaluation(self) -> Evaluation:
         """The task that is the whole run."""
+        from tasks.runs import Evaluation
+
         return Evaluation(**self.parameters)
 
     @property
     def stages(self) -> Stages:
         """The task that is every stage of the run, without its report."""
+        from tasks.runs import Stages
+
         return Stages(**self.parameters)
 
     @property
     def settings(self) -> Settings:
         """The run's settings. Raises ConfigError and UnknownNameError."""
-        return RunTask(**self.parameters).settings
+        return settings_of(self.parameters)
 
     @property
     def chain(self) -> Chain:
         """The run's stages."""
-        return RunTask(**self.parameters).chain
+        return chain_of(self.settings)
 
 
 def parse_changes(texts: list[str] | None) -> dict[str, str]:
@@ -174,4 +180,4 @@ def request(
 
 def outputs_folder(outputs: Path | None) -> Path:
     """The folder that runs write to, by option or by luigi.cfg. Raises ConfigError where none can be."""
-    return folder_to_be(outputs) if outputs else RunTask().settings.outputs
+    return folder_to_be(outputs) if outputs else settings_of({}).outputs

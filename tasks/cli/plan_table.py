@@ -27,7 +27,7 @@ from pipeline.planning.plan import (
 )
 from pipeline.planning.whole import Whole, in_mib, report_size
 from pipeline.progress import in_time
-from pipeline.report.publish import find_report
+from pipeline.report.finding import find_report
 from tasks.cli.consoles import out
 
 COLOURS = {THERE: "green", PARTIAL: "yellow"}

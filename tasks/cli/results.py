@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -35,10 +36,8 @@ class ReportCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with an empty name for `--table` at their end or before another option."""
-        following = [*args[1:], "-"]
         named = [
-            f"{TABLE}=" if arg == TABLE and after.startswith("-") else arg
-            for arg, after in zip(args, following, strict=True)
+            f"{TABLE}=" if arg == TABLE and after.startswith("-") else arg for arg, after in pairwise([*args, "-"])
         ]
         return super().parse_args(ctx, named)
 

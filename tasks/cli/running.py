@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from luigi.retcodes import retcode
 
 from pipeline.errors import BusyError
-from pipeline.report.publish import find_report
+from pipeline.report.finding import find_report
 from pipeline.report.terminal import print_summary
 from tasks.cli import options
 from tasks.cli.computing import compute, whatever_is_printed
 from tasks.cli.consoles import err, out
 from tasks.cli.plan_table import show_plan
 from tasks.cli.words import counted
+from tasks.luigi_apart import retcode
 
 
 def run(

@@ -40,6 +40,17 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
     )
 
 
+def test_luigi_is_imported_in_one_module_alone() -> None:
+    """Wherever else it is imported first, it would read the settings files."""
+    ours = [path for folder in ("tasks", "latentbench", "pipeline") for path in (ROOT / folder).rglob("*.py")]
+    assert len(ours) > 100
+    lines = {path.relative_to(ROOT).as_posix(): path.read_text().splitlines() for path in ours}
+    importing = {
+        name for name, text in lines.items() for line in text if line.strip().startswith(("import luigi", "from luigi"))
+    }
+    assert importing == {"tasks/luigi_apart.py"}
+
+
 def test_a_settings_file_runs_no_code(tmp_path: Path) -> None:
     """Neither that of the folder, nor Luigi's old one, nor the named one, and not by our own call of Luigi."""
     (tmp_path / "evil.conf").write_text(EVIL)
@@ -55,7 +66,8 @@ def test_a_settings_file_runs_no_code(tmp_path: Path) -> None:
     assert (tmp_path / "executed").exists(), trap.stderr
     (tmp_path / "executed").unlink()
     code = """
-import tasks, luigi
+from tasks import Stages
+import luigi
 from luigi.configuration import get_config
 from tasks.luigi_apart import configure_logging
 assert not get_config().has_option("core", "logging_conf_file")

@@ -10,7 +10,6 @@ import bisect
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 SIGNS = (1, -1)  # of the rays of a response, in this order
 FIRST = (1 / 4, 1.0)  # shares of a ray's end that are always looked at
@@ -51,6 +50,8 @@ class Ray:
 
     def expected(self, interval: int, change: float) -> float:
         """The distance in an interval at which a monotone curve through all looks has this change."""
+        from scipy.interpolate import PchipInterpolator  # here, since the chain is made by verbs that look at no face
+
         seen = np.isfinite(self.filled)
         curve = PchipInterpolator(self.distances[seen], self.filled[seen])
         low, high = self.distances[interval : interval + 2]
