@@ -220,8 +220,8 @@ def load_settings(
 
     `overrides` maps "section.key" to a text that takes the place of the file's, such as
     {"machine.workers": "1", "profile.smoke.n_faces": "4"}; a "method.NAME.key" also beats the profile's. `methods` may
-    hold `file:NAME=PATH`, a direction file. `files_of` answers the keys of [domain.NAME] that name files.
-    Raises ConfigError and UnknownNameError, also for sections and keys that nobody reads.
+    hold `file:NAME=PATH`. `files_of` answers the keys of [domain.NAME] that name files. Raises ConfigError and
+    UnknownNameError, also for sections and keys that nobody reads.
     """
     path = path or find_config()
     parser = read_config(path)
@@ -248,9 +248,8 @@ def load_settings(
     usual = keys.read_keys(OfDomain, {DOMAIN: section(f"domain.{domain}")}).methods
     of_run = choice.methods if "methods" in run.changed else usual or choice.methods
     chosen = tuple(dict.fromkeys(methods or of_run))
-    for name in chosen:
-        if name not in (*known_methods, *of_files):
-            raise UnknownNameError("method", name, (*known_methods, *of_files))
+    for name in (name for name in chosen if name not in (*known_methods, *of_files)):
+        raise UnknownNameError("method", name, (*known_methods, *of_files))
     if not chosen:
         raise run.fail("methods", "at least one method")
     settings = Settings(
