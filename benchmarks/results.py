@@ -25,8 +25,8 @@ from pipeline.metrics.base import ALL, MATCHED, PAPER, RATES
 from pipeline.report.archive import LATEST, check_report, find_run
 from pipeline.report.contents import Contents, read_contents
 from pipeline.report.controls import control_checks
+from pipeline.report.matched_level import shown_level
 from pipeline.report.sections.claims import Order, orders, verdicts
-from pipeline.report.sections.matched import shown_level
 
 FLOAT_NOISE = 1e-9  # below it a score is 0
 LEAST_METHODS = 3  # with a rank in both orders, for a correlation

@@ -32,7 +32,7 @@ from pipeline.report.grids import (
     optional,
     row_of,
 )
-from pipeline.report.sections.matched import shown_level
+from pipeline.report.matched_level import shown_level
 from pipeline.statistics.bootstrap import Bootstrap, face_rows, sums_by_face
 from pipeline.statistics.differences import FaceSums
 from pipeline.statistics.ranks import ranked

@@ -44,7 +44,7 @@ def leakage_chart(contents: Contents, level: float) -> Chart | None:
     methods = [name for name in contents.methods if (rows["method"] == name).any()]
     colour = alt.Color(
         "change:Q",
-        title="signed change, standard deviations of the logit",
+        title="signed change, standard deviations",
         scale=alt.Scale(domain=[-end, end], domainMid=0, range="diverging", interpolate="rgb", clamp=True),
         legend=alt.Legend(orient="top", direction="horizontal", gradientLength=220, titleLimit=400),
     )

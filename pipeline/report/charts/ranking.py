@@ -12,6 +12,7 @@ from pipeline.report.charts.chart import Chart, specification
 from pipeline.report.charts.marks import colour_of, hidden, margin_of, not_hidden, shape_of
 from pipeline.report.contents import Contents
 from pipeline.report.grids import ARROWS, label, short
+from pipeline.report.leaderboard import Column
 
 if TYPE_CHECKING:
     import altair as alt
@@ -21,10 +22,13 @@ RANKS = (
     "stand in the table below the chart."
 )
 RANKS_CAPTION = (
-    "Point: the rank over all attributes. Line: its interval when faces are resampled, the same for all methods. Pale "
-    "bar: the ranks that the tests leave, which hold for all methods of a panel at once. Controls do not compete: "
+    "Point: the rank over all attributes. Line: its interval when faces are resampled, the same for all methods."
+)
+TESTED_CAPTION = (
+    "Pale bar: the ranks that the tests leave, which hold for all methods of a panel at once. Controls do not compete: "
     "theirs is the rank that each would take if it alone joined."
 )
+REACHED_CAPTION = "A method that reached less than half of the changes takes no rank, and controls do not compete."
 SCORES = (
     "Dot plot, one panel per score and one row per method: the score over all attributes with its interval. The same "
     "numbers stand in the table below the chart."
@@ -54,41 +58,60 @@ def title_lines() -> alt.Header:
 
 def rank_chart(contents: Contents, protocol: str) -> Chart | None:
     """Ranks by every metric of a protocol over all attributes; None for a run without ranks."""
-    import altair as alt
-
     ranks = contents.ranks
     chosen = ranks[(ranks["protocol"] == protocol) & (ranks["attribute"] == ALL)].dropna(subset=["rank"])
     if chosen.empty:
         return None
     rows = chosen.assign(score=titles(contents, chosen))
-    rows = rows[["score", "method", "rank", "rank_low", "rank_high", "tested_low", "tested_high", "first", "n_faces"]]
+    names = ["score", "method", "rank", "rank_low", "rank_high", "tested_low", "tested_high", "first", "n_faces"]
+    return _ranks(contents, rows[names], f"ranks-{protocol}", "Ranks", f"{RANKS_CAPTION} {TESTED_CAPTION}")
+
+
+def standing_chart(contents: Contents, columns: Sequence[Column], key: str, title: str) -> Chart | None:
+    """The ranks of columns of the leaderboard; None without columns."""
+    rows = [
+        {
+            "score": f"{label(column.row.metric)} {ARROWS.get(column.row.better, '')}"
+            f"\nby {short(column.row.network, contents.run.domain)}",
+            "method": method,
+            "rank": standing.rank,
+            "rank_low": standing.low,
+            "rank_high": standing.high,
+            "first": standing.first,
+        }
+        for column in columns
+        for method, standing in zip(contents.methods, column.standings, strict=True)
+        if standing is not None
+    ]
+    return _ranks(contents, pd.DataFrame(rows), key, title, f"{RANKS_CAPTION} {REACHED_CAPTION}") if rows else None
+
+
+def _ranks(contents: Contents, rows: pd.DataFrame, key: str, title: str, caption: str) -> Chart:
+    import altair as alt
+
     names = list(dict.fromkeys(rows["score"]))
-    last = int(rows[["rank", "rank_high", "tested_high"]].max().max())
-    across = alt.Scale(domain=[0.5, last + 0.5], nice=False)
+    ends = [name for name in ("rank", "rank_high", "tested_high") if name in rows]
+    across = alt.Scale(domain=[0.5, float(rows[ends].max().max()) + 0.5], nice=False)
     base = alt.Chart().encode(y=_up(contents, rows), color=colour_of(contents))
-    tips = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{name}:Q") for name in rows.columns[2:7])]
+    shown = [name for name in rows if name.startswith(("rank", "tested"))]
+    tips = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{name}:Q") for name in shown)]
     tips.append(alt.Tooltip("first:Q", format=".0%", title="first in"))
+    whole = alt.Axis(tickMinStep=1)
+    tested = base.mark_bar(aria=False, opacity=0.18, height=9).encode(
+        x=alt.X("tested_low:Q", title="rank", scale=across, axis=whole), x2="tested_high:Q"
+    )
     layers = [
-        base.mark_bar(aria=False, opacity=0.18, height=9).encode(
-            x=alt.X("tested_low:Q", title="rank", scale=across, axis=alt.Axis(tickMinStep=1)), x2="tested_high:Q"
+        *([tested] if "tested_low" in rows else []),
+        base.mark_rule(aria=False, strokeWidth=1.8).encode(
+            x=alt.X("rank_low:Q", title="rank", scale=across, axis=whole), x2="rank_high:Q"
         ),
-        base.mark_rule(aria=False, strokeWidth=1.8).encode(x=alt.X("rank_low:Q", scale=across), x2="rank_high:Q"),
         base.mark_point(aria=False, filled=True, size=55, opacity=1).encode(
-            x=alt.X("rank:Q", scale=across), shape=shape_of(contents), tooltip=tips
+            x=alt.X("rank:Q", title="rank", scale=across), shape=shape_of(contents), tooltip=tips
         ),
     ]
-    drawing = _panels(contents, alt.LayerChart(layer=layers, data=alt.NamedData(name=f"ranks-{protocol}")), names)
-    return Chart(
-        f"ranks-{protocol}",
-        "Ranks",
-        RANKS_CAPTION,
-        RANKS,
-        specification(drawing, RANKS),
-        {f"ranks-{protocol}": rows},
-        panel=150,
-        panels=len(names),
-        margin=margin_of(contents.methods),
-    )
+    drawing = _panels(contents, alt.LayerChart(layer=layers, data=alt.NamedData(name=key)), names)
+    spec, margin = specification(drawing, RANKS), margin_of(contents.methods)
+    return Chart(key, title, caption, RANKS, spec, {key: rows}, panel=150, panels=len(names), margin=margin)
 
 
 def score_chart(contents: Contents, scores: pd.DataFrame, metrics: Sequence[str], key: str, title: str) -> Chart | None:

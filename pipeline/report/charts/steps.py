@@ -106,7 +106,7 @@ def ranges_chart(contents: Contents) -> Chart:
     base = alt.Chart().encode(y=up, color=colour_of(contents))
     tips = [alt.Tooltip(f"{name}:N") for name in ("method", "low_set_by", "high_set_by", "unit")]
     tips += [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("low", "high", "low_moved", "high_moved")]
-    set_by = alt.Legend(orient="top", title="end set by", symbolFillColor="transparent")
+    set_by = alt.Legend(orient="top", title="end set by", symbolFillColor="transparent", columns=2)
     layers = [
         base.mark_rule(aria=False, strokeWidth=2).encode(
             x=alt.X("low_moved:Q", title=across, axis=alt.Axis(labelExpr="replace(datum.label, '−', '')")),

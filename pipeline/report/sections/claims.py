@@ -17,8 +17,8 @@ import pandas as pd
 from pipeline.metrics.base import ALL, LOCALITY, MATCHED, PAPER, RATES, noise_of
 from pipeline.report.contents import Contents
 from pipeline.report.grids import IDENTITY, label, short
+from pipeline.report.matched_level import shown_level
 from pipeline.report.sections import PageSection, TextTable
-from pipeline.report.sections.matched import shown_level
 
 L2L_PAPER = "Khodadadeh et al., WACV 2022"
 LLF_PAPER = "LLF, CAAI TRIT 2026"

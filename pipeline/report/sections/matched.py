@@ -15,6 +15,7 @@ from pipeline.metrics.base import MATCHED
 from pipeline.report.charts.chart import Chart
 from pipeline.report.charts.leakage import leakage_chart
 from pipeline.report.charts.levels import level_chart
+from pipeline.report.charts.ranking import standing_chart
 from pipeline.report.contents import Contents
 from pipeline.report.grids import (
     ALL,
@@ -27,11 +28,13 @@ from pipeline.report.grids import (
     titled,
 )
 from pipeline.report.judges import attributes_left_out
+from pipeline.report.leaderboard import leaderboard
+from pipeline.report.matched_level import matched_scores, shown_level
 from pipeline.report.sections import PageSection
 
-SHOWN_LEVEL = 1.0
 BY_ATTRIBUTE = ("attribute_dependency_mean", "identity_distance", "true_identity_distance", "unreached_share")
 BY_LEVEL = ("attribute_dependency_mean", "attribute_dependency_max", "attribute_change_reported", "unreached_share")
+RANKED = (IDENTITY, "attribute_dependency_mean")  # the scores whose ranks are known at matched change
 CHARTED = (
     "identity_distance",
     "attribute_dependency_mean",
@@ -48,17 +51,6 @@ NOTES = {
     "of it is no method's fault: a face that has all of an attribute already cannot have more. matched.parquet says "
     "why, face by face.",
 }
-
-
-def matched_scores(contents: Contents) -> pd.DataFrame:
-    """The scores at matched change."""
-    return contents.scores[contents.scores["protocol"] == MATCHED]
-
-
-def shown_level(contents: Contents) -> float:
-    """The level of the tables by attribute: the one next to SHOWN_LEVEL. NaN for a run without any."""
-    levels = matched_scores(contents)["level"].dropna().unique().astype(float)
-    return float(min(levels, key=lambda level: abs(level - SHOWN_LEVEL))) if len(levels) else float("nan")
 
 
 def matched_tables(contents: Contents) -> list[Grid]:
@@ -105,11 +97,17 @@ def _judges(scores: pd.DataFrame, metric: str) -> int:
 
 
 def matched_charts(contents: Contents) -> list[Chart]:
-    """The scores over levels, and what leaks into other attributes at the shown level."""
-    level = shown_level(contents)
-    charts = [level_chart(contents, CHARTED)]
-    if np.isfinite(level):
-        charts.append(leakage_chart(contents, level))
+    """Ranks at the shown level, the scores over levels, and what leaks into other attributes at the shown level."""
+    level, board = shown_level(contents), leaderboard(contents)
+    if not np.isfinite(level) or board is None:
+        return []
+    ranked = [column for column in board.columns if column.standings and column.row.metric in RANKED]
+    title = f"Ranks at a change of {level:g} standard deviations"
+    charts = [
+        standing_chart(contents, ranked, "ranks-matched", title),
+        level_chart(contents, CHARTED),
+        leakage_chart(contents, level),
+    ]
     return [chart for chart in charts if chart is not None]
 
 

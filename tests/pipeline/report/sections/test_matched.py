@@ -10,6 +10,7 @@ from pipeline.attributes import EVALUATED
 from pipeline.report import page
 from pipeline.report.charts import library
 from pipeline.report.contents import contents_of
+from pipeline.report.matched_level import matched_scores
 from pipeline.report.sections import matched
 from pipeline.report.sections.further import further_tables
 from pipeline.report.sections.paper import paper_tables
@@ -46,7 +47,7 @@ def test_every_score_of_the_level_and_every_one_over_all_stands_in_a_table() -> 
     grids = matched.matched_tables(CONTENTS)
     first, others = ([grid for grid in grids if grid.folded == folded] for folded in (False, True))
     cells = sum(cell is not None for grid in [*first, *others] for row in grid.rows for cell in row.cells)
-    scores = matched.matched_scores(CONTENTS)
+    scores = matched_scores(CONTENTS)
     assert cells == (scores["level"] == 1.0).sum() + (scores["attribute"] == "all").sum()
     assert first[0].title == "Attribute dependency mean at a change of 1"
     assert "attribute_dependency_max" in "".join(grid.key for grid in others)
