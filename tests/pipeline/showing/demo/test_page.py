@@ -14,6 +14,7 @@ from tests.checks.browser import Watched, browsing, findings
 from tests.checks.demo_server import serving
 
 START = "#random,3"
+PATIENCE = 20_000  # milliseconds, on a machine that is busy
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,8 @@ def opened(browser: Browser, address: str, width: int = 1280, *, dark: bool = Fa
 
 def settled(page: Page) -> None:
     """The newest edit is shown."""
-    page.locator("#edited[src]").wait_for(timeout=20_000)
-    page.locator("#after[aria-busy=false]").wait_for(timeout=20_000)
+    page.locator("#edited[src]").wait_for(timeout=PATIENCE)
+    page.locator("#after[aria-busy=false]").wait_for(timeout=PATIENCE)
 
 
 def picture(page: Page, which: str = "edited") -> str:
@@ -126,17 +127,17 @@ def test_the_address_names_what_is_shown(watched: Watched, browser: Browser) -> 
 def test_a_wrong_seed_and_an_error_are_said(watched: Watched) -> None:
     page, trouble = watched.page, watched.page.get_by_role("alert")
     page.get_by_label("Face (seed)").fill("-1")
-    expect(trouble).to_contain_text("expected a whole number")
+    expect(trouble).to_contain_text("expected a whole number", timeout=PATIENCE)
     page.get_by_label("Face (seed)").fill("4")
-    expect(trouble).to_have_text("")
+    expect(trouble).to_have_text("", timeout=PATIENCE)
     refusal = {"error": "Stage train random is gone."}
     page.route("**/edit", lambda route: route.fulfill(status=400, json=refusal))
     page.get_by_label("Face (seed)").fill("5")
-    expect(trouble).to_have_text(refusal["error"])
+    expect(trouble).to_have_text(refusal["error"], timeout=PATIENCE)
     page.unroute_all()
     page.route("**/edit", lambda route: route.abort())
     page.get_by_label("Face (seed)").fill("6")
-    expect(trouble).to_contain_text("Is latentbench demo still running?")
+    expect(trouble).to_contain_text("Is latentbench demo still running?", timeout=PATIENCE)
     assert len(watched.complaints) == 2  # the browser's own, of the two answers
     watched.complaints.clear()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ import requests
 from pipeline.errors import ConfigError, StageError
 from pipeline.showing.demo import server
 from pipeline.showing.demo.editing import EditOrder
+from pipeline.showing.demo.latest_first import LatestFirst
 from tests.checks.demo_server import serving
 
 BODY = {"method": "l2l", "seed": 1, "strengths": {}, "page": "1-1"}
@@ -42,10 +45,19 @@ class Editing:
 
 
 @pytest.fixture
-def site() -> Iterator[SimpleNamespace]:
-    editing = Editing()
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A server, and a semaphore that every edit which reached its thread releases."""
+    editing, arrived = Editing(), threading.Semaphore(0)
+
+    class Counting(LatestFirst):
+        def submit(self, client: str, job: Callable[[], Any]) -> Future[Any]:
+            future = super().submit(client, job)
+            arrived.release()
+            return future
+
+    monkeypatch.setattr(server, "LatestFirst", Counting)
     with serving(editing) as address:  # type: ignore[arg-type]
-        yield SimpleNamespace(address=address, editing=editing)
+        yield SimpleNamespace(address=address, editing=editing, arrived=arrived)
         editing.free.set()
 
 
@@ -119,8 +131,14 @@ def test_a_fault_of_ours_goes_to_the_log(site: SimpleNamespace, caplog: pytest.L
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
-def test_a_body_that_is_too_large_is_not_read(site: SimpleNamespace) -> None:
-    assert post(site, "x" * (server.LARGEST_BODY + 1)).status_code in (400, 413)
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(site: SimpleNamespace) -> None:
+    connection = HTTPConnection(urlsplit(site.address).netloc, timeout=20)
+    connection.putrequest("POST", "/edit")
+    connection.putheader("Content-Length", str(server.LARGEST_BODY + 1))
+    connection.endheaders()
+    assert connection.getresponse().status in (400, 413)
+    connection.close()
+    assert site.editing.seeds == []
 
 
 def test_stale_moves_are_not_computed(site: SimpleNamespace) -> None:
@@ -131,6 +149,7 @@ def test_stale_moves_are_not_computed(site: SimpleNamespace) -> None:
     def move(seed: int) -> threading.Thread:
         thread = threading.Thread(target=lambda: answers.update({seed: post(site, BODY | {"seed": seed})}))
         thread.start()
+        assert site.arrived.acquire(timeout=20)  # else a later one may overtake it
         return thread
 
     threads = [move(0)]
