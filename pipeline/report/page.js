@@ -43,10 +43,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-for (const filter of document.querySelectorAll("input.filter")) {
-  const part = filter.closest("details, section");
+const wordsOf = (filter) => filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+for (const filter of document.querySelectorAll("details:not(.listed) input.filter")) {
+  const part = filter.closest("details");
   filter.addEventListener("input", () => {
-    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = wordsOf(filter);
     let shown = 0;
     for (const row of part.querySelector("table.filtered").tBodies[0].rows) {
       const text = row.textContent.toLowerCase();
@@ -55,6 +56,36 @@ for (const filter of document.querySelectorAll("input.filter")) {
     }
     part.querySelector(".count").textContent = words.length ? `${shown} shown` : "";
   });
+}
+
+// Long lists are data of the page, of which only the first rows that have all words become a table.
+const MOST = 200;
+for (const part of document.querySelectorAll("details.listed")) {
+  const filter = part.querySelector("input.filter");
+  let list = null;
+  const show = () => {
+    if (!part.open) return;
+    if (!list) {
+      const { head, texts, rows } = JSON.parse(document.getElementById(part.dataset.rows).textContent);
+      list = rows.map((row) => { const cells = row.map((place) => texts[place]); return { cells, text: cells.join(" ").toLowerCase() }; });
+      list.numeric = head.map(([, numeric]) => numeric);
+    }
+    const words = wordsOf(filter);
+    const found = list.filter(({ text }) => words.every((word) => text.includes(word)));
+    part.querySelector("tbody").replaceChildren(...found.slice(0, MOST).map(({ cells }) => {
+      const line = document.createElement("tr");
+      cells.forEach((cell, column) => {
+        const made = line.insertCell();
+        made.textContent = cell;
+        if (list.numeric[column]) made.className = "n";
+      });
+      return line;
+    }));
+    const some = found.length > MOST ? `the first ${MOST} of ` : "";
+    part.querySelector(".count").textContent = `${some}${found.length.toLocaleString("en")} rows`;
+  };
+  filter.addEventListener("input", show);
+  part.addEventListener("toggle", show);
 }
 
 const intervals = document.getElementById("intervals");

@@ -399,16 +399,18 @@ def runs(run_id: str = "20261120T031500Z-1a2b3c4d", **more: Any) -> pa.Table:
     return pa.Table.from_pylist([row | more], schema=RUNS)
 
 
-def tables(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0) -> dict[str, pa.Table]:
+def tables(
+    run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0, methods: tuple[str, ...] = METHODS
+) -> dict[str, pa.Table]:
     """The tables of a run that was published before `differences`, `ranks` and their like."""
     return {
-        "scores": scores(run_id, seed=seed),
-        "ranges": ranges(),
-        "edits": edits(seed=seed),
-        "matched": matched(seed=seed),
-        "rescoring": rescoring(seed=seed),
-        "rates": rates(seed=seed),
-        "consistency": consistency(seed=seed),
+        "scores": scores(run_id, methods, seed=seed),
+        "ranges": ranges(methods),
+        "edits": edits(methods, seed=seed),
+        "matched": matched(methods, seed=seed),
+        "rescoring": rescoring(methods, seed=seed),
+        "rates": rates(methods, seed=seed),
+        "consistency": consistency(methods, seed=seed),
         "runs": runs(run_id),
     }
 
@@ -438,9 +440,11 @@ def judges(seed: int = 0) -> pa.Table:
     return judges_table(CARD, MEASURED, edits(seed=seed).to_pandas())
 
 
-def whole(run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0, samples: int = 200) -> dict[str, pa.Table]:
+def whole(
+    run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0, samples: int = 200, methods: tuple[str, ...] = METHODS
+) -> dict[str, pa.Table]:
     """All published tables of a run, those that publication computes from the edits by the code that computes them."""
-    given = tables(run_id, seed)
+    given = tables(run_id, seed, methods)
     means = face_scores(given["edits"], CARD)
     known = judges(seed)
     compared = difference_tables(

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -70,9 +69,13 @@ class Watched:
         self.page.close()
 
 
-def findings(page: Page, **options: Any) -> list[str]:
-    """What axe-core finds serious or critical on a page: rule, number of elements, the first of them."""
-    violations = Axe().run(page, **options).response["violations"]
+def findings(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds serious or critical on a page: rule, number of elements, the first of them.
+
+    rules: the only ones that are tried; by default all.
+    """
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    violations = Axe().run(page, options=options).response["violations"]
     return [
         f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]}"
         for one in violations

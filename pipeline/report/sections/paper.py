@@ -64,5 +64,4 @@ SECTION = PageSection(
     order=60,
     template="paper.html.j2",
     tables=paper_tables,
-    links=lambda contents: [(f"table-{grid.key}", grid.title) for grid in paper_tables(contents)],
 )
