@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 BAD = ("serious", "critical")  # impacts of axe's findings that no page of ours may have
-LOCAL = ("file:", "data:", "blob:")
+INSIDE = ("data:", "blob:")
 
 
 def chromium() -> str:
@@ -37,7 +37,7 @@ def browsing() -> Iterator[Browser]:
 
 
 class Watched:
-    """A page and all that it did: `requests` beyond the page itself, `complaints` of the console and of scripts."""
+    """A page and all that it did: `requests`, `complaints` of the console and of scripts."""
 
     def __init__(self, browser: Browser, width: int = 1280, *, dark: bool = False) -> None:
         scheme = "dark" if dark else "light"
@@ -51,13 +51,12 @@ class Watched:
     def open(self, file: Path) -> Page:
         """The page, loaded from a file."""
         self.page.goto(file.as_uri())
-        self.requests.remove(file.as_uri())
         return self.page
 
     @property
     def outside(self) -> list[str]:
         """What was asked of a network or of another file."""
-        return [url for url in self.requests if not url.startswith(LOCAL[1:])]
+        return [url for url in self.requests if url != self.page.url and not url.startswith(INSIDE)]
 
     @property
     def width(self) -> int:
