@@ -1,6 +1,7 @@
-"""The picture of README: one face edited by several methods until each attribute has moved equally far.
+"""The pictures of matched change: one face edited by several methods until each attribute has moved equally far.
 
-    python -m benchmarks.matched_picture outputs docs/edits.jpg
+    python -m benchmarks.matched_picture outputs docs/img/matched.jpg
+    python -m benchmarks.matched_picture outputs docs/edits.jpg --method interfacegan --method l2l --method random
 
 draws the published run that `outputs/latest` names: a row per method, a column per attribute. Strengths and the
 distances below the images are those of the run's table `matched`; the codes are edited and drawn again with the
@@ -11,6 +12,7 @@ The scores of the same level are printed as a Markdown table.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,14 +48,15 @@ SCORES = {
 class Run:
     """A published run with its trained methods: what an edited image needs to be drawn again."""
 
-    def __init__(self, outputs: Path, profile: str) -> None:
+    def __init__(self, outputs: Path, profile: str, methods: Sequence[str]) -> None:
         from pipeline.chain.inputs import read_faces
         from pipeline.domains import base
 
-        self.settings = latentbench.settings(profile=profile, methods=METHODS, outputs=outputs)
+        self.methods = methods
+        self.settings = latentbench.settings(profile=profile, methods=methods, outputs=outputs)
         self.domain = base.load(self.settings.domain, "cpu")
         self.report = latentbench.report("latest", outputs)
-        self.ids, self.faces = read_faces(self.work(METHODS[0]), self.domain, which="matched")
+        self.ids, self.faces = read_faces(self.work(methods[0]), self.domain, which="matched")
 
     def work(self, method: str) -> Work:
         """Stage `matched` of a method, which reads the faces and the trained method."""
@@ -90,11 +93,11 @@ def draw(run: Run, face: int, level: float) -> Image.Image:
     """Rows of methods, columns of attributes, the unedited face first."""
     font, small = ImageFont.load_default(14), ImageFont.load_default(12)
     step, height = SIZE + MARGIN, SIZE + TITLE
-    picture = Image.new("RGB", ((len(COLUMNS) + 1) * step, TITLE + len(METHODS) * height), "white")
+    picture = Image.new("RGB", ((len(COLUMNS) + 1) * step, TITLE + len(run.methods) * height), "white")
     canvas, table = ImageDraw.Draw(picture), run.report.frame("matched")
     for column, title in enumerate(("unedited", *(words for _, words in COLUMNS.values()))):
         canvas.text((column * step + SIZE / 2, 2), title, "black", font, anchor="ma")
-    for row, method in enumerate(METHODS):
+    for row, method in enumerate(run.methods):
         top = TITLE + row * height
         picture.paste(run.image(method, face, "age", 0.0), (0, top))
         canvas.text((SIZE / 2, top + SIZE + 2), method, "black", font, anchor="ma")
@@ -115,7 +118,7 @@ def scores(run: Run, level: float) -> str:
     table = run.report.frame("scores")
     table = table[(table["protocol"] == PROTOCOL) & (table["level"] == level) & (table["attribute"] == "all")]
     lines = ["| method | " + " | ".join(SCORES.values()) + " |", "|---|" + "---|" * len(SCORES)]
-    for method in METHODS:
+    for method in run.methods:
         rows = table[table["method"] == method]
         texts = []
         for metric in SCORES:
@@ -134,8 +137,9 @@ def main() -> None:
     parser.add_argument("--profile", default="smoke", help="the run's profile")
     parser.add_argument("--face", type=int, default=0, help="which of the matched faces, from 0")
     parser.add_argument("--level", type=float, default=1.0, help="standard deviations that the attribute's logit moves")
+    parser.add_argument("--method", action="append", help=f"a row; by default {', '.join(METHODS)}")
     given = parser.parse_args()
-    run = Run(given.outputs, given.profile)
+    run = Run(given.outputs, given.profile, given.method or METHODS)
     draw(run, given.face, given.level).save(given.picture, quality=90)
     print(scores(run, given.level))
 

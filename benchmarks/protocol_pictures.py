@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 import latentbench
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from altair.typing import ChartType
 
 METHODS = {"interfacegan": "#2f7ed8", "ganspace": "#0b9e77", "random": "#8a8a8a"}
 EDITS = {"age": (1.0, 0.0), "beard": (0.35, 0.75), "yaw": (-0.45, 0.55)}  # directions of the drawing, not of W
-INK = "#777777"  # stands on a light page and on a dark one
+ORDERS, AT_ONCE, UNDONE = "one edit after another, in six orders", "all three at once", "age, then undone"
+COLOURS = {ORDERS: "#2f7ed8", AT_ONCE: "#e07b00", UNDONE: "#c4529c"}
+INK = "#777777"  # is read on a light page and on a dark one
+WIDTH, HEIGHT = 460, 260
 
 
 def main() -> None:
@@ -37,80 +39,84 @@ def main() -> None:
     save(consistency(), given.folder / "consistency.svg")
 
 
-def rates(table: pd.DataFrame) -> Figure:
+def rates(table: pd.DataFrame) -> ChartType:
     """Preservation against target change of three methods, over all attributes; the area of the first is filled."""
+    import altair as alt
+
     from pipeline.metrics.curves import curve
 
-    figure, panel = blank(5.2, 3.4)
-    for name, colour in METHODS.items():
+    parts = []
+    for name in METHODS:
         steps = table[table["method"] == name].groupby("strength_index")
-        flipped, kept = steps["flipped"].mean().to_numpy(), steps["preserved"].mean().to_numpy()
-        x, y = (values[0] for values in curve(flipped[None], kept[None]))
-        panel.plot(x, y, color=colour, marker=".", label=name)
-        panel.fill_between(x, y, color=colour, alpha=0.15 if name == "interfacegan" else 0.0, linewidth=0)
-    panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="target change: share of faces whose label flipped")
-    panel.set_ylabel("preservation: share of other labels kept")
-    legend = panel.legend(frameon=False, loc="lower right")
-    for text in legend.get_texts():
-        text.set_color(INK)
-    return figure
+        x, y = curve(steps["flipped"].mean().to_numpy()[None], steps["preserved"].mean().to_numpy()[None])
+        parts.append(pd.DataFrame({"method": name, "flipped": x[0], "kept": y[0]}))
+    points = pd.concat(parts)
+    across = alt.X("flipped:Q", title="target change: share of faces whose label flipped", scale=unit())
+    up = alt.Y("kept:Q", title="preservation: share of other labels kept", scale=unit(), stack=None)
+    lines = alt.Chart(points).mark_line(point=True)
+    area = alt.Chart(parts[0]).mark_area(opacity=0.15, color=METHODS["interfacegan"]).encode(x=across, y=up)
+    return alt.LayerChart(
+        layer=[area, lines.encode(x=across, y=up, color=colour("method", METHODS), order="flipped:Q")]
+    )
 
 
-def consistency() -> Figure:
+def consistency() -> ChartType:
     """Six orders of three edits from one face, one edit of all three, and the first edit undone."""
-    figure, panel = blank(5.2, 3.4)
+    import altair as alt
+
     noise = np.random.default_rng(4)
-    ends = []
-    for order in permutations(EDITS):
+    ways = []
+    for number, order in enumerate(permutations(EDITS)):
         corners = [np.zeros(2)]
         for step, name in enumerate(order):
             corners.append(corners[-1] + EDITS[name] + noise.normal(0, 0.035 * step, 2))
-        panel.plot(*np.transpose(corners), color="#2f7ed8", linewidth=1, marker=".", markersize=4)
-        ends.append(corners[-1])
-    at_once = np.sum(list(EDITS.values()), axis=0) + (0.16, 0.1)
-    arrow(panel, np.zeros(2), at_once, "#e07b00")
-    undone = np.array([0.06, -0.16])
-    arrow(panel, np.array(EDITS["age"]), undone, "#c4529c")
-    words(panel, np.mean(ends, axis=0), "six orders: spread", (-20, 16), "#2f7ed8")
-    words(panel, at_once, "all three at once", (10, 0), "#e07b00")
-    words(panel, undone, "age, then undone", (4, -14), "#c4529c")
-    words(panel, np.zeros(2), "unedited", (-58, -4), INK)
-    panel.set(
-        xlim=(-0.75, 1.85), ylim=(-0.35, 1.6), xticks=[], yticks=[], xlabel="codes (a drawing, not a measurement)"
+        ways.append(way(ORDERS, number, corners))
+    ways.append(way(AT_ONCE, 0, [np.zeros(2), np.sum(list(EDITS.values()), axis=0) + (0.16, 0.1)]))
+    ways.append(way(UNDONE, 0, [np.zeros(2), np.array(EDITS["age"]), np.array([0.06, -0.16])]))
+    bare = alt.Axis(labels=False, ticks=False, grid=False)
+    return (
+        alt.Chart(pd.concat(ways))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("x:Q", title="codes: a drawing, not a measurement", axis=bare),
+            y=alt.Y("y:Q", title=None, axis=bare),
+            color=colour("edits", COLOURS),
+            detail="number:N",
+            order="step:Q",
+        )
     )
-    return figure
 
 
-def arrow(panel: Axes, start: np.ndarray, end: np.ndarray, colour: str) -> None:
-    """An edit as an arrow."""
-    panel.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.5})
+def way(edits: str, number: int, corners: list[np.ndarray]) -> pd.DataFrame:
+    """The codes that edits go through, one row each."""
+    x, y = np.transpose(corners)
+    return pd.DataFrame({"edits": edits, "number": number, "step": range(len(corners)), "x": x, "y": y})
 
 
-def words(panel: Axes, at: np.ndarray, text: str, shift: tuple[float, float], colour: str) -> None:
-    """A label next to a point, shifted by points of print."""
-    panel.annotate(text, at, shift, textcoords="offset points", color=colour, fontsize=9)
+def unit() -> object:
+    """A scale from 0 to 1."""
+    import altair as alt
+
+    return alt.Scale(domain=[0, 1])
 
 
-def blank(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure without background and its axes; inches."""
-    from matplotlib.figure import Figure
+def colour(column: str, colours: dict[str, str]) -> object:
+    """The colours of a column's values, with a legend below."""
+    import altair as alt
 
-    figure = Figure((width, height), layout="constrained")
-    panel = figure.add_subplot()
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(INK)
-    panel.tick_params(colors=INK)
-    panel.xaxis.label.set_color(INK)
-    panel.yaxis.label.set_color(INK)
-    return figure, panel
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    return alt.Color(f"{column}:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", labelLimit=400))
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write the figure as SVG, without a date: the same run gives the same bytes."""
-    import matplotlib
+def save(drawing: ChartType, path: Path) -> None:
+    """Write the chart as SVG without a background."""
+    import vl_convert
 
-    with matplotlib.rc_context({"svg.hashsalt": "latentbench", "svg.fonttype": "none"}):
-        figure.savefig(path, transparent=True, metadata={"Date": None, "Creator": None})
+    text = {"labelColor": INK, "titleColor": INK, "titleFontWeight": "normal"}
+    axis = {**text, "domainColor": INK, "tickColor": INK, "gridColor": INK, "gridOpacity": 0.15, "tickCount": 5}
+    style = {"background": None, "view": {"stroke": None}, "axis": axis, "legend": text}
+    spec = drawing.properties(width=WIDTH, height=HEIGHT).to_dict() | {"config": style}
+    path.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
 
 
 if __name__ == "__main__":
