@@ -80,19 +80,22 @@ def encoded(sheets: Sequence[Image.Image], suffix: str) -> bytes:
 def reading(attribute: str, value: float) -> str:
     """A value in [0, 1] of an evaluated attribute, in its unit where it has one.
 
-    >>> reading("age", 0.4), reading("expression", 0.4)
-    ('age 30 years', 'expression 0.40')
+    >>> reading("age", 0.4), reading("age", 0.01), reading("expression", 0.4)
+    ('30 years', '1 year', '0.40')
     """
     limits = get(EVALUATED[attribute])
     if limits.unit == "1":
-        return f"{attribute} {value:.2f}"
-    return f"{attribute} {limits.low + value * (limits.high - limits.low):.0f} {limits.unit}s"
+        return f"{value:.2f}"
+    number = f"{limits.low + value * (limits.high - limits.low):.0f}"
+    return f"{number} {limits.unit}{'' if number in ('1', '-1') else 's'}"
 
 
 def _title(heading: Heading, rows: Sequence[EditedRow], width: int) -> list[tuple[str, Colour]]:
     """The lines above all rows, each with its colour; none is wider than `width` pixels."""
     start = rows[0].edits[0].start_value
-    first = f"{heading.attribute}, face {heading.face}: {reading(heading.attribute, start)} unedited"
+    first = (
+        f"{heading.attribute}, face {heading.face}: {heading.attribute} {reading(heading.attribute, start)} unedited"
+    )
     second = f"{heading.run}. Attribute by scorer B; identity distance to the unedited face by recognizer B."
     return [(text, INK) for text in _wrapped(first, width)] + [(text, FAINT) for text in _wrapped(second, width)]
 
@@ -123,7 +126,7 @@ def _put(sheet: Image.Image, left: int, top: int, edit: EditedFace, attribute: s
     sheet.paste(picture, (left, top))
     lines = [
         (f"strength {edit.strength:+.2f}", INK),
-        (reading(attribute, edit.value), INK),
+        (f"{attribute} {reading(attribute, edit.value)}", INK),
         (f"identity {edit.identity:.2f}", INK),
     ]
     if not edit.detected:

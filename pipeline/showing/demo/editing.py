@@ -173,7 +173,7 @@ def _address(image: Tensor) -> str:
 
 
 def _read(attribute: str, face: JudgedFace) -> str:
-    return reading(attribute, float(face.values[index_of(attribute)])).removeprefix(f"{attribute} ")
+    return reading(attribute, float(face.values[index_of(attribute)]))
 
 
 def _title(method: str) -> str:
