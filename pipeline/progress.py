@@ -1,11 +1,16 @@
-"""Progress of a long computation: a bar on a terminal, otherwise a plain line every ten seconds."""
+"""Progress of a long computation: a bar on a terminal, otherwise a plain line every ten seconds.
+
+Within a whole run its board shows the displays (`shown_on`), and these print nothing themselves.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
@@ -15,15 +20,50 @@ PLAIN_SECONDS = 10.0  # between two plain lines
 SMOOTHING_SECONDS = 30.0  # the rate is measured over at least this much of the most recent time
 
 
+class Board(Protocol):
+    """What shows the displays of a whole run, one at a time."""
+
+    def show(self, display: Display) -> None:
+        """A display begins, or has changed."""
+
+    def close(self, display: Display) -> None:
+        """A display has ended."""
+
+
+_boards: list[Board] = []
+
+
+@contextmanager
+def shown_on(board: Board) -> Iterator[None]:
+    """Show every display of this process on a board, while the block lasts."""
+    _boards.append(board)
+    try:
+        yield
+    finally:
+        _boards.remove(board)
+
+
 class Display:
     """A progress display: units done and in total, rate and time left. Use it as a context manager.
 
     `unit` names what is counted, such as images. `before` units were done by an earlier attempt: they count as done,
-    but not for the rate.
+    but not for the rate. `parts` is the number of things of unlike work, such as trainings, which `unit` then names:
+    those that have ended are counted (`ended`), and `total` is work. Without `timed` the work tells no time.
     """
 
-    def __init__(self, title: str, total: float, unit: str, *, before: float = 0.0, stream: TextIO | None = None):
+    def __init__(
+        self,
+        title: str,
+        total: float,
+        unit: str,
+        *,
+        before: float = 0.0,
+        parts: int | None = None,
+        timed: bool = True,
+        stream: TextIO | None = None,
+    ):
         self.title, self.total, self.unit = title, total, unit
+        self.parts, self.timed, self.ended = parts, timed, 0
         self.done = before
         self.stream = stream or sys.stderr
         self.note = ""
@@ -32,9 +72,12 @@ class Display:
         self._marks = [(self._started, before)]
         self._last_line = self._started
         self._bar: Progress | None = None
+        self._board = _boards[-1] if _boards else None
 
     def __enter__(self) -> Display:
-        if self.stream.isatty():
+        if self._board is not None:
+            self._board.show(self)
+        elif self.stream.isatty():
             console = Console(file=self.stream)
             columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), _Facts(self), TimeElapsedColumn())
             self._bar = Progress(*columns, console=console, transient=True)
@@ -45,6 +88,9 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._board is not None:
+            self._board.close(self)
+            return
         if self._bar is not None:
             self._bar.stop()
         if kind is None:
@@ -59,7 +105,9 @@ class Display:
             self._marks.append((now, self.done))
             while len(self._marks) > 2 and now - self._marks[1][0] > SMOOTHING_SECONDS:
                 self._marks.pop(0)
-        if self._bar is not None:
+        if self._board is not None:
+            self._board.show(self)
+        elif self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=self.done)
         elif now - self._last_line >= PLAIN_SECONDS:
             self._last_line = now
@@ -74,15 +122,26 @@ class Display:
     def facts(self) -> str:
         """Units done and in total, rate, time left and note, as text."""
         rate = self.rate()
-        share = f" ({100 * self.done / self.total:.0f} %)" if self.total else ""
-        text = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}{share}"
-        if rate > 0:
-            text += f", {in_rate(rate)}, {in_time((self.total - self.done) / rate)} left"
+        if self.parts is not None:
+            text = f"{self.ended} of {self.parts} {self.unit}, {100 * self.share:.0f} % of the work"
+        else:
+            share = f" ({100 * self.share:.0f} %)" if self.total else ""
+            text = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}{share}"
+        if rate > 0 and self.timed:
+            per_second = f", {in_rate(rate)}" if self.parts is None else ""
+            text += f"{per_second}, {in_time((self.total - self.done) / rate)} left"
         return f"{text}, {self.note}" if self.note else text
+
+    @property
+    def share(self) -> float:
+        """The share of the work that is done, 0 to 1."""
+        return self.done / self.total if self.total else 0.0
 
     def summary(self) -> str:
         """The last line: units done by this attempt, time, rate, and units kept from an earlier attempt."""
         spent = time.monotonic() - self._started
+        if self.parts is not None:
+            return f"{self.title}: {self.ended} of {self.parts} {self.unit} in {in_time(spent)}"
         new = self.done - self._before
         kept = f", {self._before:,.0f} kept from before" if self._before else ""
         return f"{self.title}: {new:,.0f} {self.unit} in {in_time(spent)} ({in_rate(new / max(spent, 1e-9))}){kept}"

@@ -99,6 +99,11 @@ class StageTask(RunTask):
         named = [getattr(self, name) for name in ("which", "method", "attribute") if hasattr(self, name)]
         return self.chain.link(self.kind, *named)
 
+    @property
+    def links(self) -> list[Link]:
+        """The stages that it computes: one, unless several wait together."""
+        return [self.link]
+
     def requires(self) -> list[StageTask]:
         """The tasks of the stages that this one reads."""
         return [task_of(self, link) for link in self.chain.read_by(self.link)]

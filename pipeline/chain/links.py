@@ -82,6 +82,11 @@ class Link:
         return self.stage.title
 
     @property
+    def phase(self) -> str:
+        """The part of a run that it belongs to (`Kind.phase`)."""
+        return KIND[self.stage.name].phase
+
+    @property
     def throughput_label(self) -> str:
         """Label of the seconds of one unit in `throughput.measured_seconds`: attributes share their method's."""
         return f"{self.stage.name} {self.method}" if self.attribute else self.stage.title

@@ -143,13 +143,17 @@ def _train_together(works: Sequence[Work]) -> None:
             units, counted = amount(settings, name)
             store_seconds(settings, f"train {name}", counted, units, facts["seconds"] / units / parallel)
 
+        work, timed = work_of(settings, started)
         try:
             run_shards(
                 train_shard_beside,
                 [(by_name[name], part) for name in started for part in cut(settings, name)],
                 settings=settings,
                 label=f"train {len(started)} methods side by side",
+                units=work,
                 unit="methods",
+                unlike=True,
+                timed=timed,
                 threads=settings.machine.train_threads,
                 keep=keep,
                 measure=False,
@@ -173,6 +177,22 @@ def longest_first(settings: Settings, methods: Iterable[str]) -> list[str]:
         return rate * amount(settings, method)[0]
 
     return sorted(methods, key=lambda name: (-seconds(name), unit(settings, name) == "latents", name))
+
+
+def work_of(settings: Settings, methods: Sequence[str]) -> tuple[list[float], bool]:
+    """How much work each of these trainings is, and whether that is in seconds, at the rates measured here.
+
+    Where a rate is missing, trainings that the plan counts in one unit, such as images, share by their amounts the work
+    of as many trainings; images, codes and steps are not added to each other.
+    """
+    measured = measured_seconds(settings.outputs, settings)
+    rates = [measured.get(f"{settings.domain}/train {method}") for method in methods]
+    amounts = [amount(settings, method) for method in methods]
+    known = [rate for rate in rates if rate is not None]
+    if len(known) == len(methods):
+        return [rate * units for rate, (units, _) in zip(known, amounts, strict=True)], True
+    alike = {counted: [units for units, other in amounts if other == counted] for _, counted in amounts}
+    return [units * len(alike[counted]) / sum(alike[counted]) for units, counted in amounts], False
 
 
 def _builders(works: Sequence[Work], held: ExitStack) -> dict[str, Builder]:

@@ -28,6 +28,13 @@ from pipeline.tables.parquet import read_stage, write_table
 if TYPE_CHECKING:
     from pipeline.domains.base import Domain
 
+SHARED, TRAINING, RANGES, EDITS, SCORES = PHASES = (
+    "latents and labels",
+    "training",
+    "ranges",
+    "edits",
+    "scores and report",
+)
 Names = tuple[str, ...]  # of what there is a stage of: a set, a method, a method and an attribute; or none
 
 
@@ -161,6 +168,17 @@ class Kind:
     threads: int | None = None
     files: Callable[[Any], Sequence[str]] | None = None
     together: Callable[[Sequence[Work]], list[Manifest]] | None = field(default=None)
+
+    @property
+    def phase(self) -> str:
+        """The part of a run that people are shown its stages under, one of PHASES."""
+        if not self.methods:
+            return SHARED
+        if self.beside:
+            return TRAINING
+        if self.attributes:
+            return RANGES
+        return SCORES if "scores" in self.tables else EDITS
 
     def all_names(self, settings: Settings, method: str = "") -> list[Names]:
         """The names of every stage of this kind, of one method where it is of methods."""

@@ -102,6 +102,7 @@ class Job:
         done += sum(share * self.units[index] for index, (share, _) in inner.items() if index not in self.finished)
         notes = [message for _, message in inner.values() if message]
         if self.display is not None:
+            self.display.ended = len(self.finished)
             self.display.update(self.before + done, notes[-1] if notes else "")
 
     def name(self, index: int) -> str:

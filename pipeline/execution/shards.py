@@ -47,14 +47,17 @@ def run_shards(
     threads: int | None = None,
     keep: Callable[[Any], None] | None = None,
     before: float = 0.0,
+    unlike: bool = False,
+    timed: bool = True,
     measure: bool = True,
 ) -> list[Any]:
     """Compute `function(work, shard, progress)` for every (work, shard) and return the results in the same order.
 
     `units` are the shards' numbers of `unit`, for the rate and the time left (one each by default); `before` units are
-    already done. `threads` is torch's number of threads in each task (machine.threads by default). `keep(result)` is
-    called in this process when a result arrives. The measured seconds per unit are stored in outputs/rates.json under
-    "DOMAIN/label", unless `measure` is false.
+    already done. With `unlike` the units are work of unlike shards, such as trainings, which are counted in `unit`
+    themselves; without `timed` the work tells no time. `threads` is torch's number of threads in each task
+    (machine.threads by default). `keep(result)` is called in this process when a result arrives. The measured seconds
+    per unit are stored in outputs/rates.json under "DOMAIN/label", unless `measure` is false.
 
     Raises the LatentbenchError that a shard raised; StageError, with the shard's name, for any other exception and for
     a shard that kills its workers; ConfigError or ClusterError without usable workers. Finished shards are kept.
@@ -66,7 +69,9 @@ def run_shards(
         raise ValueError(f"{len(weights)} units for {len(calls)} shards")
     job = Job(function, list(calls), settings, label, weights, threads or settings.machine.threads, keep)
     workers = None if settings.machine.executor == "inline" else workers_for(settings.machine, settings.outputs)
-    with Display(f"{settings.domain} {label}", before + sum(weights), unit, before=before) as display:
+    parts = len(calls) if unlike else None
+    title = f"{settings.domain} {label}"
+    with Display(title, before + sum(weights), unit, before=before, parts=parts, timed=timed) as display:
         job.display, job.before = display, before
         if workers is None:
             _run_inline(job)

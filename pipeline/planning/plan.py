@@ -184,8 +184,10 @@ def memory_shortage(needs: Whole) -> str:
     )
 
 
-def check_machine(chain: Chain) -> str:
+def check_machine(chain: Chain, rows: Sequence[Planned] | None = None) -> str:
     """Check, before anything is computed, whether this machine can do a run; return a warning, or nothing.
+
+    `rows`: its plan, where that is made already: to look at every file takes time.
 
     Raises ConfigError for a GPU that is not there or too few open files; ClusterError if something is to compute and
     the Dask cluster of [machine] scheduler cannot do it; and StageError if nothing can be written there, or if the disk
@@ -199,7 +201,7 @@ def check_machine(chain: Chain) -> str:
     obstacle = folder_obstacle(chain.settings.outputs)
     if obstacle:
         raise StageError(f"{obstacle} Nothing was computed.")
-    rows = plan(chain)
+    rows = plan(chain) if rows is None else rows
     found = size(chain, rows)
     shortage = disk_shortage(chain, found)
     if shortage and machine.check_disk:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH = 100  # columns of a summary
-MOST_METHODS = 16  # in a summary, next to the controls
+MOST_METHODS = 12  # in a summary, next to the controls
 BEST, CLOSE, FLAGGED = "*", "≈", "⚑"
 LEGEND = f"{BEST} best, {CLOSE} not told from it by a test, {FLAGGED} flagged; a–b: 95 % interval."
 PADDING = (0, 1, 0, 0)
@@ -75,7 +75,7 @@ def _empty(rows: Sequence[Row]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=PADDING)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=PADDING)
     table.add_column("method", no_wrap=True)
     for row in rows:
         table.add_column(_heading(row), justify="right", no_wrap=True)

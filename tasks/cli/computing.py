@@ -7,21 +7,23 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from pipeline.chain.links import Chain
+from pipeline.chain.work import SCORES
 from pipeline.errors import BusyError, ClusterError, LatentbenchError, StageError
-from pipeline.planning.plan import check_machine
+from pipeline.planning.plan import check_machine, plan
+from pipeline.planning.run_board import RunBoard
+from pipeline.planning.time_left import TimeLeft
+from pipeline.report.seconds import print_phases, print_stages
 from pipeline.settings.settings import Settings
 from pipeline.storage.runs import alone
-from tasks.base import RunTask
+from tasks.base import RunTask, StageTask
 from tasks.cli.consoles import err, out
 from tasks.cli.streams import OutputError, ReaderLeftError
 from tasks.luigi_apart import LuigiRunResult, LuigiStatusCode, configure_logging, luigi, retcode
@@ -31,26 +33,39 @@ UNFULFILLED = "Unfulfilled dependenc"  # begins Luigi's message that what a task
 
 @dataclass
 class Recorder:
-    """What happened to each task of a run: seconds if it was computed, the error if it failed."""
+    """What happened to each task of a run: seconds if it was computed, the error if it failed.
 
+    board: what shows the run while it computes. told: whether each task is named as it begins.
+    """
+
+    board: RunBoard
+    told: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    by_phase: dict[str, float] = field(default_factory=dict)
     errors: list[tuple[str, BaseException]] = field(default_factory=list)
     started: float = 0.0
     running: str = ""  # the task that began last
     gone: bool = False  # the Dask cluster failed: what follows fails alike, which is said once
 
     def start(self, task: luigi.Task) -> None:
-        """A task begins: say which."""
+        """A task begins."""
         self.started, self.running = time.perf_counter(), task.task_id
+        self.board.began(_titles(task))
         title = getattr(task, "title", "")
-        if title and not self.gone:
+        if title and self.told and not self.gone:
             err.print(f"[bold]{escape(title)}[/]", highlight=False)
 
     def success(self, task: luigi.Task) -> None:
-        """A task is done; its own progress has said so."""
-        title = getattr(task, "title", "")
+        """A task is done."""
+        self._spent(task, getattr(task, "title", ""))
+        self.board.ended(_titles(task), time.perf_counter() - self.started)
+
+    def _spent(self, task: luigi.Task, title: str) -> None:
         if title:
-            self.seconds[title] = time.perf_counter() - self.started
+            seconds = time.perf_counter() - self.started
+            phase = task.link.phase if isinstance(task, StageTask) else SCORES
+            self.seconds[title] = seconds
+            self.by_phase[phase] = self.by_phase.get(phase, 0.0) + seconds
 
     def failure(self, task: luigi.Task, error: BaseException) -> None:
         """A task failed, or could not be asked whether it is complete: say why."""
@@ -65,7 +80,7 @@ class Recorder:
             return
         self.gone = isinstance(error, ClusterError)
         if self.running == task.task_id:
-            self.seconds[f"{title} (failed)"] = time.perf_counter() - self.started
+            self._spent(task, f"{title} (failed)")
         err.print(f"[bold red]failed[/] {escape(f'{title}: {error}')}", highlight=False, soft_wrap=True)
         if not isinstance(error, LatentbenchError):  # a fault of ours: the trace helps to mend it
             err.print("".join(traceback.format_exception(error)), markup=False, highlight=False, soft_wrap=True)
@@ -80,38 +95,55 @@ class Recorder:
         }
 
 
-def compute(task: RunTask, settings: Settings, *, verbose: bool = False, console: Console = out) -> int:
+def _titles(task: luigi.Task) -> list[str]:
+    """The stages that a task computes, as the plan calls them."""
+    return [link.title for link in task.links] if isinstance(task, StageTask) else []
+
+
+def compute(
+    task: RunTask, settings: Settings, *, verbose: bool = False, timings: bool = False, console: Console = out
+) -> int:
     """Run a task and every one that it requires and that is missing; returns the exit code.
 
-    The seconds that stages took go to `console`. Raises BusyError if another process runs the very same settings, and
-    as `plan.check_machine` where the machine cannot do it.
+    On a terminal a block of lines shows how far it is; elsewhere nothing does. With `verbose` Luigi's log and a line or
+    two for each stage take its place. The seconds by kind of stage go to `console`; with `timings` those of every stage
+    too. Raises BusyError if another process runs the very same settings, and as `plan.check_machine` where the machine
+    cannot do it.
     """
-    warning = check_machine(task.chain)
+    rows = plan(task.chain)
+    warning = check_machine(task.chain, rows)
     if warning:
         err.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
-    recorder = Recorder()
-    handlers = recorder.listen()
-    for event, handler in handlers.items():
-        RunTask.event_handler(event)(handler)
+    board = RunBoard(TimeLeft(rows))
+    recorder = Recorder(board, told=verbose)
     began = time.perf_counter()
     level = "INFO" if verbose else "CRITICAL"
     configure_logging(level)
+    with _heard(recorder), _alone(settings, task.chain), nullcontext() if verbose else board.on(err):
+        result = luigi.build(
+            [task],
+            local_scheduler=True,
+            workers=1,  # one stage at a time: the shards inside it have the cores
+            detailed_summary=True,
+            log_level=level,
+        )
+    code = exit_code(result, recorder)
+    with whatever_is_printed():
+        _show_seconds(recorder, time.perf_counter() - began, len(rows), timings=timings, console=console)
+    return code
+
+
+@contextmanager
+def _heard(recorder: Recorder) -> Iterator[None]:
+    """Luigi's events reach the recorder."""
+    handlers = recorder.listen()
+    for event, handler in handlers.items():
+        RunTask.event_handler(event)(handler)
     try:
-        with _alone(settings, task.chain):
-            result = luigi.build(
-                [task],
-                local_scheduler=True,
-                workers=1,  # one stage at a time: the shards inside it have the cores
-                detailed_summary=True,
-                log_level=level,
-            )
+        yield
     finally:
         for event, handler in handlers.items():
             RunTask.remove_event_handler(event, handler)
-    code = exit_code(result, recorder)
-    with whatever_is_printed():
-        _show_seconds(recorder, time.perf_counter() - began, reused=len(task.chain.links), console=console)
-    return code
 
 
 @contextmanager
@@ -154,15 +186,10 @@ def exit_code(result: LuigiRunResult, recorder: Recorder) -> int:
     return int(by_status[result.status])
 
 
-def _show_seconds(recorder: Recorder, total: float, reused: int, console: Console) -> None:
-    table = Table(title="Wall seconds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("seconds", justify="right")
-    for title, seconds in recorder.seconds.items():
-        table.add_row(escape(title), f"{seconds:.1f}")
-    table.add_section()
-    table.add_row("whole run", f"{total:.1f}", style="bold")
-    if recorder.seconds:
-        console.print(table)
-    else:
-        console.print(f"Nothing to compute: all {reused} stages are there.", highlight=False)
+def _show_seconds(recorder: Recorder, total: float, stages: int, *, timings: bool, console: Console) -> None:
+    if not recorder.seconds:
+        console.print(f"Nothing to compute: all {stages} stages are there.", highlight=False)
+        return
+    if timings:
+        print_stages(recorder.seconds.items(), console)
+    print_phases(recorder.by_phase, total, "" if timings else "each stage: latentbench report --timings", console)

@@ -16,6 +16,7 @@ from pipeline.report.archive import LATEST, PAGE, check_report, find_run
 from pipeline.report.contents import Contents, read_contents
 from pipeline.report.markdown import markdown
 from pipeline.report.named_tables import find_table, list_tables, named_tables, print_table
+from pipeline.report.seconds import print_seconds
 from pipeline.report.terminal import print_summary
 from tasks.cli import options
 from tasks.cli.consoles import err, out
@@ -56,6 +57,7 @@ def report(
     table: Annotated[
         str | None, typer.Option(TABLE, metavar="[NAME]", help="One table in full; without NAME, their names.")
     ] = None,
+    timings: Annotated[bool, typer.Option("--timings", help="What every stage took, in seconds.")] = False,
 ) -> None:
     """Print a published run: the leaderboard, what is flagged and why, the page's path; or one of its tables.
 
@@ -71,6 +73,8 @@ def report(
     check_report(folder)
     if table is not None:
         _print_table(read_contents(folder), table)
+    elif timings:
+        print_seconds(read_contents(folder).run, out)
     elif form is Document.markdown:
         typer.echo(markdown(read_contents(folder)), nl=False)
     else:

@@ -31,10 +31,14 @@ def run(
     workers: options.Workers = None,
     threads: options.Threads = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, compute nothing.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show Luigi's log as well.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Print the seconds of every stage.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name every stage as it begins, and show Luigi's log.")
+    ] = False,
 ) -> None:
     """Run the evaluation: compute every stage that is missing, publish tables and page, print the scores.
 
+    A terminal shows how far each kind of stage is, and the time left; a file or a pipe gets the result alone.
     Resumes by default: finished stages, and finished shards of an interrupted stage, are not computed again.
 
     Examples:
@@ -77,7 +81,7 @@ def run(
         highlight=False,
     )
     try:
-        code = compute(request.evaluation, settings, verbose=verbose)
+        code = compute(request.evaluation, settings, verbose=verbose, timings=timings)
     except BusyError as error:
         err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(int(retcode().already_running)) from error

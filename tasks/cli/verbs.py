@@ -59,7 +59,7 @@ def _named(home: str) -> Any:
     return getattr(import_module(module), name)
 
 
-class Verbs(MutableMapping[str, Command]):
+class CommandTable(MutableMapping[str, Command]):
     """Commands by name: those of `verbs`, each loaded when it is first asked for, and others that are there already."""
 
     def __init__(self, verbs: tuple[Verb, ...], others: Mapping[str, Command]) -> None:
@@ -95,7 +95,7 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
-        self.commands = Verbs(self.verbs, self.commands)
+        self.commands = CommandTable(self.verbs, self.commands)
         self._listed: dict[str, Command] = {}
 
     def list_commands(self, ctx: Context) -> list[str]:

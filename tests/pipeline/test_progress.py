@@ -71,6 +71,23 @@ def test_done_never_goes_back_nor_over_the_total(clock: Clock) -> None:
     assert display.done == 10
 
 
+def test_things_of_unlike_work_are_counted_when_they_end(clock: Clock) -> None:
+    display = Display("train 3 methods", 60.0, "methods", parts=3, stream=io.StringIO())
+    clock.now += 10
+    display.update(20.0)
+    assert display.facts() == "0 of 3 methods, 33 % of the work, 20 s left"
+    display.ended = 1
+    assert display.facts().startswith("1 of 3 methods, 33 %")
+    assert display.summary() == "train 3 methods: 1 of 3 methods in 10 s"
+
+
+def test_work_that_tells_no_time_has_none(clock: Clock) -> None:
+    display = Display("train 3 methods", 3.0, "methods", parts=3, timed=False, stream=io.StringIO())
+    clock.now += 10
+    display.update(1.5)
+    assert display.facts() == "0 of 3 methods, 50 % of the work"
+
+
 def test_an_error_has_the_last_word(clock: Clock) -> None:
     stream = io.StringIO()
     with pytest.raises(ValueError), Display("labels", 10, "images", stream=stream):

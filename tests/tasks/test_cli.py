@@ -292,10 +292,19 @@ def links(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
 def test_stages_are_computed_in_the_order_of_the_chain(links: dict[str, Any], tmp_path: Path) -> None:
     links["rescoring noop"] = StageError("The last one.")
-    result = latentbench("run", *RUN, "--outputs", tmp_path)
+    result = latentbench("run", *RUN, "--verbose", "--outputs", tmp_path)
     titles = [link.title for link in chain(tmp_path).links]
     told = [line for line in result.stderr.splitlines() if line in titles]
     assert told == [title for title in titles if not title.startswith("range")]
+
+
+def test_a_pipe_gets_no_line_of_stages_while_they_are_computed(links: dict[str, Any], tmp_path: Path) -> None:
+    links["rescoring noop"] = StageError("The last one.")
+    result = latentbench("run", *RUN, "--outputs", tmp_path)
+    first, failed, *rest = result.stderr.splitlines()
+    assert first.startswith("Domain synthface") and failed.startswith("failed rescoring noop")
+    assert len(rest) == 1 and rest[0].startswith("Not complete.")
+    assert [line.split()[0] for line in result.stdout.splitlines()][-1] == "whole" and "\x1b" not in result.stdout
 
 
 def test_a_failed_stage_is_told_without_a_trace(links: dict[str, Any], tmp_path: Path) -> None:

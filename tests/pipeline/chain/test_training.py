@@ -117,6 +117,19 @@ def test_the_longest_training_starts_first(tmp_path: Path) -> None:
     assert training.longest_first(settings, [METHOD, "slower"]) == [METHOD, "slower"]
 
 
+def test_the_work_of_trainings_is_in_seconds_where_all_are_measured_else_shared_unit_by_unit(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path)
+    methods = [METHOD, "slower"]
+    amounts = [training.cut(settings, name)[0].units for name in methods]
+    alike = training.unit(settings, METHOD) == training.unit(settings, "slower")
+    work, timed = training.work_of(settings, methods)
+    assert not timed and sum(work) == pytest.approx(2.0)
+    assert work == pytest.approx([2 * units / sum(amounts) for units in amounts] if alike else [1.0, 1.0])
+    for name, units, seconds in zip(methods, amounts, (3.0, 9.0), strict=True):
+        store_seconds(settings, f"train {name}", training.unit(settings, name), units, seconds / units)
+    assert training.work_of(settings, methods) == (pytest.approx([3.0, 9.0]), True)
+
+
 def test_a_training_that_fails_stops_no_other_and_says_why_in_its_turn(
     tmp_path: Path, side_by_side: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,8 @@ import pytest
 from pipeline.errors import StageError
 from pipeline.execution import cluster
 from pipeline.execution import shards as compute
-from pipeline.execution.shards import run_shards
+from pipeline.execution.shards import Progress, run_shards
+from pipeline.progress import Display, shown_on
 from pipeline.storage.stages import is_complete
 from tests.builders import counting_stage as toy
 from tests.builders.counting_stage import STAGE, computed, dask, files, run, settings, shards, start, wait_for
@@ -75,6 +76,41 @@ def test_progress_inside_a_shard_reaches_the_display(
     shown = capsys.readouterr().err
     assert "part 0" in shown and "toy training: 250 of 1,000 steps (25 %)" in shown and " left" in shown
     assert "toy training: 1,000 steps in " in shown
+
+
+class Seen:
+    """A board that keeps what displays say."""
+
+    def __init__(self) -> None:
+        self.facts: list[str] = []
+
+    def show(self, display: Display) -> None:
+        self.facts.append(display.facts().partition(" of the work")[0])
+
+    def close(self, display: Display) -> None:
+        self.facts.append(display.summary().partition(" in ")[0])
+
+
+def half_way(work: object, shard: str, progress: Progress) -> str:
+    progress(1, 2, "")
+    return shard
+
+
+def test_parts_of_unlike_shards_count_as_work_and_not_as_shards(tmp_path: Path) -> None:
+    seen, inline = Seen(), settings(tmp_path, executor="inline")
+    with shown_on(seen):
+        run_shards(
+            half_way, [(None, "a"), (None, "b")], settings=inline, label="train", units=[30, 10], unit="methods",
+            unlike=True, measure=False,
+        )  # fmt: skip
+    assert list(dict.fromkeys(seen.facts)) == [
+        "0 of 2 methods, 0 %",
+        "0 of 2 methods, 38 %",
+        "1 of 2 methods, 75 %",
+        "1 of 2 methods, 88 %",
+        "2 of 2 methods, 100 %",
+        "toy train: 2 of 2 methods",
+    ]
 
 
 def test_a_dead_worker_costs_one_shard_at_most(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

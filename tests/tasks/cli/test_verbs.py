@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from tasks.cli import app
 from tasks.cli.verb_table import OF_METHODS, VERBS
-from tasks.cli.verbs import Verb, Verbs
+from tasks.cli.verbs import CommandTable, Verb
 
 ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "pandas", "pyarrow.compute", "scipy", "luigi", "matplotlib", "jinja2", "distributed", "duckdb", "PIL")
@@ -62,7 +62,9 @@ def test_every_verb_is_listed_once_and_found() -> None:
 
 
 def test_a_group_loads_a_verb_when_it_is_asked_for() -> None:
-    verbs = Verbs((Verb("none", "tasks.cli.no_such_module:none", ""),), {"there": typer.core.TyperCommand("there")})
+    verbs = CommandTable(
+        (Verb("none", "tasks.cli.no_such_module:none", ""),), {"there": typer.core.TyperCommand("there")}
+    )
     assert list(verbs) == ["none", "there"] and "none" in verbs and verbs["there"].name == "there"
     with pytest.raises(ModuleNotFoundError):
         verbs["none"]
