@@ -42,6 +42,7 @@ def environment(folders: Sequence[Path] = ()) -> Environment:
         difference=difference,
         pretty=lambda value: json.dumps(value, indent=1, sort_keys=True),
     )
+    made.policies["json.dumps_kwargs"] = {"sort_keys": False}  # columns of tables keep their order
     made.globals["arrows"] = ARROWS
     return made
 

@@ -80,6 +80,7 @@ async function draw(host) {
     tooltip: { theme: dark.matches ? "dark" : "light" },
     config,
   });
+  host.querySelector("summary")?.setAttribute("aria-label", `Save the chart: ${host.closest("figure").querySelector("strong").textContent}`);
   drawn.set(host, { width, result });
   if (chart.keyed && hidden.size) hide(result);
   host.dataset.drawn = "";

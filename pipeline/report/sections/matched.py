@@ -102,7 +102,7 @@ def matched_charts(contents: Contents) -> list[Chart]:
     if not np.isfinite(level) or board is None:
         return []
     ranked = [column for column in board.columns if column.standings and column.row.metric in RANKED]
-    title = f"Ranks at a change of {level:g} standard deviations"
+    title = f"Ranks at a change of {level:g} σ"
     charts = [
         standing_chart(contents, ranked, "ranks-matched", title),
         level_chart(contents, CHARTED),
