@@ -48,7 +48,7 @@ class Display:
 
     `unit` names what is counted, such as images. `before` units were done by an earlier attempt: they count as done,
     but not for the rate. `parts` is the number of things of unlike work, such as trainings, which `unit` then names:
-    those that have ended are counted (`ended`), and `total` is work. Without `timed` the work tells no time.
+    ended ones are counted (`ended`), and `total` is work. Without `timed` the work tells no time.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class SetAside(NightTask):
         return luigi.LocalTarget(str(marker(self.settings.outputs, self.name)))
 
     def run(self) -> None:
-        """Move the folders, those that read the others first."""
+        """Move the folders, readers of the others first."""
         stages = [link.stage for link in self.chain.downstream(self.recompute_from)]
         set_aside_for(self.settings, self.name, stages[::-1])
 
@@ -83,7 +83,7 @@ class Nightly(NightTask):
 
 
 class Nights(NightTask, luigi.WrapperTask):
-    """Every night from `since` to `date`, both included; those that have their note are complete."""
+    """Every night from `since` to `date`, both included; a night with its note is complete."""
 
     since = luigi.DateParameter(positional=False, description="the first night")
 

@@ -15,6 +15,7 @@ MOVES = {
     "pipeline/storage/files.py": "the home: `replacing`, on which `write_whole` and `write_alone` stand",
     "pipeline/storage/damage.py": "sets a damaged file aside; nothing is written",
     "pipeline/report/workshop.py": "publishes a whole folder, and a link",
+    "pipeline/storage/runs.py": "moves whole folders of stages aside, on one file system",
     "pipeline/report/packed.py": "lays down a whole folder that was packed",
     "pipeline/report/ablation/publish.py": "sets a damaged folder aside",
     "pipeline/weights/store.py": "moves a file that arrived and was checked into its place; nothing is written",

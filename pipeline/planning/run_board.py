@@ -45,7 +45,7 @@ class RunBoard:
         self._display = display
 
     def close(self, display: Display) -> None:
-        """A display has ended; what it showed stays until its stages end."""
+        """A display has ended; its lines stay until its stages end."""
 
     @contextmanager
     def on(self, console: Console) -> Iterator[None]:

@@ -51,7 +51,7 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankInterval:
     """A method's rank by one score, 1 the best, and its interval where faces are resampled; None where none is known.
 
     first: the share of resamples in which the method is first.
@@ -64,12 +64,12 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Column:
+class ScoreColumn:
     """A score of every method over all attributes. `where`: by which edits; `standings`: its ranks, () for none."""
 
     row: Row
     where: str
-    standings: tuple[Standing | None, ...] = ()
+    standings: tuple[RankInterval | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Leaderboard:
     """
 
     grid: Grid
-    columns: tuple[Column, ...]
+    columns: tuple[ScoreColumn, ...]
     order: tuple[int, ...]
 
     @property
@@ -145,18 +145,18 @@ def _scores(contents: Contents, protocol: str, metric: str, level: float | None)
 
 def _column(
     contents: Contents, scores: pd.DataFrame, protocol: str, metric: str, where: str, level: float | None
-) -> Column:
+) -> ScoreColumn:
     row = row_of(contents, scores, NAMES[metric], decimals_for(scores["value"].tolist()))
     if protocol == PAPER:
-        return Column(row, where, _published(contents, row))
+        return ScoreColumn(row, where, _published(contents, row))
     if metric == UNREACHED or level is None:
-        return Column(row, where)
+        return ScoreColumn(row, where)
     recognizer = "recognizer_b" if contents.has_role(row.network, "recognizer_b") else PAPERS_ROLE
     samples = {IDENTITY: _identity(f"identity_{recognizer}"), DEPENDENCY: _dependency}[metric]
-    return Column(row, where, _computed(contents, row, samples, level))
+    return ScoreColumn(row, where, _computed(contents, row, samples, level))
 
 
-def _published(contents: Contents, row: Row) -> tuple[Standing | None, ...]:
+def _published(contents: Contents, row: Row) -> tuple[RankInterval | None, ...]:
     """The ranks of the grid over ranges, as the table `ranks` has them."""
     ranks = contents.ranks
     chosen = ranks[
@@ -169,12 +169,12 @@ def _published(contents: Contents, row: Row) -> tuple[Standing | None, ...]:
     return tuple(_standing(known[name]) if name in known else None for name in contents.methods) if known else ()
 
 
-def _standing(row: Mapping[str, Any]) -> Standing | None:
+def _standing(row: Mapping[str, Any]) -> RankInterval | None:
     rank, low, high = (None if pd.isna(row[name]) else int(row[name]) for name in ("rank", "rank_low", "rank_high"))
-    return None if rank is None else Standing(rank, low, high, optional(row["first"]))
+    return None if rank is None else RankInterval(rank, low, high, optional(row["first"]))
 
 
-def _computed(contents: Contents, row: Row, samples: Samples, level: float) -> tuple[Standing | None, ...]:
+def _computed(contents: Contents, row: Row, samples: Samples, level: float) -> tuple[RankInterval | None, ...]:
     """Ranks at matched change, among competitors of whose scores no more is said than of all competitors' scores."""
     table = contents.others.get("matched")
     competing = [place for place, sound in enumerate(sound_cells(contents, row.cells)) if sound]
@@ -221,7 +221,7 @@ def sound_cells(contents: Contents, cells: Sequence[Cell | None]) -> list[bool]:
     return [rival and one is not None and not one - shared for one, rival in zip(reasons, rivals, strict=True)]
 
 
-def _order(contents: Contents, columns: Sequence[Column]) -> tuple[int, ...]:
+def _order(contents: Contents, columns: Sequence[ScoreColumn]) -> tuple[int, ...]:
     leading = next((column for column in columns if column.standings), columns[0])
     sign = -1.0 if leading.row.better == "higher" else 1.0
     last = float("inf")

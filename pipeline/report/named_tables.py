@@ -95,7 +95,7 @@ def _as_text(table: TextTable) -> Table:
 
 
 def list_tables(tables: Mapping[str, NamedTable], console: Console) -> None:
-    """Print the name of every table and what it shows, a line each."""
+    """Print the name of every table and its contents, a line each."""
     from rich.text import Text
 
     width = max(map(len, tables))

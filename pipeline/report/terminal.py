@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WIDTH = 100  # columns of a summary
 MOST_METHODS = 12  # in a summary, next to the controls
 BEST, CLOSE, FLAGGED = "*", "≈", "⚑"
-LEGEND = f"{BEST} best, {CLOSE} not told from it by a test, {FLAGGED} flagged; a–b: 95 % interval."
+LEGEND = f"{BEST} best, {CLOSE} not distinguished from it by a test, {FLAGGED} flagged; a–b: 95 % interval."
 PADDING = (0, 1, 0, 0)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.report.grids import CHANGE, IDENTITY, Cell, Grid, Row, decimals_for
-from pipeline.report.leaderboard import DEPENDENCY, UNREACHED, Column, Leaderboard
+from pipeline.report.leaderboard import DEPENDENCY, UNREACHED, Leaderboard, ScoreColumn
 
 MILLISECONDS = 1000.0
 SECONDS = "seconds_per_edit"
@@ -50,7 +50,7 @@ def _times(cell: Cell, factor: float) -> Cell:
     return replace(cell, value=cell.value * factor, low=low, high=high)
 
 
-def _note(columns: Iterable[Column]) -> str:
+def _note(columns: Iterable[ScoreColumn]) -> str:
     """By which edits the columns are scored, in a sentence for each kind of edits; seconds say it themselves."""
     by_edits: dict[str, list[str]] = {}
     for column in (column for column in columns if column.row.metric != SECONDS):

@@ -35,11 +35,11 @@ UNFULFILLED = "Unfulfilled dependenc"  # begins Luigi's message that what a task
 class Recorder:
     """What happened to each task of a run: seconds if it was computed, the error if it failed.
 
-    board: what shows the run while it computes. told: whether each task is named as it begins.
+    board: what shows the run while it computes. named: whether each task is named as it begins.
     """
 
     board: RunBoard
-    told: bool = False
+    named: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     by_phase: dict[str, float] = field(default_factory=dict)
     errors: list[tuple[str, BaseException]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Recorder:
         self.started, self.running = time.perf_counter(), task.task_id
         self.board.began(_titles(task))
         title = getattr(task, "title", "")
-        if title and self.told and not self.gone:
+        if title and self.named and not self.gone:
             err.print(f"[bold]{escape(title)}[/]", highlight=False)
 
     def success(self, task: luigi.Task) -> None:
@@ -106,16 +106,16 @@ def compute(
     """Run a task and every one that it requires and that is missing; returns the exit code.
 
     On a terminal a block of lines shows how far it is; elsewhere nothing does. With `verbose` Luigi's log and a line or
-    two for each stage take its place. The seconds by kind of stage go to `console`; with `timings` those of every stage
-    too. Raises BusyError if another process runs the very same settings, and as `plan.check_machine` where the machine
-    cannot do it.
+    two for each stage take its place. The seconds by kind of stage go to `console`; with `timings` the seconds of every
+    stage too. Raises BusyError if another process runs the very same settings, and as `plan.check_machine` where the
+    machine cannot do it.
     """
     rows = plan(task.chain)
     warning = check_machine(task.chain, rows)
     if warning:
         err.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
     board = RunBoard(TimeLeft(rows))
-    recorder = Recorder(board, told=verbose)
+    recorder = Recorder(board, named=verbose)
     began = time.perf_counter()
     level = "INFO" if verbose else "CRITICAL"
     configure_logging(level)

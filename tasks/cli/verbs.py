@@ -60,7 +60,7 @@ def _named(home: str) -> Any:
 
 
 class CommandTable(MutableMapping[str, Command]):
-    """Commands by name: those of `verbs`, each loaded when it is first asked for, and others that are there already."""
+    """Commands by name: the `verbs`, each loaded when it is first asked for, and others that are there already."""
 
     def __init__(self, verbs: tuple[Verb, ...], others: Mapping[str, Command]) -> None:
         self._verbs = {verb.name: verb for verb in verbs}

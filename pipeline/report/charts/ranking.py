@@ -12,7 +12,7 @@ from pipeline.report.charts.chart import Chart, specification
 from pipeline.report.charts.marks import colour_of, hidden, margin_of, not_hidden, shape_of
 from pipeline.report.contents import Contents
 from pipeline.report.grids import ARROWS, label, short
-from pipeline.report.leaderboard import Column
+from pipeline.report.leaderboard import ScoreColumn
 
 if TYPE_CHECKING:
     import altair as alt
@@ -67,7 +67,7 @@ def rank_chart(contents: Contents, protocol: str) -> Chart | None:
     return _ranks(contents, rows[names], f"ranks-{protocol}", "Ranks", f"{RANKS_CAPTION} {TESTED_CAPTION}")
 
 
-def standing_chart(contents: Contents, columns: Sequence[Column], key: str, title: str) -> Chart | None:
+def standing_chart(contents: Contents, columns: Sequence[ScoreColumn], key: str, title: str) -> Chart | None:
     """The ranks of columns of the leaderboard; None without columns."""
     rows = [
         {

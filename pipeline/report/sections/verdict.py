@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.report.contents import Contents
 from pipeline.report.controls import control_checks
 from pipeline.report.grids import CHANGE, IDENTITY, SECONDS, Cell, Row
-from pipeline.report.leaderboard import DEPENDENCY, Column, Leaderboard, leaderboard
+from pipeline.report.leaderboard import DEPENDENCY, Leaderboard, ScoreColumn, leaderboard
 from pipeline.report.sections import PageSection
 from pipeline.report.sections.certainty import counted, few
 
@@ -44,7 +44,7 @@ def answers(board: Leaderboard) -> list[Answer]:
     return [_answer(board, column) for column in board.columns if column.standings]
 
 
-def _answer(board: Leaderboard, column: Column) -> Answer:
+def _answer(board: Leaderboard, column: ScoreColumn) -> Answer:
     first, others = [], []
     for place in board.competitors:
         standing, cell = column.standings[place], column.row.cells[place]

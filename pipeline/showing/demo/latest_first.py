@@ -44,5 +44,5 @@ class LatestFirst:
                 continue
             try:
                 future.set_result(job())
-            except Exception as error:  # whoever waits for the result gets it
+            except Exception as error:  # it is raised where the result is waited for
                 future.set_exception(error)

@@ -56,7 +56,7 @@ def subject(folder: Path, attributes: tuple[str, ...]) -> Subject:
 
 @pytest.mark.parametrize("check", contract.CHECKS)
 @pytest.mark.parametrize("attributes", [("beard",), tuple(EVALUATED)], ids=len)
-def test_it_keeps_the_contract(attributes: tuple[str, ...], check: str, tmp_path_factory: Any) -> None:
+def test_contract(attributes: tuple[str, ...], check: str, tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.getbasetemp() / f"directions-{len(attributes)}"
     folder.mkdir(exist_ok=True)
     contract.CHECKS[check](subject(folder, attributes))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from pipeline.report.contents import Contents, contents_of
-from pipeline.report.leaderboard import Column, Leaderboard, leaderboard, sound_cells
+from pipeline.report.leaderboard import Leaderboard, ScoreColumn, leaderboard, sound_cells
 from tests.builders import random_run
 
 LITTLE = "fewer than 50% of the changes were reached"
@@ -52,7 +52,7 @@ def board(doubted: str = "") -> Leaderboard:
     return found
 
 
-def column(found: Leaderboard, name: str) -> Column:
+def column(found: Leaderboard, name: str) -> ScoreColumn:
     return next(one for one in found.columns if one.row.name == name)
 
 

@@ -77,6 +77,7 @@ def test_a_frame_shows_no_trace_of_the_one_before() -> None:
     """Decoded, it is what it would be alone."""
     sheets = strip.frames(HEADING, [row("a", lost=True)], 96)
     moving = Image.open(io.BytesIO(strip.encoded(sheets, ".webp")))
+    assert len(sheets) > 1
     for number, sheet in enumerate(sheets):
         moving.seek(number)
         alone = Image.open(io.BytesIO(strip.encoded([sheet], ".webp")))

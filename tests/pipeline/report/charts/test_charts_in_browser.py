@@ -101,6 +101,7 @@ def test_a_choice_of_the_attribute_moves_the_points(browser: Browser, file: Path
     opened.wait_for_function(
         f"document.querySelector(`{POINTS.format('trade')}`).getAttribute('transform') !== {json.dumps(before)}"
     )
+    assert first.get_attribute("transform") != before
     watched.close()
 
 

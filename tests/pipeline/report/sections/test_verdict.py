@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.report.contents import Contents, contents_of
-from pipeline.report.leaderboard import Column, Leaderboard, Standing, leaderboard
+from pipeline.report.leaderboard import Leaderboard, RankInterval, ScoreColumn, leaderboard
 from pipeline.report.sections.verdict import SECTION, answers, doubts, shared_reasons
 from tests.builders import random_run
 
@@ -26,8 +26,8 @@ def board(contents: Contents) -> Leaderboard:
 
 def ranked(board: Leaderboard, **ranks: tuple[int, int, int]) -> Leaderboard:
     """The leaderboard whose first column has these ranks with their intervals, and no other any."""
-    places = [Standing(*ranks[name], None) if name in ranks else None for name in board.grid.methods]
-    first: Column = replace(board.columns[0], standings=tuple(places))
+    places = [RankInterval(*ranks[name], None) if name in ranks else None for name in board.grid.methods]
+    first: ScoreColumn = replace(board.columns[0], standings=tuple(places))
     return replace(board, columns=(first, *(replace(column, standings=()) for column in board.columns[1:])))
 
 
