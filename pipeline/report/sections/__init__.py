@@ -4,7 +4,7 @@
 protocol, 60 the papers' tables, 70 claims, 75 regions, 80 failures, 85 the run before, 90 how sure, 100 to 116
 provenance and data. The page shows every section that has something to show of the run; Markdown shows its tables with
 `Grid.markdown`, and `latentbench report --table` prints any by name. So a new protocol's section is one file here; it
-needs a template, in the same folder, only for what is neither a table of scores nor a plot.
+needs a template, in the same folder, only for what is neither a table of scores nor a chart.
 """
 
 from __future__ import annotations
