@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.domains.synthface.factor_rows import rows
 from pipeline.errors import ConfigError
 from tasks.paths import at_home
 
@@ -72,13 +73,12 @@ def factors(
 
     Example: latentbench synthface factors --write docs/reference
     """
-    from pipeline.domains.synthface import catalogue
-
     if write is None:
-        _table(catalogue.rows(), as_json=as_json)
+        _table(rows(), as_json=as_json)
         return
     if as_json:
         raise ConfigError("--json prints the table and --write writes the page: use one of them.")
+    from pipeline.domains.synthface import catalogue
     from pipeline.progress import Display
 
     with Display("factors", catalogue.FILES, "files") as display:

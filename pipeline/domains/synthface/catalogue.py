@@ -10,11 +10,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from pipeline import attributes, images
-from pipeline.domains.synthface.factors import FACTORS, PARTS, Factor, column
+from pipeline import images
+from pipeline.domains.synthface.factor_rows import rows
+from pipeline.domains.synthface.factors import FACTORS, PARTS
 from pipeline.domains.synthface.portrait import (
     PART_COLOURS,
-    in_units,
     part_map,
     plain_face,
     with_settings,
@@ -51,8 +51,8 @@ SHOWN_WITH: dict[str, dict[str, float]] = {
 }
 INTRODUCTION = """# The factors of synthface
 
-Written by `latentbench synthface factors --write docs/reference`: change `pipeline/domains/synthface/factors.py`, not
-this page.
+Written by `latentbench synthface factors --write docs/reference`: change
+`pipeline/domains/synthface/factor_table.py`, not this page.
 
 A face is {count} numbers in [0, 1]. Any can be drawn:
 
@@ -76,26 +76,6 @@ EXPLAINED = {
     "identity": "Who it is. Independent normals around 0.5, clipped to [0, 1].",
     "nuisance": "Everything else that changes between two photographs of a person. Independent, uniform.",
 }
-
-
-def rows() -> list[dict[str, Any]]:
-    """One row per factor, in the order of the factor tensors.
-
-    name, kind, low, high (in FFHQ's unit or in words), default (of the plain face, in [0, 1]), meaning, parts.
-    """
-    plain = plain_face()
-    return [
-        {
-            "factor": factor.name,
-            "kind": factor.kind,
-            "low": in_units(factor.name, 0) if factor.kind == "attribute" else factor.low,
-            "high": in_units(factor.name, 1) if factor.kind == "attribute" else factor.high,
-            "default": round(float(plain[column(factor.name)]), 3),
-            "meaning": _meaning(factor),
-            "parts": list(factor.parts),
-        }
-        for factor in FACTORS
-    ]
 
 
 def page() -> str:
@@ -151,13 +131,6 @@ def write_page(folder: Path) -> Iterator[Path]:
     with replacing(folder / PAGE) as temporary:
         temporary.write_text(page(), encoding="utf-8")
     yield folder / PAGE
-
-
-def _meaning(factor: Factor) -> str:
-    if factor.kind == "attribute":
-        known = attributes.get(factor.name)
-        return f"{known.meaning} ({known.kind})"
-    return factor.meaning
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -13,16 +13,14 @@ over many pairs.
 
 import functools
 import json
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline import attributes
+from pipeline.domains.synthface.marginals import STATISTICS, quantile_knots, statistics
 
-STATISTICS = Path(__file__).with_name("statistics.json")
 LATENT_LIMIT = 0.9985  # largest correlation of two latents
 HERMITE_ORDER = 80
 TOLERANCE = 0.03  # smaller deviations are hardly corrected
@@ -30,33 +28,6 @@ REFITS = 12  # rounds that spread the deviations over the pairs
 GRID = 8192  # equally likely latent values at which ranks are tabulated
 # `glasses` is derived (see factors.py), so its own latent stays uncorrelated.
 DERIVED = ("glasses",)
-
-
-@functools.cache
-def statistics() -> dict[str, Any]:
-    """FFHQ's marginals and rank correlations, as shipped in `statistics.json`."""
-    return json.loads(STATISTICS.read_text(encoding="utf-8"))
-
-
-@functools.cache
-def quantile_knots(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Probabilities and attribute values in [0, 1] of one marginal; binary ones become a step."""
-    entry = statistics()["attributes"][name]
-    limits = attributes.get(name)
-    knots = {float(p): float(v) for p, v in entry["quantiles"].items()}
-    share = float(entry["share_above_half"])
-    span = limits.high - limits.low
-    if limits.kind == "binary":
-        edge = 1 - share
-        return (0.0, edge, edge + 1e-6, 1.0), (0.0, 0.0, 1.0, 1.0)
-    if span == 1 and 0 < share < 1:
-        below = max((p for p, v in knots.items() if v < 0.5), default=0.0)
-        above = min((p for p, v in knots.items() if v > 0.5), default=1.0)
-        if below < 1 - share < above:
-            knots[1 - share] = 0.5
-    probabilities = tuple(sorted(knots))
-    values = tuple(min(max((knots[p] - limits.low) / span, 0.0), 1.0) for p in probabilities)
-    return probabilities, values
 
 
 def quantile(name: str, probability: Tensor) -> Tensor:

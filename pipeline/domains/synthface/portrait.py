@@ -15,15 +15,14 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from pipeline import attributes, images
-from pipeline.domains.synthface import copula
 from pipeline.domains.synthface.factors import (
     FACTOR_NAMES,
     IDENTITY_INDEX,
-    N_FACTORS,
     PARTS,
     column,
     draw_factors,
 )
+from pipeline.domains.synthface.plain import in_units, plain_values, unit_of
 from pipeline.domains.synthface.renderer import render
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.storage.files import replacing
@@ -31,18 +30,6 @@ from pipeline.storage.files import replacing
 TEXT_KEY = "latentbench"  # key of the PNG's text chunk
 GAP = 2  # white pixels between two faces
 GLASSES = ("reading_glasses", "sunglasses")  # the kinds of glasses; `glasses` is 1 if one of them is
-UNITS = {"degree": "°", "year": " years"}
-
-# Factors of the plain face that are not at the median: seen from the front, at rest, a clean picture.
-PLAIN: dict[str, float] = {
-    "pitch": 0.5,
-    "roll": 0.5,
-    "yaw": 0.5,
-    "smile": 0.0,
-    "blur": 0.0,
-    "noise": 0.0,
-    "mouth_opening": 0.0,
-}
 
 # Colours of the part map, in the order of PARTS, red, green, blue; 255 in the map is the gap between two faces.
 PART_COLOURS: tuple[tuple[int, int, int], ...] = (
@@ -78,13 +65,7 @@ def plain_face() -> Tensor:
     Attributes have FFHQ's medians, 0 for binary ones (nothing worn, nothing covered, female). Identity and nuisance
     factors are 0.5, their median: light from the front, grey background. PLAIN lists the exceptions.
     """
-    face = torch.full((N_FACTORS,), 0.5)
-    middle = torch.tensor([0.5], dtype=torch.float64)
-    for name in attributes.NAMES:
-        face[column(name)] = float(copula.quantile(name, middle))
-    for name, value in PLAIN.items():
-        face[column(name)] = value
-    return face
+    return torch.tensor(plain_values())
 
 
 def faces_of_identities(seed: int, ids: Sequence[int]) -> Tensor:
@@ -117,7 +98,7 @@ def parse_settings(texts: Sequence[str]) -> dict[str, float]:
         except ValueError:
             value = math.nan
         if not 0 <= value <= 1:
-            ends = f"; 0 is {in_units(factor, 0)}, 1 is {in_units(factor, 1)}" if _unit(factor) else ""
+            ends = f"; 0 is {in_units(factor, 0)}, 1 is {in_units(factor, 1)}" if unit_of(factor) else ""
             raise ConfigError(f"--set {text}: expected a number from 0 to 1, found {number!r}{ends}.")
         if factor in found:
             raise ConfigError(f"--set {text}: {factor} is set twice, to {found[factor]:g} before. Set it once.")
@@ -245,19 +226,6 @@ def describe(portraits: Portraits) -> list[str]:
     return lines
 
 
-def in_units(name: str, value: float) -> str:
-    """A factor's value in [0, 1], converted to FFHQ's unit; without a unit the value itself.
-
-    >>> in_units("age", 0.8), in_units("smile", 0.8)
-    ('60 years', '0.8')
-    """
-    unit = _unit(name)
-    if not unit:
-        return f"{value:.3g}"
-    limits = attributes.get(name)
-    return f"{limits.low + (limits.high - limits.low) * value:.3g}{unit}"
-
-
 def check_target(path: Path) -> None:
     """Raise ConfigError unless a PNG file can be written to the path."""
     if path.suffix.lower() != ".png":
@@ -278,8 +246,4 @@ def write_png(picture: Image.Image, path: Path, note: PngImagePlugin.PngInfo | N
 
 
 def _shown(name: str, value: float) -> str:
-    return f"{name} {value:g} ({in_units(name, value)})" if _unit(name) else f"{name} {value:g}"
-
-
-def _unit(name: str) -> str:
-    return UNITS.get(attributes.get(name).unit, "") if name in attributes.INDEX else ""
+    return f"{name} {value:g} ({in_units(name, value)})" if unit_of(name) else f"{name} {value:g}"

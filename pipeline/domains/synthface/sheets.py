@@ -15,7 +15,8 @@ from pipeline import attributes, images
 from pipeline.domains.synthface import copula
 from pipeline.domains.synthface.domain import card_of, weights_path
 from pipeline.domains.synthface.factors import column, draw_factors
-from pipeline.domains.synthface.portrait import check_target, in_units, plain_face, with_settings, write_png
+from pipeline.domains.synthface.plain import in_units
+from pipeline.domains.synthface.portrait import check_target, plain_face, with_settings, write_png
 from pipeline.domains.synthface.renderer import render
 from pipeline.domains.synthface.truth import truth_factors
 from pipeline.errors import ConfigError, UnknownNameError, WeightsError

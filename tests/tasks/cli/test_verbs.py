@@ -39,7 +39,9 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     return list(ast.literal_eval(done.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", ["--help", "methods", "status", "plan --profile smoke", "attributes"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "methods", "status", "plan --profile smoke", "attributes", "synthface factors"]
+)
 def test_a_light_verb_imports_nothing_heavy(arguments: str, tmp_path: Path) -> None:
     assert loaded_by(arguments, tmp_path) == []
 

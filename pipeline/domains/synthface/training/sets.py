@@ -30,6 +30,7 @@ from torch import Tensor
 from pipeline import attributes
 from pipeline.domains.synthface import copula
 from pipeline.domains.synthface import factors as face_factors
+from pipeline.domains.synthface.marginals import quantile_knots
 from pipeline.domains.synthface.truth import make_mapping, truth_factors, w_of_truth
 from pipeline.storage.files import replacing
 from pipeline.storage.fingerprint import bytes_sha256
@@ -135,7 +136,7 @@ def _mapping() -> MappingNetwork:
 
 def _edge(name: str) -> float:
     """The value of its normal at which an attribute of RARE begins to show."""
-    at, to = copula.quantile_knots(name)
+    at, to = quantile_knots(name)
     return float(torch.special.ndtri(torch.tensor(np.interp(RARE[name], to, at), dtype=torch.float64)))
 
 

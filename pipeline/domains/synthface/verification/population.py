@@ -14,8 +14,8 @@ import torch
 from scipy.stats import rankdata
 
 from pipeline import attributes
-from pipeline.domains.synthface import copula
 from pipeline.domains.synthface.factors import attributes_of, draw_factors
+from pipeline.domains.synthface.marginals import statistics
 from pipeline.domains.synthface.verification.figures import Bench, Figure
 from pipeline.domains.synthface.verification.samples import FACTOR_SEED
 
@@ -44,7 +44,7 @@ def figures(values: np.ndarray) -> list[Figure]:
 
 def targets() -> np.ndarray:
     """The rank correlations (35, 35) in the statistics; NaN if not measured."""
-    stored = copula.statistics()
+    stored = statistics()
     order = [stored["names"].index(name) for name in attributes.NAMES]
     rows = [[stored["spearman"][name][place] for place in order] for name in attributes.NAMES]
     return np.array(rows, dtype=np.float64)
@@ -57,7 +57,7 @@ def rank_correlations(values: np.ndarray) -> np.ndarray:
 
 def correlation_figures(values: np.ndarray) -> list[Figure]:
     """The largest deviation among pairs of common attributes, and among the other pairs."""
-    names, stored = attributes.NAMES, copula.statistics()["attributes"]
+    names, stored = attributes.NAMES, statistics()["attributes"]
     deviation = np.abs(rank_correlations(values) - targets())
     share = np.array([stored[name]["share_above_half"] for name in names])
     common = np.outer(share >= POSITIVES, share >= POSITIVES)
@@ -86,7 +86,7 @@ def correlation_figures(values: np.ndarray) -> list[Figure]:
 
 def quantile_figures(values: np.ndarray) -> list[Figure]:
     """Per attribute the largest deviation of a quantile, as a share of the full range."""
-    stored, found = copula.statistics()["attributes"], []
+    stored, found = statistics()["attributes"], []
     for column, attribute in enumerate(attributes.ATTRIBUTES):
         knots: dict[str, float] = stored[attribute.name]["quantiles"]
         probabilities: Sequence[float] = [float(text) for text in knots]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.domains.synthface import catalogue
+from pipeline.domains.synthface import catalogue, factor_rows
 from pipeline.domains.synthface.factors import FACTOR_NAMES, FACTORS, column
 from pipeline.domains.synthface.renderer import render
 from pipeline.errors import ConfigError
@@ -34,7 +34,7 @@ def test_every_factor_has_its_picture() -> None:
 
 
 def test_rows_are_the_factors_with_ffhqs_units() -> None:
-    rows = {row["factor"]: row for row in catalogue.rows()}
+    rows = {row["factor"]: row for row in factor_rows.rows()}
     assert list(rows) == list(FACTOR_NAMES)
     assert (rows["age"]["low"], rows["age"]["high"]) == ("0 years", "75 years")
     assert rows["iris_colour"]["high"] == "light blue"
@@ -55,7 +55,8 @@ def test_a_strip_drives_its_factor_and_shows_it(name: str) -> None:
 
 def test_the_page_is_written_whole_with_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = tuple(FACTORS[place] for place in (0, 40, 70))
-    monkeypatch.setattr(catalogue, "FACTORS", few)
+    for module in (catalogue, factor_rows):
+        monkeypatch.setattr(module, "FACTORS", few)
     place = tmp_path / catalogue.PICTURES
     place.mkdir(parents=True)
     (place / "gone.png").touch()

@@ -6,6 +6,7 @@ import torch
 
 from pipeline import attributes
 from pipeline.domains.synthface import copula, factors
+from pipeline.domains.synthface.marginals import median, statistics
 
 MANY = 20_000
 
@@ -22,7 +23,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _targets() -> np.ndarray:
-    stored = copula.statistics()
+    stored = statistics()
     order = [stored["names"].index(name) for name in attributes.NAMES]
     rows = [[stored["spearman"][name][place] for place in order] for name in attributes.NAMES]
     return np.array(rows, dtype=float)  # None, unknown, becomes nan
@@ -55,7 +56,7 @@ def test_quantiles_are_those_of_ffhq(drawn: torch.Tensor) -> None:
     kinds = [attributes.get(name).kind for name in attributes.NAMES]
     assert "binary" in kinds and len(set(kinds)) > 1
     for column, name in enumerate(attributes.NAMES):
-        limits, entry = attributes.get(name), copula.statistics()["attributes"][name]
+        limits, entry = attributes.get(name), statistics()["attributes"][name]
         values = drawn[:, column] * (limits.high - limits.low) + limits.low
         if limits.kind == "binary":
             assert abs(float(values.mean()) - entry["share_above_half"]) < 0.012, name
@@ -93,3 +94,9 @@ def test_kinds_of_glasses_never_contradict(drawn: torch.Tensor) -> None:
     assert float((reading * sun).max()) == 0
     assert torch.all(worn >= torch.maximum(reading, sun))
     assert 0.17 < float(worn.mean()) < 0.21
+
+
+def test_medians_are_the_quantiles_at_one_half() -> None:
+    half = torch.tensor([0.5], dtype=torch.float64)
+    for name in attributes.NAMES:
+        assert float(torch.tensor(median(name))) == float(copula.quantile(name, half).float()), name
