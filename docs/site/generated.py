@@ -10,6 +10,7 @@ from docs.site.python_page import docstring, python
 from docs.site.settings_page import settings
 
 COMMANDS = re.compile(r"\*\*Commands\*\*:\n\n(\* .*\n)+")
+PAGE = re.compile(r"(?<![\w/`\[])(?<!\]\()docs/([\w/-]+\.md)")
 MARK = re.compile(r"<!-- generated: ([a-z]+) -->")
 
 
@@ -21,7 +22,16 @@ def setup(app: Any) -> dict[str, bool]:
 
 def fill(app: Any, page: str, source: list[str]) -> None:
     """Put the Markdown of each mark in its place. Raises KeyError for a name that is not known."""
-    source[0] = MARK.sub(lambda mark: WRITERS[mark[1]](), source[0])
+    source[0] = MARK.sub(lambda mark: with_links(WRITERS[mark[1]]()), source[0])
+
+
+def with_links(text: str) -> str:
+    """The names of pages, as help and comments have them, as links from a page of the reference.
+
+    >>> with_links("Disk and memory: docs/explanation/scale.md.")
+    'Disk and memory: [docs/explanation/scale.md](../explanation/scale.md).'
+    """
+    return PAGE.sub(r"[docs/\1](../\1)", text)
 
 
 def commands() -> str:
@@ -43,12 +53,17 @@ def whole_lines(app: Any, before: str) -> str:
 
     before: the page up to the list, whose last heading names the group.
     """
+    import click
+
     path = (re.findall(r"^#+ `latentbench ([^`]+)`$", before, flags=re.M) or [""])[-1].split()
+    context = click.Context(app)
     for name in path:
-        app = app.commands[name]
-    verbs = {" ".join(("latentbench", *path, name)): inner for name, inner in app.commands.items()}
+        app = app.get_command(context, name)
+    names = app.list_commands(context)
+    verbs = {" ".join(("latentbench", *path, name)): app.get_command(context, name) for name in names}
     lines = [(name, (inner.help or "").partition("\n")[0]) for name, inner in verbs.items()]
-    return "".join(f"* [`{name}`](#{name.replace(' ', '-')}): {line}\n" for name, line in lines)
+    listed = (f"* [`{name}`](#{name.replace(' ', '-')}): {line}\n" for name, line in lines)
+    return "".join(("**Commands**:\n\n", *listed))
 
 
 def methods() -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 FILE = Path(__file__).parents[2] / "luigi.cfg"
 PROFILE = "profile."
+SHARED = "with `"  # how the meaning of a key begins that shares the comment of the key above
 
 
 class Line(NamedTuple):
@@ -35,12 +36,17 @@ def settings() -> str:
 def side_by_side(profiles: dict[str, list[Line]]) -> str:
     """The profiles' keys as rows, the profiles as columns."""
     keys = dict.fromkeys(line.key for lines in profiles.values() for line in lines)
-    meanings = {line.key: line.meaning for lines in reversed(profiles.values()) for line in lines if line.meaning}
+    own = [
+        line for lines in profiles.values() for line in lines if line.meaning and not line.meaning.startswith(SHARED)
+    ]
+    meanings = {line.key: line.meaning for line in reversed(own)}
     names = [name.removeprefix(PROFILE) for name in profiles]
     rows = [f"| key | {' | '.join(f'`{name}`' for name in names)} | meaning |", f"|---|{'---|' * len(names)}---|"]
     for key in keys:
         values = [next((line.value for line in lines if line.key == key), "") for lines in profiles.values()]
-        rows.append(f"| `{key}` | {' | '.join(map(_code, values))} | {_cell(meanings.get(key, ''))} |")
+        owner, dot, inner = key.partition(".")
+        meaning = meanings.get(key) or (f"`{inner}` of `{owner}` in runs of this profile" if dot else "")
+        rows.append(f"| `{key}` | {' | '.join(map(_code, values))} | {_cell(meaning)} |")
     return "\n".join(rows)
 
 
@@ -48,7 +54,7 @@ def read(text: str) -> dict[str, list[Line]]:
     """Section -> its keys, with the comment above each.
 
     >>> read("[a]\\n# One\\n# thing.\\nkey = 1\\nnext = 2\\n")
-    {'a': [Line(key='key', value='1', meaning='One thing.'), Line(key='next', value='2', meaning='')]}
+    {'a': [Line(key='key', value='1', meaning='One thing.'), Line(key='next', value='2', meaning='with `key`')]}
     """
     sections: dict[str, list[Line]] = {}
     lines: list[Line] = []
@@ -62,9 +68,15 @@ def read(text: str) -> dict[str, list[Line]]:
             comment.append(line.removeprefix("#").strip())
             continue
         elif equals:
-            lines.append(Line(key.strip(), value.strip(), " ".join(comment)))
+            meaning = " ".join(comment) or (f"{SHARED}{told}`" if (told := _last(lines)) else "")
+            lines.append(Line(key.strip(), value.strip(), meaning))
         comment = []
     return sections
+
+
+def _last(lines: list[Line]) -> str:
+    """The last key that has a comment of its own, "" without one."""
+    return next((line.key for line in reversed(lines) if line.meaning and not line.meaning.startswith(SHARED)), "")
 
 
 def _code(value: str) -> str:
