@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.nights.notes import Note, marker, night_name, note_path, set_aside_for, settle, write_note
+from pipeline.nights.conclusion import conclude
+from pipeline.nights.notes import Note, marker, night_name, note_path, set_aside_for, settle
 from pipeline.report.archive import AHEAD
 from pipeline.report.publish import run_report
 from tasks.base import LAST, RunTask
 from tasks.luigi_apart import luigi
+from tasks.mail import mailer
 from tasks.runs import Stages
 
 
@@ -37,7 +38,7 @@ class SetAside(NightTask):
         return luigi.LocalTarget(str(marker(self.settings.outputs, self.name)))
 
     def run(self) -> None:
-        """Move the folders, readers of the others first."""
+        """Move the folders, each before the ones that it reads."""
         stages = [link.stage for link in self.chain.downstream(self.recompute_from)]
         set_aside_for(self.settings, self.name, stages[::-1])
 
@@ -72,18 +73,18 @@ class Nightly(NightTask):
         return luigi.LocalTarget(str(note_path(self.settings.outputs, self.name)))
 
     def run(self) -> Iterator[Stages]:
-        """Measure again what was set aside, publish the night's report, then write the note."""
+        """Measure again what was set aside, publish the night's report, compare it, and write its note last."""
         same = other = 0
         if self.recompute_from:
             yield self.clone(Stages)
             same, other = settle(self.settings, self.name)
         folder = run_report(self.settings, night=self.date)
         note = Note(f"{self.date:%Y-%m-%d}", folder.name, self.recompute_from, same, other)
-        write_note(self.settings.outputs, self.name, note)
+        conclude(self.settings, self.name, note, mailer())
 
 
 class Nights(NightTask, luigi.WrapperTask):
-    """Every night from `since` to `date`, both included; a night with its note is complete."""
+    """Every night from `since` to `date`, both included; a night that has its note is complete."""
 
     since = luigi.DateParameter(positional=False, description="the first night")
 
@@ -97,8 +98,3 @@ class Nights(NightTask, luigi.WrapperTask):
 def tonight() -> date:
     """The date of the night that is now: UTC's, as Luigi's RangeDaily counts it."""
     return datetime.now(UTC).date()
-
-
-def report_of(note: Note, outputs: Path) -> Path:
-    """The folder of a night's report."""
-    return outputs / "reports" / note.report

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StageError
+from pipeline.nights.findings import GateResult
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import read_json, write_json
 from pipeline.storage.fingerprint import digest
@@ -65,15 +66,18 @@ def write_note(outputs: Path, name: str, note: Note) -> None:
     write_json(path.parent, path.name, asdict(note))
 
 
-def read_notes(outputs: Path) -> list[Note]:
-    """Every night's note, oldest first; one that cannot be read is named in a warning."""
-    notes = []
-    for path in sorted((outputs / NIGHTLY).glob("[0-9]*.json")):
+def read_notes(outputs: Path, name: str = "[0-9]*") -> list[Note]:
+    """Every night's note, or the one of that name, oldest first; one that cannot be read is named in a warning."""
+    notes: list[Note] = []
+    for path in sorted((outputs / NIGHTLY).glob(f"{name}.json")):
         try:
             value = read_json(path)
-            notes.append(Note(**{key: value[key] for key in Note.__dataclass_fields__ if key in value}))
-        except (ValueError, TypeError, KeyError, StageError) as error:
+            note = Note(**{key: value[key] for key in Note.__dataclass_fields__ if key in value})
+            GateResult.from_json(note.comparison)
+        except (ValueError, TypeError, KeyError, AttributeError, StageError) as error:
             log.warning("%s is no note of a night (%s). It is passed over.", path, error)
+            continue
+        notes.append(note)
     return sorted(notes, key=lambda note: (note.date, note.report))
 
 

@@ -25,6 +25,7 @@ from pipeline.report.by_face import groups
 from pipeline.report.contents import RunRecord, record_of
 from pipeline.report.grids import SECONDS
 from pipeline.report.packed import opened
+from pipeline.settings.experiment import INDIFFERENT
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.statistics.differences import FaceSums, holm, paired, unpaired
 from pipeline.tables.parquet import read_table
@@ -39,7 +40,7 @@ OUTSIDE = ("better", "worse", "changed")
 VERDICTS = (*OUTSIDE, "same", "within noise", "no interval", "not tested", "not comparable")
 SAME_FACES, INDEPENDENT, UNTESTED = "same faces", "independent", ""
 HOW = {SAME_FACES: "pairs of the same faces", INDEPENDENT: "their intervals, as independent"}
-INDIFFERENT = ("profile", "comparison_samples")  # of the protocol: they change no score
+OTHER_WEIGHTS = "other weights"
 RESAMPLES = 100  # per score compared, so that a p value that Holm's correction leaves at the level rests on several
 MOST_RESAMPLES = 200_000
 
@@ -89,11 +90,11 @@ def compare_runs(outputs: Path, run_a: str, run_b: str) -> Comparison:
             check_report(folder)
         records = [record_of(read_table(folder / "runs.parquet", RUNS)) for folder in folders]
         frames = [read_table(folder / "scores.parquet", SCORES).to_pandas() for folder in folders]
-        faces = [_face_scores(folder) for folder in folders]
+        faces = [read_face_scores(folder) for folder in folders]
     return compare_scores(records[0], frames[0], records[1], frames[1], (faces[0], faces[1]))
 
 
-def _face_scores(folder: Path) -> pd.DataFrame:
+def read_face_scores(folder: Path) -> pd.DataFrame:
     """FACE_SCORES of a run; empty for one that was published before the table existed."""
     path = folder / "face_scores.parquet"
     table = read_table(path, FACE_SCORES) if path.is_file() else FACE_SCORES.empty_table()
@@ -106,9 +107,15 @@ def compare_scores(
     b: RunRecord,
     scores_b: pd.DataFrame,
     faces: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    *,
+    judge_weights: bool = True,
 ) -> Comparison:
-    """The comparison of two runs whose records and scores are at hand, and FACE_SCORES of both."""
-    reasons = differences(a, b)
+    """The comparison of two runs whose records and scores are at hand, and FACE_SCORES of both.
+
+    judge_weights: whether runs of other weights are not comparable, as two quantities; a series of nights asks what new
+    weights changed.
+    """
+    reasons = [reason for reason in differences(a, b) if judge_weights or not reason.startswith(OTHER_WEIGHTS)]
     joined = scores_a[[*KEY, *SIDE, "better", "unit"]].merge(
         scores_b[[*KEY, *SIDE]], on=KEY, how="outer", suffixes=("_a", "_b"), indicator=True, sort=False
     )
@@ -208,7 +215,7 @@ def differences(a: RunRecord, b: RunRecord) -> list[str]:
     judges = sorted({*a.weights, *b.weights})
     weights = [role for role in judges if a.weights.get(role) != b.weights.get(role)]
     if weights and a.domain == b.domain:
-        reasons.append(f"other weights: {', '.join(weights)}")
+        reasons.append(f"{OTHER_WEIGHTS}: {', '.join(weights)}")
     return reasons
 
 

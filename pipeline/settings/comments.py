@@ -16,9 +16,10 @@ from pipeline.settings.downloads import Downloads
 from pipeline.settings.experiment import Experiment
 from pipeline.settings.keys import KEY, Key, declared
 from pipeline.settings.machine import Machine
+from pipeline.settings.nights import Watch
 from pipeline.settings.settings import Choice, OfDomain
 
-KINDS = (Choice, OfDomain, Experiment, Machine, Downloads)  # what declares keys
+KINDS = (Choice, OfDomain, Experiment, Machine, Downloads, Watch)  # what declares keys
 WIDTH = 120  # columns
 
 

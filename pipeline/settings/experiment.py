@@ -20,6 +20,7 @@ PRECISION = "precision"  # key of [domain.*]; [profile.*] may have it as DOMAIN.
 BATCH = 64  # images are generated and judged in batches of this many consecutive ids, on every machine
 LAST_ID = 2**62
 RULES, SIZES, DOMAIN = "protocol", "profile", "domain"  # sections of luigi.cfg
+INDIFFERENT = ("profile", "comparison_samples")  # fields of an experiment that change no score
 
 
 def _attributes(section: Section, name: str) -> tuple[str, ...]:

@@ -29,11 +29,14 @@ LUIGI = {
     "worker": ("cache_task_completion",),
     "RangeDaily": ("days_back", "task_limit"),
     "retcode": CODES,
+    "email": ("receiver", "sender", "prefix", "force_send"),
+    "smtp": ("host", "port", "no_tls", "ssl", "timeout", "username"),
 }
+TEXTS = ("receiver", "sender", "prefix", "host", "username")
 # Our sections of fixed name; [profile.*], [domain.*] and [method.*] come on top.
-SECTIONS = (OWN, "protocol", "machine", "weights")
+SECTIONS = (OWN, "protocol", "machine", "weights", "nights")
 # Sections that --set may change. More than one run reads the others from the file.
-CHANGEABLE = (OWN, "protocol", "machine", "weights", "profile.*", "domain.*", "method.*")
+CHANGEABLE = (OWN, "protocol", "machine", "weights", "nights", "profile.*", "domain.*", "method.*")
 OF_EVERY_METHOD = ("layer_mask",)  # keys that every [method.*] may have (pipeline/methods/masking.py)
 
 
@@ -260,4 +263,8 @@ def _checked(section: Section, key: str) -> str:
         return str(section.number(key, int, 0, 255 if section.name == "retcode" else 10**5))
     if key == "log_level":
         return section.choice(key, LEVELS)
+    if key in TEXTS:
+        return section.text(key)
+    if key in ("port", "timeout"):
+        return str(section.number(key, int, 0, 65535))
     return str(section.flag(key, default=True)).lower()

@@ -30,6 +30,7 @@ from pipeline.settings.file import (
     read_config,
 )
 from pipeline.settings.machine import MACHINE, Machine, read_machine
+from pipeline.settings.nights import NIGHTS, Watch
 from pipeline.settings.paths import expanded, folder_to_be
 
 
@@ -73,6 +74,7 @@ class Settings:
     source: str  # the file the settings came from
     changed: tuple[str, ...] = ()  # keys, such as "protocol.seed", whose text the command line gave
     sources: Sources = Sources()
+    watch: Watch = Watch()
 
     @property
     def method_names(self) -> tuple[str, ...]:
@@ -191,7 +193,7 @@ def _refuse_unknown_keys(
 
     The methods check the keys of [method.*]. The file keys of [domain.*] are checked where `files_of` knows them.
     """
-    for name, kind in ((OWN, Choice), (RULES, Experiment), (MACHINE, Machine), (WEIGHTS, Downloads)):
+    for name, kind in ((OWN, Choice), (RULES, Experiment), (MACHINE, Machine), (WEIGHTS, Downloads), (NIGHTS, Watch)):
         Section(parser, name, path).refuse_others(keys.declared(kind, name))
     for name in profiles(parser):
         section = Section(parser, f"profile.{name}", path)
@@ -261,6 +263,7 @@ def load_settings(
         source=str(path),
         changed=tuple(sorted(overrides)),
         sources=read_sources(section(WEIGHTS), section(f"domain.{domain}")),
+        watch=keys.read_keys(Watch, {NIGHTS: section(NIGHTS)}),
     )
     _refuse_unknown_keys(parser, path, known_methods, known_domains, files_of)
     return settings

@@ -149,10 +149,10 @@ def _gpu_names() -> list[str]:
     return names
 
 
-def _driver() -> str:
+def _driver(path: Path = Path("/proc/driver/nvidia/version")) -> str:
     """Version of the NVIDIA driver, empty without one."""
     try:
-        first = Path("/proc/driver/nvidia/version").read_text().partition("\n")[0]
+        first = path.read_text().partition("\n")[0]
     except OSError:
         return ""
     return next((word for word in first.split() if re.fullmatch(r"\d+(\.\d+)+", word)), "")

@@ -101,14 +101,20 @@ def _titles(task: luigi.Task) -> list[str]:
 
 
 def compute(
-    task: RunTask, settings: Settings, *, verbose: bool = False, timings: bool = False, console: Console = out
+    task: RunTask,
+    settings: Settings,
+    *,
+    verbose: bool = False,
+    timings: bool = False,
+    console: Console = out,
+    failures: list[tuple[str, BaseException]] | None = None,
 ) -> int:
     """Run a task and every one that it requires and that is missing; returns the exit code.
 
     On a terminal a block of lines shows how far it is; elsewhere nothing does. With `verbose` Luigi's log and a line or
     two for each stage take its place. The seconds by kind of stage go to `console`; with `timings` the seconds of every
-    stage too. Raises BusyError if another process runs the very same settings, and as `plan.check_machine` where the
-    machine cannot do it.
+    stage too. `failures` is given the tasks that failed, with their errors. Raises BusyError if another process runs
+    the very same settings, and as `plan.check_machine` where the machine cannot do it.
     """
     rows = plan(task.chain)
     warning = check_machine(task.chain, rows)
@@ -127,6 +133,8 @@ def compute(
             detailed_summary=True,
             log_level=level,
         )
+    if failures is not None:
+        failures.extend(recorder.errors)
     code = exit_code(result, recorder)
     with whatever_is_printed():
         _show_seconds(recorder, time.perf_counter() - began, len(rows), timings=timings, console=console)

@@ -7,27 +7,32 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import BusyError
+from pipeline.errors import BusyError, LatentbenchError
+from pipeline.nights.conclusion import inform_of_failure, read_conclusion
 from tasks.cli import options
-from tasks.cli.computing import compute
+from tasks.cli.computing import compute, whatever_is_printed
 from tasks.cli.consoles import err, out
 from tasks.luigi_apart import retcode
+from tasks.mail import mailer, one_mail_a_night
 from tasks.nights import Nightly, Nights, tonight
 
-Night = Annotated[
-    datetime | None,
-    typer.Option("--date", formats=["%Y-%m-%d"], help="The night; without it today's date in UTC.", metavar="DATE"),
-]
+ALARMING = 1  # the exit code of a night with a regression or a drift
+DAY = ["%Y-%m-%d"]
 
 
 def nightly(
-    night: Night = None,
-    since: Annotated[
+    night: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Also every missing night from this one on."),
+        typer.Option("--date", formats=DAY, metavar="DATE", help="The night; without it today's date in UTC."),
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=DAY, metavar="DATE", help="Also every missing night from this one on.")
     ] = None,
     recompute_from: Annotated[
         str, typer.Option(metavar="STAGE", help="Measure this stage again, and all that follows from it.")
+    ] = "",
+    failed: Annotated[
+        str, typer.Option(metavar="TEXT", help="Compute nothing: send the message that the night failed.")
     ] = "",
     domain: options.Domain = "",
     profile: options.Profile = "",
@@ -42,10 +47,12 @@ def nightly(
     workers: options.Workers = None,
     threads: options.Threads = None,
 ) -> None:
-    """Publish a night's evaluation and compare it with the nights before.
+    """Publish a night's evaluation, compare it with the nights before, and send a message if it should be looked at.
 
     Stages that no setting, weight or version changed are not computed again. --recompute-from measures again all the
-    same, so that a new driver or library shows; the earlier stages are set aside where they differ.
+    same, so that a new driver or library shows; the earlier stages are set aside where they differ. [nights] of
+    luigi.cfg says when a score is flagged, and who is informed. Exit codes: 0 quiet, or improvements alone; 1 a
+    regression or a drift; 2 a setting is wrong; 10 the same run is going on; 20 to 40 not complete.
 
     Examples:
 
@@ -69,17 +76,36 @@ def nightly(
     )
     date = night.date() if night else tonight()
     last = Nightly(**{**request.parameters, "date": date, "recompute_from": recompute_from})
-    last.requires()  # raises for a night to come, and for a stage that is not known
-    first = since.date() if since else date
-    if first > date:
-        raise typer.BadParameter(f"expected a night up to {date}, found {first}", param_hint="--since")
-    task = last.clone(Nights, since=first)
+    if failed:
+        inform_of_failure(last.settings, f"{date}", failed, mailer())
+        return
+    if since and since.date() > date:
+        raise typer.BadParameter(f"expected a night up to {date}, found {since.date()}", param_hint="--since")
+    _compute(last, last.clone(Nights, since=since.date() if since else date))
+    conclusion = read_conclusion(last.settings, last.name)
+    if conclusion is None:
+        raise typer.Exit(int(retcode().missing_data))
+    with whatever_is_printed():
+        out.print(conclusion.paragraph, markup=False, highlight=False, soft_wrap=not out.is_terminal)
+    if conclusion.result.alarming:
+        raise typer.Exit(ALARMING)
+
+
+def _compute(last: Nightly, task: Nights) -> None:
+    """Compute what is missing of the nights. A night that fails sends a message and ends the verb."""
+    failures: list[tuple[str, BaseException]] = []
+    one_mail_a_night()
     try:
-        code = compute(task, last.settings, console=err)
+        last.requires()  # raises for a night to come, and for a stage that is not known
+        code = compute(task, last.settings, console=err, failures=failures)
     except BusyError as error:
         err.print(f"latentbench: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(int(retcode().already_running)) from error
+    except LatentbenchError as error:
+        inform_of_failure(last.settings, f"{last.date}", f"{error}", mailer())
+        raise
     if code:
+        reasons = "\n".join(f"- {title}: {error}" for title, error in failures)
+        inform_of_failure(last.settings, f"{last.date}", f"Not complete, exit code {code}.\n\n{reasons}", mailer())
         err.print("Not complete. Finished stages are kept; the same command continues.")
         raise typer.Exit(code)
-    out.print(f"{last.output().path}", highlight=False, soft_wrap=True)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import luigi
+import numpy as np
 import pytest
 from luigi.tools.range import RangeDaily
+from typer.testing import CliRunner, Result
 
 import tasks
-from pipeline.errors import ConfigError, UnknownNameError
-from pipeline.nights.notes import Note, write_note
+from pipeline.errors import ConfigError, StageError, UnknownNameError
+from pipeline.nights.notes import Note, read_notes, write_note
+from tasks.cli import app
 from tasks.nights import Nights, SetAside
+from tests.builders.published_nights import publish, values_of
 
 METHODS = "interfacegan,noop"
 PARAMETERS = {"profile": "smoke", "methods": "noop", "attributes": "age"}
@@ -96,3 +101,78 @@ def test_a_night_that_measures_again_sets_aside_first(tmp_path: Path) -> None:
     assert again.output().path != night(tmp_path, 24).output().path
     with pytest.raises(UnknownNameError):
         night(tmp_path, 24, recompute_from="edit").requires()
+
+
+def concluded(outputs: Path, day: int, values: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> tasks.Nightly:
+    """A night whose stages are there: its report is published and compared."""
+    folder = publish(outputs, day - 1, {"l2l": values}).folder
+    monkeypatch.setattr("tasks.nights.run_report", lambda settings, night: folder)
+    task = night(outputs, day)
+    assert list(task.run()) == [] and task.complete()
+    return task
+
+
+def test_a_night_leaves_its_summary_and_its_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    concluded(tmp_path, 1, values_of(1), monkeypatch)
+    task = concluded(tmp_path, 2, values_of(1) + 0.05, monkeypatch)
+    (note,) = read_notes(tmp_path, task.name)
+    assert note.date == "2026-11-02" and len(note.comparison["findings"]) == 4
+    assert "4 regressions" in (tmp_path / "nightly" / f"{task.name}.md").read_text()
+
+
+def test_an_earlier_night_that_is_damaged_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("latentbench"), "propagate", True)
+    for day in (1, 2):
+        concluded(tmp_path, day, values_of(1), monkeypatch)
+    (damaged,) = tmp_path.glob("reports/run_id=20261102*/scores.parquet")
+    damaged.write_bytes(b"x")
+    concluded(tmp_path, 3, values_of(1) + 0.05, monkeypatch)
+    assert "The night of 2026-11-02 is left out of comparisons" in caplog.text
+
+
+def nightly(outputs: Path, code: int, monkeypatch: pytest.MonkeyPatch, *options: str) -> Result:
+    """The verb, with stages that are computed with that exit code."""
+
+    def compute(*_: object, failures: list[tuple[str, BaseException]], **__: object) -> int:
+        failures.extend([("edits l2l", StageError("the disk is full"))] if code else [])
+        return code
+
+    monkeypatch.setattr("tasks.cli.nightly.compute", compute)
+    monkeypatch.chdir(Path(__file__).parents[2])
+    arguments = ["nightly", "--date", "2026-11-02", "--profile", "smoke", "--method", "noop", "--attribute", "age"]
+    return CliRunner().invoke(app, [*arguments, "--outputs", str(outputs), *options])
+
+
+@pytest.mark.parametrize(
+    ("shift", "code", "said"), [(0.0, 0, "quiet"), (-0.05, 0, "improvement"), (0.05, 1, "regression")]
+)
+def test_the_verb_says_one_paragraph_and_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: float, code: int, said: str
+) -> None:
+    for day in (1, 2):
+        concluded(tmp_path, day, values_of(1) + shift * (day - 1), monkeypatch)
+    result = nightly(tmp_path, 0, monkeypatch)
+    assert result.exit_code == code, result.output
+    assert said in result.stdout and "\n" not in result.stdout.strip()
+
+
+def test_a_night_that_fails_says_why_to_whom_it_concerns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr("pipeline.nights.notices._posted", lambda address, notice, text: not sent.append(text))
+    webhook = ("--set", "nights.webhook=http://127.0.0.1:9/hook")
+    assert nightly(tmp_path, 30, monkeypatch, *webhook).exit_code == 30
+    assert "edits l2l: the disk is full" in sent[0]
+    assert nightly(tmp_path, 30, monkeypatch, *webhook).exit_code == 30
+    assert nightly(tmp_path, 0, monkeypatch, *webhook, "--failed", "it was killed").exit_code == 0
+    assert len(sent) == 1, "two are held back"
+
+
+def test_a_night_with_a_wrong_setting_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr("pipeline.nights.notices._posted", lambda address, notice, text: not sent.append(text))
+    webhook = ("--set", "nights.webhook=http://127.0.0.1:9/hook")
+    assert nightly(tmp_path, 0, monkeypatch, *webhook, "--recompute-from", "edit").exit_code == 2
+    assert "No stage named 'edit'" in sent[0]
+    assert nightly(tmp_path, 0, monkeypatch, "--since", "2026-11-03").exit_code == 2

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from pipeline.report.contents import Contents
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import altair as alt
@@ -38,6 +36,18 @@ CONTROL_DASH = [2, 2]
 HIDDEN = "hidden"  # the parameter of every keyed chart: the names of the methods that it leaves out
 
 
+class Methods(Protocol):
+    """What a page shows: its methods in the order of its tables, controls last, and which of them are controls."""
+
+    @property
+    def methods(self) -> list[str]:
+        """Their names."""
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """The methods that are no competitors."""
+
+
 @dataclass(frozen=True)
 class Mark:
     """How one method looks: its colours on light and dark paper, Vega's shape, the sign of it in text, its dash."""
@@ -56,12 +66,12 @@ class Mark:
         return f"light-dark({self.light}, {self.dark})"
 
 
-def marks(contents: Contents) -> list[Mark]:
+def marks(contents: Methods) -> list[Mark]:
     """The mark of every method of a run, in the order of its tables."""
     return [*_rivals(contents), *_controls(contents)]
 
 
-def _rivals(contents: Contents) -> list[Mark]:
+def _rivals(contents: Methods) -> list[Mark]:
     names = [name for name in contents.methods if name not in contents.controls]
     return [
         Mark(
@@ -76,7 +86,7 @@ def _rivals(contents: Contents) -> list[Mark]:
     ]
 
 
-def _controls(contents: Contents) -> list[Mark]:
+def _controls(contents: Methods) -> list[Mark]:
     names = [name for name in contents.methods if name in contents.controls]
     return [
         Mark(
@@ -91,12 +101,12 @@ def _controls(contents: Contents) -> list[Mark]:
     ]
 
 
-def colours(contents: Contents) -> dict[str, str]:
+def colours(contents: Methods) -> dict[str, str]:
     """The CSS colour of each method, the same in every chart and table."""
     return {mark.method: mark.colour for mark in marks(contents)}
 
 
-def key(contents: Contents) -> list[dict[str, Any]]:
+def key(contents: Methods) -> list[dict[str, Any]]:
     """The key of methods, as the page's script reads it."""
     return [
         {"method": one.method, "light": one.light, "dark": one.dark, "sign": one.sign, "control": one.control}
@@ -104,14 +114,14 @@ def key(contents: Contents) -> list[dict[str, Any]]:
     ]
 
 
-def colour_of(contents: Contents) -> alt.Color:
+def colour_of(contents: Methods) -> alt.Color:
     """The methods' colours, which the page's script gives, light or dark."""
     import altair as alt
 
     return alt.Color("method:N", scale=alt.Scale(domain=contents.methods), legend=None)
 
 
-def shape_of(contents: Contents) -> alt.Shape:
+def shape_of(contents: Methods) -> alt.Shape:
     """The methods' shapes."""
     import altair as alt
 
@@ -119,7 +129,7 @@ def shape_of(contents: Contents) -> alt.Shape:
     return alt.Shape("method:N", scale=scale, legend=None)
 
 
-def dash_of(contents: Contents) -> alt.StrokeDash:
+def dash_of(contents: Methods) -> alt.StrokeDash:
     """The methods' dashes."""
     import altair as alt
 

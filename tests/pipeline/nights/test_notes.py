@@ -63,7 +63,8 @@ def test_notes_are_read_by_date(tmp_path: Path) -> None:
     for day in (25, 24):
         name = night_name(settings(tmp_path), date(2026, 11, day))
         write_note(tmp_path, name, Note(f"2026-11-{day}", f"run_id=202611{day}T000000Z-aaaaaaaa"))
-    (tmp_path / "nightly" / "2026-11-26-broken.json").write_text("{}")
+    for name, text in (("a", "{}"), ("b", '{"date": "2026-11-26", "report": "x", "comparison": {"findings": 3}}')):
+        (tmp_path / "nightly" / f"2026-11-26-{name}.json").write_text(text)
     assert [note.date for note in read_notes(tmp_path)] == ["2026-11-24", "2026-11-25"]
 
 

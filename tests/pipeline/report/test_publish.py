@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -176,16 +176,28 @@ def test_other_settings_are_another_run(settings: Settings, published: Path) -> 
 
 
 def test_every_reader_sees_each_run_once(settings: Settings, published: Path) -> None:
-    date = datetime(2026, 11, 21, tzinfo=UTC)
-    nightly = publish.run_report(settings, run_date=date)
+    moment = datetime(2026, 11, 21, tzinfo=UTC)
+    nightly = publish.run_report(settings, run_date=moment)
     assert nightly.name.startswith("run_id=20261121T000000Z-")
-    assert publish.run_report(settings, run_date=date) == nightly
+    assert publish.run_report(settings, run_date=moment) == nightly
     pattern = f"{settings.outputs}/reports/*/scores.parquet"
     counted = duckdb.sql(f"SELECT run_id, count(*) FROM read_parquet('{pattern}') GROUP BY 1").fetchall()
     rows = sum(len(rows_of(method)) for method in METHODS)
     assert sorted(counted) == sorted((f.name.removeprefix("run_id="), rows) for f in (published, nightly))
     paths = visible(settings.outputs)
     assert len(pd.concat([pd.read_parquet(path) for path in paths])) == 2 * rows
+
+
+def test_a_night_says_which_it_is_and_is_published_once(settings: Settings, published: Path) -> None:
+    night = publish.run_report(settings, night=date(2026, 11, 22))
+    assert night.name.startswith("run_id=20261122T000000Z-")
+    assert publish.run_report(settings, night=date(2026, 11, 22)) == night
+    row, other = (
+        read_table(folder / "runs.parquet", PUBLISHED["runs"]).to_pylist()[0] for folder in (night, published)
+    )
+    assert row["night"] == "2026-11-22" and other["night"] is None
+    stages = json.loads(row["stages"])
+    assert stages and all(line["packages"] == {} and "driver" in line for line in stages), "none but the run's"
 
 
 def test_latest_points_at_the_newest_and_lies_outside_the_glob(settings: Settings, published: Path) -> None:

@@ -79,7 +79,7 @@ def test_what_cannot_be_read_is_told_by_line(tmp_path: Path, data: bytes, told: 
         ("[method.sefa]", "[method.seffa]", "Did you mean [method.sefa]? Install the package"),
         ("[domain.synthface]", "[domain.syntface]", "Did you mean [domain.synthface]?"),
         ("[latentbench]", "[latentbnech]", "expected a section [latentbench], found [latentbnech]"),
-        ("\n[core]", "\n[email]\nreceiver = a@b.c\n[core]", "[email] is no section"),
+        ("\n[core]", "\n[batch_notifier]\nerror_lines = 20\n[core]", "[batch_notifier] is no section"),
         ("\n[core]", "\n[Evaluation]\nprofile = full\n[core]", "[Evaluation] is no section"),
         ("\n[core]", "\n[profile.../../escape]\n[core]", "[profile.../../escape]: expected a name of"),
         ("\n[core]\n", "\n[core]\nlogging_conf_file = evil.conf\n", "No key of [core]"),
@@ -128,7 +128,9 @@ def test_luigi_gets_its_keys_and_no_others() -> None:
     path = ROOT / "luigi.cfg"
     found = luigi_settings(read_config(path), path)
     assert found["core"] == {"log_level": "WARNING", "autoload_range": "true"}
-    assert found["retcode"]["task_failed"] == "30" and set(found) == {"core", "worker", "RangeDaily", "retcode"}
+    assert found["retcode"]["task_failed"] == "30"
+    assert set(found) == {"core", "worker", "RangeDaily", "retcode", "email", "smtp"}
+    assert "password" not in found["smtp"], "no secret in a file that people hand on"
 
 
 def test_a_missing_file_says_what_named_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

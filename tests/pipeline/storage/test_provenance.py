@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipeline.storage import provenance
 from pipeline.storage.provenance import code_commit, code_digest, digest_of, machine_facts, package_versions
 from tests.builders import experiments
@@ -84,3 +86,18 @@ def test_asking_git_writes_nothing_into_the_checkout(tmp_path: Path) -> None:
     assert (tmp_path / ".git" / "index").read_bytes() == before
     subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True)
     assert (tmp_path / ".git" / "index").read_bytes() != before, "plain git would have written"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.124.06  Wed Feb 26 03:07:00 UTC 2025", "570.124.06"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  590.48.01  Release Build", "590.48.01"),
+        ("something else", ""),
+    ],
+)
+def test_the_driver_has_a_version(tmp_path: Path, line: str, expected: str) -> None:
+    path = tmp_path / "version"
+    assert provenance._driver(path) == ""
+    path.write_text(f"{line}\nGCC version:  gcc version 12.2.0\n")
+    assert provenance._driver(path) == expected
