@@ -18,7 +18,6 @@ MOVES = {
     "pipeline/storage/runs.py": "moves whole folders of stages aside, on one file system",
     "pipeline/report/packed.py": "lays down a whole folder that was packed",
     "pipeline/report/ablation/publish.py": "sets a damaged folder aside",
-    "pipeline/storage/runs.py": "sets whole folders of stages aside",
     "pipeline/weights/store.py": "moves a file that arrived and was checked into its place; nothing is written",
     "pipeline/weights/packages.py": "moves an archive that arrived and was checked into its place; nothing is written",
     "pipeline/chain/training.py": "moves what a method saved onto the temporary name of `write_shard`",
