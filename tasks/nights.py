@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from pipeline.errors import ConfigError
 from pipeline.nights.conclusion import conclude
-from pipeline.nights.notes import Note, marker, night_name, note_path, set_aside_for, settle
+from pipeline.nights.notes import Note, is_published, marker, night_name, note_path, set_aside_for, settle
 from pipeline.report.archive import AHEAD
 from pipeline.report.publish import run_report
 from tasks.base import LAST, RunTask
@@ -52,6 +52,21 @@ class Nightly(NightTask):
     """
 
     @property
+    def wanted(self) -> bool:
+        """Whether the night is still to be published. A past night that was, under whatever settings, is not: settings
+        that change today begin tonight, and history stays as it was.
+        """
+        settings = self.settings
+        past = self.date < tonight()
+        return not (self.complete() or (past and is_published(settings.outputs, settings, self.date)))
+
+    @classmethod
+    def bulk_complete(cls, parameter_tuples: Iterable[date]) -> list[date]:
+        """Of these nights, the ones that RangeDaily need not ask for."""
+        task: Callable[[date], Nightly] = cls
+        return [night for night in parameter_tuples if not task(night).wanted]
+
+    @property
     def priority(self) -> int:  # type: ignore[override]
         """Of several nights that are missing, the oldest first: each is compared with those before it."""
         return LAST - self.date.toordinal()
@@ -89,10 +104,11 @@ class Nights(NightTask, luigi.WrapperTask):
     since = luigi.DateParameter(positional=False, description="the first night")
 
     def requires(self) -> list[Nightly]:
-        """A task per night, the oldest first; only the last measures again."""
+        """A task per night that is missing, the oldest first, and the last, which alone measures again."""
         count = (self.date - self.since).days
-        nights = [self.since + timedelta(days=day) for day in range(count)]
-        return [*(self.clone(Nightly, date=night, recompute_from="") for night in nights), self.clone(Nightly)]
+        days = [self.since + timedelta(days=day) for day in range(count)]
+        nights = [self.clone(Nightly, date=day, recompute_from="") for day in days]
+        return [*(night for night in nights if night.wanted), self.clone(Nightly)]
 
 
 def tonight() -> date:

@@ -10,6 +10,7 @@ new ones have other bits, since published reports were made from them.
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -57,6 +58,13 @@ def night_name(settings: Settings, night: date, recompute_from: str = "") -> str
 def note_path(outputs: Path, name: str) -> Path:
     """Where the note of a night lies."""
     return outputs / NIGHTLY / f"{name}.json"
+
+
+def is_published(outputs: Path, settings: Settings, night: date) -> bool:
+    """Whether a night of this domain and profile has a note, whatever its other settings were."""
+    start = f"{night:%Y-%m-%d}-{settings.domain}-{settings.experiment.profile}-"
+    rest = re.compile(rf"{re.escape(start)}[0-9a-f]{{8}}(-\w+)?\.json")
+    return any(rest.fullmatch(path.name) for path in (outputs / NIGHTLY).glob("*.json"))
 
 
 def write_note(outputs: Path, name: str, note: Note) -> None:

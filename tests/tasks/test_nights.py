@@ -89,9 +89,23 @@ def test_every_night_since_a_date_is_asked_for_the_oldest_first(tmp_path: Path) 
     assert [task.date.day for task in nights] == [22, 23, 24]
     assert [task.recompute_from for task in nights] == ["", "", "edits"]
     assert nights[0].priority > nights[1].priority > nights[2].priority
-    assert not nights[0].complete()
     finish(nights[0])
-    assert nights[0].complete() and not nights[1].complete()
+    assert [task.date.day for task in last.clone(Nights, since=date(2026, 11, 22)).requires()] == [23, 24]
+
+
+def test_settings_that_change_today_begin_tonight(tmp_path: Path) -> None:
+    """A past night that was published stays as it was, for the verb and for Luigi's RangeDaily alike."""
+    for day in (20, 21):
+        finish(night(tmp_path, day))
+    changed = tasks.Nightly(date=date(2026, 11, 22), outputs=str(tmp_path), **{**PARAMETERS, "attributes": "yaw"})
+    assert [task.date.day for task in changed.clone(Nights, since=date(2026, 11, 20)).requires()] == [22]
+    other = {**PARAMETERS, "attributes": "yaw", "outputs": str(tmp_path)}
+    fill = RangeDaily(
+        of=tasks.Nightly, of_params=other, param_name="date", start=date(2026, 11, 20), stop=date(2026, 11, 23)
+    )
+    assert [task.date.day for task in fill.requires()] == [22]
+    again = tasks.Nightly(date=date(2026, 11, 21), outputs=str(tmp_path), **{**PARAMETERS, "attributes": "yaw"})
+    assert not again.complete(), "who asks for that very night gets it"
 
 
 def test_a_night_that_measures_again_sets_aside_first(tmp_path: Path) -> None:
