@@ -3,6 +3,10 @@
 The source folder is the root, so a link that works in the repository works on the site, also to a source file.
 """
 
+import logging
+
+logging.getLogger("luigi-interface").setLevel(logging.WARNING)  # at INFO Luigi says which files it has read
+
 project = "Latentbench"
 copyright = "the authors of Latentbench, Apache License 2.0"
 root_doc = "docs/index"
