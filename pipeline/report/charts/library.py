@@ -21,7 +21,7 @@ def vegalite_version() -> str:
 
 @cache
 def library() -> str:
-    """The library's JavaScript, a module that sets `window.vegaEmbed` and loads nothing; bundling takes a second."""
+    """The library's JavaScript, which sets `window.vegaEmbed` and loads nothing; bundling takes a second."""
     import vl_convert
 
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vegalite_version())
