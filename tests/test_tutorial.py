@@ -31,13 +31,20 @@ def test_there_are_commands_to_run() -> None:
     assert {command.split()[0] for command in commands()} >= {"run", "plan", "query", "compare", "status", "report"}
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with outputs/ of one published run; the commands that run here write nothing."""
+    path = tmp_path_factory.mktemp("tutorial")
+    random_run.publish_folder(path / "outputs", RUN_ID, random_run.tables(RUN_ID))
+    return path
+
+
 @pytest.mark.parametrize("command", commands())
-def test_it_runs(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     verb, *options = shlex.split(command)
     if verb in WITHOUT_TRAINED_METHODS:
         verb, options = "help", [verb]
-    monkeypatch.chdir(tmp_path)
-    random_run.publish_folder(tmp_path / "outputs", RUN_ID, random_run.tables(RUN_ID))
+    monkeypatch.chdir(folder)
     result = CliRunner().invoke(app, ["plan" if verb == "run" else verb, *options])
     assert result.exit_code == 0, result.output
     assert verb != "query" or "interfacegan" in result.output  # the question has an answer
