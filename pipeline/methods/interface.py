@@ -259,6 +259,13 @@ class Method(ABC):
         """
         return faces.moved(ws)
 
+    def region_maps(self, generator: Generator, ws: Tensor) -> Tensor | None:
+        """The regions that the method edits apart, on faces at codes ws (N, L, 512): label maps (N, h, w) int64.
+
+        None, the default, for a method that edits whole images. The report paints them over unedited faces.
+        """
+        return None
+
     def edited(self, faces: Faces, strengths: Tensor) -> Faces:
         """The faces after an edit by strengths (N, 35), ready for the next. The pipeline calls this for edits in a row.
 

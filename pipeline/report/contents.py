@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +16,9 @@ import pyarrow as pa
 from pipeline.errors import LatentbenchError, StageError
 from pipeline.tables.parquet import read_table
 from pipeline.tables.schemas import LATER, PUBLISHED
+
+if TYPE_CHECKING:
+    from pipeline.report.compare_runs import Comparison
 
 # The sizes of the published protocol (L2L, WACV 2022): what a profile is measured against.
 PROTOCOL_SIZES: dict[str, tuple[int, str]] = {
@@ -145,6 +148,7 @@ class Contents:
 
     `controls` names the methods that are controls, not competitors. `differences`, `ranks` and `judges` are empty for a
     run that was published before these tables existed. `others`: every further published table by name, as Arrow.
+    `before`: the run before, side by side with this one; None without one.
     """
 
     run: RunRecord
@@ -158,6 +162,7 @@ class Contents:
     ranks: pd.DataFrame = field(default_factory=lambda: _empty("ranks"))
     judges: pd.DataFrame = field(default_factory=lambda: _empty("judges"))
     others: Mapping[str, pa.Table] = field(default_factory=dict)
+    before: Comparison | None = None
 
     @cached_property
     def told_apart(self) -> dict[tuple[str, ...], bool]:
@@ -246,7 +251,9 @@ def controls_among(names: Iterable[str]) -> frozenset[str]:
     return frozenset(controls)
 
 
-def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> Contents:
+def contents_of(
+    tables: dict[str, pa.Table], strips: tuple[Strip, ...] = (), before: Comparison | None = None
+) -> Contents:
     """Contents from the published tables, named as in `schemas.PUBLISHED`; tables of `schemas.LATER` may be missing."""
     scores = tables["scores"].to_pandas()
     later = {
@@ -260,6 +267,7 @@ def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = ()) -> 
         strips=strips,
         controls=controls_among(list(dict.fromkeys(scores["method"]))),
         others={name: table for name, table in tables.items() if name not in (*FRAMES, *later)},
+        before=before,
         **later,
     )
 

@@ -27,6 +27,7 @@ from pipeline.report.archive import (
     published_runs,
     run_folder,
 )
+from pipeline.report.before import difference_to_before
 from pipeline.report.by_face import face_scores
 from pipeline.report.contents import contents_of, controls_among
 from pipeline.report.controls import broken, control_checks
@@ -119,7 +120,8 @@ def _fill(
     strips = strips_of(
         read_stage(chain.stage("gallery", name), outputs, GALLERY) for name in chain.settings.method_names
     )
-    html = page.render(contents_of(tables, strips), domain_summary=chain.card.summary)
+    before = difference_to_before(outputs, tables)
+    html = page.render(contents_of(tables, strips, before), domain_summary=chain.card.summary)
     manifest = record | {"run_date": dated.isoformat(), "report_version": VERSION, "inputs": inputs}
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
     write_publication(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pipeline.domains.base import DomainCard
+    from stylegan.generator import Generator
 
 ALL = "all"
 START, CLUSTERS = 0, 1  # purposes of random streams
@@ -256,6 +257,11 @@ class LLF(Unnamed):
                 }
                 entries.append(entry | cosines(networks(w)))
         return entries
+
+    def region_maps(self, generator: Generator, ws: Tensor) -> Tensor:
+        """The cluster of every pixel of the feature maps at the tap."""
+        maps = generator.synthesis.features(ws, self.tap)
+        return label_maps(maps, self.centres_.to(maps))
 
     def state(self) -> dict[str, Tensor]:
         """The networks, and the `centres` of the clusters."""

@@ -213,11 +213,11 @@ def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
     gallery = read_stage(stage_of(run, "gallery", "random"), run.outputs, schemas.GALLERY)
     rows = edits(run, "random").to_pylist()
     known = {(row["attribute"], row["face_id"], row["step"]): row for row in rows}
-    assert gallery.num_rows == 2 * FACES * len(gallery_steps(5))
+    assert gallery.num_rows == 2 * FACES * (1 + len(gallery_steps(5)))
     domain, method = base.load(px16.NAME, "cpu"), load_method(reading(run, "train", "random"))
     ids, w = read_w(reading(run, "latents", "faces"), "faces")
     _, labels, _ = read_values(reading(run, "labels", "faces"), "faces")
-    for row in gallery.to_pylist()[::7]:
+    for row in [row for row in gallery.to_pylist() if row["step"] != schemas.UNEDITED][::7]:
         edit = known[row["attribute"], row["face_id"], row["step"]]
         value = schemas.value_column({"age": "age", "glasses": "glasses"}[row["attribute"]])
         assert (row["strength"], row["detected"], row["value"]) == (edit["strength"], edit["detected"], edit[value])
@@ -228,6 +228,23 @@ def test_gallery_shows_the_edits_of_the_table(run: Settings) -> None:
         image = domain.generator.synthesis(method.edit(ws, strengths, torch.from_numpy(labels[face : face + 1])))
         picture = np.array(Image.open(io.BytesIO(row["png"]))).astype(int)
         assert abs(picture - to_uint8(image)[0].numpy()).max() <= 1
+
+
+@torch.no_grad()
+def test_gallery_shows_every_unedited_face(run: Settings) -> None:
+    gallery = read_stage(stage_of(run, "gallery", "random"), run.outputs, schemas.GALLERY)
+    starts = [row for row in gallery.to_pylist() if row["step"] == schemas.UNEDITED]
+    ids, w = read_w(reading(run, "latents", "faces"), "faces")
+    assert len(starts) == 2 * FACES and {row["face_id"] for row in starts} <= set(ids.tolist())
+    known = {(row["attribute"], row["face_id"]): row["start_value"] for row in edits(run, "random").to_pylist()}
+    domain = base.load(px16.NAME, "cpu")
+    for row in starts[::3]:
+        assert (row["strength"], row["regions"]) == (0.0, None)
+        assert row["value"] == known[row["attribute"], row["face_id"]]
+        face = ids.tolist().index(row["face_id"])
+        image = domain.generator.synthesis(domain.generator.mapping.broadcast(torch.from_numpy(w[face : face + 1])))
+        picture = np.array(Image.open(io.BytesIO(row["png"]))).astype(int)
+        assert abs(picture - to_uint8(image.clamp(-1, 1))[0].numpy()).max() <= 1
 
 
 def test_pictures_of_large_images_are_reduced() -> None:

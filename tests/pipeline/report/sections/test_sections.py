@@ -57,7 +57,7 @@ def new_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 def test_sections_stand_in_their_order_under_keys_of_their_own() -> None:
     found = sections.sections()
-    assert len(found) == 19 and [section.order for section in found] == sorted({section.order for section in found})
+    assert len(found) == 23 and [section.order for section in found] == sorted({section.order for section in found})
     assert len({section.key for section in found}) == len(found)
 
 
