@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -16,9 +16,6 @@ import pyarrow as pa
 from pipeline.errors import LatentbenchError, StageError
 from pipeline.tables.parquet import read_table
 from pipeline.tables.schemas import LATER, PUBLISHED
-
-if TYPE_CHECKING:
-    from pipeline.report.compare_runs import Comparison
 
 # The sizes of the published protocol (L2L, WACV 2022): what a profile is measured against.
 PROTOCOL_SIZES: dict[str, tuple[int, str]] = {
@@ -162,7 +159,7 @@ class Contents:
     ranks: pd.DataFrame = field(default_factory=lambda: _empty("ranks"))
     judges: pd.DataFrame = field(default_factory=lambda: _empty("judges"))
     others: Mapping[str, pa.Table] = field(default_factory=dict)
-    before: Comparison | None = None
+    before: Any = None  # a Comparison, whose module imports this one
 
     @cached_property
     def told_apart(self) -> dict[tuple[str, ...], bool]:
@@ -251,9 +248,7 @@ def controls_among(names: Iterable[str]) -> frozenset[str]:
     return frozenset(controls)
 
 
-def contents_of(
-    tables: dict[str, pa.Table], strips: tuple[Strip, ...] = (), before: Comparison | None = None
-) -> Contents:
+def contents_of(tables: dict[str, pa.Table], strips: tuple[Strip, ...] = (), before: Any = None) -> Contents:
     """Contents from the published tables, named as in `schemas.PUBLISHED`; tables of `schemas.LATER` may be missing."""
     scores = tables["scores"].to_pandas()
     later = {
