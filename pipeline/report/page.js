@@ -88,10 +88,12 @@ for (const part of document.querySelectorAll("details.listed")) {
   part.addEventListener("toggle", show);
 }
 
-const intervals = document.getElementById("intervals");
-const showIntervals = () => document.body.classList.toggle("brief", !intervals.checked);
-intervals.addEventListener("change", showIntervals);
-showIntervals();
+const intervals = document.getElementById("intervals"); // pages of ablations and of nights have none
+if (intervals) {
+  const showIntervals = () => document.body.classList.toggle("brief", !intervals.checked);
+  intervals.addEventListener("change", showIntervals);
+  showIntervals();
+}
 
 // The contents mark the section that is being read.
 const links = new Map([...document.querySelectorAll("nav .contents > li > a")].map((link) => [link.hash.slice(1), link]));
