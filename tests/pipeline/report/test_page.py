@@ -85,7 +85,7 @@ def test_a_full_run_has_no_banner(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "comparable with a published FFHQ number" in html
 
 
-def test_untrusted_names_are_text() -> None:
+def test_untrusted_names_are_text(html: str) -> None:
     methods = ("l2l", ATTACK)
     row = random_run.score(ATTACK, "age", ATTACK, 0.5, network=ATTACK, protocol=ATTACK, flag=ATTACK, unit=ATTACK)
     judges = {"identity_distance": "mtcnn-onet256", "attribute_change": "scorer_b"}
@@ -101,12 +101,12 @@ def test_untrusted_names_are_text() -> None:
         "edits": random_run.edits(methods),
         "runs": random_run.runs(commit=ATTACK, weights=f'{{"x": {random_run.json.dumps(ATTACK)}}}'),
     }
-    html = page.render(contents_of(tables, random_run.strips(methods)), domain_summary=ATTACK)
-    reader = read(html)
-    assert reader.tags.count("script") == 5, "the page's, the viewer's data, the charts' data, the library, the charts'"
+    attacked = page.render(contents_of(tables, random_run.strips(methods)), domain_summary=ATTACK)
+    reader = read(attacked)
+    assert reader.tags.count("script") == read(html).tags.count("script") > 4, "no script of a name"
     assert not reader.handlers
     assert all(source.startswith("data:image/") for source in reader.sources)
-    assert "&lt;script&gt;alert" in html
+    assert "&lt;script&gt;alert" in attacked
 
 
 def test_a_run_of_scores_alone_still_has_a_page() -> None:
