@@ -17,7 +17,7 @@ from pipeline.planning.table_bytes import GIB, KIB, MIB, table_bytes
 from pipeline.settings.settings import Settings
 from pipeline.tables import schemas
 
-THUMBNAIL_BYTES, PAGE_BYTES = 4 * KIB, MIB  # a picture on the page (128 px at most, base64); the rest of the page
+THUMBNAIL_BYTES, PAGE_BYTES = 3 * KIB, 4 * MIB  # a picture on the page (96 px at most, base64); the rest of the page
 SCHEDULING_BYTES = 300 * MIB  # the process that runs the chain; it never loads torch
 NOTHING = Size(0, 0, 0, 0)
 

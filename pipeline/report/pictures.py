@@ -18,8 +18,8 @@ from pipeline.tables.schemas import UNEDITED
 if TYPE_CHECKING:
     from PIL import Image
 
-LARGEST = 128  # pixels on a side; pictures of larger domains are reduced
-QUALITY = 80  # of WebP; these pictures are looked at, never measured
+LARGEST = 96  # pixels on a side; pictures of larger domains are reduced, so that a full run of 14 methods takes 10 MB
+QUALITY = 75  # of WebP; these pictures are looked at, never measured
 
 
 def tile_of(png: bytes) -> Image.Image:

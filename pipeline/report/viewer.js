@@ -52,6 +52,7 @@
     });
   }
 
+  const breakable = (name) => name.split(/(?<=_)/).flatMap((part, place) => (place ? [make("wbr"), part] : [part]));
   const slider = find("#step");
   const reading = (attribute, value) => {
     const text = value.toFixed(2);
@@ -60,7 +61,7 @@
   const card = (method, control, extra) => {
     const shown = canvas("");
     const scores = make("span", { className: "scores-of" });
-    const figure = make("figure", { className: control ? "control" : "" }, shown, make("figcaption", {}, make("b", {}, ...extra, method), scores));
+    const figure = make("figure", { className: control ? "control" : "" }, shown, make("figcaption", {}, make("b", {}, ...extra, ...breakable(method)), scores));
     return { figure, shown, scores };
   };
   let cards = [];
@@ -86,8 +87,9 @@
       const first = card("unedited", false, []);
       const start = strips.map((strip) => strip.start).find((value) => value !== null);
       draw(first.shown, unedited, 0);
-      first.scores.textContent = start === undefined ? "" : `${attribute.name} ${reading(attribute, start)}`;
-      first.shown.setAttribute("aria-label", `the unedited face, ${first.scores.textContent}`);
+      const text = start === undefined ? "" : `${attribute.name} ${reading(attribute, start)}`;
+      first.scores.append(make("span", {}, text));
+      first.shown.setAttribute("aria-label", `the unedited face, ${text}`);
       first.figure.classList.add("unedited");
       shown.unshift(first.figure);
     }
