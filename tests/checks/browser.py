@@ -68,13 +68,13 @@ class Watched:
         self.page.close()
 
 
-def findings(page: Page, *rules: str) -> list[str]:
+def findings(page: Page, *rules: str, within: str = "html") -> list[str]:
     """What axe-core finds serious or critical on a page: rule, number of elements, the first of them.
 
-    rules: the only ones that are tried; by default all.
+    rules: the only ones that are tried; by default all. within: a selector of the parts that are looked at.
     """
     options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
-    violations = Axe().run(page, options=options).response["violations"]
+    violations = Axe().run(page, context=within, options=options).response["violations"]
     return [
         f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]}"
         for one in violations

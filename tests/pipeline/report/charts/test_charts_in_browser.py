@@ -59,7 +59,7 @@ def test_every_chart_is_drawn_and_fits(browser: Browser, file: Path, width: int,
     described = {chart.key: chart.described for section in page.sections() for chart in section.charts(CONTENTS)}
     assert opened.eval_on_selector_all("[data-chart]", labels) == [described[key] for key in charts]
     assert watched.outside == [] and watched.complaints == []
-    assert findings(opened, context="figure.plot") == []
+    assert findings(opened, within="figure.plot") == []
     watched.close()
 
 
