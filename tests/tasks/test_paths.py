@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,26 +12,41 @@ import typer
 from typer.testing import CliRunner
 
 from tasks.base import RunTask
-from tasks.cli import app, planning
+from tasks.cli import app, status
+from tasks.cli.verb_table import OF_METHODS, VERBS
 from tasks.paths import at_home
 
 ROOT = Path(__file__).parents[2]
 
 
-def path_options(verbs: typer.Typer) -> Iterator[tuple[str, Any]]:
-    """Name and declaration of every parameter of every verb that holds a path."""
-    for verb in verbs.registered_commands:
-        hints = get_type_hints(verb.callback, include_extras=True)
-        for name, hint in hints.items():
-            kinds, *declared = get_args(hint) or (hint,)
-            if kinds is Path or Path in get_args(kinds):
-                yield f"{verb.callback.__name__} {name}", declared[0]  # type: ignore[union-attr]
-    for group in verbs.registered_groups:
-        yield from path_options(group.typer_instance)  # type: ignore[arg-type]
+def of_function(verb: str, function: Any) -> Iterator[tuple[str, Any]]:
+    """Name and declaration of every parameter of a verb that holds a path."""
+    for name, hint in get_type_hints(function, include_extras=True).items():
+        kinds, *declared = get_args(hint) or (hint,)
+        if kinds is Path or Path in get_args(kinds):
+            yield f"{verb} {name}", declared[0]
+
+
+def of_group(group: typer.Typer) -> Iterator[tuple[str, Any]]:
+    """The same of a group of verbs."""
+    for verb in group.registered_commands:
+        assert verb.callback is not None
+        yield from of_function(verb.callback.__name__, verb.callback)
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from of_group(inner.typer_instance)
+
+
+def path_options() -> Iterator[tuple[str, Any]]:
+    """The same of all verbs."""
+    for verb in (*VERBS, *OF_METHODS):
+        module, _, name = verb.home.partition(":")
+        target = getattr(import_module(module), name)
+        yield from of_group(target) if isinstance(target, typer.Typer) else of_function(verb.name, target)
 
 
 def test_every_path_is_expanded() -> None:
-    found = dict(path_options(app))
+    found = dict(path_options())
     assert len(found) > 20 and {"run outputs", "invert to", "invert photos", "train labels"} <= set(found)
     assert [name for name, declared in found.items() if declared.callback is not at_home] == []
 
@@ -68,6 +84,6 @@ def test_a_file_that_nobody_foresaw_is_told_in_a_line(monkeypatch: pytest.Monkey
     def refuse(folder: Path) -> None:
         raise PermissionError(13, "Permission denied", str(folder / "somewhere"))
 
-    monkeypatch.setattr(planning, "find_stages", refuse)
+    monkeypatch.setattr(status, "find_stages", refuse)
     told = CliRunner().invoke(app, ["status", "--outputs", str(tmp_path)])
     assert told.exit_code == 2 and f"{tmp_path}/somewhere: Permission denied." in told.output.replace("\n", "")
