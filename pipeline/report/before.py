@@ -1,6 +1,6 @@
 """The run before: the newest published run of the same domain and profile, and how its scores differ from a new run's.
 
-Scores over all attributes are compared, each as `compare_runs` does; `latentbench compare` has those of attributes.
+Scores over all attributes are compared, each as `compare_runs` does; `latentbench compare` compares all scores.
 """
 
 from __future__ import annotations

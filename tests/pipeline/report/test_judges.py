@@ -153,5 +153,5 @@ def test_every_form_of_the_report_says_what_is_left_out(edits: pd.DataFrame) -> 
     assert "eye_occluded" in notes["matched-attribute_dependency_mean-scorer_b"]
     assert "eye_occluded" not in notes["matched-unreached_share-scorer_a"]
     assert markdown(contents).count("eye_occluded (cut on 97%") == 1
-    assert judges.attributes_left_out(contents.judges) in matched.rescoring_plot(contents).caption
+    assert judges.attributes_left_out(contents.judges) == matched.SECTION.remark(contents) != ""
     assert not [line for line in certainty.judge_lines(contents) if line["what"].startswith(("logit", "without"))]
