@@ -16,7 +16,8 @@ VERBS = (
     Verb(
         "nightly",
         "tasks.cli.nightly:nightly",
-        "Publish a night's evaluation and compare it with the nights before.",
+        "Publish a night's evaluation, compare it with the nights before, and send a message if it should be looked "
+        "at.",
         RUNS,
     ),
     Verb(

@@ -15,7 +15,6 @@ from pipeline.report import page
 from pipeline.report.charts import library
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.paper_numbers import FILE, PaperNumbersError, papers_of, read_papers
-from pipeline.report.sections import matched
 from tests.builders import random_run
 from tests.checks.html_page import read
 
@@ -29,9 +28,8 @@ def contents(domain: str) -> Contents:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without plots, which take seconds and are not what these tests look at."""
-    monkeypatch.setattr(library, "library", str)  # it takes seconds to bundle
-    monkeypatch.setattr(matched, "rescoring_plot", lambda _: None)
+    """Without the library of the charts, which takes seconds to bundle and is not what these tests look at."""
+    monkeypatch.setattr(library, "library", str)
 
 
 def written(folder: Path, old: str, new: str) -> Path:

@@ -39,9 +39,11 @@ def keys(opened: Page) -> list[str]:
 
 
 def drawn(opened: Page, key: str) -> None:
-    """Bring a chart near the window and wait until it is drawn."""
-    opened.locator(f"#chart-{key}").scroll_into_view_if_needed()
-    opened.wait_for_selector(DRAWN.format(key), state="attached")
+    """Bring a chart near the window, again while sections above it get their true heights, until it is drawn."""
+    near = (
+        "([chart, drawn]) => (document.querySelector(chart).scrollIntoView(), document.querySelector(drawn) !== null)"
+    )
+    opened.wait_for_function(near, arg=[f"#chart-{key}", DRAWN.format(key)])
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)], ids=["wide and light", "narrow and dark"])
