@@ -20,7 +20,9 @@ ALARMING = 1  # the exit code of a night with a regression or a drift
 DAY = ["%Y-%m-%d"]
 
 
+@options.naming_a_run()
 def nightly(
+    request: options.Request,
     night: Annotated[
         datetime | None,
         typer.Option("--date", formats=DAY, metavar="DATE", help="The night; without it today's date in UTC."),
@@ -34,18 +36,6 @@ def nightly(
     failed: Annotated[
         str, typer.Option(metavar="TEXT", help="Compute nothing: send the message that the night failed.")
     ] = "",
-    domain: options.Domain = "",
-    profile: options.Profile = "",
-    method: options.Methods = None,
-    attribute: options.Attributes = None,
-    change: options.Changes = None,
-    outputs: options.Outputs = None,
-    device: options.Device = "",
-    devices: options.Devices = "",
-    executor: options.Executor = "",
-    scheduler: options.Scheduler = "",
-    workers: options.Workers = None,
-    threads: options.Threads = None,
 ) -> None:
     """Publish a night's evaluation, compare it with the nights before, and send a message if it should be looked at.
 
@@ -60,20 +50,6 @@ def nightly(
         latentbench nightly --since 2026-11-01
         latentbench nightly --recompute-from edits
     """
-    request = options.request(
-        domain=domain,
-        profile=profile,
-        methods=method,
-        attributes=attribute,
-        changes=change,
-        outputs=outputs,
-        device=device,
-        devices=devices,
-        executor=executor,
-        scheduler=scheduler,
-        workers=workers,
-        threads=threads,
-    )
     date = night.date() if night else tonight()
     last = Nightly(**{**request.parameters, "date": date, "recompute_from": recompute_from})
     if failed:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -146,18 +148,18 @@ def _joined(option: str, names: list[str] | None) -> str:
 
 def request(
     *,
-    domain: str = "",
-    profile: str = "",
-    methods: list[str] | None = None,
-    attributes: list[str] | None = None,
-    changes: list[str] | None = None,
-    outputs: Path | None = None,
-    device: str = "",
-    devices: str = "",
-    executor: str = "",
-    scheduler: str = "",
-    workers: int | None = None,
-    threads: int | None = None,
+    domain: Domain = "",
+    profile: Profile = "",
+    methods: Methods = None,
+    attributes: Attributes = None,
+    changes: Changes = None,
+    outputs: Outputs = None,
+    device: Device = "",
+    devices: Devices = "",
+    executor: Executor = "",
+    scheduler: Scheduler = "",
+    workers: Workers = None,
+    threads: Threads = None,
 ) -> Request:
     """The run that these options name."""
     return Request(
@@ -176,6 +178,29 @@ def request(
             "dask_threads": "" if threads is None else str(threads),
         }
     )
+
+
+def naming_a_run(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator of a verb: its first parameter becomes the options of `request`, but for `without`."""
+    shared = [
+        option.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for option in inspect.signature(request, eval_str=True).parameters.values()
+        if option.name not in without
+    ]
+    names = [option.name for option in shared]
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        @wraps(verb)
+        def named(**given: Any) -> None:
+            options = {name: given.pop(name) for name in names}
+            verb(request=request(**options), **given)
+
+        _, *own = inspect.signature(verb, eval_str=True).parameters.values()
+        named.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
+        named.__annotations__ = {}  # the signature alone says what the verb takes
+        return named
+
+    return decorate
 
 
 def outputs_folder(outputs: Path | None) -> Path:

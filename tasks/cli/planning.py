@@ -14,17 +14,9 @@ from tasks.cli.plan_table import show_plan
 from tasks.cli.words import counted
 
 
+@options.naming_a_run("executor", "threads")
 def show(
-    domain: options.Domain = "",
-    profile: options.Profile = "",
-    method: options.Methods = None,
-    attribute: options.Attributes = None,
-    change: options.Changes = None,
-    outputs: options.Outputs = None,
-    device: options.Device = "",
-    devices: options.Devices = "",
-    scheduler: options.Scheduler = "",
-    workers: options.Workers = None,
+    request: options.Request,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Show every stage of a run: what exists, what would be computed, and estimates of time, disk and memory.
@@ -34,18 +26,6 @@ def show(
         latentbench plan --profile full
         latentbench plan --method l2l --json
     """
-    request = options.request(
-        domain=domain,
-        profile=profile,
-        methods=method,
-        attributes=attribute,
-        changes=change,
-        outputs=outputs,
-        device=device,
-        devices=devices,
-        scheduler=scheduler,
-        workers=workers,
-    )
     show_plan(request.chain, as_json=as_json)
 
 

@@ -17,19 +17,9 @@ from tasks.cli.words import counted
 from tasks.luigi_apart import retcode
 
 
+@options.naming_a_run()
 def run(
-    domain: options.Domain = "",
-    profile: options.Profile = "",
-    method: options.Methods = None,
-    attribute: options.Attributes = None,
-    change: options.Changes = None,
-    outputs: options.Outputs = None,
-    device: options.Device = "",
-    devices: options.Devices = "",
-    executor: options.Executor = "",
-    scheduler: options.Scheduler = "",
-    workers: options.Workers = None,
-    threads: options.Threads = None,
+    request: options.Request,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, compute nothing.")] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print the seconds of every stage.")] = False,
     verbose: Annotated[
@@ -49,20 +39,6 @@ def run(
         latentbench run --devices 2
         latentbench run --device cuda --scheduler tcp://10.0.0.5:8786
     """
-    request = options.request(
-        domain=domain,
-        profile=profile,
-        methods=method,
-        attributes=attribute,
-        changes=change,
-        outputs=outputs,
-        device=device,
-        devices=devices,
-        executor=executor,
-        scheduler=scheduler,
-        workers=workers,
-        threads=threads,
-    )
     if dry_run:
         show_plan(request.chain, as_json=False)
         return

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.attributes import NAMES, index_of
 from pipeline.chain.views import synthesise
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, LatentbenchError
 from pipeline.methods import registry
 from pipeline.showing.strip import reading
 from pipeline.showing.trained_run import TrainedRun
@@ -180,7 +180,7 @@ def _title(method: str) -> str:
     """The paper of a method; empty where it is not installed any more."""
     try:
         kind: type[Method] = registry.get(method)
-    except Exception:
+    except LatentbenchError:
         return ""
     return kind.paper.title
 

@@ -16,8 +16,9 @@ from pipeline.attributes import index_of
 from pipeline.chain.views import compare_views, look_at_codes, synthesise
 from pipeline.errors import ConfigError, UnknownNameError
 from pipeline.images import to_uint8
+from pipeline.methods import registry
 from pipeline.methods.interface import Method
-from pipeline.showing.demo.editing import Editing, EditOrder
+from pipeline.showing.demo.editing import Editing, EditOrder, _title
 from pipeline.showing.strip import reading
 from pipeline.showing.trained_run import TrainedRun
 
@@ -132,3 +133,13 @@ def test_other_orders_are_refused(change: dict[str, object]) -> None:
     for value in (body | change, None, [], {}):
         with pytest.raises(ConfigError):
             EditOrder.from_json(value)
+
+
+def test_a_method_that_is_not_installed_any_more_has_no_title_and_a_fault_of_ours_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert _title("noop") == registry.get("noop").paper.title
+    assert _title("gone") == ""
+    monkeypatch.setattr(registry, "get", lambda name: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        _title("noop")
