@@ -50,21 +50,22 @@ class Workers:
         self.resources = {"GPU": 1} if machine.device.startswith("cuda") else {}
         client.subscribe_topic("all", _notice_death)
 
-    def count(self) -> int:
-        """Number of connected workers, from the scheduler; 0 if it does not answer."""
-        return len(self._threads())
+    def count(self) -> int | None:
+        """Number of connected workers, from the scheduler; None if it does not answer."""
+        threads = self._threads()
+        return None if threads is None else len(threads)
 
     def slots(self) -> int:
         """Number of tasks that the connected workers compute at once; 0 if the scheduler does not answer."""
-        return sum(self._threads().values())
+        return sum((self._threads() or {}).values())
 
-    def _threads(self) -> dict[str, int]:
-        """Threads by address of the connected workers."""
+    def _threads(self) -> dict[str, int] | None:
+        """Threads by address of the connected workers; None if the scheduler does not answer."""
         try:
             return dict(self.client.nthreads(callback_timeout=ANSWER_SECONDS))
         except Exception as error:  # the client raises any error of its connection
             log.debug("The scheduler does not say how many workers it has: %s", error)
-            return {}
+            return None
 
     def unsubscribe(self, topic: str) -> None:
         """Unsubscribe from a topic; does nothing if the connection is lost."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("latentbench")
 
 TICK = 0.5  # seconds between two updates of the display and checks of the sent tasks
-WORKERLESS_SECONDS = 180.0  # without a worker of a joined cluster, after which a run gives up
-RESTART_SECONDS = 60.0  # the same for a local cluster, which restarts a worker within seconds
+WORKERLESS_SECONDS = 180.0  # without a worker, after which a run gives up; one of its own starts again within seconds
+UNANSWERED_SECONDS = 1800.0  # without an answer of the scheduler: on a busy machine it can lack processor time for long
 FORWARD_SECONDS = 0.5  # between two progress messages from a worker
 CLOCK_SECONDS = 5.0  # a clock that is set back by more than this causes a warning
 
@@ -160,24 +160,39 @@ class _Watch:
 
     def __init__(self, job: Job, workers: Workers) -> None:
         self.job, self.workers = job, workers
-        self.seen_worker = time.monotonic()
-        self.patience = WORKERLESS_SECONDS if workers.cluster is None else RESTART_SECONDS
+        self.seen_worker = self.answered = time.monotonic()
         self.offset = time.time() - time.monotonic()
 
     def look(self) -> None:
-        """Raise ClusterError if there was no worker for long; warn if the clock was set back."""
+        """Raise ClusterError if there was no worker, or no answer, for long; warn if the clock was set back.
+
+        A scheduler that does not answer says nothing about its workers: they may be computing.
+        """
+        self._look_at_the_clock()
+        count = self.workers.count()
         now = time.monotonic()
-        back = self.offset - (time.time() - now)
+        if count is None:
+            silent = now - self.answered
+            if silent > UNANSWERED_SECONDS:
+                raise self._given_up(f"the Dask scheduler has not answered for {silent:.0f} s", "see why it is stuck")
+            self.seen_worker = max(
+                self.seen_worker, now - WORKERLESS_SECONDS / 2
+            )  # after an answer: time to see a worker
+            return
+        self.answered = now
+        if count:
+            self.seen_worker = now
+        elif now - self.seen_worker > WORKERLESS_SECONDS:
+            raise self._given_up(f"no Dask worker is left since {WORKERLESS_SECONDS:.0f} s", "start workers")
+
+    def _given_up(self, why: str, remedy: str) -> ClusterError:
+        return ClusterError(f"{self.job.label}: {why}. Finished shards are kept; {remedy} and run again.")
+
+    def _look_at_the_clock(self) -> None:
+        back = self.offset - (time.time() - time.monotonic())
         if back > CLOCK_SECONDS:
             log.warning("The clock was set back by %.0f s: Dask may stand still until it is there again.", back)
             self.offset -= back
-        if self.workers.count():
-            self.seen_worker = now
-        elif now - self.seen_worker > self.patience:
-            raise ClusterError(
-                f"{self.job.label}: no Dask worker is left since {self.patience:.0f} s. Finished shards are kept; "
-                "start workers and run again."
-            )
 
 
 def run_task(code: Code, function: ShardFunction, call: Call, threads: int, topic: str, index: int) -> Outcome:

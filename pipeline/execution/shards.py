@@ -78,8 +78,9 @@ def run_shards(
         else:
             run_on_dask(job, workers)
     per_unit = [spent / weight for spent, weight in zip(job.seconds, job.units, strict=True) if weight > 0]
-    if measure and per_unit:
-        parallel = 1 if workers is None else max(1, min(len(calls), workers.count()))
+    count = 1 if workers is None else workers.count()
+    if measure and per_unit and count is not None:
+        parallel = max(1, min(len(calls), count))
         store_seconds(settings, label, unit, sum(job.units), statistics.median(per_unit) / parallel)
     return job.results
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
-from pipeline.errors import StageError
+from pipeline.errors import ClusterError, StageError
 from pipeline.execution import cluster, dispatch
 from pipeline.execution import shards as compute
 from pipeline.execution.throughput import measured_seconds
@@ -73,12 +74,49 @@ def test_a_rate_fails_no_stage(address: str, tmp_path: Path, monkeypatch: pytest
     assert is_complete(STAGE, tmp_path) and measured_seconds(tmp_path)["toy/numbers toy"] > 0
 
 
+@pytest.fixture
+def watch(address: str, tmp_path: Path) -> dispatch._Watch:
+    job = dispatch.Job(lambda *_: None, [], on(address, tmp_path), "toy", [], 1, None)
+    return dispatch._Watch(job, cluster.workers_for(job.settings.machine, tmp_path))
+
+
+def test_a_run_without_workers_gives_up(watch: dispatch._Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.Workers, "count", lambda workers: 0)
+    watch.look()
+    watch.seen_worker -= dispatch.WORKERLESS_SECONDS + 1
+    with pytest.raises(ClusterError, match="no Dask worker is left"):
+        watch.look()
+
+
+def test_a_scheduler_that_does_not_answer_says_nothing_about_its_workers(
+    watch: dispatch._Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where other programs take the processor for minutes, its workers compute all the same."""
+
+    def unanswered(client: Client, **_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(Client, "nthreads", unanswered)
+    watch.seen_worker -= dispatch.WORKERLESS_SECONDS + 1
+    watch.look()
+    monkeypatch.setattr(cluster.Workers, "count", lambda workers: 0)
+    watch.look()
+    monkeypatch.undo()
+    watch.look()
+    assert time.monotonic() - watch.seen_worker < dispatch.WORKERLESS_SECONDS / 2
+
+
+def test_a_scheduler_that_never_answers_ends_the_run(watch: dispatch._Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.Workers, "count", lambda workers: None)
+    watch.answered -= dispatch.UNANSWERED_SECONDS + 1
+    with pytest.raises(ClusterError, match="has not answered for 18"):
+        watch.look()
+
+
 def test_a_clock_that_was_set_back_is_told_of(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    watch: dispatch._Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Dask sends in batches, by the clock on the wall."""
-    job = dispatch.Job(lambda *_: None, [], on(address, tmp_path), "toy", [], 1, None)
-    watch = dispatch._Watch(job, cluster.workers_for(job.settings.machine, tmp_path))
     watch.look()
     assert not caplog.records
     now = dispatch.time.time
