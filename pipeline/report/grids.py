@@ -123,6 +123,16 @@ class Grid(ScoreTable):
     folded: bool = False
     markdown: bool = True
 
+    def of_methods(self, names: Sequence[str]) -> Grid:
+        """The table with these methods alone, in this order, without those that the run has not.
+
+        The best of a row stays the best of all methods of the run.
+        """
+        chosen = tuple(name for name in names if name in self.methods)
+        places = [self.methods.index(name) for name in chosen]
+        rows = tuple(replace(row, cells=tuple(row.cells[place] for place in places)) for row in self.rows)
+        return replace(self, methods=chosen, rows=rows)
+
 
 def label(metric: str) -> str:
     """A metric's name as people write it."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.metrics.base import PAPER
 from pipeline.report.contents import PAPERS_ROLE, Contents
 from pipeline.report.grids import IDENTITY, SECONDS, Grid, attribute_grid, doubtful, metric_grid, short
+from pipeline.report.paper_numbers import read_papers
 from pipeline.report.sections import PageSection
 
+L2L_PAPER = "l2l-2022"  # its key in paper_numbers.toml
 INCEPTION = ("inception_score", "inception_score_spread", "inception_score_difference")
 QUALITY = ("kid_same_codes", "fid_same_codes", "kid", "fid", *INCEPTION)
 IDENTITY_NOTE = (
@@ -52,6 +56,14 @@ def seconds_grid(contents: Contents) -> Grid | None:
     return metric_grid(contents, SECONDS, "seconds", "Seconds per edit", PAPER, note=SECONDS_NOTE)
 
 
+def _layout(contents: Contents) -> dict[str, Any]:
+    """The paper, and its abbreviation of each of its methods that the run has, in its order; nothing if it has none."""
+    paper = next(paper for paper in read_papers() if paper.key == L2L_PAPER)
+    scored = set(contents.scores.loc[contents.scores["protocol"] == PAPER, "method"])
+    printed = {method: name for name, method in paper.methods.items() if method in scored}
+    return {"paper": paper, "printed": printed} if printed else {}
+
+
 def paper_tables(contents: Contents) -> list[Grid]:
     """The tables that the paper prints, in its order and layout."""
     further = (quality_grid(contents), seconds_grid(contents))
@@ -64,4 +76,5 @@ SECTION = PageSection(
     order=60,
     template="paper.html.j2",
     tables=paper_tables,
+    values=_layout,
 )

@@ -158,3 +158,10 @@ def test_only_the_full_profile_of_full_size_is_as_published() -> None:
     assert "4 faces per method and attribute instead of 50" in fewer.warning
     renamed = contents_of({**random_run.tables(), "runs": random_run.runs(**{**full, "profile": "mine"})}).run
     assert "not `full`" in renamed.warning
+
+
+def test_a_table_of_chosen_methods_has_their_cells_in_the_order_of_the_choice() -> None:
+    grid = paper.identity_grids(contents_of(TABLES))[0]
+    part = grid.of_methods(["l2l", "styleflow", "interfacegan"])
+    assert part.methods == ("l2l", "interfacegan")
+    assert [row.cells for row in part.rows] == [(row.cells[1], row.cells[0]) for row in grid.rows]

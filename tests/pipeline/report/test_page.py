@@ -142,3 +142,12 @@ def test_parts_of_a_stage_are_one_line() -> None:
     assert by_title["range l2l"].parts == 8
     assert by_title["latents train"].origin.startswith("reused from")
     assert by_title["edits l2l"].origin == "computed"
+
+
+def test_the_paper_s_tables_have_its_methods_across_and_its_attributes_down(html: str) -> None:
+    table = re.search(r'<figure class="table" id="paper-identity-mtcnn-onet256">.*?</figure>', html, re.DOTALL)
+    assert table is not None
+    columns = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table[0])
+    assert columns[1:] == ["IG<br><small>interfacegan</small>", "L2L<br><small>l2l</small>"]
+    rows = [row.split()[0] for row in re.findall(r'<th scope="row">(.*?)</th>', table[0], re.DOTALL)]
+    assert rows == ["age", "baldness", "beard", "expression", "gender", "glasses", "pitch", "yaw", "mean"]
