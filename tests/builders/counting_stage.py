@@ -158,7 +158,7 @@ def files(outputs: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(STAGE.folder(outputs).glob("*.parquet"))}
 
 
-def wait_for(condition, seconds: float = 20.0) -> None:  # type: ignore[no-untyped-def]
+def wait_for(condition, seconds: float = 120.0) -> None:  # type: ignore[no-untyped-def]
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
