@@ -113,11 +113,12 @@ def test_parts_of_unlike_shards_count_as_work_and_not_as_shards(tmp_path: Path) 
     ]
 
 
-def test_a_dead_worker_costs_one_shard_at_most(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dead_worker_costs_what_was_not_taken_from_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         run(dask(tmp_path / "a"), tmp_path / "notes", how="die once")
     assert is_complete(STAGE, tmp_path / "a")
-    assert len(computed(tmp_path / "notes")) <= 6 and (tmp_path / "notes" / "died").exists()
+    assert 5 <= len(computed(tmp_path / "notes")) <= 7, "of four, the last again, and at most two done by that worker"
+    assert (tmp_path / "notes" / "died").exists()
     assert "died; its" in caplog.text
     run(settings(tmp_path / "b"), tmp_path / "other notes")
     assert files(tmp_path / "a") == files(tmp_path / "b")
