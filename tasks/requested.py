@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.domains import base as domains
 from pipeline.errors import ConfigError
 from pipeline.methods import registry
-from pipeline.settings.file import find_config
+from pipeline.settings.file import find_config, profiles, read_config
 from pipeline.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
     texts |= {key: parameters[name] for name, key in MACHINE.items() if parameters.get(name)}
     named = {name: parameters.get(name) or "" for name in ("domain", "profile", "methods", "attributes", "outputs")}
     return _settings(**named, changes=tuple(sorted(texts.items())), path=find_config())
+
+
+def settings_of_all(parameters: Mapping[str, Any]) -> Iterator[Settings]:
+    """The settings of every domain and profile, with these `PARAMETERS`. Raises ConfigError and UnknownNameError."""
+    for domain in domains.names():
+        for profile in profiles(read_config(find_config())):
+            yield settings_of({**parameters, "domain": domain, "profile": profile})
 
 
 def _text(key: str, value: Any) -> str:

@@ -31,6 +31,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("pipeline.chain",),
     ("pipeline.planning", "pipeline.report"),
     ("pipeline.showing", "pipeline.nights"),
+    ("pipeline.upkeep",),
     ("tasks",),
     ("latentbench",),  # the public face: it may import all of ours, and none of ours imports it
 )

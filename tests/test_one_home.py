@@ -16,6 +16,7 @@ MOVES = {
     "pipeline/storage/damage.py": "sets a damaged file aside; nothing is written",
     "pipeline/report/workshop.py": "publishes a whole folder, and a link",
     "pipeline/storage/runs.py": "moves whole folders of stages aside, on one file system",
+    "pipeline/upkeep/removal.py": "takes what nobody needs out of its place; nothing is written",
     "pipeline/report/packed.py": "lays down a whole folder that was packed",
     "pipeline/report/ablation/publish.py": "sets a damaged folder aside",
     "pipeline/weights/store.py": "moves a file that arrived and was checked into its place; nothing is written",

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from pipeline.errors import BusyError, StageError
 from pipeline.settings.settings import Settings
-from pipeline.storage.files import read_json, write_json
-from pipeline.storage.locks import LOCK, held, holder_of
+from pipeline.storage.files import read_json, unwritable, write_json
+from pipeline.storage.locks import LOCK, held, holder_of, locked
 from pipeline.storage.manifests import MANIFEST
 from pipeline.storage.stages import STAGES, Stage, building
 
-RUN = "run"
+RUN, REPORT = "run", "report"  # stages without results, only locks
+REGISTER = ".runs.lock"  # in the outputs folder
+REGISTER_WAIT = 60.0  # seconds; it is held for an instant
 BUILDS_ON = "builds_on.json"  # in a run's folder: the folders of its stages
 
 
@@ -28,13 +30,59 @@ def run_stage(settings: Settings) -> Stage:
 def alone(settings: Settings, stages: Iterable[Stage]) -> Iterator[None]:
     """Hold the right to run these settings, and say which stages the run builds on. Raises BusyError, StageError."""
     stage = run_stage(settings)
-    try:
-        with building(stage, settings.on(lock_wait=0.0)) as builder:
+    with ExitStack() as lock:
+        with registering(settings.outputs):
+            try:
+                builder = lock.enter_context(building(stage, settings.on(lock_wait=0.0)))
+            except BusyError:
+                holder = holder_of(stage.folder(settings.outputs) / LOCK) or "another process"
+                raise BusyError(
+                    f"The very same run is being computed by {holder}: `latentbench status` shows it."
+                ) from None
             write_json(builder.folder, BUILDS_ON, {"folders": [_key(stage) for stage in stages]})
-            yield
-    except BusyError:
-        holder = holder_of(stage.folder(settings.outputs) / LOCK) or "another process"
-        raise BusyError(f"The very same run is being computed by {holder}: `latentbench status` shows it.") from None
+        yield
+
+
+@contextmanager
+def registering(outputs: Path) -> Iterator[None]:
+    """Hold the right to say what a run builds on, or to take away what none does. Raises BusyError, StageError."""
+    path, remedy = outputs / REGISTER, "Run again when it has ended."
+    with ExitStack() as stack:
+        try:
+            doing = f"Stages under {outputs} are being taken away, or a run begins there,"
+            stack.enter_context(locked(path, doing, wait=REGISTER_WAIT, remedy=remedy))
+        except OSError as error:
+            raise unwritable(path, error) from error
+        yield
+
+
+def builds_on(outputs: Path) -> frozenset[Path] | None:
+    """The folders of the stages that runs which go on build on; None where that is not known.
+
+    It is not where a run does not say it, or where a process that is no run of `latentbench` (Luigi's own command line)
+    is computing a stage.
+    """
+    used: set[Path] = set()
+    for _, _, folders in _running(outputs):
+        if folders is None:
+            return None
+        used |= {outputs / STAGES / key for key in folders}
+    for lock in (outputs / STAGES).glob(f"*/*/{LOCK}"):
+        if lock.parent.parent.name not in (RUN, REPORT) and lock.parent not in used and holder_of(lock):
+            return None
+    return frozenset(used)
+
+
+def _running(outputs: Path) -> Iterator[tuple[Path, str, list[str] | None]]:
+    """Of every run that goes on: its folder, its process, and the stages that it builds on, None if it does not say."""
+    for folder in sorted((outputs / STAGES / RUN).glob("*")):
+        holder = holder_of(folder / LOCK)
+        if not holder:
+            continue
+        needed: object = None
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StageError):
+            needed = read_json(folder / BUILDS_ON)["folders"]
+        yield folder, holder, [str(key) for key in needed] if isinstance(needed, list) else None
 
 
 def invalidate(stages: Iterable[Stage], outputs: Path) -> list[Path]:
@@ -71,7 +119,10 @@ def _taken_away(
 ) -> list[Path]:
     """Take away every folder, or none: all locks are held before the first goes. `own`: the run that may go on."""
     present = [stage for stage in stages if stage.folder(outputs).is_dir()]
+    if not present:
+        return []
     with ExitStack() as locks:
+        locks.enter_context(registering(outputs))  # no run begins meanwhile
         for stage in present:
             locks.enter_context(held(stage.folder(outputs), stage.title, wait=0.0))
         _check_no_run(present, outputs, own)
@@ -87,15 +138,11 @@ def _taken_away(
 def _check_no_run(stages: list[Stage], outputs: Path, own: Stage | None) -> None:
     """Raise BusyError, naming it, if a run that is going on, other than `own`, builds on one of the stages."""
     titles = {_key(stage): stage.title for stage in stages}
-    for folder in sorted((outputs / STAGES / RUN).glob("*")):
-        holder = holder_of(folder / LOCK)
-        if not holder or (own is not None and folder == own.folder(outputs)):
+    for folder, holder, needed in _running(outputs):
+        if own is not None and folder == own.folder(outputs):
             continue
-        needed: object = None
-        with suppress(FileNotFoundError, ValueError, KeyError, TypeError, StageError):
-            needed = read_json(folder / BUILDS_ON)["folders"]
         # A run without a list of its stages may read any of them.
-        shared = [title for key, title in titles.items() if not isinstance(needed, list) or key in needed]
+        shared = [title for key, title in titles.items() if needed is None or key in needed]
         if shared:
             raise BusyError(
                 f"A run that {holder} is computing builds on {', '.join(shared[:3])}"

@@ -206,3 +206,8 @@ def naming_a_run(*without: str) -> Callable[[Callable[..., None]], Callable[...,
 def outputs_folder(outputs: Path | None) -> Path:
     """The folder that runs write to, by option or by luigi.cfg. Raises ConfigError where none can be."""
     return folder_to_be(outputs) if outputs else settings_of({}).outputs
+
+
+def bytes_of_gib(size: float) -> int:
+    """GiB of an option as bytes."""
+    return int(size * 2**30)

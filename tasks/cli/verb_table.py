@@ -39,6 +39,12 @@ VERBS = (
         RUNS,
     ),
     Verb(
+        "gc",
+        "tasks.cli.cleaning:gc",
+        "Remove what no published run needs and no profile of luigi.cfg names: says first what, how much and why.",
+        UPKEEP,
+    ),
+    Verb(
         "invert",
         "tasks.cli.inverting:invert",
         "Align photographs as FFHQ does and find the codes whose images come closest (docs/howto/photographs.md).",

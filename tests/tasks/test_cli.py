@@ -40,6 +40,7 @@ VERBS = (
     "nightly",
     "plan",
     "status",
+    "gc",
     "invert",
     "report",
     "show",
