@@ -76,6 +76,10 @@ class Work:
             precision = FULL
         return base.load(settings.domain, settings.machine.device, precision, settings.sources)
 
+    def lacking(self) -> str:
+        """Which weights of the run's domain this machine lacks, or has otherwise, as text; empty if none."""
+        return base.other_weights(self.settings.domain, self.card.weights, self.settings.sources)
+
     def read(self, kind: str, label: str = "") -> Stage:
         """The stage of a kind and label that this one reads, directly or not: `read("labels", "faces")`.
 

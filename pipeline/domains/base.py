@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.attributes import EVALUATED
-from pipeline.errors import ConfigError, UnknownNameError
+from pipeline.errors import ConfigError, LatentbenchError, UnknownNameError
 from pipeline.metrics.base import NO_NETWORK
 from pipeline.settings.downloads import Sources, load_sources
 from pipeline.settings.experiment import BFLOAT16, FULL, HALF
@@ -176,6 +176,24 @@ def describe(name: str, sources: Sources | None = None) -> DomainCard:
     """
     module = _module(name)
     return module.describe(*_asked(module, name, sources))
+
+
+def other_weights(name: str, weights: Mapping[str, str], sources: Sources | None = None) -> str:
+    """How a domain's weights on this machine differ from these sha256 by role, as text; empty if they do not.
+
+    By the cards and marks of the files, which are hashed when they are loaded.
+    """
+    try:
+        present = describe(name, sources).weights
+    except LatentbenchError as error:
+        return f"it lacks weights of {name}: {error}"
+    differing = [(role, sha256) for role, sha256 in weights.items() if present.get(role) != sha256]
+    if not differing:
+        return ""
+    shown = ", ".join(
+        f"{role} {present.get(role, 'missing')[:12]} (this run: {sha256[:12]})" for role, sha256 in differing
+    )
+    return f"it has other weights of {name}: {shown}. Copy the files of this run to the worker's machine."
 
 
 def _module(name: str) -> ModuleType:

@@ -11,12 +11,12 @@ import logging
 import os
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ClusterError
 from pipeline.execution.gpus import VISIBLE, assigned
-from pipeline.execution.joining import find_workers, join
+from pipeline.execution.joined import Joined
+from pipeline.execution.joining import able_workers, find_workers, join
 from pipeline.execution.processes import most_open_files, name_user, signals_later
 from pipeline.settings.machine import Machine
 
@@ -35,7 +35,6 @@ HOST = "127.0.0.1"
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": f"{HOST}:0"}
 NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 FILES, FILES_A_WORKER = 64, 16  # open files that this process needs, and that each worker adds
-ANSWER_SECONDS = 5.0  # to wait for a scheduler's answer
 SILENT = logging.CRITICAL + 1
 
 
@@ -47,22 +46,28 @@ class Workers:
         self.client = client
         self.cluster = cluster
         self.owner = os.getpid()
+        self.device = machine.device
         self.resources = {"GPU": 1} if machine.device.startswith("cuda") else {}
+        self.joined = Joined(client) if cluster is None else None
         client.subscribe_topic("all", _notice_death)
 
     def count(self) -> int | None:
-        """Number of connected workers, from the scheduler; None if it does not answer."""
+        """Number of connected workers that can take our tasks; None if the scheduler does not answer."""
         threads = self._threads()
         return None if threads is None else len(threads)
 
     def slots(self) -> int:
-        """Number of tasks that the connected workers compute at once; 0 if the scheduler does not answer."""
+        """Number of tasks that these workers compute at once; 0 if the scheduler does not answer."""
         return sum((self._threads() or {}).values())
 
+    def addresses(self) -> list[str]:
+        """Addresses of these workers; empty if the scheduler does not answer."""
+        return list(self._threads() or {})
+
     def _threads(self) -> dict[str, int] | None:
-        """Threads by address of the connected workers; None if the scheduler does not answer."""
+        """Threads by address of the workers that can take our tasks; None if the scheduler does not answer."""
         try:
-            return dict(self.client.nthreads(callback_timeout=ANSWER_SECONDS))
+            return able_workers(self.client, self.device)
         except Exception as error:  # the client raises any error of its connection
             log.debug("The scheduler does not say how many workers it has: %s", error)
             return None
@@ -92,6 +97,8 @@ class Workers:
     def close(self) -> None:
         """Disconnect, and stop the cluster if this process started it; errors are only logged."""
         self.unsubscribe("all")
+        if self.joined is not None:
+            self.joined.close()
         for closing in (self.client, self.cluster):
             try:
                 if closing is not None:
@@ -122,7 +129,7 @@ _pool_lock = threading.Lock()
 _failure: tuple[tuple[Any, ...], ClusterError] | None = None
 
 
-def workers_for(machine: Machine, outputs: Path) -> Workers:
+def workers_for(machine: Machine) -> Workers:
     """The workers for these machine settings, started or joined once per process.
 
     Raises ConfigError for a GPU that this machine does not have, and ClusterError for a cluster that cannot do the
@@ -139,7 +146,7 @@ def workers_for(machine: Machine, outputs: Path) -> Workers:
         if _pool is None:
             _quiet()
             try:
-                _pool = _join(machine, outputs) if machine.scheduler else _start(machine)
+                _pool = _join(machine) if machine.scheduler else _start(machine)
             except ClusterError as error:
                 remember_failure(machine, error)
                 raise
@@ -181,8 +188,8 @@ def _cluster_key(machine: Machine) -> tuple[Any, ...]:
     return machine.scheduler, machine.workers, machine.threads, machine.device, machine.devices
 
 
-def _join(machine: Machine, outputs: Path) -> Workers:
-    return Workers(machine, join(machine, outputs), None)
+def _join(machine: Machine) -> Workers:
+    return Workers(machine, join(machine), None)
 
 
 def _start(machine: Machine) -> Workers:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
 import time
 import uuid
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ClusterError, StageError
+from pipeline.errors import ClusterError, StageError, WeightsError
 from pipeline.execution import cluster
+from pipeline.execution.admission import Demand, connection_lost, unfit
 from pipeline.execution.cluster import Workers
-from pipeline.execution.jobs import Call, Fault, Job, Outcome, ShardFunction, compute_shard
-from pipeline.execution.joining import Code, other_code, own_code
+from pipeline.execution.jobs import Call, Fault, Job, Outcome, Progress, ShardFunction, compute_shard
+from pipeline.execution.transfer import Origin, Remote, sees, take_shard
+from pipeline.storage.elsewhere import reaching
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -31,12 +35,17 @@ CLOCK_SECONDS = 5.0  # a clock that is set back by more than this causes a warni
 class Sent:
     """The tasks of a job that were sent to a cluster and whose results were not taken yet."""
 
-    def __init__(self, job: Job, workers: Workers, topic: str) -> None:
-        self.job, self.workers, self.topic = job, workers, topic
-        self.all: list[Future[Any]] = []
+    def __init__(self, job: Job, workers: Workers, topic: str, origin: Origin | None) -> None:
+        self.job, self.workers, self.topic, self.origin = job, workers, topic, origin
+        self._count = 0
         self._unsent = deque(range(len(job.calls)))
         self._waiting: dict[Future[Any], int] = {}
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+
+    @property
+    def unfinished(self) -> list[Future[Any]]:
+        """The tasks whose results were not taken. No other is kept: a result is removed from its worker once taken."""
+        return list(self._waiting)
 
     def fill(self) -> None:
         """Send shards while a thread of a worker has none.
@@ -55,18 +64,19 @@ class Sent:
         job = self.job
         future = self.workers.client.submit(
             run_task,
-            own_code(),
+            Demand.own(),
             job.function,
             job.calls[index],
             job.threads,
             self.topic,
             index,
-            key=f"{job.label} {job.name(index)} {self.topic[-8:]}-{len(self.all)}",
+            self.origin,
+            key=f"{job.label} {job.name(index)} {self.topic[-8:]}-{self._count}",
             pure=False,
             priority=-index,
             resources=self.workers.resources or None,
         )
-        self.all.append(future)
+        self._count += 1
         self._waiting[future] = index
         future.add_done_callback(self._done.put)
 
@@ -90,11 +100,16 @@ def run_on_dask(job: Job, workers: Workers) -> None:
     """
     topic = f"latentbench-{uuid.uuid4().hex}"
     workers.client.subscribe_topic(topic, lambda event: job.heard(*event[1]))
-    sent = Sent(job, workers, topic)
+    joined, origin = workers.joined, None
+    if joined is not None:
+        origin = joined.origin(job.settings.outputs, [work.stage for work, _ in job.calls])
+    sent = Sent(job, workers, topic, origin)
     try:
+        if joined is not None and origin is not None:
+            joined.admit(workers.addresses(), origin, job.settings.domain, job.calls[0][0].lacking)
         _collect(job, workers, sent)
     except BaseException as error:
-        workers.abandon(sent.all)
+        workers.abandon(sent.unfinished)
         if isinstance(error, ClusterError):
             cluster.remember_failure(job.settings.machine, error)
         raise
@@ -140,10 +155,7 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
             ) from error
         except Exception as error:
             if future.status == "cancelled" or not workers.is_connected:
-                raise ClusterError(
-                    "The connection to the Dask scheduler was lost. Finished shards are kept; run again when it is "
-                    "back."
-                ) from error
+                raise connection_lost() from error
             raise job.poisoned(index, Fault.of(error)) from error
         if outcome.fault is not None:
             log.debug("%s", outcome.fault.trace)
@@ -151,6 +163,8 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
                 tried.add(index)
                 sent.send(index)
                 continue
+        for record, content in outcome.files:
+            take_shard(job.calls[index][0].stage.folder(job.settings.outputs), record, content)
         job.take(index, outcome)
         alone = None
 
@@ -195,14 +209,22 @@ class _Watch:
             self.offset -= back
 
 
-def run_task(code: Code, function: ShardFunction, call: Call, threads: int, topic: str, index: int) -> Outcome:
-    """Compute a shard on a worker. Returns a ClusterError if the worker's code differs from the run's."""
+def run_task(
+    demand: Demand,
+    function: ShardFunction,
+    call: Call,
+    threads: int,
+    topic: str,
+    index: int,
+    origin: Origin | None = None,
+) -> Outcome:
+    """Compute a shard on a worker. Returns a ClusterError if the worker lacks code, packages or weights of the run."""
     from distributed import get_worker
 
     worker = get_worker()
-    other = other_code(own_code(), code)
-    if other:
-        return Outcome(None, 0.0, ClusterError(f"Dask worker {worker.address}: {other}"))
+    fault = unfit(demand, call[0].lacking if origin is not None else None)
+    if fault:
+        return Outcome(None, 0.0, ClusterError(f"Dask worker {worker.address}: {fault}"))
     last = 0.0
 
     def progress(done: int, total: int, message: str) -> None:
@@ -213,6 +235,21 @@ def run_task(code: Code, function: ShardFunction, call: Call, threads: int, topi
             worker.log_event(topic, (index, float(done), float(total), str(message)))
 
     try:
-        return compute_shard(function, call, threads, progress)
+        if origin is None or sees(origin.probe):
+            outcome = compute_shard(function, call, threads, progress)
+        else:
+            outcome = _compute_apart(Remote(origin, worker), function, call, threads, progress)
     except Exception as error:
         return Outcome(None, 0.0, fault=Fault.of(error))
+    if isinstance(outcome.error, WeightsError):
+        named = f"Dask worker {worker.address} on {socket.gethostname()}: {outcome.error}"
+        return Outcome(None, 0.0, ClusterError(named))
+    return outcome
+
+
+def _compute_apart(remote: Remote, function: ShardFunction, call: Call, threads: int, progress: Progress) -> Outcome:
+    """Compute a shard in a folder of this worker; what it writes is in the outcome."""
+    work, shard = call
+    with remote.at_work(), reaching(remote):
+        outcome = compute_shard(function, (remote.here(work), shard), threads, progress)
+        return replace(outcome, files=remote.files())

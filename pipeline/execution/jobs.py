@@ -14,6 +14,7 @@ from pipeline.progress import Display
 
 if TYPE_CHECKING:
     from pipeline.settings.settings import Settings
+    from pipeline.storage.manifests import ShardRecord
 
 Progress = Callable[[int, int, str], None]
 ShardFunction = Callable[[Any, Any, Progress], Any]  # work, shard, progress -> what came of it
@@ -49,12 +50,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a shard: a result, a LatentbenchError, or a fault."""
+    """The outcome of a shard: a result, a LatentbenchError, or a fault.
+
+    `files` are what it wrote on a worker that does not see the outputs folder: records and bytes.
+    """
 
     result: Any
     seconds: float
     error: LatentbenchError | None = None
     fault: Fault | None = None
+    files: tuple[tuple[ShardRecord, bytes], ...] = ()
 
 
 @dataclass
@@ -113,11 +118,8 @@ class Job:
         """The StageError for a shard with an unexpected fault."""
         name = self.name(index)
         place = f" (in {fault.place})" if fault.place else ""
-        disk = ""
-        if self.settings.machine.scheduler and fault.kind == "FileNotFoundError":
-            disk = " All workers need the same `outputs` folder."
         return StageError(
-            f"{self.label}: shard {name} failed: {fault.kind}: {fault.message}{place}.{disk} Finished shards are kept; "
+            f"{self.label}: shard {name} failed: {fault.kind}: {fault.message}{place}. Finished shards are kept; "
             "run again to continue with the others, or with --executor inline to debug this one."
         )
 

@@ -1,65 +1,40 @@
-"""Joining an existing Dask cluster: the connection, and checks that its workers can do our work.
-
-A worker runs its installed code, which may differ from ours. Before it gets work, each worker must report the same
-digest of its code as ours, and must see the outputs folder.
-"""
+"""Joining an existing Dask cluster: the connection, and the workers that can take our tasks."""
 
 from __future__ import annotations
 
 import logging
 import queue
 import socket
-import tempfile
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ClusterError
+from pipeline.execution.admission import check_workers
 from pipeline.settings.machine import Machine, scheduler_place
-from pipeline.storage.provenance import code_commit, code_digest
 
 if TYPE_CHECKING:
     from distributed import Client
 
 log = logging.getLogger("latentbench")
 
-JOIN_SECONDS = 60.0  # to wait for workers, and for the resource that the work needs
+JOIN_SECONDS = 60.0  # to wait for the first worker
+RESOURCE_SECONDS = 5.0  # to wait, when there are workers, for one with the resource that the work needs
 REACH_SECONDS = 10.0  # to wait for a scheduler that does not listen yet
 ANSWER_SECONDS = 10.0  # to wait for a scheduler's answer
-# Names in the exceptions of a worker that cannot load our code; Dask can wrap one exception in another.
-UNLOADABLE = ("ModuleNotFoundError", "ImportError", "AttributeError")
-SIGHT_SECONDS = 2.0  # delay after which a network disk shows a new file
 
 
-@dataclass(frozen=True)
-class Code:
-    """The code of a process: its digest (`provenance.code_digest`) and its commit."""
-
-    digest: str
-    commit: str
-
-    def __str__(self) -> str:
-        return f"{self.digest[:12]}, commit {self.commit[:12]}" + ("+changes" if "+" in self.commit else "")
-
-
-def own_code() -> Code:
-    """The code of this process."""
-    return Code(code_digest(), code_commit())
-
-
-def join(machine: Machine, outputs: Path) -> Client:
+def join(machine: Machine) -> Client:
     """Connect to the cluster at machine.scheduler after checking its workers.
 
     Raises ClusterError if no scheduler answers, if there is no worker (with the resource that the work needs), or if a
-    worker has other code than ours or does not see the outputs folder.
+    worker has other code or packages than ours.
     """
     reach(machine.scheduler)
     client = _connect(machine.scheduler)
     try:
         client.wait_for_workers(1, timeout=JOIN_SECONDS)
-        check_workers(client, find_workers(client, machine.device), outputs)
+        check_workers(client, list(find_workers(client, machine.device)))
     except BaseException as error:
         leave(client)
         if isinstance(error, OSError):
@@ -76,73 +51,33 @@ def leave(client: Client) -> None:
         log.debug("While leaving %s: %s", client, error)
 
 
-def find_workers(client: Client, device: str) -> list[str]:
-    """Addresses of the workers that can take our tasks; for a GPU, waits up to JOIN_SECONDS for the resource GPU.
+def find_workers(client: Client, device: str) -> dict[str, int]:
+    """Threads by address of the workers that can take our tasks; for a GPU, waits RESOURCE_SECONDS for its resource.
 
     Without this check, a task with a missing resource would wait for ever. Raises ClusterError.
     """
-    if not device.startswith("cuda"):
-        return list(client.nthreads())
-    deadline = time.monotonic() + JOIN_SECONDS
+    deadline = time.monotonic() + RESOURCE_SECONDS
     while True:
-        infos = client.scheduler_info()["workers"]  # sometimes empty although there are workers
-        able = [address for address, info in infos.items() if info.get("resources", {}).get("GPU", 0) >= 1]
-        if able:
+        able = able_workers(client, device)
+        if able or not device.startswith("cuda"):
             return able
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"[machine] device is {device!r}, but no worker of the Dask cluster has the resource GPU: start GPU "
-                'workers with `dask worker --nthreads 1 --resources "GPU=1"`.'
+                f"[machine] device is {device!r}, but none of the {len(client.nthreads())} workers of the Dask cluster "
+                'has the resource GPU: start GPU workers with `dask worker --nthreads 1 --resources "GPU=1"`.'
             )
         time.sleep(0.2)
 
 
-def check_workers(client: Client, addresses: list[str], outputs: Path) -> None:
-    """Raise ClusterError, with the workers' addresses, unless all have our code and see the outputs folder."""
-    outputs.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=outputs, prefix=".seen-by-workers-") as seen:
-        answers = client.run(look, seen.name, workers=addresses, on_error="return")
-    faults = [f"{address}: {fault}" for address, answer in answers.items() if (fault := _fault(answer, outputs))]
-    if faults:
-        raise ClusterError(
-            f"{len(faults)} of {len(answers)} Dask workers cannot do this work, so nothing was computed. "
-            + " ".join(faults)
-        )
-
-
-def look(path: str) -> dict[str, Any]:
-    """The worker's code and host, and whether it sees a file. Runs on the worker."""
-    deadline = time.monotonic() + SIGHT_SECONDS
-    while not Path(path).exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return {"code": own_code(), "host": socket.gethostname(), "sees": Path(path).exists()}
-
-
-def other_code(worker: Code, run: Code) -> str:
-    """The difference between a worker's code and the run's, as text; empty if the code is the same."""
-    if worker.digest == run.digest:
-        return ""
-    return f"it has other code ({worker}) than this run ({run}). Install the same code on both and restart the worker."
-
-
-def _fault(answer: Any, outputs: Path) -> str:
-    """The reason why a worker cannot do our work, from its answer to `look` or its exception; empty if it can."""
-    if isinstance(answer, BaseException) and any(kind in repr(answer) for kind in UNLOADABLE):
-        return (
-            f"it cannot load our code ({answer!r}). Install this version of Latentbench on the worker's machine and "
-            "restart the worker."
-        )
-    if isinstance(answer, BaseException):
-        return f"it does not answer ({type(answer).__name__}: {answer})."
-    other = other_code(answer["code"], own_code())
-    if other:
-        return other
-    if not answer["sees"]:
-        return (
-            f"on {answer['host']} it does not see {outputs}. All workers need the same `outputs` folder, under the "
-            "same path."
-        )
-    return ""
+def able_workers(client: Client, device: str) -> dict[str, int]:
+    """Threads by address of the connected workers; on a GPU, of those with the resource GPU."""
+    if not device.startswith("cuda"):
+        return dict(client.nthreads(callback_timeout=ANSWER_SECONDS))
+    if client.scheduler is None:
+        return {}
+    # Asked of the scheduler itself: what `scheduler_info` returns is sometimes a summary without workers.
+    infos = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
+    return {at: info["nthreads"] for at, info in infos.items() if info.get("resources", {}).get("GPU", 0) >= 1}
 
 
 def _connect(address: str) -> Client:

@@ -35,6 +35,12 @@ class StageWork(Protocol):
     def stage(self) -> Stage:
         """The stage to compute."""
 
+    def lacking(self) -> str:
+        """What this process lacks to compute the stage, such as weights, as text; empty if nothing.
+
+        Each worker of a joined cluster is asked before its first shard.
+        """
+
 
 def run_shards(
     function: ShardFunction,
@@ -68,7 +74,7 @@ def run_shards(
     if len(weights) != len(calls):
         raise ValueError(f"{len(weights)} units for {len(calls)} shards")
     job = Job(function, list(calls), settings, label, weights, threads or settings.machine.threads, keep)
-    workers = None if settings.machine.executor == "inline" else workers_for(settings.machine, settings.outputs)
+    workers = None if settings.machine.executor == "inline" else workers_for(settings.machine)
     parts = len(calls) if unlike else None
     title = f"{settings.domain} {label}"
     with Display(title, before + sum(weights), unit, before=before, parts=parts, timed=timed) as display:

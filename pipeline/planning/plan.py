@@ -208,5 +208,5 @@ def check_machine(chain: Chain, rows: Sequence[Planned] | None = None) -> str:
         raise StageError(f"{shortage} Nothing was computed. `--set machine.check_disk=false` runs all the same.")
     if machine.uses_scheduler and any(row.state != THERE for row in rows):
         forget_failure()
-        workers_for(machine, chain.settings.outputs.absolute())
+        workers_for(machine)
     return shortage

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import CorruptShardError
+from pipeline.storage import elsewhere
 from pipeline.storage.files import file_sha256, unreadable
 from pipeline.storage.manifests import MANIFEST, Manifest, ShardRecord, load_manifest
 
@@ -26,10 +27,14 @@ _verified: dict[tuple[str, int, int, int], str] = {}  # path, size, time of chan
 def check_shard(path: Path, record: ShardRecord) -> None:
     """Raise CorruptShardError, naming the file, if it has not the size and sha256 of its record.
 
-    A file's sha256 is computed once per process, and again when its size or time of change differ. Raises StageError
-    if it cannot be read.
+    A file's sha256 is computed once per process, and again when its size or time of change differ. A file of an outputs
+    folder elsewhere is fetched first. Raises StageError if it cannot be read.
     """
     reason = fault(path.parent, record)
+    away = elsewhere.current()
+    if reason and away is not None:
+        away.fetch(path, record.sha256)
+        reason = fault(path.parent, record)
     if reason:
         raise CorruptShardError(f"{path}: {reason}. Run again: this file alone will be computed again.")
 

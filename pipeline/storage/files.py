@@ -161,7 +161,7 @@ def unwritable(path: Path, error: OSError) -> StageError:
     if error.errno in TOO_MANY:
         remedy = "Too many files are open: raise the limit (ulimit -n)."
     if error.errno == errno.ENOENT:
-        remedy = "Was its folder removed or renamed meanwhile, and do all workers see the same `outputs`?"
+        remedy = "Was its folder removed or renamed meanwhile?"
     where = f" ({error.filename})" if error.filename else ""
     return StageError(f"Cannot write {path}: {error.strerror or error}{where}. {remedy} Nothing was published.")
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BusyError, StageError
 from pipeline.settings.names import in_path
+from pipeline.storage import elsewhere
 from pipeline.storage.damage import check_shard, fault, faults, quarantine, remember, set_aside
 from pipeline.storage.files import leftovers, write_json, write_whole
 from pipeline.storage.fingerprint import digest
@@ -149,6 +150,9 @@ def cut_ids(table: str, first: int, count: int, size: int) -> list[IdRange]:
 def read_manifest(stage: Stage, outputs: Path) -> Manifest:
     """The manifest of a published stage. Raises StageError if it is missing or belongs to another stage."""
     folder = stage.folder(outputs)
+    away = elsewhere.current()
+    if away is not None:
+        away.fetch_manifest(folder / MANIFEST)
     manifest = load_manifest(folder)
     if manifest is None:
         raise StageError(f"Stage {stage.title} is not computed: expected {folder / MANIFEST}. Run it first.")
@@ -251,14 +255,14 @@ class Builder:
     def publish(self, records: Sequence[ShardRecord], extra: dict[str, Any] | None = None) -> Manifest:
         """Write the manifest, after which the stage exists. Files that no record names are removed first.
 
-        Raises StageError if a recorded file is missing (a worker that writes to another file system).
+        Raises StageError if a recorded file is missing (removed, or on a disk that does not answer).
         """
         for record in records:
             path = self.folder / record.name
             if not path.is_file() or path.stat().st_size != record.bytes:
                 raise StageError(
                     f"{self.stage.title}: {path} was reported finished ({record.bytes} bytes) but is not here. "
-                    "Do all workers see the same `outputs` folder? Nothing was published."
+                    "Was it removed meanwhile? Nothing was published."
                 )
         self._sweep({record.name for record in records})
         manifest = Manifest(
@@ -335,4 +339,7 @@ def write_shard(
     record = ShardRecord(name, rows, sha256, size, round(spent, 3), extra or {}, code_digest())
     remember(path, sha256)
     write_json(folder, f"{name}.json", asdict(record))
+    away = elsewhere.current()
+    if away is not None:
+        away.wrote(path, record)
     return record

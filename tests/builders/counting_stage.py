@@ -73,6 +73,10 @@ class Work:
 
     settings: Settings
     stage: Stage = STAGE
+    missing: str = ""  # what every worker says that it lacks
+
+    def lacking(self) -> str:
+        return self.missing
 
 
 def calls(settings: Settings, shards: list[Shard]) -> list[tuple[Work, Shard]]:

@@ -26,7 +26,7 @@ MACHINE = experiments.machine(workers=2)
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    yield workers_for(MACHINE, tmp_path_factory.mktemp("outputs"))
+    yield workers_for(MACHINE)
     cluster.close()
 
 
@@ -119,10 +119,10 @@ def test_workers_that_do_not_start_are_one_error_for_all_stages(
     monkeypatch.setattr(cluster, "_alike", fail)
     for _ in range(3):
         with pytest.raises(ClusterError, match="OSError: .*Too many open"):
-            workers_for(MACHINE, tmp_path)
+            workers_for(MACHINE)
     assert tries == [1]
     cluster.forget_failure()
     with pytest.raises(ClusterError):
-        workers_for(MACHINE, tmp_path)
+        workers_for(MACHINE)
     assert tries == [1, 1]
     cluster.forget_failure()

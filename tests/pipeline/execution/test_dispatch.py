@@ -77,7 +77,7 @@ def test_a_rate_fails_no_stage(address: str, tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def watch(address: str, tmp_path: Path) -> dispatch._Watch:
     job = dispatch.Job(lambda *_: None, [], on(address, tmp_path), "toy", [], 1, None)
-    return dispatch._Watch(job, cluster.workers_for(job.settings.machine, tmp_path))
+    return dispatch._Watch(job, cluster.workers_for(job.settings.machine))
 
 
 def test_a_run_without_workers_gives_up(watch: dispatch._Watch, monkeypatch: pytest.MonkeyPatch) -> None:

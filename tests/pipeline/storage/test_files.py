@@ -40,7 +40,7 @@ def test_a_file_has_the_rights_of_a_new_file_whoever_writes_it(tmp_path: Path, u
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk full.*raise the quota"),
         (SafetensorError("I/O error: No space left on device (os error 28)"), "Disk full.*No space left"),
         (OSError(errno.EACCES, "Permission denied"), "Cannot write .*a.bin: Permission denied. Ask the owner"),
-        (OSError(errno.ENOENT, "No such file or directory"), "do all workers see the same `outputs`"),
+        (OSError(errno.ENOENT, "No such file or directory"), "removed or renamed meanwhile"),
     ],
 )
 def test_what_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path, error: Exception, expected: str) -> None:
