@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ClusterError
-from pipeline.execution.transfer import sees
+from pipeline.execution.origin import sees
 from pipeline.storage.provenance import code_commit, code_digest, package_versions
 
 if TYPE_CHECKING:

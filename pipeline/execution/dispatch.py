@@ -17,7 +17,8 @@ from pipeline.execution import cluster
 from pipeline.execution.admission import Demand, connection_lost, unfit
 from pipeline.execution.cluster import Workers
 from pipeline.execution.jobs import Call, Fault, Job, Outcome, Progress, ShardFunction, compute_shard
-from pipeline.execution.transfer import Origin, Remote, sees, take_shard
+from pipeline.execution.origin import Origin, sees
+from pipeline.execution.transfer import Remote, take_shard
 from pipeline.storage.elsewhere import reaching
 
 if TYPE_CHECKING:

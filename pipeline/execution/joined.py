@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pipeline.execution.admission import check_workers
-from pipeline.execution.transfer import Courier, Origin, manifests_of
-from pipeline.storage.stages import Stage
+from pipeline.execution.origin import Origin
+from pipeline.execution.transfer import Courier
+from pipeline.storage.files import file_sha256
+from pipeline.storage.stages import MANIFEST, STAGES, Stage
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -79,5 +81,14 @@ class Joined:
                 if time.time() - path.stat().st_mtime > OLD_SECONDS:
                     path.unlink()
         sight = Sight(tempfile.NamedTemporaryFile(dir=folder, prefix=PROBE), f"latentbench-files-{uuid.uuid4().hex}")
-        self.client.subscribe_topic(sight.topic, Courier(self.client, folder).heard)
+        self.client.subscribe_topic(sight.topic, Courier(self.client, folder, folder / STAGES).heard)
         return sight
+
+
+def manifests_of(stages: Iterable[Stage], outputs: Path) -> dict[str, str]:
+    """Path in the outputs folder -> sha256, of the manifest of every published stage upstream of these."""
+    reached = list(dict.fromkeys(upstream for stage in stages for upstream in stage.upstream))
+    for stage in reached:
+        reached += [upstream for upstream in dict.fromkeys(stage.upstream) if upstream not in reached]
+    paths = [stage.folder(outputs) / MANIFEST for stage in reached]
+    return {path.relative_to(outputs).as_posix(): file_sha256(path) for path in paths if path.is_file()}

@@ -13,19 +13,17 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CorruptShardError, StageError
+from pipeline.execution.origin import Origin
 from pipeline.storage.damage import remember
 from pipeline.storage.files import file_sha256, replacing, write_json, write_whole
-from pipeline.storage.fingerprint import bytes_sha256, digest
-from pipeline.storage.manifests import MANIFEST, ShardRecord
-from pipeline.storage.stages import CHECKPOINTS, STAGES, Stage
+from pipeline.storage.fingerprint import bytes_sha256
+from pipeline.storage.manifests import ShardRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,50 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("latentbench")
 
-SIGHT_SECONDS = 2.0  # delay after which a network disk shows a new file
 PART = 8 * 2**20  # bytes of a file that are sent at once
 SENT_AT_ONCE = 8  # parts in the memory of this process
 ASK_SECONDS = 10.0  # after which a worker asks again for a part that did not come
 WAIT_SECONDS = 300.0  # without any part, after which a worker gives a file up
 KEPT = 16 * 2**30  # bytes of files that a worker keeps for the shards that follow
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the outputs of a run are; sent with every shard to the workers of a joined cluster.
-
-    `probe` is a file in the outputs folder: a worker that sees it shares the folder. `host` is of the run's process.
-    Workers ask for files under `topic`. `manifests`: path in the outputs folder -> sha256, of the published stages that
-    the shard's stage reads, directly or not.
-    """
-
-    probe: Path
-    host: str
-    topic: str
-    manifests: dict[str, str]
-
-    @property
-    def name(self) -> str:
-        """The name of the folder that stands for the outputs folder on a worker."""
-        return digest([self.host, str(self.probe.parent)])[:16]
-
-
-def manifests_of(stages: Iterable[Stage], outputs: Path) -> dict[str, str]:
-    """Path in the outputs folder -> sha256, of the manifest of every published stage upstream of these."""
-    reached = list(dict.fromkeys(upstream for stage in stages for upstream in stage.upstream))
-    for stage in reached:
-        reached += [upstream for upstream in dict.fromkeys(stage.upstream) if upstream not in reached]
-    paths = [stage.folder(outputs) / MANIFEST for stage in reached]
-    return {path.relative_to(outputs).as_posix(): file_sha256(path) for path in paths if path.is_file()}
-
-
-@lru_cache(maxsize=64)
-def sees(probe: Path) -> bool:
-    """Whether this process sees a file and may write in its folder. Waits SIGHT_SECONDS for it, once."""
-    deadline = time.monotonic() + SIGHT_SECONDS
-    while not probe.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return probe.exists() and os.access(probe.parent, os.W_OK)
 
 
 # In the process of the run
@@ -86,8 +45,8 @@ def sees(probe: Path) -> bool:
 class Courier:
     """Sends parts of files in the outputs folder's stages to the workers that ask for them, in the client's thread."""
 
-    def __init__(self, client: Client, outputs: Path) -> None:
-        self.client, self.outputs = client, outputs
+    def __init__(self, client: Client, outputs: Path, stages: Path) -> None:
+        self.client, self.outputs, self.stages = client, outputs, stages
         self._slots = asyncio.Semaphore(SENT_AT_ONCE)
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -108,8 +67,8 @@ class Courier:
 
     def part(self, name: str, offset: int) -> FilePart:
         """A part of a file, from a byte on; a fault in words for one that is not there, or in no stage."""
-        path, stages = (self.outputs / name).resolve(), (self.outputs / STAGES).resolve()
-        if not path.is_relative_to(stages):
+        path = (self.outputs / name).resolve()
+        if not path.is_relative_to(self.stages.resolve()):
             return FilePart(offset, b"", 0, f"{name} is in no stage of {self.outputs}")
         try:
             with path.open("rb") as file:
@@ -258,8 +217,10 @@ class Remote:
         finally:
             with _counting:
                 _tasks[base] -= 1
-            if self.written:
-                shutil.rmtree(self.written[0][1].parent / CHECKPOINTS, ignore_errors=True)
+            for folder in {path.parent for _, path in self.written}:  # checkpoints of what is done
+                for path in folder.iterdir():
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
 
 
 def make_room(base: Path, kept: int = KEPT) -> None:

@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from pipeline.storage.manifests import ShardRecord
+from typing import Any, Protocol
 
 
 class Elsewhere(Protocol):
@@ -25,8 +22,8 @@ class Elsewhere(Protocol):
     def fetch_manifest(self, path: Path) -> None:
         """The same for a manifest, unless the run's is there; does nothing for a stage that is not published."""
 
-    def wrote(self, path: Path, record: ShardRecord) -> None:
-        """Remember a file that was written, and its record, so that both are taken to the outputs folder."""
+    def wrote(self, path: Path, record: Any) -> None:
+        """Remember a file that was written, and its `ShardRecord`, so that both are taken to the outputs folder."""
 
 
 _current: ContextVar[Elsewhere | None] = ContextVar("elsewhere", default=None)

@@ -121,8 +121,7 @@ def test_no_file_outside_of_the_stages_is_sent(tmp_path: Path) -> None:
     (tmp_path / STAGES).mkdir()
     (tmp_path / "secret").write_text("s")
     (tmp_path / STAGES / "link").symlink_to(tmp_path / "secret")
-    courier = object.__new__(Courier)
-    courier.outputs = tmp_path
+    courier = Courier(None, tmp_path, tmp_path / STAGES)  # type: ignore[arg-type]
     names = ("secret", f"{STAGES}/../secret", "/etc/passwd", f"{STAGES}/link")
     parts = [courier.part(name, 0) for name in names]
     assert [part.content for part in parts] == [b""] * 4 and all("in no stage" in part.fault for part in parts)
@@ -162,7 +161,7 @@ def test_a_worker_that_is_gone_stops_no_other(tmp_path: Path) -> None:
             raise OSError("no route to host")
 
     async def ask() -> None:
-        courier = Courier(Gone(), tmp_path)  # type: ignore[arg-type]
+        courier = Courier(Gone(), tmp_path, tmp_path / STAGES)  # type: ignore[arg-type]
         await courier.heard((0.0, ("tcp://gone:1", "topic", f"{STAGES}/a", 0)))
         await asyncio.gather(*courier._sending)
 
