@@ -12,7 +12,6 @@ from benchmarks.faults.ground import Ground, different, published
 from benchmarks.faults.outcome import Case, Fault, Verdict, verdict
 
 INLINE = ("--executor", "inline")
-DIGITS = re.compile(r"[0-9a-f]{16}|\d{6,}")
 SAYS_NOTHING = ("lock", "rates.json")  # kinds whose content is only advice, or empty
 
 
@@ -33,18 +32,10 @@ def kinds(outputs: Path) -> dict[str, Path]:
 
 
 def kind(path: Path) -> str:
-    """The kind of a file.
-
-    >>> kind(Path("stages/edits/noop-0123456789abcdef/edits-age-000000-000002.parquet"))
-    'stages/edits/edits-age'
-    >>> kind(Path("stages/edits/noop-0123456789abcdef/edits-age-000000-000002.parquet.json"))
-    'stages/record'
-    >>> kind(Path("reports/run_id=20261128T123928Z-c9e19a11/scores.parquet"))
-    'reports/scores.parquet'
-    """
-    top, *_, name = path.parts
-    if len(path.parts) == 1 or top != "stages":
-        return name if len(path.parts) == 1 else f"{top}/{name}"
+    """The kind of a file below the outputs folder, such as stages/edits/edits-age."""
+    top, name = path.parts[0], path.name
+    if top != "stages":
+        return name if top == name else f"{top}/{name}"
     if name == ".lock":
         return "stages/lock"
     if name == "manifest.json":

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.faults.ground import Ground, published
+from benchmarks.faults.ground import METHODS, Ground, published
 from benchmarks.faults.outcome import Case, Fault, NotPossibleError, Verdict, verdict
 
 SIZES_KIB = (128, 512, 1024, 1536, 2048, 2560, 3072)
@@ -20,7 +20,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "invalidate": ("--from", "edits", "--yes"),
     "nightly": ("--executor", "inline"),
 }
-FULL, READ_ONLY = "Disk full", "Read-only file system"
+FULL = "Disk full"
+NOT_WRITTEN = {"run": "Nothing can be written", "nightly": "Read-only", "invalidate": "Read-only"}
 
 
 def faults() -> list[Fault]:
@@ -89,8 +90,9 @@ def _read_only_verb(ground: Ground, verb: str) -> Verdict:
     shutil.rmtree(outputs / "stages" / "rating")
     with mounted(outputs, "--bind", str(outputs)):
         _mount("-o", "remount,ro,bind", str(outputs))
-        ended = ground.start(verb, outputs, *VERBS[verb]).end()
-    return verdict(ended.faults([0]) if verb == "plan" else ended.faults([2, 30], READ_ONLY))
+        methods = () if verb == "invalidate" else METHODS
+        ended = ground.start(verb, outputs, *VERBS[verb], methods=methods).end()
+    return verdict(ended.faults([0]) if verb == "plan" else ended.faults([2, 30], NOT_WRITTEN[verb]))
 
 
 def _gone(ground: Ground) -> Iterator[Case]:

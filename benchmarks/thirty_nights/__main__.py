@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from benchmarks.faults.damage import change_a_byte
-from benchmarks.faults.processes import LATENTBENCH, Command, Ended, reason
+from benchmarks.faults.processes import LATENTBENCH, ROOT, Command, Ended, reason
 from benchmarks.thirty_nights import plan, plugin, record
 from benchmarks.thirty_nights.checks import problems, summary
 from benchmarks.thirty_nights.record import NightRecord
@@ -38,9 +38,10 @@ class Nights:
 
     def start(self, number: int, *more: str) -> Command:
         """`latentbench nightly` of that night."""
-        arguments = ["nightly", "--date", f"{self.dates[number - 1]}", *plan.options(number), *more]
-        root = Path(__file__).parents[2]
-        env = {"PYTHONPATH": f"{root}:{self.plugins}"}
+        arguments = ["nightly", "--date", f"{self.dates[number - 1]}", *plan.options(), *more]
+        config = self.folder / "luigi.cfg"
+        config.write_text(plan.settings_file(number, (ROOT / "luigi.cfg").read_text()))
+        env = {"PYTHONPATH": f"{ROOT}:{self.plugins}", "LUIGI_CONFIG_PATH": str(config)}
         return Command([*LATENTBENCH, *arguments, "--outputs", str(self.outputs)], self.folder / "said", env)
 
     def publish(self, number: int) -> NightRecord:

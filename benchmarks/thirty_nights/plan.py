@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from benchmarks.faults.processes import Command, kill
+from benchmarks.faults.processes import Command
 from benchmarks.thirty_nights.plugin import DRIFTING, NIGHTS, STEPPING
 
 COUNT = 30
@@ -50,18 +50,17 @@ def ctrl_c(command: Command, outputs: Path) -> None:
 
 
 def sigterm_while_measuring(command: Command, outputs: Path) -> None:
-    """SIGTERM once workers compute."""
-    command.wait_for(command.workers)
+    """SIGTERM once the night measures."""
+    command.wait_for(lambda: "libtorch" in command.maps())
     command.wait(3.0)
     command.send(15)
 
 
-def kill_a_worker(command: Command, outputs: Path) -> None:
-    """kill -9 of a worker while the night measures."""
-    if command.wait_for(command.workers):
-        command.wait(3.0)
-        for pid in command.workers()[:1]:
-            kill(pid)
+def kill_while_measuring(command: Command, outputs: Path) -> None:
+    """kill -9 of all while the night measures."""
+    command.wait_for(lambda: "libtorch" in command.maps())
+    command.wait(3.0)
+    command.send(9, group=True)
 
 
 def kill_while_publishing(command: Command, outputs: Path) -> None:
@@ -87,7 +86,7 @@ MISHAPS: dict[int, Mishap] = {
     12: Mishap("a wrong setting, not put right that night", (2,), more=("--set", "protocol.confidence=2")),
     15: Mishap("a damaged report of the night before", (0,), damages=newest_scores, restored=True),
     18: Mishap("the same night begun twice", (0, 10), twice=True),
-    21: Mishap("kill -9 of a worker", (0, 1), strike=kill_a_worker),
+    21: Mishap("kill -9 while it measures", (-9,), strike=kill_while_measuring, again=True),
     24: Mishap("SIGTERM while it measures", (130,), strike=sigterm_while_measuring, again=True),
     27: Mishap("nobody takes its messages", (0, 1), more=("--set", "nights.webhook=http://127.0.0.1:9/")),
     30: Mishap("kill -9 while it publishes", (-9,), strike=kill_while_publishing, again=True),
@@ -99,13 +98,11 @@ def dates(last: date) -> list[date]:
     return [last - timedelta(days=COUNT - 1 - place) for place in range(COUNT)]
 
 
-def options(number: int) -> list[str]:
-    """The options of a night, from 1."""
-    drifted = max(0, number - DRIFTS_FROM + 1)
+def options() -> list[str]:
+    """The options of every night."""
     changes = [f"profile.smoke.{key}={value}" for key, value in SIZES.items()]
     changes += [f"protocol.{key}={value}" for key, value in PROTOCOL.items()]
-    changes += [f"method.{DRIFTING}.{NIGHTS}={drifted}", "machine.shard_size=256", "machine.workers=1"]
-    changes += ["nights.pause_hours=0"]
+    changes += ["machine.shard_size=256", "machine.executor=inline", "nights.pause_hours=0"]
     methods = [part for name in METHODS for part in ("--method", name)]
     return ["--profile", "smoke", *methods, "--attribute", "age", *(p for c in changes for p in ("--set", c))]
 
@@ -113,3 +110,8 @@ def options(number: int) -> list[str]:
 def version(number: int) -> int:
     """The version of STEPPING on a night."""
     return 2 if number >= CHANGED else 1
+
+
+def settings_file(number: int, ours: str) -> str:
+    """luigi.cfg of a night: ours, with the setting of DRIFTING, which its maintainer raises night after night."""
+    return f"{ours}\n[method.{DRIFTING}]\n{NIGHTS} = {max(0, number - DRIFTS_FROM + 1)}\n"
