@@ -15,7 +15,7 @@ import duckdb
 
 from benchmarks.faults.ground import Ground, different, lost, published, until
 from benchmarks.faults.outcome import Case, Fault, NotPossibleError, Verdict, verdict
-from benchmarks.faults.processes import Command
+from benchmarks.faults.processes import LATENTBENCH, Command
 
 INLINE = ("--executor", "inline")
 BUSY = 10  # exit code of a run whose settings another process runs
@@ -29,6 +29,7 @@ def faults() -> list[Fault]:
         Fault("same-run-twice", "the same run twice at once", _twice),
         Fault("two-profiles", "two profiles at once that share stages", _profiles),
         Fault("invalidate", "`invalidate` during a run", _invalidate),
+        Fault("gc", "`gc --older-than 0` during a run, whose stages no report names yet", _gc),
         Fault("reader", "DuckDB reads all runs while runs are published", _reader),
         Fault("stale-lock", "locks of processes that are gone, of another host, and no locks at all", _stale_locks),
         Fault("luigid", "Luigi's central scheduler killed during a run", _luigid),
@@ -88,6 +89,23 @@ def _removed(ground: Ground, stage: str) -> Verdict:
     faults = (
         ground.start("invalidate", outputs, "--from", stage, "--yes", methods=()).end().faults([2, BUSY], "builds on")
     )
+    faults += command.end().faults([0]) or different(outputs, ground.undisturbed)
+    return verdict(faults, lost(before, outputs))
+
+
+def _gc(ground: Ground) -> Iterator[Case]:
+    yield Case("during-a-run", _collected)
+
+
+def _collected(ground: Ground) -> Verdict:
+    """Nothing is published, and luigi.cfg has other sizes: only the run that goes on keeps its stages."""
+    outputs = ground.late("gc")
+    command = ground.start("run", outputs)
+    if not command.wait_for(lambda: list(outputs.glob("stages/rates/*"))):
+        return verdict(command.end().faults([0]) or ["it ended before"])
+    before = published(outputs)
+    gc = Command([*LATENTBENCH, "gc", "--older-than", "0", "--yes", "--outputs", str(outputs)], ground.folder / "said")
+    faults = gc.end().faults([0])
     faults += command.end().faults([0]) or different(outputs, ground.undisturbed)
     return verdict(faults, lost(before, outputs))
 

@@ -44,6 +44,11 @@ class Nights:
         env = {"PYTHONPATH": f"{ROOT}:{self.plugins}", "LUIGI_CONFIG_PATH": str(config)}
         return Command([*LATENTBENCH, *arguments, "--outputs", str(self.outputs)], self.folder / "said", env)
 
+    def collect(self) -> Ended:
+        """`latentbench gc` when all nights are over: what published runs need stays."""
+        more = ["--older-than", "0", "--yes", "--outputs", str(self.outputs)]
+        return Command([*LATENTBENCH, "gc", *more], self.folder / "said").end()
+
     def publish(self, number: int) -> NightRecord:
         """One night with its mishap, and the same command again where a timer would give it."""
         plugin.write(self.plugins, plan.version(number))
@@ -114,8 +119,11 @@ def main() -> None:
         record.save(folder, over)
         night = over[-1]
         print(f"night {number}: {night.codes} {night.verdict or night.reason}. {'; '.join(night.faults)}", flush=True)
-    said = problems(over, nights.outputs)
-    print(f"\n{summary(over)}\n\nCommit {code_commit()}.")
+    before = record.disk(nights.outputs)
+    faults = nights.collect().faults([QUIET])
+    after = record.disk(nights.outputs)
+    said = [*faults, *problems(over, nights.outputs)]
+    print(f"\n{summary(over)}\n\n`latentbench gc`: {before:.1f} -> {after:.1f} MiB. Commit {code_commit()}.")
     print("\n".join(["", "Not right:", *(f"- {line}" for line in said)] if said else ["", "All is as it must be."]))
     print(f"Page of the nights: {next((nights.outputs / 'nightly').glob('*.html'))}")
     sys.exit(bool(said))
