@@ -12,7 +12,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/$(TORCH)
 TORCH_FIRST := --no-deps --index-url $(TORCH_INDEX) torch torchvision
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench photoface test docs notebook parity no-checkouts clean
+.PHONY: help install bench photoface test docs notebook faults parity no-checkouts clean
 
 help:
 	@echo "make bench   install into $(VENV), run profile smoke on the embedded domain, print scores and the page's path"
@@ -21,6 +21,7 @@ help:
 	@echo "make test    install into $(VENV), lint, type-check, test"
 	@echo "make docs    install Sphinx too, build the documentation into build/docs; a warning or a broken link is an error"
 	@echo "make notebook   install with Jupyter's kernel, run examples/reports.ipynb; OUTPUTS=DIR: on runs of yours, into DIR"
+	@echo "make faults   install, kill, stop, fill, damage and limit a small run for half an hour; build/faults/faults.md (docs/explanation/faults.md)"
 	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/explanation/parity.md)"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
 
@@ -60,10 +61,14 @@ notebook: $(STAMP)
 	OUTPUTS="$(abspath $(OUTPUTS))" $(BIN)/jupyter-execute examples/reports.ipynb \
 		$(if $(OUTPUTS),--output "$(abspath $(OUTPUTS))/reports.ipynb",--inplace)
 
+faults: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.faults $(if $(KILLS),--kills $(KILLS))
+
 parity: $(if $(CHECKOUTS),,no-checkouts) $(STAMP)
 	$(BIN)/python -m benchmarks.parity --checkouts "$(CHECKOUTS)"
 
 no-checkouts:
+	@echo "make faults   install, kill, stop, fill, damage and limit a small run for half an hour; build/faults/faults.md (docs/explanation/faults.md)"
 	@echo "make parity CHECKOUTS=DIR: name the folder that holds the checkouts; docs/explanation/parity.md says which"; exit 2
 
 clean:

@@ -16,7 +16,6 @@ from benchmarks.faults.processes import Command, kill, marked
 DASK = str(Path(sys.executable).parent / "dask")
 WORKERS = 2
 PARTS = ("scheduler", "nanny", "worker")
-ENDS_WITHIN = 300.0  # seconds in which a run ends whose scheduler is gone
 
 
 class Cluster:
@@ -81,7 +80,7 @@ def _struck(ground: Ground, part: str, number: int) -> Verdict:
             return Verdict(0, 0, notes=("the run was complete before", *command.end().faults([0])))
         before = published(outputs)
         cluster.strike(part, rng)
-        ended = command.end(ENDS_WITHIN)
+        ended = command.end(ground.patience)
     finally:
         cluster.close()
     if part == "scheduler" and ended.code != 0:

@@ -23,6 +23,7 @@ SIZES = {"n_latents": 256, "n_reference": 64, "n_spread": 64, "n_faces": 2, "n_s
 PROTOCOL = {"bootstrap_samples": 100, "comparison_samples": 100, "kid_subset_size": 30, "kid_subsets": 5}
 DATED = ("run_id", "run_date")  # columns that differ between any two runs
 UNLIKE = ("runs",)  # the table of dates, machines and seconds
+HANGS_AFTER = 600.0, 10  # seconds, or times an undisturbed run's on a machine that is slow
 LAST = ("rates", "consistency", "rating")  # the last stages of the chain
 
 
@@ -106,6 +107,11 @@ class Ground:
     def seconds(self) -> float:
         """What the undisturbed run took."""
         return float((self.undisturbed.parent / "undisturbed.seconds").read_text())
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a run hangs."""
+        return max(HANGS_AFTER[0], HANGS_AFTER[1] * self.seconds)
 
     def resumed(self, outputs: Path, *more: str) -> list[str]:
         """Run again, undisturbed; answers what is not right: it must complete, with the very same tables."""

@@ -14,7 +14,6 @@ GIB = 2**30
 WORKER_MIB = (16, 256)  # what a worker may still take, from the moment at which the limit comes
 RUN_GIB = (1, 2, 3)  # of address space, for each process of a run
 FILES = (20, 32, 64, 128)
-HANGS_AFTER = 600.0
 MOST_LINES = 200  # on stderr
 STEPS_BACK = (20, 3600)  # seconds
 FAKETIME = (
@@ -50,7 +49,7 @@ def _worker_without_memory(ground: Ground, mib: int) -> Verdict:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + mib * 2**20
     resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
-    return _bounded(ground, outputs, command.end(HANGS_AFTER))
+    return _bounded(ground, outputs, command.end(ground.patience))
 
 
 def _run_memory(ground: Ground) -> Iterator[Case]:
@@ -66,7 +65,7 @@ def _few_files(ground: Ground) -> Iterator[Case]:
 def _limited(ground: Ground, name: str, limit: str) -> Verdict:
     outputs = ground.empty(name) / "outputs"
     command = ground.start("run", outputs, before=("prlimit", limit))
-    return _bounded(ground, outputs, command.end(HANGS_AFTER))
+    return _bounded(ground, outputs, command.end(ground.patience))
 
 
 def _bounded(ground: Ground, outputs: Path, ended: Ended) -> Verdict:
@@ -100,5 +99,5 @@ def _set_back(ground: Ground, step: int) -> Verdict:
     if not command.wait_for(lambda: len(list(outputs.glob("stages/*/*/manifest.json"))) >= 5):
         return verdict(command.end().faults([0]) or ["it ended before"])
     offset.write_text(f"-{step}\n")
-    ended = command.end(HANGS_AFTER)
+    ended = command.end(ground.patience)
     return verdict(ended.faults([0]) + ground.resumed(outputs))

@@ -12,7 +12,8 @@ from benchmarks.faults.ground import Ground, lost, published
 from benchmarks.faults.outcome import Case, Fault, Verdict, verdict
 from benchmarks.faults.processes import Command
 
-INTERRUPTED = 130
+# Python ends by the signal itself, which shells call 130 too, where Ctrl-C met text that is executed (a dataclass).
+INTERRUPTED = (130, -signal.SIGINT)
 STOPS_WITHIN = 30.0, 0.7  # seconds, or the share of an undisturbed run's on a machine that is slow
 # What is waited for, the name of its moment first; then up to `SCATTER` seconds at random.
 MOMENTS: dict[str, Callable[[Command, Path], object]] = {
@@ -57,7 +58,7 @@ STOPS: dict[str, tuple[str, Callable[[Command], None]]] = {
 
 def faults() -> list[Fault]:
     """A fault for each way to stop a run."""
-    return [Fault(name, f"{title}: status {INTERRUPTED}, no traceback, no process left", _cases(name, stop))
+    return [Fault(name, f"{title}: status 130, no traceback, no process left", _cases(name, stop))
             for name, (title, stop) in STOPS.items()]  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def _stopped(ground: Ground, *, name: str, stop: Callable[[Command], None], mome
         return Verdict(0, 0, notes=("the run was complete before", *command.end().faults([0])))
     stop(command)
     ended = command.end(max(STOPS_WITHIN[0], STOPS_WITHIN[1] * ground.seconds))
-    faults = ended.faults([INTERRUPTED])
+    faults = ended.faults(INTERRUPTED)
     if moment == list(MOMENTS)[-1]:
         faults += ground.resumed(outputs)
     return verdict(faults, lost(before, outputs))

@@ -81,13 +81,13 @@ def newest_scores(outputs: Path) -> Path:
 
 MISHAPS: dict[int, Mishap] = {
     3: Mishap("kill -9 of the whole run", (-9,), strike=kill_all, again=True),
-    6: Mishap("Ctrl-C", (130,), strike=ctrl_c, again=True),
+    6: Mishap("Ctrl-C", (130, -2), strike=ctrl_c, again=True),
     9: Mishap("a damaged file of a stage", (0,), damages=stage_scores),
     12: Mishap("a wrong setting, not put right that night", (2,), more=("--set", "protocol.confidence=2")),
     15: Mishap("a damaged report of the night before", (0,), damages=newest_scores, restored=True),
     18: Mishap("the same night begun twice", (0, 10), twice=True),
     21: Mishap("kill -9 while it measures", (-9,), strike=kill_while_measuring, again=True),
-    24: Mishap("SIGTERM while it measures", (130,), strike=sigterm_while_measuring, again=True),
+    24: Mishap("SIGTERM while it measures", (130, -2), strike=sigterm_while_measuring, again=True),
     27: Mishap("nobody takes its messages", (0, 1), more=("--set", "nights.webhook=http://127.0.0.1:9/")),
     30: Mishap("kill -9 while it publishes", (-9,), strike=kill_while_publishing, again=True),
 }
