@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
@@ -182,8 +183,9 @@ def _device(machine: Machine) -> Finding:
     return Finding("device", GOOD, f"{machine.device}: {name}")
 
 
+@cache
 def _narrow() -> str:
-    """What this processor makes of `precision = bfloat16`, asked in a separate process."""
+    """What this processor makes of `precision = bfloat16`, asked once, in a separate process, which loads torch."""
     question = "from pipeline.networks.reduced import multiplies_bfloat16; print(multiplies_bfloat16())"
     answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
     multiplies = answer.stdout.strip() == "True"
