@@ -79,12 +79,17 @@ def test_a_killed_training_goes_on_and_learns_the_same(tmp_path: Path) -> None:
     assert content[0] == content[1]
 
 
-@pytest.fixture
-def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two real workers, which know the tiny domain."""
-    monkeypatch.setattr(training, "train_shard_beside", px8.train_beside_on_worker)
+@pytest.fixture(scope="module")
+def workers() -> Iterator[None]:
+    """The first test that asks for two real workers starts them, the last test of this file ends them."""
     yield
     shards.close()
+
+
+@pytest.fixture
+def side_by_side(workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers know the tiny domain."""
+    monkeypatch.setattr(training, "train_shard_beside", px8.train_beside_on_worker)
 
 
 def of_method(name: str) -> Stage:
