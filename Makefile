@@ -46,11 +46,13 @@ photoface: $(STAMP)
 	$(BIN)/latentbench weights fetch photoface
 	$(BIN)/latentbench run --domain photoface --profile smoke
 
+# Tests start a hundred processes: without kept bytecode each compiles our modules again. worksteal: a worker takes whole
+# runs of neighbours, which share the fixtures of their file.
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 docs: $(DOCS_STAMP)
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/doctrees --conf-dir docs/site . build/docs
