@@ -139,7 +139,7 @@ class RunRecord:
         return size_warning(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # frames have no one truth of being equal: two contents are never equal
 class Contents:
     """A run: its record, its tables as frames (columns as `pipeline.tables.schemas`), and its strips of edits.
 
@@ -207,13 +207,13 @@ class Contents:
             "numbers means anything."
         )
 
-    @property
+    @cached_property
     def methods(self) -> list[str]:
         """Methods of the run, controls last, otherwise in the order of the scores."""
-        names = list(dict.fromkeys(self.scores["method"]))
-        return [name for name in names if name not in self.controls] + [n for n in names if n in self.controls]
+        names = dict.fromkeys(self.scores["method"])
+        return sorted(names, key=lambda name: name in self.controls)
 
-    @property
+    @cached_property
     def attributes(self) -> list[str]:
         """Edited attributes, in the order of the protocol, then of the scores."""
         found = [name for name in dict.fromkeys(self.scores["attribute"]) if name != "all"]

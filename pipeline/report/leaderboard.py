@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,7 @@ def _dependency(edits: MatchedSet) -> np.ndarray:
     return np.asarray(np.nanmean(others(edits), axis=1))
 
 
+@lru_cache(maxsize=1)  # two sections of a page show it
 def leaderboard(contents: Contents) -> Leaderboard | None:
     """The leaderboard of a run; None for a run without any of its scores."""
     level = shown_level(contents)

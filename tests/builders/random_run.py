@@ -1,10 +1,15 @@
-"""A run made of numbers drawn at random, in the tables' own schemas: what the report's tests publish and print."""
+"""A run made of numbers drawn at random, in the tables' own schemas: what the report's tests publish and print.
+
+Tables cannot be changed, so that a process draws each once.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +82,7 @@ def strengths(method: str, n_steps: int) -> np.ndarray:
     return np.linspace(-CAPS.get(method, 1.0), CAPS.get(method, 1.0), n_steps)
 
 
+@cache
 def edits(methods: tuple[str, ...] = METHODS, n_faces: int = 6, n_steps: int = 5, seed: int = 0) -> pa.Table:
     """EDITS whose identity distance grows with the square of the strength, at a pace of the method's own."""
     rng = np.random.default_rng(seed)
@@ -122,6 +128,7 @@ def edits(methods: tuple[str, ...] = METHODS, n_faces: int = 6, n_steps: int = 5
     return pa.table(columns, schema=EDITS)
 
 
+@cache
 def ranges(methods: tuple[str, ...] = METHODS, n_faces: int = 6) -> pa.Table:
     """RANGES of those edits."""
     rows = []
@@ -247,6 +254,7 @@ def rated_score_rows(method: str, seed: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
+@cache
 def rates(methods: tuple[str, ...] = METHODS, n_faces: int = 4, seed: int = 0) -> pa.Table:
     """RATES whose labels flip at the strengths over one half; noop's never do."""
     rows = [
@@ -273,6 +281,7 @@ def rates(methods: tuple[str, ...] = METHODS, n_faces: int = 4, seed: int = 0) -
     return pa.Table.from_pylist(rows, schema=RATES)
 
 
+@cache
 def consistency(methods: tuple[str, ...] = METHODS, n_faces: int = 3, seed: int = 0) -> pa.Table:
     """CONSISTENCY at random."""
     rng = np.random.default_rng([seed, 8])
@@ -292,6 +301,7 @@ def consistency(methods: tuple[str, ...] = METHODS, n_faces: int = 3, seed: int 
     return pa.Table.from_pylist(rows, schema=CONSISTENCY)
 
 
+@cache
 def matched(methods: tuple[str, ...] = METHODS, n_faces: int = 4, seed: int = 0) -> pa.Table:
     """MATCHED whose edits move their own attribute by the level and the others at random; noop's reach nothing."""
     rng = np.random.default_rng([seed, 6])
@@ -323,6 +333,7 @@ def matched(methods: tuple[str, ...] = METHODS, n_faces: int = 4, seed: int = 0)
     return pa.Table.from_pylist(rows, schema=MATCHED)
 
 
+@cache
 def rescoring(methods: tuple[str, ...] = METHODS, seed: int = 0) -> pa.Table:
     """RESCORING: the edited attribute moves by the level, the one after it by half of that, no other."""
     rows = []
@@ -351,6 +362,7 @@ def rescoring(methods: tuple[str, ...] = METHODS, seed: int = 0) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=RESCORING)
 
 
+@cache
 def scores(run_id: str = "20261120T031500Z-1a2b3c4d", methods: tuple[str, ...] = METHODS, seed: int = 0) -> pa.Table:
     """SCORES of a run."""
     of_all = (score_rows, matched_score_rows, rated_score_rows)
@@ -435,6 +447,7 @@ MEASURED = {
 }
 
 
+@cache
 def judges(seed: int = 0) -> pa.Table:
     """What is known of the networks, with the role of each."""
     return judges_table(CARD, MEASURED, edits(seed=seed).to_pandas())
@@ -444,6 +457,12 @@ def whole(
     run_id: str = "20261120T031500Z-1a2b3c4d", seed: int = 0, samples: int = 200, methods: tuple[str, ...] = METHODS
 ) -> dict[str, pa.Table]:
     """All published tables of a run, those that publication computes from the edits by the code that computes them."""
+    return {**tables(run_id, seed, methods), **_computed(run_id, seed, samples, methods)}
+
+
+@cache
+def _computed(run_id: str, seed: int, samples: int, methods: tuple[str, ...]) -> Mapping[str, pa.Table]:
+    """What publication computes from the edits."""
     given = tables(run_id, seed, methods)
     means = face_scores(given["edits"], CARD)
     known = judges(seed)
@@ -454,9 +473,10 @@ def whole(
         Bootstrap(samples, 0.95, 7),
         judge_errors(known.to_pandas()),
     )
-    return {**given, **compared, "judges": known, "face_scores": means}
+    return {**compared, "judges": known, "face_scores": means}
 
 
+@cache
 def strips(methods: tuple[str, ...] = METHODS, n_faces: int = 2, n_pictures: int = 5) -> tuple[Strip, ...]:
     """Drawn faces whose mouth follows the strength."""
     found = []
