@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from pipeline.nights.conclusion import conclude
 from pipeline.nights.notes import Note
 from tests.builders import random_run
 from tests.builders.published_nights import publish, values_of
-from tests.checks.browser import Watched, browsing, findings
+from tests.checks.browser import Watched, findings
 
 ATTACK = '<img src=x onerror="hacked=1">'
 
@@ -27,19 +27,18 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outputs / "nightly" / "synthface-smoke.html"
 
 
-def test_the_page_of_all_nights_works_by_itself(file: Path) -> None:
-    with browsing() as browser:
-        watched = Watched(browser)
-        page = watched.open(file)
-        expect(page.locator('[data-chart="nights"] svg.marks')).to_be_visible()
-        page.locator("select").select_option(index=1)
-        page.locator("details.numbers summary").click()
-        expect(page.locator("details.numbers tbody tr").first).to_be_visible()
-        expect(page.locator("#nights tbody tr")).to_have_count(3)
-        expect(page.locator("#nights tr.alarm")).to_have_count(1)
-        assert page.evaluate("typeof hacked") == "undefined"
-        assert watched.outside == [] and watched.complaints == []
-        assert findings(page) == []
-        narrow = Watched(browser, 400, dark=True)
-        narrow.open(file)
-        assert narrow.width <= 400 and findings(narrow.page) == []
+def test_the_page_of_all_nights_works_by_itself(browser: Browser, file: Path) -> None:
+    watched = Watched(browser)
+    page = watched.open(file)
+    expect(page.locator('[data-chart="nights"] svg.marks')).to_be_visible()
+    page.locator("select").select_option(index=1)
+    page.locator("details.numbers summary").click()
+    expect(page.locator("details.numbers tbody tr").first).to_be_visible()
+    expect(page.locator("#nights tbody tr")).to_have_count(3)
+    expect(page.locator("#nights tr.alarm")).to_have_count(1)
+    assert page.evaluate("typeof hacked") == "undefined"
+    assert watched.outside == [] and watched.complaints == []
+    assert findings(page) == []
+    narrow = Watched(browser, 400, dark=True)
+    narrow.open(file)
+    assert narrow.width <= 400 and findings(narrow.page) == []

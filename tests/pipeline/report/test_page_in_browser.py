@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,11 @@ from playwright.sync_api import Browser, Page, expect
 from pipeline.report import page as pages
 from pipeline.report.contents import contents_of
 from tests.builders import random_run
-from tests.checks.browser import Watched, browsing, findings
+from tests.checks.browser import Watched, findings
 
 ATTACK = '<img src=x onerror="hacked=1">\'"</script><b>'
 METHODS = (*random_run.METHODS[:2], ATTACK, "interfacegan_conditional", "rfm", *random_run.METHODS[2:])
 WIDTHS = (1280, 800, 400)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -144,30 +137,28 @@ def test_intervals_of_single_attributes_are_shown_when_asked(page: Page) -> None
     expect(interval).to_be_visible()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_wider_than_the_window(browser: Browser, file: Path, width: int) -> None:
-    watched = Watched(browser, width)
+def test_nothing_is_wider_than_the_window(browser: Browser, file: Path) -> None:
+    watched = Watched(browser, WIDTHS[0])
     page = watched.open(file)
     expect(page.locator(".cards figure").first).to_be_visible()
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    assert watched.width == width
-    if width == 1280:
-        wide = "(tables) => tables.filter((one) => one.scrollWidth > innerWidth).map((one) => one.closest('[id]').id)"
-        assert page.locator("main table:not(.list)").evaluate_all(wide) == []
+    wide = "(tables) => tables.filter((one) => one.scrollWidth > innerWidth).map((one) => one.closest('[id]').id)"
+    assert page.locator("main table:not(.list)").evaluate_all(wide) == []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert watched.width == width
     watched.close()
 
 
 def test_it_is_dark_where_the_system_is(browser: Browser, file: Path) -> None:
-    shades = []
-    for dark in (False, True):
-        watched = Watched(browser, dark=dark)
-        page = watched.open(file)
-        shades.append(
-            [page.evaluate(f"getComputedStyle(document.body).{name}") for name in ("backgroundColor", "color")]
-        )
-        if dark:
-            assert findings(page, "color-contrast") == []
-        watched.close()
+    watched = Watched(browser)
+    page = watched.open(file)
+    colours = "(({backgroundColor, color}) => [backgroundColor, color])(getComputedStyle(document.body))"
+    shades = [page.evaluate(colours)]
+    page.emulate_media(color_scheme="dark")
+    shades.append(page.evaluate(colours))
+    assert findings(page, "color-contrast") == []
+    watched.close()
     (light, ink), (night, chalk) = ([sum(map(int, re.findall(r"\d+", one)[:3])) for one in pair] for pair in shades)
     assert night < ink + 200 < light and chalk > 600
 

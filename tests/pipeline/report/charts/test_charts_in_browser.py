@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,11 @@ from pipeline.report import page
 from pipeline.report.charts.marks import marks
 from pipeline.report.contents import contents_of
 from tests.builders import random_run
-from tests.checks.browser import Watched, browsing, findings
+from tests.checks.browser import Watched, findings
 
 CONTENTS = contents_of(random_run.whole())
 POINTS = "[data-chart='{}'] svg .mark-symbol.role-mark path"
 DRAWN = "[data-chart='{}'][data-drawn]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +61,10 @@ def test_every_chart_is_drawn_and_fits(browser: Browser, file: Path, width: int,
 def test_only_charts_near_the_window_are_drawn_at_first(browser: Browser, file: Path) -> None:
     watched = Watched(browser)
     opened = watched.open(file)
-    opened.wait_for_timeout(300)
-    assert opened.locator("[data-drawn]").count() < opened.locator("[data-chart]").count()
+    first, *_, last = keys(opened)
+    drawn(opened, first)
+    opened.evaluate("new Promise((resolve) => requestIdleCallback(resolve))")
+    assert opened.locator(DRAWN.format(first)).count() == 1 and opened.locator(DRAWN.format(last)).count() == 0
     watched.close()
 
 

@@ -10,17 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipeline.showing.demo.editing import Editing
 from pipeline.showing.trained_run import TrainedRun
-from tests.checks.browser import Watched, browsing, findings
+from tests.checks.browser import Watched, findings
 from tests.checks.demo_server import serving
 
 START = "#random,3"
 PATIENCE = 20_000  # milliseconds, on a machine that is busy
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture
