@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pipeline.chain.links import Chain, Link
 from pipeline.errors import ClusterError
 from pipeline.settings.settings import Settings
+from pipeline.storage.run_log import computing
 from pipeline.storage.stages import MANIFEST, Stage, is_complete
 from pipeline.storage.unfinished import note_failure
 from tasks.luigi_apart import luigi
@@ -129,6 +130,12 @@ class StageTask(RunTask):
 
     def run(self) -> None:
         """Compute and publish the stage, continuing from the shards that are there."""
+        link = self.link
+        with computing(self.settings, link.stage.name if link.method else link.title, link.method):
+            self.compute()
+
+    def compute(self) -> None:
+        """What `run` computes, in the log of the run."""
         self.link.run()
 
     def on_failure(self, exception: BaseException) -> str:

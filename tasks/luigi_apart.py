@@ -82,7 +82,7 @@ def _refuse_code() -> None:
 
 
 def configure_logging(level: str) -> None:
-    """Show Luigi's log from that level on, and keep Luigi from configuring logging by itself."""
+    """Print Luigi's log from that level on, and keep Luigi from configuring logging by itself."""
     from luigi.configuration import get_config
 
     get_config().set("core", "no_configure_logging", "true")
@@ -90,6 +90,7 @@ def configure_logging(level: str) -> None:
     log.setLevel(level)
     log.propagate = False
     handler = logging.StreamHandler()
+    handler.setLevel(level)  # the log of a run has its warnings in any case
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     log.handlers = [handler]
 

@@ -10,6 +10,7 @@ from pipeline.nights.conclusion import conclude
 from pipeline.nights.notes import Note, is_published, marker, night_name, note_path, set_aside_for, settle
 from pipeline.report.archive import AHEAD
 from pipeline.report.publish import run_report
+from pipeline.storage.run_log import computing
 from tasks.base import LAST, RunTask
 from tasks.luigi_apart import luigi
 from tasks.mail import mailer
@@ -93,7 +94,8 @@ class Nightly(NightTask):
         if self.recompute_from:
             yield self.clone(Stages)
             same, other = settle(self.settings, self.name)
-        folder = run_report(self.settings, night=self.date)
+        with computing(self.settings, "report"):
+            folder = run_report(self.settings, night=self.date)
         note = Note(f"{self.date:%Y-%m-%d}", folder.name, self.recompute_from, same, other)
         conclude(self.settings, self.name, note, mailer())
 

@@ -8,6 +8,7 @@ import tasks.stages  # noqa: F401  the task of a stage is found by its kind
 from pipeline.report.finding import find_report
 from pipeline.report.publish import run_report
 from pipeline.settings.settings import Settings
+from pipeline.storage.run_log import computing
 from tasks.base import RunTask, StageTask, task_of
 from tasks.luigi_apart import luigi
 
@@ -58,7 +59,8 @@ class PublishReport(RunTask):
 
     def run(self) -> None:
         """Publish, by one rename."""
-        run_report(self.settings)
+        with computing(self.settings, "report"):
+            run_report(self.settings)
 
 
 class Evaluation(Stages):

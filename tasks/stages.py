@@ -91,7 +91,7 @@ class CalibrateRange(MethodTask):
         """A manifest per attribute."""
         return [ManifestTarget(link.stage, self.settings.outputs) for link in self.links]
 
-    def run(self) -> None:
+    def compute(self) -> None:
         """Calibrate every attribute of this task in one pass."""
         self.chain.calibrate_all(self.method, self.calibrated)
 

@@ -17,8 +17,10 @@ from pipeline.errors import ClusterError
 from pipeline.execution.gpus import VISIBLE, assigned
 from pipeline.execution.joined import Joined
 from pipeline.execution.joining import able_workers, find_workers, join
+from pipeline.execution.messages import TOPIC, hear, send_messages
 from pipeline.execution.processes import most_open_files, name_user, signals_later
 from pipeline.settings.machine import Machine
+from pipeline.storage.log_lines import DASK
 
 if TYPE_CHECKING:
     from distributed import Client, Future, SpecCluster
@@ -50,6 +52,7 @@ class Workers:
         self.resources = {"GPU": 1} if machine.device.startswith("cuda") else {}
         self.joined = Joined(client) if cluster is None else None
         client.subscribe_topic("all", _notice_death)
+        client.subscribe_topic(TOPIC, hear)
 
     def count(self) -> int | None:
         """Number of connected workers that can take our tasks; None if the scheduler does not answer."""
@@ -180,6 +183,7 @@ def close() -> None:
 def dask_setup(worker: object) -> None:
     """Dask calls this when a local worker starts. The worker ignores Ctrl-C: the main process stops it."""
     _quiet()
+    send_messages(worker)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -311,9 +315,12 @@ def _notice_death(event: tuple[float, Any]) -> None:
 
 
 def _quiet() -> None:
-    """Silence Dask's log; this package logs the events of shards and workers."""
-    import distributed.client  # noqa: F401  (its import sets the levels of its loggers)
+    """Print nothing of Dask's log, which has no remedies; the log of the run has its warnings."""
+    import distributed.client  # noqa: F401  (its import gives its loggers their levels and handlers)
 
-    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
-        logging.getLogger(name).setLevel(SILENT)
-    logging.getLogger("tornado.application").setLevel(SILENT)
+    for name in DASK:
+        logger = logging.getLogger(name)
+        logger.handlers = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]
+        logger.setLevel(logging.WARNING)
+        logger.addHandler(logging.NullHandler())  # without a handler, Python prints
+        logger.propagate = False

@@ -17,9 +17,11 @@ from pipeline.execution import cluster
 from pipeline.execution.admission import Demand, connection_lost, unfit
 from pipeline.execution.cluster import Workers
 from pipeline.execution.jobs import Call, Fault, Job, Outcome, Progress, ShardFunction, compute_shard
+from pipeline.execution.messages import collected, relay
 from pipeline.execution.origin import Origin, sees
 from pipeline.execution.transfer import Remote, take_shard
 from pipeline.storage.elsewhere import reaching
+from pipeline.storage.log_lines import note
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -158,8 +160,9 @@ def _collect(job: Job, workers: Workers, sent: Sent) -> None:
             if future.status == "cancelled" or not workers.is_connected:
                 raise connection_lost() from error
             raise job.poisoned(index, Fault.of(error)) from error
+        relay(outcome.messages, outcome.worker, job.name(index))
         if outcome.fault is not None:
-            log.debug("%s", outcome.fault.trace)
+            note(outcome.fault.trace, logging.ERROR, shard=job.name(index), worker=outcome.worker)
             if outcome.fault.passing and index not in tried:
                 tried.add(index)
                 sent.send(index)
@@ -235,17 +238,18 @@ def run_task(
             last = now
             worker.log_event(topic, (index, float(done), float(total), str(message)))
 
-    try:
-        if origin is None or sees(origin.probe):
-            outcome = compute_shard(function, call, threads, progress)
-        else:
-            outcome = _compute_apart(Remote(origin, worker), function, call, threads, progress)
-    except Exception as error:
-        return Outcome(None, 0.0, fault=Fault.of(error))
+    with collected() as kept:
+        try:
+            if origin is None or sees(origin.probe):
+                outcome = compute_shard(function, call, threads, progress)
+            else:
+                outcome = _compute_apart(Remote(origin, worker), function, call, threads, progress)
+        except Exception as error:
+            outcome = Outcome(None, 0.0, fault=Fault.of(error))
     if isinstance(outcome.error, WeightsError):
         named = f"Dask worker {worker.address} on {socket.gethostname()}: {outcome.error}"
-        return Outcome(None, 0.0, ClusterError(named))
-    return outcome
+        outcome = Outcome(None, 0.0, ClusterError(named))
+    return replace(outcome, messages=kept.all(), worker=worker.address)
 
 
 def _compute_apart(remote: Remote, function: ShardFunction, call: Call, threads: int, progress: Progress) -> Outcome:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import LatentbenchError, StageError
+from pipeline.execution.messages import Message
 from pipeline.execution.processes import name_user, use_threads
 from pipeline.progress import Display
 
@@ -52,7 +53,8 @@ class Fault:
 class Outcome:
     """The outcome of a shard: a result, a LatentbenchError, or a fault.
 
-    `files` are what it wrote on a worker that does not see the outputs folder: records and bytes.
+    `files` are what it wrote on a worker that does not see the outputs folder: records and bytes. `messages` are what
+    was logged in the worker meanwhile, and `worker` is its address.
     """
 
     result: Any
@@ -60,6 +62,8 @@ class Outcome:
     error: LatentbenchError | None = None
     fault: Fault | None = None
     files: tuple[tuple[ShardRecord, bytes], ...] = ()
+    messages: tuple[Message, ...] = ()
+    worker: str = ""
 
 
 @dataclass

@@ -38,7 +38,10 @@ from pipeline.report.pictures import strips_of
 from pipeline.report.workshop import input_digests, point_latest, publishing, write_publication
 from pipeline.settings.settings import Settings
 from pipeline.statistics.bootstrap import Bootstrap
+from pipeline.storage.log_lines import LOG, note
 from pipeline.storage.provenance import code_commit, machine_facts, package_versions
+from pipeline.storage.run_log import PUBLISHED as PUBLISHED_AS
+from pipeline.storage.run_log import read_log
 from pipeline.storage.stages import Stage, building, read_manifest
 from pipeline.tables.parquet import read_stage
 from pipeline.tables.schemas import GALLERY, PUBLISHED, RUN_COLUMNS, RUNS, SCORES, SPREAD
@@ -73,6 +76,7 @@ def run_report(
             with publishing(settings.outputs, stage, run_folder(settings.outputs, run_id)) as folder:
                 _fill(folder, chain, stage, inputs, run_id, dated, night)
             found = run_folder(settings.outputs, run_id)
+            note(f"{PUBLISHED_AS}{run_id}")
             _check_clock(settings.outputs, found, run_date)
         point_latest(settings.outputs)
     return found
@@ -124,9 +128,10 @@ def _fill(
     html = page.render(contents_of(tables, strips, before), domain_summary=chain.card.summary)
     manifest = record | {"run_date": dated.isoformat(), "report_version": VERSION, "inputs": inputs}
     stamp = {"latentbench.run_id": run_id, "latentbench.commit": record["commit"]}
-    write_publication(
-        folder, {f"{name}.parquet": (tables[name], PUBLISHED[name]) for name in tables}, (PAGE, html), manifest, stamp
-    )
+    lines = read_log(chain.settings)
+    texts = {PAGE: html} | ({LOG: lines} if lines else {})
+    files = {f"{name}.parquet": (tables[name], PUBLISHED[name]) for name in tables}
+    write_publication(folder, files, texts, manifest, stamp)
 
 
 def _held(chain: Chain, table: str, stages: Sequence[Stage]) -> pa.Table:

@@ -78,20 +78,21 @@ def input_digests(stage: Stage, outputs: Path) -> dict[str, str]:
 def write_publication(
     folder: Path,
     tables: Mapping[str, tuple[pa.Table, pa.Schema]],
-    page: tuple[str, str],
+    texts: Mapping[str, str],
     record: Mapping[str, Any],
     stamp: Mapping[str, str],
 ) -> None:
-    """Write tables and a page into an empty folder, and the manifest that names each file with its size and sha256.
+    """Write tables and texts into an empty folder, and the manifest that names each file with its size and sha256.
 
-    tables: file name -> rows and schema; `stamp` joins each file's metadata. page: its file name and HTML. record: the
-    manifest's other fields.
+    tables: file name -> rows and schema; `stamp` joins each file's metadata. texts: file name -> the page's HTML, and
+    the run's log. record: the manifest's other fields.
     """
     rows = {name: write_table(table, schema, folder / name, metadata=stamp) for name, (table, schema) in tables.items()}
-    (folder / page[0]).write_text(page[1], encoding="utf-8")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     files = {
         name: {"rows": rows.get(name), "bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
-        for name in (*rows, page[0])
+        for name in (*rows, *texts)
     }
     manifest = {**record, "schema_version": FORMAT_VERSION, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

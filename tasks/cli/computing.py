@@ -22,6 +22,7 @@ from pipeline.planning.run_board import RunBoard
 from pipeline.planning.time_left import TimeLeft
 from pipeline.report.seconds import print_phases, print_stages
 from pipeline.settings.settings import Settings
+from pipeline.storage.run_log import recording
 from pipeline.storage.runs import alone
 from tasks.base import RunTask, StageTask
 from tasks.cli.consoles import err, out
@@ -168,10 +169,13 @@ def whatever_is_printed() -> Iterator[None]:
 
 @contextmanager
 def _alone(settings: Settings, chain: Chain) -> Iterator[None]:
-    """Hold the right to run these settings, and let SIGTERM end the run as Ctrl-C does. Raises BusyError."""
+    """Hold the right to run these settings, and write their log; SIGTERM ends the run as Ctrl-C does.
+
+    Raises BusyError.
+    """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with alone(settings, [link.stage for link in chain.links]):
+        with alone(settings, [link.stage for link in chain.links]), recording(settings):
             yield
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -94,7 +94,7 @@ def _fill(folder: Path, method: str, runs: Sequence[VariantRun], identity: dict[
     }
     stamp = {"latentbench.ablation": identity["name"], "latentbench.commit": record["commit"]}
     html = render(table.to_pandas(), runs, record, domain_summary=card.summary)
-    write_publication(folder, {TABLE: (table, schemas.ABLATION)}, (PAGE, html), record, stamp)
+    write_publication(folder, {TABLE: (table, schemas.ABLATION)}, {PAGE: html}, record, stamp)
 
 
 def read_ablation(folder: Path) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import socket
 import ssl
@@ -19,6 +20,7 @@ from pipeline.errors import ClusterError
 from pipeline.execution import cluster
 from pipeline.execution.cluster import Workers, workers_for
 from pipeline.settings.machine import Machine
+from pipeline.storage.log_lines import DASK
 from tests.builders import experiments
 
 MACHINE = experiments.machine(workers=2)
@@ -82,9 +84,30 @@ def _ignores_ctrl_c() -> bool:
     )
 
 
-def test_dask_keeps_its_log_to_itself(workers: Workers, capfd: pytest.CaptureFixture[str]) -> None:
-    levels = workers.client.run(lambda: logging.getLogger("distributed").getEffectiveLevel())
-    assert levels and all(level > logging.CRITICAL for level in levels.values())
+def test_dask_prints_nothing_and_the_run_hears_its_warnings(workers: Workers) -> None:
+    heard: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    handler = logging.Handler()
+    handler.emit = heard.put  # type: ignore[assignment, method-assign]
+    here = logging.getLogger("distributed")
+    here.addHandler(handler)
+    try:
+        printers = workers.client.run(_warn)
+        records = [heard.get(timeout=30) for _ in printers]
+    finally:
+        here.removeHandler(handler)
+    assert list(printers.values()) == [[], []] and not any(map(_prints, here.handlers))
+    assert {record.getMessage() for record in records} == {"lost contact"}
+    assert {record.__dict__["worker"] for record in records} == set(printers)
+
+
+def _prints(handler: logging.Handler) -> bool:
+    return type(handler) is logging.StreamHandler
+
+
+def _warn() -> list[str]:
+    """Warn as Dask does; answers the handlers that print."""
+    logging.getLogger("distributed.worker").warning("lost contact")
+    return [str(handler) for name in DASK for handler in logging.getLogger(name).handlers if _prints(handler)]
 
 
 @pytest.mark.parametrize(
