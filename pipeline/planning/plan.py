@@ -22,7 +22,7 @@ PARTIAL = "partly there"
 MISSING = "to compute"
 
 FOLDERS = (STAGES, "reports", ".publishing")  # that a run makes under the outputs folder
-
+SPARE = 16 * 2**20  # bytes that a run leaves free
 
 Number = TypeVar("Number", int, float)
 
@@ -163,13 +163,16 @@ def folder_obstacle(outputs: Path) -> str:
 
 
 def disk_shortage(chain: Chain, needs: Whole) -> str:
-    """Needed and free disk, and what to do, if the disk is too small for a run; empty if it is not."""
-    if needs.disk_needed <= needs.disk_free:
+    """Needed and free disk, and what to do, if the disk is too small for a run; empty if it is not.
+
+    What a run needs is an estimate, so a tenth more, and SPARE bytes, must be free.
+    """
+    if not needs.bytes_to_write or needs.disk_needed * 1.1 + SPARE <= needs.disk_free:
         return ""
     return (
-        f"The run would write about {in_mib(needs.disk_needed)}, and {in_mib(needs.disk_free)} are free at "
-        f"{chain.settings.outputs.absolute()}. Make room, name another folder with --outputs, or ask for less "
-        "(--profile, --method)."
+        f"The run would write about {in_mib(needs.disk_needed)}: expected a tenth more and {in_mib(SPARE)} free at "
+        f"{chain.settings.outputs.absolute()}, found {in_mib(needs.disk_free)}. Make room (`latentbench gc` says what "
+        "nobody needs), name another folder with --outputs, or ask for less (--profile, --method)."
     )
 
 

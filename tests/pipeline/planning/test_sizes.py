@@ -19,7 +19,7 @@ from pipeline.methods import registry
 from pipeline.methods.interface import Method
 from pipeline.planning import sizes
 from pipeline.planning import whole as machine
-from pipeline.planning.plan import check_machine, disk_shortage, memory_shortage, plan, size, without_size
+from pipeline.planning.plan import SPARE, check_machine, disk_shortage, memory_shortage, plan, size, without_size
 from pipeline.planning.sizes import Size, size_of
 from pipeline.planning.table_bytes import GIB, MIB, row_bytes, table_bytes
 from pipeline.planning.whole import Whole, free_disk, in_mib, report_size, whole
@@ -192,15 +192,29 @@ def test_a_run_that_the_disk_cannot_hold_stops_before_it_computes(
     chain = full(tmp_path)
     short_of(chain, monkeypatch, 3 * MIB)
     with pytest.raises(
-        StageError, match=r"would write about .* GiB, and 3\.0 MiB are free at .*--outputs.*check_disk=false"
+        StageError,
+        match=r"would write about .* GiB: .*, found 3\.0 MiB\. .*latentbench gc.*--outputs.*check_disk=false",
     ):
         check_machine(chain)
     chain.settings = chain.settings.on(check_disk=False)
-    assert "3.0 MiB are free" in check_machine(chain)
+    assert "found 3.0 MiB" in check_machine(chain)
     monkeypatch.undo()
     chain.settings = chain.settings.on(check_disk=True)
     if free_disk(tmp_path) > 20 * GIB:
         assert check_machine(chain) == ""
+
+
+def test_what_a_run_needs_is_an_estimate_with_a_margin_and_a_run_that_writes_nothing_always_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = full(tmp_path)
+    needed = whole(chain, [True] * len(chain.links)).disk_needed
+    enough = int(needed * 1.1) + SPARE + 1
+    for free, fits in ((needed, False), (enough - 2, False), (enough, True)):
+        monkeypatch.setattr(machine, "free_disk", lambda outputs, free=free: free)
+        assert (disk_shortage(chain, whole(chain, [True] * len(chain.links))) == "") == fits
+    monkeypatch.setattr(machine, "free_disk", lambda outputs: 0)
+    assert disk_shortage(chain, whole(chain, [False] * len(chain.links))) == ""
 
 
 def test_the_command_line_refuses_and_can_be_told_not_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
