@@ -23,6 +23,7 @@ help:
 	@echo "make notebook   install with Jupyter's kernel, run examples/reports.ipynb; OUTPUTS=DIR: on runs of yours, into DIR"
 	@echo "make faults   install, kill, stop, fill, damage and limit a small run for half an hour; build/faults/faults.md (docs/explanation/faults.md)"
 	@echo "make parity CHECKOUTS=DIR   install, compare with checkouts of the authors' code in DIR; runs that code (docs/explanation/parity.md)"
+	@echo "make audit   install pip-audit, look for known weaknesses of the packages of constraints.txt; OSV=URL: in a mirror of OSV"
 	@echo "make clean   remove $(VENV) and caches; outputs/ stays"
 
 install: $(STAMP)
@@ -72,6 +73,14 @@ parity: $(if $(CHECKOUTS),,no-checkouts) $(STAMP)
 no-checkouts:
 	@echo "make faults   install, kill, stop, fill, damage and limit a small run for half an hour; build/faults/faults.md (docs/explanation/faults.md)"
 	@echo "make parity CHECKOUTS=DIR: name the folder that holds the checkouts; docs/explanation/parity.md says which"; exit 2
+
+AUDIT := $(BIN)/python -m pip_audit -r constraints.txt --no-deps --disable-pip --strict --progress-spinner off
+audit: $(STAMP)
+	$(PIP) -e '.[audit]'
+	@$(AUDIT) $(if $(OSV),--vulnerability-service osv --osv-url "$(OSV)") || { \
+		echo "make audit: expected no known weakness. Listed above: raise these packages in constraints.txt. An error of"; \
+		echo "the connection above: nothing was looked up; try again with a network, or name a mirror: make audit OSV=URL"; \
+		exit 1; }
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -29,13 +29,19 @@ MOST_HELD = 20  # subjects that are named
 
 @dataclass(frozen=True)
 class Notice:
-    """A message about a night: `text` is Markdown, `facts` are for programs, and one `about` is throttled together."""
+    """A message about a night: `text` is Markdown, `facts` are for programs, and one `about` is throttled together.
+
+    The subject is made one line, since names from outside must add no header to a mail.
+    """
 
     about: str
     subject: str
     text: str
     alarming: bool
     facts: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", " ".join(self.subject.split()))
 
 
 def inform(
@@ -81,7 +87,8 @@ def _held_back(subjects: list[str]) -> str:
 
 def _posted(address: str, notice: Notice, text: str) -> bool:
     """Post a message; answers whether it was taken. Errors of the server and of the network are tried again."""
-    body = json.dumps({"text": f"{notice.subject}\n\n{text}", **notice.facts}).encode()
+    shown = f"{notice.subject}\n\n{text}".replace("&", "&amp;").replace("<", "&lt;")  # <!channel> would call everybody
+    body = json.dumps({"text": shown, **notice.facts}).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "latentbench"}
     fault = ""
     for attempt in range(ATTEMPTS):

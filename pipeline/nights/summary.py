@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from pipeline.metrics.base import ALL
@@ -93,18 +94,27 @@ def score_in_words(finding: FlaggedScore, domain: str) -> str:
 
 def markdown(night: Night, note: Note, result: GateResult) -> str:
     """The night as Markdown: its paragraph, and a table for each group of findings."""
-    lines = [f"# Night {night.date}: {verdict(result)}", "", paragraph(night, note, result), ""]
+    lines = [f"# Night {inert(night.date)}: {verdict(result)}", "", inert(paragraph(night, note, result)), ""]
     for group in groups_of(result.findings):
         first = group[0]
-        lines += [f"## {first.method}: {NOUNS[first.kind, first.verdict]} since {first.since}", ""]
-        lines += [f"Likely cause: {in_a_sentence(first.causes)}.", ""]
+        lines += [f"## {inert(first.method)}: {NOUNS[first.kind, first.verdict]} since {inert(first.since)}", ""]
+        lines += [f"Likely cause: {inert(in_a_sentence(first.causes))}.", ""]
         lines += ["| protocol | metric | attribute | level | network | before | tonight | p | tested on |"]
         lines += ["|---|---|---|---|---|---:|---:|---:|---|"]
         lines += [_row(finding) for finding in group[:MOST]]
         more = len(group) - MOST
         lines += [f"\nand {more} more, in `scores.parquet` of the run.\n" if more > 0 else ""]
-    lines += [f"Run `{night.run_id}`, commit `{night.manifest.get('commit', 'unknown')}`."]
+    lines += [f"Run {inert(night.run_id)}, commit {inert(str(night.manifest.get('commit', 'unknown')))}."]
     return "\n".join(lines) + "\n"
+
+
+def inert(text: str) -> str:
+    r"""Text from outside as one line of Markdown that is no tag, link, picture, code or cell.
+
+    >>> print(inert("<b>a|b</b> ![x](http://x)"))
+    \<b>a\|b\</b> !\[x](http://x)
+    """
+    return re.sub(r"([\\<|`\[])", r"\\\1", " ".join(text.split()))
 
 
 def _row(finding: FlaggedScore) -> str:
@@ -112,4 +122,4 @@ def _row(finding: FlaggedScore) -> str:
     level = "" if finding.level is None else f"{finding.level:g}"
     cells = [finding.protocol, finding.metric, finding.attribute, level, finding.network]
     numbers = [f"{finding.before:.4g}", f"{finding.after:.4g}", f"{finding.p:.2g}", tested[finding.kind]]
-    return f"| {' | '.join([*cells, *numbers])} |"
+    return f"| {' | '.join([*map(inert, cells), *numbers])} |"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -134,3 +135,26 @@ def test_mail_counts_as_a_message(tmp_path: Path) -> None:
     for _ in range(2):
         inform(tmp_path, Watch(), NOTICE, mail=mail)
     assert mails == [("2026-11-28: 2 regressions", "l2l became worse.")]
+
+
+def test_a_name_from_outside_adds_no_header_and_calls_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mails: list[str] = []
+    bodies: list[dict[str, Any]] = []
+
+    def refuse(request: Any, timeout: float) -> None:
+        bodies.append(json.loads(request.data))
+        raise urllib.error.URLError("refused")
+
+    monkeypatch.setattr(notices, "PAUSE", 0.0)
+    monkeypatch.setattr(notices._OPENER, "open", refuse)
+    hostile = notices.Notice("a", "x\r\nBcc: me@example.org", "<!channel> & all", True, {})
+    watch = Watch(webhook="https://chat.example/hooks/secret-token")
+    with caplog.at_level("WARNING", "latentbench"):
+        assert notices.inform(tmp_path, watch, hostile, lambda subject, text: not mails.append(subject))
+    assert mails == ["x Bcc: me@example.org"]
+    assert bodies and all(body["text"].endswith("&lt;!channel> &amp; all") for body in bodies)
+    assert caplog.records and "secret-token" not in caplog.text
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files and not any("secret-token" in path.read_text() for path in files)

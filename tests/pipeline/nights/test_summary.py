@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pipeline.nights.gate import gate
@@ -46,3 +47,14 @@ def test_the_first_night_says_that_it_is(tmp_path: Path) -> None:
     night = publish(tmp_path, 0, {"l2l": values_of(1)})
     result = gate(night, [], [], Watch())
     assert "first night of its series" in paragraph(night, Note(night.date, ""), result)
+
+
+def test_names_from_outside_are_text_in_markdown(tmp_path: Path) -> None:
+    name, commit = "<img src=x>|`a`\n# b [c](http://x)", "`<script>"
+    before = publish(tmp_path, 0, {name: values_of(1)}, commit=commit)
+    night = publish(tmp_path, 1, {name: values_of(1) + 0.05}, commit=commit)
+    text = markdown(night, Note(night.date, night.folder.name), gate(night, [before], [], Watch()))
+    assert "img src" in text and "script" in text
+    assert re.search(r"(?<!\\)(<|`|\[)", text) is None and "\n# b" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {10}
