@@ -15,7 +15,7 @@ import latentbench
 from latentbench import running
 from pipeline.errors import ConfigError, CorruptShardError, StageError, UnknownNameError
 from pipeline.metrics import base as metrics
-from tests.builders import random_run
+from tests.builders import random_run, random_scores
 
 ROOT = Path(__file__).parents[1]
 RUN_ID = "20261120T031500Z-1a2b3c4d"
@@ -125,7 +125,7 @@ def test_an_empty_name_is_not_all_of_them(argument: str) -> None:
 
 def test_reports_are_runs_with_tables(outputs: Path) -> None:
     tables = random_run.tables(RUN_ID)
-    random_run.publish_folder(outputs, LATER, {"scores": random_run.scores(LATER)})
+    random_run.publish_folder(outputs, LATER, {"scores": random_scores.scores(LATER)})
     first, second = latentbench.reports(outputs)
     assert (first.run_id, second.run_id) == (RUN_ID, LATER)
     assert first.folder == outputs / "reports" / f"run_id={RUN_ID}" and first.page == first.folder / "report.html"
@@ -153,7 +153,7 @@ def test_a_damaged_table_is_refused(outputs: Path) -> None:
 def test_a_damaged_manifest_is_named_and_left_out(
     outputs: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = random_run.publish_folder(outputs, LATER, {"scores": random_run.scores(LATER)})
+    folder = random_run.publish_folder(outputs, LATER, {"scores": random_scores.scores(LATER)})
     (folder / "manifest.json").write_text("{")
     monkeypatch.setattr(logging.getLogger("latentbench"), "propagate", True)
     with caplog.at_level(logging.WARNING, "latentbench"):

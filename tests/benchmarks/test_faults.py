@@ -17,7 +17,7 @@ from benchmarks.faults.ground import Ground
 from benchmarks.faults.kills import SHARES
 from benchmarks.faults.outcome import Fault, Result, Results, table
 from benchmarks.faults.processes import Command, Ended, reason
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 
 LEAVES = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
 
@@ -81,7 +81,7 @@ def test_a_process_that_is_left_is_seen_and_ended(tmp_path: Path, monkeypatch: p
 
 
 def test_one_other_bit_is_seen_and_another_run_id_is_not(tmp_path: Path) -> None:
-    edits = random_run.edits(n_faces=2)
+    edits = random_edits.edits(n_faces=2)
     folders = [tmp_path / name for name in ("before", "after")]
     for folder, run_id in zip(folders, ("20261120T031500Z-0a1b2c3d", "20261121T031500Z-0a1b2c3d"), strict=True):
         random_run.publish_folder(folder, run_id, {"edits": edits})

@@ -15,7 +15,7 @@ from pipeline.methods import registry
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections.claims import Verdict, verdicts
 from tests.builders import random_run
-from tests.builders.random_run import score
+from tests.builders.random_scores import score
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pipeline.nights.history import Night
 from pipeline.nights.notes import Note
 from pipeline.storage.fingerprint import digest
 from pipeline.tables.schemas import FACE_SCORES, SCORES
-from tests.builders import random_run
+from tests.builders import random_run, random_scores
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 METRICS = ("identity_distance", "lpips")
@@ -47,7 +47,7 @@ def publish(
             more = {"network": NETWORK, "ci_low": row.mean() - half, "ci_high": row.mean() + half}
             more |= {"n_faces": len(row), "n_images": len(row), "method_version": (versions or {}).get(method, 1)}
             for attribute in ("age", "all"):
-                line = random_run.score(method, attribute, metric, float(row.mean()), **more)
+                line = random_scores.score(method, attribute, metric, float(row.mean()), **more)
                 scores.append({"run_id": run_id, "run_date": date, **line})
             names = {"protocol": "l2l-2022", "method": method, "attribute": "age", "metric": metric, "network": NETWORK}
             faces += [{**names, "face_id": face, "value": float(value), "n": 1} for face, value in enumerate(row)]

@@ -16,7 +16,7 @@ from pipeline.settings.settings import Settings
 from pipeline.storage.stages import ShardRecord, building, write_shard
 from pipeline.tables.parquet import write_table
 from pipeline.tables.schemas import CONSISTENCY, EDITS, GALLERY, MATCHED, RANGES, RATES, RESCORING, SCORES, SPREAD
-from tests.builders import random_run
+from tests.builders import random_edits, random_run, random_scores
 
 ROLES = ("generator", "scorer_a", "scorer_b", "recognizer_a", "recognizer_b", "perception", "detector")
 OWN_SCORES = pa.schema([field for field in SCORES if field.name not in ("run_id", "run_date")], SCORES.metadata)
@@ -53,7 +53,7 @@ def lay_down_link(link: Link, settings: Settings, seed: int = 0, extra: dict[str
     table = {"range": "ranges", "rating": "scores"}.get(link.stage.name, link.stage.name)
     contents = {f"{table}.parquet": _content(link.stage.name, link.method, link.attribute, seed)}
     if link.stage.name == "rescoring":
-        rows = random_run.matched_score_rows(link.method, seed)
+        rows = random_scores.matched_score_rows(link.method, seed)
         contents["scores.parquet"] = pa.Table.from_pylist(rows, OWN_SCORES), OWN_SCORES
     with building(link.stage, settings) as builder:
         builder.publish([_written(builder.folder, *each) for each in contents.items()], extra or {})
@@ -68,25 +68,25 @@ def _written(folder: Path, name: str, content: tuple[pa.Table, pa.Schema]) -> Sh
 
 def _content(stage: str, method: str, attribute: str, seed: int) -> tuple[pa.Table, pa.Schema]:
     if stage == "edits":
-        return random_run.edits((method,), seed=seed), EDITS
+        return random_edits.edits((method,), seed=seed), EDITS
     if stage == "scores":
-        return pa.Table.from_pylist(random_run.score_rows(method, seed), OWN_SCORES), OWN_SCORES
+        return pa.Table.from_pylist(random_scores.score_rows(method, seed), OWN_SCORES), OWN_SCORES
     if stage == "matched":
-        return random_run.matched((method,), seed=seed), MATCHED
+        return random_edits.matched((method,), seed=seed), MATCHED
     if stage == "rescoring":
-        return random_run.rescoring((method,), seed=seed), RESCORING
+        return random_edits.rescoring((method,), seed=seed), RESCORING
     if stage == "rates":
-        return random_run.rates((method,), seed=seed), RATES
+        return random_edits.rates((method,), seed=seed), RATES
     if stage == "consistency":
-        return random_run.consistency((method,), seed=seed), CONSISTENCY
+        return random_edits.consistency((method,), seed=seed), CONSISTENCY
     if stage == "rating":
-        return pa.Table.from_pylist(random_run.rated_score_rows(method, seed), OWN_SCORES), OWN_SCORES
+        return pa.Table.from_pylist(random_scores.rated_score_rows(method, seed), OWN_SCORES), OWN_SCORES
     if stage == "spread":
         return _spread(seed), SPREAD
     if stage == "gallery":
         return _gallery(method), GALLERY
     if attribute:
-        rows = [row for row in random_run.ranges((method,)).to_pylist() if row["attribute"] == attribute]
+        rows = [row for row in random_edits.ranges((method,)).to_pylist() if row["attribute"] == attribute]
         return pa.Table.from_pylist(rows, RANGES), RANGES
     nothing = pa.schema([pa.field("nothing", pa.int64())])
     return pa.table({"nothing": [seed]}, nothing), nothing

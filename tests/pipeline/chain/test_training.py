@@ -16,7 +16,7 @@ from pipeline.chain import training
 from pipeline.chain.inputs import load_method
 from pipeline.chain.links import Chain
 from pipeline.errors import CorruptShardError, LatentbenchError, StageError, TrainingDivergedError
-from pipeline.execution import shards
+from pipeline.execution import cluster, shards
 from pipeline.execution.throughput import measured_seconds, store_seconds
 from pipeline.methods.interface import silent
 from pipeline.settings.settings import Settings
@@ -88,7 +88,8 @@ def workers() -> Iterator[None]:
 
 @pytest.fixture
 def side_by_side(workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers know the tiny domain."""
+    """The workers know the tiny domain; that they were lost to an earlier test is forgotten."""
+    cluster.forget_failure()
     monkeypatch.setattr(training, "train_shard_beside", px8.train_beside_on_worker)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from pipeline.domains.base import network_name
 from pipeline.metrics.base import get, names
 from pipeline.metrics.edit_columns import edit_columns
 from pipeline.report.by_face import face_scores, groups
-from pipeline.tables.schemas import FACE_SCORES
-from tests.builders import random_run
+from pipeline.tables.schemas import EDITS, FACE_SCORES
+from tests.builders import random_edits, random_run
 from tests.builders.edit_sets import edit_set
 
 MEANS = [name for name in names() if get(name).samples is not None and get(name).compared]
@@ -20,7 +21,7 @@ METHODS = ("l2l", "random")
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    found = face_scores(random_run.edits(METHODS), random_run.CARD)
+    found = face_scores(random_edits.edits(METHODS), random_run.CARD)
     assert found.schema.equals(FACE_SCORES)
     return found.to_pandas()
 
@@ -35,7 +36,7 @@ def test_what_is_a_mean_is_known() -> None:
 @pytest.mark.parametrize("attribute", ["age", "expression", "all"])
 def test_the_mean_of_a_group_is_the_metric_s_own_score(table: pd.DataFrame, metric: str, attribute: str) -> None:
     """The metric judges the same edits by its own code; so also for all attributes, which is not in the table."""
-    edits = random_run.edits(("l2l",))
+    edits = random_edits.edits(("l2l",))
     columns = edit_columns(edits)
     chosen = np.ones(edits.num_rows, bool) if attribute == "all" else columns["attribute"] == attribute
     own = {name: values[chosen] for name, values in columns.items()}
@@ -55,9 +56,9 @@ def test_the_mean_of_a_group_is_the_metric_s_own_score(table: pd.DataFrame, metr
 
 
 def test_a_method_that_lacks_an_attribute_has_no_face_there() -> None:
-    edits = random_run.edits(METHODS).to_pandas()
+    edits = random_edits.edits(METHODS).to_pandas()
     fewer = edits[~((edits["method"] == "random") & (edits["attribute"] == "age"))]
-    found = face_scores(random_run.pa.Table.from_pandas(fewer, random_run.EDITS, preserve_index=False), random_run.CARD)
+    found = face_scores(pa.Table.from_pandas(fewer, EDITS, preserve_index=False), random_run.CARD)
     group = next(one for one in groups(found.to_pandas()) if (one.metric, one.attribute) == ("lpips", "age"))
     assert group.methods == METHODS
     assert (group.sums.sizes > 0).any(axis=1).tolist() == [True, False]

@@ -20,7 +20,8 @@ from pipeline.report.contents import record_of
 from pipeline.statistics.bootstrap import Bootstrap
 from pipeline.tables.schemas import FACE_SCORES, SCORES
 from tests.builders import random_run
-from tests.builders.random_run import DATE, publish_folder, score
+from tests.builders.random_run import publish_folder
+from tests.builders.random_scores import DATE, score
 
 A, B = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.attributes import EVALUATED
 from pipeline.report.controls import LEVEL, broken, control_checks, flipped_signs
-from tests.builders import random_run
-from tests.builders.random_run import score
+from tests.builders import random_scores
+from tests.builders.random_scores import score
 
 
 def changes(values: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def changes(values: dict[str, np.ndarray]) -> pd.DataFrame:
 
 
 def test_a_noop_without_effect_holds_and_one_with_an_effect_does_not() -> None:
-    scores = pd.DataFrame(random_run.score_rows("noop"))
+    scores = pd.DataFrame(random_scores.score_rows("noop"))
     assert [check.holds for check in control_checks(scores)] == [True]
     for metric, value in (("identity_distance", 0.01), ("ssim", 0.99), ("attribute_change", -0.01)):
         wrong = scores.copy()
@@ -63,7 +63,7 @@ def test_few_attributes_cannot_tell() -> None:
 
 
 def test_a_run_without_controls_has_no_checks() -> None:
-    assert control_checks(pd.DataFrame(random_run.score_rows("l2l"))) == []
+    assert control_checks(pd.DataFrame(random_scores.score_rows("l2l"))) == []
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -7,11 +7,11 @@ import pytest
 
 from pipeline.report.contents import contents_of
 from pipeline.report.edit_means import attribute_change, range_ends, step_means
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 
 
 def test_change_is_that_of_the_edited_attribute_since_the_start() -> None:
-    edits = random_run.edits().to_pandas()
+    edits = random_edits.edits().to_pandas()
     row = edits[(edits["attribute"] == "expression") & (edits["method"] == "l2l")].iloc[4]
     change = attribute_change(edits)
     assert change[row.name] == pytest.approx(float(row["value_smile"]) - float(row["start_value"]), abs=1e-6)
@@ -19,7 +19,7 @@ def test_change_is_that_of_the_edited_attribute_since_the_start() -> None:
 
 
 def test_step_means_leave_out_images_without_a_face() -> None:
-    edits = random_run.edits(("l2l",)).to_pandas()
+    edits = random_edits.edits(("l2l",)).to_pandas()
     edits["identity_mtcnn"] = np.where(edits["face_id"] == 256000, 1.0, 0.25)
     edits["detected"] = edits["face_id"] != 256000
     means = step_means(edits, ["identity_mtcnn"])

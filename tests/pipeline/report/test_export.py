@@ -14,7 +14,7 @@ from pipeline.report import export
 from pipeline.report.export import export_runs
 from pipeline.tables.descriptions import DESCRIPTIONS
 from pipeline.tables.schemas import PUBLISHED
-from tests.builders import random_run
+from tests.builders import random_edits, random_run, random_scores
 from tests.builders.random_run import publish_folder, sign_folder
 
 OLD, NEW = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
@@ -67,8 +67,8 @@ def test_meanings_are_comments(outputs: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_older_than_a_column_has_nulls_in_it(tmp_path: Path) -> None:
-    runs, scores = random_run.runs(OLD), random_run.scores(OLD).slice(0, 3)
-    few = {"edits": random_run.edits(n_faces=1), "ranges": random_run.ranges()}
+    runs, scores = random_run.runs(OLD), random_scores.scores(OLD).slice(0, 3)
+    few = {"edits": random_edits.edits(n_faces=1), "ranges": random_edits.ranges()}
     folder = publish_folder(tmp_path, OLD, {"runs": runs, "scores": scores, **few})
     pq.write_table(runs.drop_columns(["faces"]), folder / "runs.parquet")
     sign_folder(folder)
@@ -120,7 +120,7 @@ def test_a_failure_leaves_the_old_file_alone(outputs: Path, tmp_path: Path, monk
 
 
 def test_a_damaged_table_is_not_exported(tmp_path: Path) -> None:
-    folder = publish_folder(tmp_path, NEW, {"runs": random_run.runs(NEW), "scores": random_run.scores(NEW)})
+    folder = publish_folder(tmp_path, NEW, {"runs": random_run.runs(NEW), "scores": random_scores.scores(NEW)})
     data = bytearray((folder / "scores.parquet").read_bytes())
     data[100] ^= 1
     (folder / "scores.parquet").write_bytes(data)

@@ -10,7 +10,7 @@ from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections import further, paper
 from pipeline.tables.schemas import SCORES
 from tests.builders import random_run
-from tests.builders.random_run import DATE, score
+from tests.builders.random_scores import DATE, score
 
 RUN = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": DATE}
 JUDGES = random_run.judges()

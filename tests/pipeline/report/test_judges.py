@@ -16,12 +16,12 @@ from pipeline.report.markdown import markdown
 from pipeline.report.sections import certainty, matched
 from pipeline.statistics.units import Units
 from pipeline.tables.schemas import JUDGES
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 
 
 @pytest.fixture(scope="module")
 def edits() -> pd.DataFrame:
-    return random_run.edits(("l2l", "noop")).to_pandas()
+    return random_edits.edits(("l2l", "noop")).to_pandas()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_domain_without_cards_says_that_nothing_was_measured(edits: pd.DataFra
 def test_the_embedded_domain_s_cards_are_read() -> None:
     measured = base.measured("synthface")
     card = base.describe("synthface")
-    edits = random_run.edits(("l2l",)).to_pandas()
+    edits = random_edits.edits(("l2l",)).to_pandas()
     found = judges.judges_table(card, measured, edits).to_pandas()
     known = found.dropna(subset=["value"])
     for role, what in (

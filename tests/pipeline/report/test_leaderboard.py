@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.leaderboard import Leaderboard, ScoreColumn, leaderboard, sound_cells
-from tests.builders import random_run
+from tests.builders import random_run, random_scores
 
 LITTLE = "fewer than 50% of the changes were reached"
 DISTANCES = {"l2l": 0.1, "interfacegan": 0.2, "random": 0.05}
@@ -76,7 +76,7 @@ def test_a_score_with_a_flag_of_its_own_takes_no_rank_and_stands_last() -> None:
 
 
 def test_its_scores_are_the_published_ones() -> None:
-    found, scores = board(), random_run.scores().to_pandas()
+    found, scores = board(), random_scores.scores().to_pandas()
     assert [one.row.name for one in found.columns][:3] == [
         "identity distance",
         "change of other attributes",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import pyarrow as pa
 import pytest
 
 from pipeline.report import page, templates
 from pipeline.report.charts import library
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections import provenance, viewer
-from tests.builders import random_run
+from pipeline.tables.schemas import SCORES
+from tests.builders import random_edits, random_run, random_scores
 from tests.checks.html_page import read
 
 ATTACK = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -87,19 +90,19 @@ def test_a_full_run_has_no_banner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_untrusted_names_are_text(html: str) -> None:
     methods = ("l2l", ATTACK)
-    row = random_run.score(ATTACK, "age", ATTACK, 0.5, network=ATTACK, protocol=ATTACK, flag=ATTACK, unit=ATTACK)
+    row = random_scores.score(ATTACK, "age", ATTACK, 0.5, network=ATTACK, protocol=ATTACK, flag=ATTACK, unit=ATTACK)
     judges = {"identity_distance": "mtcnn-onet256", "attribute_change": "scorer_b"}
     more = [
-        random_run.score(name, "age", metric, 0.5, network=judge)
+        random_scores.score(name, "age", metric, 0.5, network=judge)
         for name in methods
         for metric, judge in judges.items()
     ]
-    run = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": random_run.DATE}
+    run = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": random_scores.DATE}
     tables = {
-        "scores": random_run.pa.Table.from_pylist([{**run, **one} for one in (row, *more)], schema=random_run.SCORES),
-        "ranges": random_run.ranges(methods),
-        "edits": random_run.edits(methods),
-        "runs": random_run.runs(commit=ATTACK, weights=f'{{"x": {random_run.json.dumps(ATTACK)}}}'),
+        "scores": pa.Table.from_pylist([{**run, **one} for one in (row, *more)], schema=SCORES),
+        "ranges": random_edits.ranges(methods),
+        "edits": random_edits.edits(methods),
+        "runs": random_run.runs(commit=ATTACK, weights=f'{{"x": {json.dumps(ATTACK)}}}'),
     }
     attacked = page.render(contents_of(tables, random_run.strips(methods)), domain_summary=ATTACK)
     reader = read(attacked)

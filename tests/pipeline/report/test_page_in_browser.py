@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipeline.report import page as pages
 from pipeline.report.contents import contents_of
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 from tests.checks.browser import Watched, findings
 
 ATTACK = '<img src=x onerror="hacked=1">\'"</script><b>'
-METHODS = (*random_run.METHODS[:2], ATTACK, "interfacegan_conditional", "rfm", *random_run.METHODS[2:])
+METHODS = (*random_edits.METHODS[:2], ATTACK, "interfacegan_conditional", "rfm", *random_edits.METHODS[2:])
 WIDTHS = (1280, 800, 400)
 
 

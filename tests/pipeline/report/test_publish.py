@@ -28,7 +28,7 @@ from pipeline.storage.runs import invalidate
 from pipeline.storage.stages import read_manifest
 from pipeline.tables.parquet import read_table
 from pipeline.tables.schemas import LATER, PUBLISHED
-from tests.builders import random_run, random_stages
+from tests.builders import random_run, random_scores, random_stages
 
 ROOT = Path(__file__).parents[3]
 METHODS = ("interfacegan", "noop")
@@ -71,7 +71,11 @@ def published(settings: Settings) -> Path:
 
 def rows_of(method: str) -> list[dict]:
     """Every score of a method, as its stages have them."""
-    return random_run.score_rows(method) + random_run.matched_score_rows(method) + random_run.rated_score_rows(method)
+    return (
+        random_scores.score_rows(method)
+        + random_scores.matched_score_rows(method)
+        + random_scores.rated_score_rows(method)
+    )
 
 
 def visible(outputs: Path) -> list[str]:
@@ -128,7 +132,7 @@ def test_a_card_that_was_measured_again_leads_to_a_new_run(
 
 
 def test_a_control_that_fails_is_warned_of(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    good = random_run.score_rows("noop")
+    good = random_scores.score_rows("noop")
     assert good[0]["metric"] == "identity_distance"
     with caplog.at_level("WARNING", logger="latentbench"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(random_run, "score_rows", lambda method, seed=0: [{**good[0], "method": method, "value": 0.2}])
@@ -139,7 +143,7 @@ def test_a_control_that_fails_is_warned_of(settings: Settings, caplog: pytest.Lo
 
 def test_scores_are_those_of_the_stages(published: Path) -> None:
     scores = pd.read_parquet(published / "scores.parquet")
-    kinds = (random_run.score_rows, random_run.matched_score_rows, random_run.rated_score_rows)
+    kinds = (random_scores.score_rows, random_scores.matched_score_rows, random_scores.rated_score_rows)
     expected = pd.DataFrame([row for kind in kinds for method in METHODS for row in kind(method)])
     assert scores["level"].fillna(0).tolist() == expected["level"].fillna(0).tolist()
     np.testing.assert_array_equal(scores["value"], expected["value"])

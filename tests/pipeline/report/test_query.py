@@ -17,7 +17,7 @@ from pipeline.errors import CorruptShardError, StageError
 from pipeline.report import query as queries
 from pipeline.report.rows import print_rows, text_table
 from pipeline.tables.schemas import LATER, PUBLISHED
-from tests.builders import random_run
+from tests.builders import random_run, random_scores
 from tests.builders.random_run import publish_folder, sign_folder
 
 OLD, NEW = "20261119T031500Z-aaaaaaaa", "20261120T031500Z-1a2b3c4d"
@@ -39,7 +39,7 @@ def test_the_newest_run_is_asked_by_default(outputs: Path) -> None:
 def test_the_query_of_the_issue_gives_the_scores(outputs: Path) -> None:
     sql = "select method, attribute, value from scores where metric = 'identity_distance'"
     rows = queries.query(outputs, sql)
-    expected = random_run.scores(NEW).to_pandas()
+    expected = random_scores.scores(NEW).to_pandas()
     expected = expected[expected["metric"] == "identity_distance"]
     assert sorted(rows["value"]) == sorted(expected["value"])
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.report.archive import RUN_ID
-from tests.builders import random_run
+from tests.builders import random_edits, random_scores
 from tests.builders.random_run import publish_folder
 
 RUN_IDS = [
@@ -87,8 +87,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("outputs")
     for run_id in RUN_IDS:
         assert RUN_ID.match(f"run_id={run_id}")
-        scores = random_run.scores(run_id).slice(0, 2)
-        publish_folder(outputs, run_id, {"scores": scores, "ranges": random_run.ranges().slice(0, 2)})
+        scores = random_scores.scores(run_id).slice(0, 2)
+        publish_folder(outputs, run_id, {"scores": scores, "ranges": random_edits.ranges().slice(0, 2)})
     return outputs / "reports"
 
 

@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tasks.cli import app, querying
-from tests.builders import random_run
+from tests.builders import random_edits, random_run, random_scores
 from tests.builders.random_run import publish_folder
 
 RUN_ID = "20261120T031500Z-1a2b3c4d"
 SQL = "SELECT method, value FROM scores WHERE metric = 'fid' ORDER BY method"
-METHODS = sorted(random_run.METHODS)
+METHODS = sorted(random_edits.METHODS)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_export_writes_a_database_and_says_what_is_in_it(ask, tmp_path: Path) ->
     assert done.exit_code == 0 and f"{file}: 1 run" in done.stdout
     with duckdb.connect(str(file), read_only=True) as connection:
         (count,) = connection.sql("SELECT count(*) FROM scores").fetchall()[0]
-    assert count == random_run.scores().num_rows > 0 and f"{count:,} rows" in done.stdout
+    assert count == random_scores.scores().num_rows > 0 and f"{count:,} rows" in done.stdout
     for arguments in ((file,), (tmp_path / "all.sqlite",), (tmp_path / "b.duckdb", "--domain", "synthfaces")):
         refused = ask("export", *arguments)
         assert refused.exit_code == 2 and refused.stderr and not refused.stdout

@@ -24,7 +24,7 @@ from pipeline.report.ablation.publish import PAGE, TABLE, read_ablation, run_abl
 from pipeline.report.ablation.table import HELD_OUT, VariantRun, ablation_table
 from pipeline.storage.runs import invalidate
 from pipeline.storage.stages import building, read_manifest
-from tests.builders import random_run, random_stages
+from tests.builders import random_edits, random_run, random_scores, random_stages
 
 CODES = 40
 MEANS = [name for name in names(PAPER) if get(name).samples is not None]
@@ -64,7 +64,7 @@ def test_scores_are_the_stages_own(runs: tuple[VariantRun, ...]) -> None:
     assert runs
     for place, run in enumerate(runs):
         own = rows_of(table, run.variant.name)
-        expected = [row for row in random_run.score_rows("l2l", place) if row["protocol"] != HELD_OUT]
+        expected = [row for row in random_scores.score_rows("l2l", place) if row["protocol"] != HELD_OUT]
         scored = own[own.index.get_level_values("protocol") != HELD_OUT]
         assert len(scored) == len(expected)
         for row in expected:
@@ -77,7 +77,7 @@ def test_scores_are_the_stages_own(runs: tuple[VariantRun, ...]) -> None:
 def test_paired_differences_against_the_loop(runs: tuple[VariantRun, ...]) -> None:
     """Identity distance by recognizer B, over the detected images of the faces that both variants have."""
     table = ablation_table("l2l", runs).to_pandas()
-    frames = [random_run.edits(("l2l",), seed=place).to_pandas() for place in range(2)]
+    frames = [random_edits.edits(("l2l",), seed=place).to_pandas() for place in range(2)]
     for attribute in ("age", ALL):
         found = [
             frame[frame["detected"] & ((frame["attribute"] == attribute) | (attribute == ALL))] for frame in frames

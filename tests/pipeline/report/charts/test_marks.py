@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.report.charts import marks
 from pipeline.report.contents import Contents, contents_of
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 
 PAPERS = {"light": (253, 253, 251), "dark": (21, 23, 26)}
 
@@ -48,7 +48,7 @@ def test_thirty_methods_look_different_and_no_two_of_one_colour_have_one_shape()
 
 def test_a_method_keeps_its_mark_and_controls_are_grey() -> None:
     found = {one.method: one for one in marks.marks(contents_of(random_run.tables()))}
-    assert list(found) == list(random_run.METHODS)
+    assert list(found) == list(random_edits.METHODS)
     assert found["noop"].control and found["noop"].light in marks.LIGHT_GREYS
     assert found["l2l"].light == marks.LIGHT[1] and marks.colours(many(3, 0))["method0"].startswith("light-dark(#")
 

@@ -23,7 +23,7 @@ from pipeline.report.charts.training import BATCH, HELD_OUT, training_chart, tra
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.edit_means import attribute_change
 from pipeline.report.sections import sections
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 
 CONTENTS = contents_of(random_run.whole())
 
@@ -65,7 +65,7 @@ def test_curves_along_the_ranges_are_means_of_the_edits() -> None:
     rows = read_back(step_charts(CONTENTS)[0]).set_index(["method", "attribute", "step"])
     edits = CONTENTS.edits.assign(change=attribute_change(CONTENTS.edits))
     edits = edits[edits["detected"]]
-    assert len(rows) == len(random_run.METHODS) * 8 * 5
+    assert len(rows) == len(random_edits.METHODS) * 8 * 5
     for at in (("l2l", "age", 0), ("interfacegan", "yaw", 3)):
         own = edits[(edits["method"] == at[0]) & (edits["attribute"] == at[1]) & (edits["step"] == at[2])]
         assert len(own)
@@ -181,5 +181,5 @@ def test_a_long_training_is_thinned_to_its_last_step() -> None:
 
 
 def test_steps_of_no_run_are_no_rows() -> None:
-    assert len(step_rows(CONTENTS)) == len(random_run.METHODS) * 8 * 5
+    assert len(step_rows(CONTENTS)) == len(random_edits.METHODS) * 8 * 5
     assert step_charts(replace(CONTENTS, edits=CONTENTS.edits.iloc[:0])) == []

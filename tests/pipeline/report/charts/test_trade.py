@@ -8,7 +8,7 @@ from pipeline.report.charts.chart import in_page
 from pipeline.report.charts.trade import TABLE, trade_chart, trade_rows
 from pipeline.report.contents import contents_of
 from pipeline.report.grids import short
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 
 CONTENTS = contents_of(random_run.whole())
 
@@ -25,7 +25,7 @@ def test_what_is_plotted_stands_in_the_scores() -> None:
     scores = scores.assign(network=[short(name, "synthface") for name in scores["network"]])
     known = scores.set_index(["metric", "network", "attribute", "method"])[["value", "ci_low", "ci_high"]].sort_index()
     change = scores[scores["metric"] == "attribute_change"].set_index(["attribute", "method"]).sort_index()
-    assert len(plotted["method"]) == 2 * 9 * len(random_run.METHODS)
+    assert len(plotted["method"]) == 2 * 9 * len(random_edits.METHODS)
     for row in range(len(plotted["method"])):
         at = {name: values[row] for name, values in plotted.items()}
         own = known.loc[("identity_distance", at["judge"], at["attribute"], at["method"])]

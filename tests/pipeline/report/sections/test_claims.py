@@ -11,7 +11,7 @@ from pipeline.attributes import EVALUATED
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.sections.claims import L2L_RIVALS, QUALITY_CLAIM, orders, verdicts
 from tests.builders import random_run
-from tests.builders.random_run import score
+from tests.builders.random_scores import score
 
 MTCNN = "mtcnn-onet256"
 PAPER = {"l2l": 0.2, "interfacegan": 0.3, "styleflow": 0.4, "ganspace": 0.5}

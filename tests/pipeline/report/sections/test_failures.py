@@ -10,7 +10,7 @@ import pytest
 from pipeline.report.contents import contents_of
 from pipeline.report.sections.failures import lost_faces, unreached
 from pipeline.tables.schemas import MATCHED
-from tests.builders import random_run
+from tests.builders import random_edits, random_run
 
 
 def changed(rows: list[dict[str, Any]], **tables: pa.Table):
@@ -18,7 +18,7 @@ def changed(rows: list[dict[str, Any]], **tables: pa.Table):
 
 
 def test_changes_that_were_not_reached_have_their_reasons() -> None:
-    rows = random_run.matched().to_pylist()
+    rows = random_edits.matched().to_pylist()
     own = [row for row in rows if row["method"] == "l2l" and row["level"] == 1.0]
     assert len(own) == 64
     for row in own[:16]:
@@ -35,7 +35,7 @@ def test_changes_that_were_not_reached_have_their_reasons() -> None:
 
 
 def test_other_levels_do_not_count() -> None:
-    rows = random_run.matched().to_pylist()
+    rows = random_edits.matched().to_pylist()
     for row in rows:
         if row["method"] == "l2l" and row["level"] != 1.0:
             row |= {"reached": False, "unreached": "lost"}
@@ -43,7 +43,7 @@ def test_other_levels_do_not_count() -> None:
 
 
 def test_lost_faces_are_shares_of_all_images_of_an_attribute() -> None:
-    edits = random_run.edits()
+    edits = random_edits.edits()
     rows = edits.to_pylist()
     for row in rows:
         row["detected"] = not (row["method"] == "l2l" and row["attribute"] == "age" and row["step"] == 0)

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipeline.report import page, sections
@@ -15,7 +16,8 @@ from pipeline.report.charts import library
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.grids import Grid
 from pipeline.report.markdown import markdown
-from tests.builders import random_run
+from pipeline.tables.schemas import SCORES
+from tests.builders import random_run, random_scores
 from tests.pipeline.report.test_page import read
 
 NEW_SECTION = """
@@ -74,11 +76,11 @@ def test_every_protocol_of_a_section_is_one_that_metrics_score() -> None:
 
 
 def test_a_new_file_is_a_section_of_page_and_markdown(new_section: None) -> None:
-    row = random_run.score("l2l", "age", "leakage", 0.25, protocol="new-1", network="scorer_b")
-    run = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": random_run.DATE}
+    row = random_scores.score("l2l", "age", "leakage", 0.25, protocol="new-1", network="scorer_b")
+    run = {"run_id": "20261120T031500Z-1a2b3c4d", "run_date": random_scores.DATE}
     tables = random_run.tables()
-    added = random_run.pa.Table.from_pylist([run | row], schema=random_run.SCORES)
-    made = contents_of(tables | {"scores": random_run.pa.concat_tables([tables["scores"], added])})
+    added = pa.Table.from_pylist([run | row], schema=SCORES)
+    made = contents_of(tables | {"scores": pa.concat_tables([tables["scores"], added])})
     html = page.render(made)
     ids = read(html).ids
     assert "table-new-table" in ids and ids.index("consistency") < ids.index("new") < ids.index("certainty")

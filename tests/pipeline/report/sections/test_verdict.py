@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from pipeline.report.contents import Contents, contents_of
 from pipeline.report.leaderboard import Leaderboard, RankInterval, ScoreColumn, leaderboard
 from pipeline.report.sections.verdict import SECTION, answers, doubts, shared_reasons
+from pipeline.tables.schemas import SCORES
 from tests.builders import random_run
 
 
@@ -70,7 +72,7 @@ def test_a_broken_control_is_said(board: Leaderboard) -> None:
     scores = tables["scores"].to_pylist()
     off = next(row for row in scores if row["method"] == "noop" and row["metric"] == "identity_distance")
     off["value"] = 0.5
-    broken = contents_of(tables | {"scores": random_run.pa.Table.from_pylist(scores, random_run.SCORES)})
+    broken = contents_of(tables | {"scores": pa.Table.from_pylist(scores, SCORES)})
     assert any("noop does not hold" in line for line in doubts(broken, board))
 
 
