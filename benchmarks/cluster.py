@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.faults.ground import METHODS, PROTOCOL, SIZES, different, until
 from pipeline.storage.stages import STAGES
@@ -222,8 +223,8 @@ def strike(cluster: Cluster, run: Run) -> str:
     )
 
 
-def stop_often(machine: Machine, run: Run) -> None:
-    """Let a machine stand still 3 of every 6 seconds, until the run ends."""
+def stop_often(machine: Machine, run: Any) -> None:
+    """Let a machine stand still 3 of every 6 seconds, until the `process` of a run ends."""
     while run.process.poll() is None:
         for number in (signal.SIGSTOP, signal.SIGCONT):
             machine.strike(number)
