@@ -68,14 +68,13 @@ def _cases(part: str) -> Callable[[Ground], Iterator[Case]]:
 def _struck(ground: Ground, part: str, number: int) -> Verdict:
     """Kill a part at a random moment. Without its scheduler the run must end, and complete on another cluster."""
     name = f"cluster-{part}-{number}"
-    rng, folder = ground.random(name), ground.empty(name)
-    outputs = folder / "outputs"
-    cluster = Cluster(folder)
+    rng, outputs = ground.random(name), ground.late(name)
+    cluster = Cluster(outputs.parent)
     try:
         until(lambda: len(cluster.worker_pids()) == WORKERS, 120)
         command = ground.start("run", outputs, "--scheduler", cluster.address)
-        command.wait_for(lambda: len(published(outputs)) >= 1)
-        command.wait(rng.uniform(0.0, 0.6 * ground.seconds))
+        command.wait_for(lambda: list(outputs.glob("stages/rates/*")))
+        command.wait(rng.uniform(0.0, 0.05 * ground.seconds))
         if not command.runs():
             return Verdict(0, 0, notes=("the run was complete before", *command.end().faults([0])))
         before = published(outputs)

@@ -7,18 +7,21 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from benchmarks.faults.ground import METHODS, Ground, published
+from benchmarks.faults.ground import METHODS, Ground, lost, published
 from benchmarks.faults.outcome import Case, Fault, NotPossibleError, Verdict, verdict
 
-SIZES_KIB = (128, 512, 1024, 1536, 2048, 2560, 3072)
+SIZES_KIB = (128, 1024)  # of a disk on which a run begins
+ROOM_KIB = (0, 32, 128, 400)  # that is left when the last stages begin
+INLINE = ("--executor", "inline")
 UNCHECKED = ("--set", "machine.check_disk=false")
 VERBS: dict[str, tuple[str, ...]] = {
-    "run": ("--executor", "inline"),
+    "run": INLINE,
     "plan": (),
     "invalidate": ("--from", "edits", "--yes"),
-    "nightly": ("--executor", "inline"),
+    "nightly": INLINE,
 }
 FULL = "Disk full"
 NOT_WRITTEN = {"run": "Nothing can be written", "nightly": "Read-only", "invalidate": "Read-only"}
@@ -27,7 +30,7 @@ NOT_WRITTEN = {"run": "Nothing can be written", "nightly": "Read-only", "invalid
 def faults() -> list[Fault]:
     """The faults of this file."""
     return [
-        Fault("small-disk", "a disk of 128 KiB to 3 MiB that fills, the check before a run off", _small_disks),
+        Fault("small-disk", "a disk that fills, the check before a run off", _small_disks),
         Fault("too-small-disk", "the same with the check before a run", _refused),
         Fault("read-only", "outputs that take no writes: run, plan, invalidate, nightly", _read_only),
         Fault("outputs-gone", "the outputs folder removed, or renamed and back, during a run", _gone),
@@ -54,29 +57,44 @@ def _mount(*arguments: str) -> None:
 
 
 def _small_disks(ground: Ground) -> Iterator[Case]:
-    for size in SIZES_KIB:
-        yield Case(f"{size}-kib", lambda ground, size=size: _small_disk(ground, size, UNCHECKED, (FULL,)))
+    for kib in SIZES_KIB:
+        yield Case(f"{kib}-kib", partial(_small_disk, name=f"disk-{kib}", kib=kib, words=(FULL,)))
+    for kib in ROOM_KIB:
+        yield Case(f"room-{kib}-kib", partial(_small_disk, name=f"room-{kib}", kib=kib, words=(FULL,), late=True))
 
 
 def _refused(ground: Ground) -> Iterator[Case]:
-    yield Case("512-kib", lambda ground: _small_disk(ground, 512, (), ()))
+    yield Case("512-kib", partial(_small_disk, name="too-small", kib=512, more=()))
 
 
-def _small_disk(ground: Ground, kib: int, more: Sequence[str], words: Sequence[str]) -> Verdict:
+def _small_disk(
+    ground: Ground,
+    *,
+    name: str,
+    kib: int,
+    words: Sequence[str] = (),
+    more: Sequence[str] = UNCHECKED,
+    late: bool = False,
+) -> Verdict:
     """Run until the disk is full, make it larger, and run again."""
-    name = f"disk-{kib}"
-    with mounted(ground.empty(name) / "disk", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs") as disk:
+    source = ground.late(name) if late else None
+    disk = (source.parent if source else ground.empty(name)) / "disk"
+    with mounted(disk, "-t", "tmpfs", "-o", "size=64m", "tmpfs"):
         outputs = disk / "outputs"
-        ended = ground.run(outputs, *more, "--executor", "inline")
+        if source:
+            shutil.copytree(source, outputs, symlinks=True)
+        used = shutil.disk_usage(disk).used // 1024
+        _mount("-o", f"remount,size={used + kib}k", str(disk))
+        before = published(outputs)
+        ended = ground.run(outputs, *more, *INLINE)
         if ended.code == 0:
-            return Verdict(0, 0, notes=(f"{kib} KiB hold the whole run",))
+            return Verdict(0, 0, notes=(f"{kib} KiB hold all of it",))
         faults = ended.faults([2, 30], *words)
         if list(outputs.glob("reports/*")):
             faults.append("a report was published")
-        before = published(outputs)
         _mount("-o", "remount,size=64m", str(disk))
-        faults += ground.resumed(outputs, "--executor", "inline")
-        return verdict(faults, sum(published(outputs).get(stage) != began for stage, began in before.items()))
+        faults += ground.resumed(outputs, *INLINE)
+        return verdict(faults, lost(before, outputs))
 
 
 def _read_only(ground: Ground) -> Iterator[Case]:
@@ -101,20 +119,20 @@ def _gone(ground: Ground) -> Iterator[Case]:
 
 
 def _outputs_gone(ground: Ground, case: str) -> Verdict:
-    outputs = ground.empty(f"gone-{case}") / "outputs"
+    """While workers compute, the folder goes away. Renamed, it comes back; removed, all is computed again."""
+    outputs = ground.late(f"gone-{case}")
     aside = outputs.with_name("aside")
     command = ground.start("run", outputs)
-    if not command.wait_for(lambda: len(published(outputs)) >= 6):
+    if not command.wait_for(lambda: list(outputs.glob("stages/rates/*"))):
         return verdict(command.end().faults([0]) or ["it ended before"])
     before = published(outputs)
     os.rename(outputs, aside)
     if case == "removed":
         shutil.rmtree(aside)
-    ended = command.end()
-    if case == "renamed":
-        shutil.rmtree(outputs, ignore_errors=True)
-        os.rename(aside, outputs)
-    faults = ended.faults([2, 30]) + ground.resumed(outputs)
-    after = published(outputs)
-    again = sum(after.get(stage) != began for stage, began in before.items()) if case == "renamed" else 0
-    return verdict(faults, again)
+    faults = command.end().faults([2, 30])
+    if case == "removed":
+        return verdict(faults + ground.resumed(outputs))
+    shutil.rmtree(outputs, ignore_errors=True)
+    os.rename(aside, outputs)
+    faults += ground.resumed(outputs)
+    return verdict(faults, lost(before, outputs))

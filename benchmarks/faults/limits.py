@@ -41,9 +41,9 @@ def _worker_memory(ground: Ground) -> Iterator[Case]:
 
 def _worker_without_memory(ground: Ground, mib: int) -> Verdict:
     """From the moment at which a worker computes, it gets `mib` MiB more and nothing else."""
-    outputs = ground.empty(f"worker-{mib}") / "outputs"
+    outputs = ground.late(f"worker-{mib}")
     command = ground.start("run", outputs)
-    if not command.wait_for(lambda: command.workers() and list(outputs.glob("stages/latents/*/manifest.json"))):
+    if not command.wait_for(lambda: command.workers() and list(outputs.glob("stages/rates/*"))):
         return verdict(command.end().faults([0]) or ["it ended before"])
     pid = command.workers()[0]
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
@@ -63,7 +63,7 @@ def _few_files(ground: Ground) -> Iterator[Case]:
 
 
 def _limited(ground: Ground, name: str, limit: str) -> Verdict:
-    outputs = ground.empty(name) / "outputs"
+    outputs = ground.late(name)
     command = ground.start("run", outputs, before=("prlimit", limit))
     return _bounded(ground, outputs, command.end(ground.patience))
 
@@ -82,12 +82,12 @@ def _clock(ground: Ground) -> Iterator[Case]:
 
 
 def _set_back(ground: Ground, step: int) -> Verdict:
-    """After a third of the run its clock goes back. A short step is waited out; a long one must be said."""
+    """While workers compute, the clock goes back. A short step is waited out; a long one must be said."""
     library = next((path for path in FAKETIME if path.exists()), None)
     if library is None:
         raise NotPossibleError("libfaketime is not installed (apt-get install faketime)")
-    folder = ground.empty(f"clock-{step}")
-    outputs, offset = folder / "outputs", folder / "offset"
+    outputs = ground.late(f"clock-{step}")
+    offset = outputs.with_name("offset")
     offset.write_text("+0\n")
     env = {
         "LD_PRELOAD": str(library),
@@ -96,7 +96,7 @@ def _set_back(ground: Ground, step: int) -> Verdict:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     command = ground.start("run", outputs, env=env)
-    if not command.wait_for(lambda: len(list(outputs.glob("stages/*/*/manifest.json"))) >= 5):
+    if not command.wait_for(lambda: list(outputs.glob("stages/rates/*"))):
         return verdict(command.end().faults([0]) or ["it ended before"])
     offset.write_text(f"-{step}\n")
     ended = command.end(ground.patience)

@@ -42,7 +42,7 @@ def _twice(ground: Ground) -> Iterator[Case]:
 
 
 def _same_twice(ground: Ground, delay: float) -> Verdict:
-    outputs = ground.empty("twice") / "outputs"
+    outputs = ground.late("twice")
     first = ground.start("run", outputs)
     time.sleep(delay)
     second = ground.start("run", outputs)
@@ -59,7 +59,7 @@ def _profiles(ground: Ground) -> Iterator[Case]:
 
 def _two_profiles(ground: Ground) -> Verdict:
     """The sizes are the same, so every stage is shared: each waits for the stages that the other computes."""
-    outputs = ground.empty("profiles") / "outputs"
+    outputs = ground.late("profiles")
     commands = [ground.start("run", outputs, profile=profile) for profile in ("smoke", "standard")]
     faults = [fault for command in commands for fault in command.end().faults([0])]
     runs = list((outputs / "reports").glob("run_id=*"))
@@ -81,9 +81,9 @@ def _invalidate(ground: Ground) -> Iterator[Case]:
 
 def _removed(ground: Ground, stage: str) -> Verdict:
     """It must be refused, in words, and the run must complete."""
-    outputs = ground.empty(f"invalidate-{stage}") / "outputs"
+    outputs = ground.late(f"invalidate-{stage}")
     command = ground.start("run", outputs)
-    if not command.wait_for(lambda: len(published(outputs)) >= 6):
+    if not command.wait_for(lambda: list(outputs.glob("stages/rates/*"))):
         return verdict(command.end().faults([0]) or ["it ended before"])
     before = published(outputs)
     faults = (
@@ -167,8 +167,8 @@ def _without_luigid(ground: Ground) -> Verdict:
     binaries = Path(sys.executable).parent
     if not (binaries / "luigid").exists():
         raise NotPossibleError("luigid is not installed next to Python")
-    folder = ground.empty("luigid")
-    outputs = folder / "outputs"
+    outputs = ground.late("luigid")
+    folder = outputs.parent
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -193,7 +193,7 @@ def _without_luigid(ground: Ground) -> Verdict:
          "--scheduler-host", "127.0.0.1", "--scheduler-port", str(port)],
         folder / "said",
     )  # fmt: skip
-    reached = command.wait_for(lambda: len(published(outputs)) >= 6)
+    reached = command.wait_for(lambda: list(outputs.glob("stages/rates/*")))
     before = published(outputs)
     daemon.send(9)
     daemon.end()
