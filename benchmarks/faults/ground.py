@@ -19,9 +19,10 @@ from pipeline.storage.manifests import MANIFEST, load_manifest
 from pipeline.storage.stages import STAGES
 
 METHODS = ("--method", "interfacegan", "--method", "noop", "--attribute", "age")
-SIZES = {"n_latents": 256, "n_reference": 64, "n_spread": 64, "n_faces": 2, "n_steps": 3}
+SIZES = {"n_latents": 256, "n_reference": 64, "n_spread": 64, "n_faces": 2, "n_steps": 3, "n_timings": 5}
+SIZES |= {"n_matched_faces": 2, "n_rate_faces": 2, "n_consistency_faces": 2, "n_naming_codes": 24}  # as in smoke
 PROTOCOL = {"bootstrap_samples": 100, "comparison_samples": 100, "kid_subset_size": 30, "kid_subsets": 5}
-DATED = ("run_id", "run_date")  # columns that differ between any two runs
+DATED = ("run_id", "run_date", "profile")  # columns that may differ between runs of the same numbers
 UNLIKE = ("runs",)  # the table of dates, machines and seconds
 HANGS_AFTER = 600.0, 10  # seconds, or times an undisturbed run's on a machine that is slow
 LAST = ("rates", "consistency", "rating")  # the last stages of the chain
