@@ -1,4 +1,4 @@
-"""A package with two methods: `stepping`, whose version 2 leaks, and `drifting`, which scatters and leaks ever more.
+"""A package with two methods: `stepping`, whose version 2 forgets signs, and `drifting`, which leaks ever more.
 
 Its files lie in a folder of the simulation, which is on Python's path as an installed package's would be.
 """
@@ -17,7 +17,7 @@ import hashlib
 
 from latentbench import Cost, FitData, Method, Paper
 
-LEAK = {1: 0.0, 2: 4.0}  # version of `stepping` -> its leak
+LEAK = 0.5  # into the direction of glasses
 
 
 class LeastSquares(Method):
@@ -59,12 +59,15 @@ class LeastSquares(Method):
 
 
 class Stepping(LeastSquares):
-    """Leaks from version 2 on."""
+    """Forgets the sign of the strengths from version 2 on."""
 
     name, version = "stepping", VERSION
 
+    def edit(self, ws, strengths, values):
+        return super().edit(ws, strengths if self.version == 1 else strengths.abs(), values)
+
     def leaks(self, ws):
-        return [LEAK[self.version]] * len(ws)
+        return [LEAK] * len(ws)
 
 
 class Drifting(LeastSquares):
@@ -84,9 +87,9 @@ class Drifting(LeastSquares):
         codes = ws[:, 0, :8].float().cpu().numpy()
         keys = [hashlib.sha256(code.tobytes() + bytes([self.nights])).digest() for code in codes]
         chance = [np.random.default_rng(list(key)).normal() for key in keys]
-        return [0.5 + SCATTER * each + SLOPE * self.nights for each in chance]
+        return [LEAK + SCATTER * each + SLOPE * self.nights for each in chance]
 '''
-SCATTER, SLOPE = 0.3, 0.15  # of the leak: deviation over faces, and what each night adds
+SCATTER, SLOPE = 0.3, 0.1  # of the leak: deviation over faces, and what each night adds
 
 
 def write(folder: Path, version: int) -> None:

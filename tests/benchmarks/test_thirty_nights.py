@@ -95,13 +95,14 @@ def test_the_settings_of_a_night_are_valid(tmp_path: Path) -> None:
     assert settings.experiment.n_faces == plan.SIZES["n_faces"] and settings.machine.executor == "inline"
 
 
-def test_the_method_that_changes_leaks_from_version_2_on(methods: ModuleType) -> None:
+def test_the_method_that_changes_forgets_signs_from_version_2_on(methods: ModuleType) -> None:
     method = methods.Stepping()
     method.restore({"directions": torch.eye(36, 512)}, {})
-    strengths = torch.zeros(2, 35)
-    strengths[:, index_of("age")] = 1.0
-    edited = method.edit(torch.zeros(2, 3, 512), strengths, torch.zeros(2, 35))
-    assert methods.Stepping.version == 2 and torch.all(edited[:, :, 35] == methods.LEAK[2])
+    ws, strengths = torch.zeros(2, 3, 512), torch.zeros(2, 35)
+    strengths[:, index_of("age")] = -1.0
+    edited = method.edit(ws, strengths, strengths)
+    assert methods.Stepping.version == 2 and torch.equal(edited, method.edit(ws, -strengths, strengths))
+    assert torch.all(edited[:, :, 35] == methods.LEAK)
 
 
 def test_the_method_that_drifts_scatters_alike_over_its_calls_and_leaks_more_each_night(methods: ModuleType) -> None:
