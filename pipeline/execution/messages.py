@@ -49,7 +49,7 @@ class _Sent(logging.Handler):
         """Send a message; a worker that is cut off cannot."""
         try:
             self.worker.log_event(TOPIC, (record.levelno, record.getMessage(), self.worker.address))
-        except Exception:  # logging must not stop what it reports, whatever the connection raises
+        except Exception:  # logging stops no work, whatever the connection raises
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name

@@ -124,7 +124,7 @@ class Grid(ScoreTable):
     markdown: bool = True
 
     def of_methods(self, names: Sequence[str]) -> Grid:
-        """The table with these methods alone, in this order, without those that the run has not.
+        """The table with these methods alone, in this order, without methods that the run has not.
 
         The best of a row stays the best of all methods of the run.
         """

@@ -1,1 +1,1 @@
-"""Upkeep of the outputs folder: what it holds, what of it nobody needs, what runs cost."""
+"""Upkeep of the outputs folder: disk by kind, stages that nobody needs, the cost of runs."""

@@ -18,7 +18,7 @@ ROWS_ARE_IMAGES = ("labels", "reference", "spread", "edits", "gallery", "matched
 
 @dataclass(frozen=True)
 class RunCost:
-    """What was computed for one published run; what it took over from earlier ones cost nothing again.
+    """What was computed for one published run; stages taken over from earlier runs cost nothing again.
 
     night: its date, empty for a run by hand. stages: how many were computed. work_seconds: of all workers together.
     images: rows of `ROWS_ARE_IMAGES`. bytes: of the report, and of the stages that were computed for it and lie there.

@@ -1,6 +1,6 @@
 """Garbage is taken out of its place by one rename, next to runs that go on, and removed then.
 
-A removal that is killed leaves whole stages, and what it took away in outputs/.removing, which the next one removes.
+A removal that is killed leaves whole stages, and in outputs/.removing the ones taken away, which the next one removes.
 """
 
 from __future__ import annotations
