@@ -18,6 +18,7 @@ from pipeline.report.grids import ARROWS, Cell, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,6 +41,7 @@ def environment(folders: Sequence[Path] = ()) -> Environment:
         data_uri=data_uri,
         signed=signed,
         difference=difference,
+        breakable=breakable,
         pretty=lambda value: json.dumps(value, indent=1, sort_keys=True),
     )
     made.policies["json.dumps_kwargs"] = {"sort_keys": False}  # columns of tables keep their order
@@ -76,6 +78,13 @@ def comparability(domain: str) -> str:
         "comparable with a published FFHQ number, whatever the table looks like; compare methods within this domain "
         "and network only."
     )
+
+
+def breakable(name: str) -> Markup:
+    """A name for HTML that a narrow column may break after an underscore."""
+    from markupsafe import Markup, escape
+
+    return Markup(str(escape(name)).replace("_", "_<wbr>"))
 
 
 def signed(value: float) -> str:
