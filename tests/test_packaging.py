@@ -80,7 +80,7 @@ def test_help_says_where_the_pages_lie(installed: Path, tmp_path: Path) -> None:
 
 def test_entry_points(installed: Path) -> None:
     (info,) = installed.glob("latentbench-*.dist-info")
-    assert "latentbench = tasks.cli:main" in (info / "entry_points.txt").read_text()
+    assert "latentbench = tasks.console:main" in (info / "entry_points.txt").read_text()
     metadata = (info / "METADATA").read_text()
     assert "Requires-Dist: facenet-pytorch" in metadata and "Requires-Python: >=3.11" in metadata
     assert "License-Expression: Apache-2.0" in metadata

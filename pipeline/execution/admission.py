@@ -1,4 +1,4 @@
-"""What a worker of an existing cluster must have as the run has it: code, packages and weights; and what it lacks.
+"""What a worker of an existing cluster must have as the run has it: code, packages and weights.
 
 Before it gets work, each worker is asked; a worker that joins later is asked before its first shard. Otherwise numbers
 of other code or other networks would be published under the fingerprint of this run.

@@ -253,7 +253,7 @@ def run_task(
 
 
 def _compute_apart(remote: Remote, function: ShardFunction, call: Call, threads: int, progress: Progress) -> Outcome:
-    """Compute a shard in a folder of this worker; what it writes is in the outcome."""
+    """Compute a shard in a folder of this worker; the files that it writes are in the outcome."""
     work, shard = call
     with remote.at_work(), reaching(remote):
         outcome = compute_shard(function, (remote.here(work), shard), threads, progress)

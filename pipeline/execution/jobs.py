@@ -53,7 +53,7 @@ class Fault:
 class Outcome:
     """The outcome of a shard: a result, a LatentbenchError, or a fault.
 
-    `files` are what it wrote on a worker that does not see the outputs folder: records and bytes. `messages` are what
+    `files` were written on a worker that does not see the outputs folder: records and bytes. `messages` are what
     was logged in the worker meanwhile, and `worker` is its address.
     """
 

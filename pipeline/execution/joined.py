@@ -53,7 +53,7 @@ class Joined:
         return Origin(Path(sight.probe.name), socket.gethostname(), sight.topic, manifests_of(stages, folder))
 
     def admit(self, addresses: Iterable[str], origin: Origin, domain: str, lacking: Callable[[], str]) -> None:
-        """Ask each of these workers, once, what it lacks for the domain. Raises ClusterError, with their names."""
+        """Ask each of these workers, once, whether it can compute for the domain. Raises ClusterError, with names."""
         asked = {(address, origin.probe, domain) for address in addresses} - self._asked
         if not asked:
             return

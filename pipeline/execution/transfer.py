@@ -81,7 +81,7 @@ class Courier:
 def take_shard(folder: Path, record: ShardRecord, content: bytes) -> None:
     """Write a file of a stage that a worker computed in a folder of its own, and its record.
 
-    Raises CorruptShardError if the bytes are not those of the record, StageError on a full disk.
+    Raises CorruptShardError if the bytes have another sha256 than the record, StageError on a full disk.
     """
     checked = ShardRecord.from_json(asdict(record))  # the name is of a file in the folder
     sha256 = bytes_sha256(content)

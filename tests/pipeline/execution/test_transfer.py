@@ -160,9 +160,9 @@ def test_a_worker_that_is_gone_stops_no_other(tmp_path: Path) -> None:
         async def run(self, *arguments: object, **options: object) -> None:
             raise OSError("no route to host")
 
-    async def ask() -> None:
+    async def ask() -> list[None]:
         courier = Courier(Gone(), tmp_path, tmp_path / STAGES)  # type: ignore[arg-type]
         await courier.heard((0.0, ("tcp://gone:1", "topic", f"{STAGES}/a", 0)))
-        await asyncio.gather(*courier._sending)
+        return await asyncio.gather(*courier._sending)
 
-    asyncio.run(ask())
+    assert asyncio.run(ask()) == [None]

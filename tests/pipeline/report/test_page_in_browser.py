@@ -142,7 +142,9 @@ def test_nothing_is_wider_than_the_window(browser: Browser, file: Path) -> None:
     page = watched.open(file)
     expect(page.locator(".cards figure").first).to_be_visible()
     wide = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.closest('[id]').id)"
-    assert page.locator("main .scroll:visible:not(:has(.list))").evaluate_all(wide) == [], "no table has to be moved sideways"
+    assert page.locator("main .scroll:visible:not(:has(.list))").evaluate_all(wide) == [], (
+        "no table has to be moved sideways"
+    )
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     wide = "(tables) => tables.filter((one) => one.scrollWidth > innerWidth).map((one) => one.closest('[id]').id)"
     assert page.locator("main table:not(.list)").evaluate_all(wide) == []
