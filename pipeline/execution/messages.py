@@ -60,18 +60,16 @@ class _Sent(logging.Handler):
 def collected() -> Iterator[_Kept]:
     """What this package logs, and what Python warns of, while the block computes a shard in a worker."""
     kept, logger = _Kept(), logging.getLogger(OWN)
-    show, propagates = warnings.showwarning, logger.propagate
+    show, propagates, handlers = warnings.showwarning, logger.propagate, logger.handlers
 
     def shown(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         kept.emit(logging.LogRecord(OWN, logging.WARNING, "", 0, f"{category.__name__}: {message}", (), None))
 
-    logger.addHandler(kept)
-    logger.propagate, warnings.showwarning = False, shown
+    logger.propagate, warnings.showwarning, logger.handlers = False, shown, [kept]
     try:
         yield kept
     finally:
-        logger.removeHandler(kept)
-        logger.propagate, warnings.showwarning = propagates, show
+        logger.propagate, warnings.showwarning, logger.handlers = propagates, show, handlers
 
 
 def send_messages(worker: Any) -> None:

@@ -27,6 +27,8 @@ from pipeline.storage.stages import MANIFEST
 log = logging.getLogger("latentbench")
 
 REPORTS = "reports"
+ABLATIONS = "ablations"
+PUBLISHING = ".publishing"
 LATEST = "latest"
 PAGE = "report.html"
 PREFIX = "run_id="

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import BusyError, StageError
-from pipeline.report.archive import LATEST, REPORTS, newest_report
+from pipeline.report.archive import LATEST, PUBLISHING, REPORTS, newest_report
 from pipeline.storage.files import FULL_DISK, file_sha256, sync, unwritable
 from pipeline.storage.fingerprint import digest
 from pipeline.storage.locks import held
@@ -30,7 +30,6 @@ from pipeline.tables.schemas import FORMAT_VERSION
 
 log = logging.getLogger("latentbench")
 
-PUBLISHING = ".publishing"
 DEAD = "dead"  # begins the name of what nobody is making any more
 
 

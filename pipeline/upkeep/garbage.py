@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.nights.notes import ASIDE, NIGHTLY
-from pipeline.report.ablation.publish import ABLATIONS
-from pipeline.report.workshop import PUBLISHING
+from pipeline.report.archive import ABLATIONS, PUBLISHING
 from pipeline.storage.locks import LOCK, holder_of
 from pipeline.storage.manifests import MANIFEST
 from pipeline.storage.runs import REPORT, RUN

@@ -8,8 +8,7 @@ from typing import Any
 
 from pipeline.chain.links import Chain
 from pipeline.errors import StageError, WeightsError
-from pipeline.report.ablation.publish import ABLATIONS
-from pipeline.report.archive import PREFIX, REPORTS, read_report_manifest
+from pipeline.report.archive import ABLATIONS, PREFIX, REPORTS, read_report_manifest
 from pipeline.settings.settings import Settings
 from pipeline.storage.files import read_json
 from pipeline.storage.manifests import MANIFEST

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -21,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 def of_function(verb: str, function: Any) -> Iterator[tuple[str, Any]]:
     """Name and declaration of every parameter of a verb that holds a path."""
-    for name, hint in get_type_hints(function, include_extras=True).items():
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        hint = parameter.annotation
         kinds, *declared = get_args(hint) or (hint,)
         if kinds is Path or Path in get_args(kinds):
             yield f"{verb} {name}", declared[0]

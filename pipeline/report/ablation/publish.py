@@ -19,6 +19,7 @@ import pandas as pd
 from pipeline.domains.base import describe
 from pipeline.report.ablation.page import render
 from pipeline.report.ablation.table import VERSION, VariantRun, ablation_stage, ablation_table
+from pipeline.report.archive import ABLATIONS
 from pipeline.report.workshop import input_digests, publishing, write_publication
 from pipeline.settings.paths import is_bare_name
 from pipeline.storage.files import file_sha256, read_json, unreadable
@@ -30,7 +31,6 @@ from pipeline.tables.parquet import read_table
 
 log = logging.getLogger("latentbench")
 
-ABLATIONS = "ablations"
 TABLE, PAGE = "ablation.parquet", "ablation.html"
 
 

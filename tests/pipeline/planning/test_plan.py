@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.planning.plan import FOLDERS, MISSING, THERE, Planned, condense, estimate, folder_obstacle
-from pipeline.report.archive import REPORTS
-from pipeline.report.workshop import PUBLISHING
+from pipeline.report.archive import PUBLISHING, REPORTS
 from pipeline.storage.stages import STAGES
 
 

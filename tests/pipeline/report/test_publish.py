@@ -135,7 +135,7 @@ def test_a_control_that_fails_is_warned_of(settings: Settings, caplog: pytest.Lo
     good = random_scores.score_rows("noop")
     assert good[0]["metric"] == "identity_distance"
     with caplog.at_level("WARNING", logger="latentbench"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(random_run, "score_rows", lambda method, seed=0: [{**good[0], "method": method, "value": 0.2}])
+        patch.setattr(random_scores, "score_rows", lambda method, seed=0: [{**good[0], "method": method, "value": 0.2}])
         random_stages.lay_down(settings)
         publish.run_report(settings)
     assert "A control does not score as expected. noop: expected no distance" in caplog.text
