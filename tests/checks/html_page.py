@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use"}
+VOID = {"wbr", "meta", "link", "img", "br", "hr", "input", "path", "use"}
 
 
 class Reader(HTMLParser):
