@@ -1,4 +1,4 @@
-"""`latentbench run` where a stage fails, is interrupted, or is computed by another run; what people are told."""
+"""`latentbench run` where a stage fails, is interrupted, or is computed by another run, and its messages."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_beginning_from_another_file_is_found_out_by_the_hash(here: Store, ser
     assert here.standing(KNOWN).partial == 1000
     server.turns["/known.bin"] = []
     assert get(KNOWN, here, server).how == FETCHED
-    assert [asked.range for asked in server.asked] == ["", "bytes=1000-", ""], "then all of it anew"
+    assert [asked.range for asked in server.asked] == ["", "bytes=1000-", ""], "then all of it again"
     assert here.require("known").read_bytes() == CONTENT
 
 
